@@ -1,0 +1,42 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	@touch $@
+
+demo: $(VENV)/.ready ## drive a wrapped client through every row of the table
+	@$(BIN)/python -m statuspolicy.cli.demo
+
+test: $(VENV)/.ready ## the tests, with branch coverage
+	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage report
+
+lint: $(VENV)/.ready ## ruff, as CI runs it
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready ## mypy --strict and pyright
+	$(BIN)/mypy
+	$(BIN)/pyright --warnings
+
+check: lint types test ## all that CI checks
+
+fix: $(VENV)/.ready ## put the format right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.ready ## what a 200 costs: nothing, a wrapper, statuspolicy, httpx-retries
+	@$(BIN)/python benchmarks/bench.py
+
+clean: ## remove what was made
+	rm -rf $(VENV) dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+.PHONY: help demo test lint types check fix bench clean

@@ -1,0 +1,217 @@
+"""Request bodies that know whether they can be sent again.
+
+An exhausted iterator, a read-only file and a multipart part that can't seek are sent a
+second time as an *empty* body by every HTTP library, and the server answers 200. So the
+kinds are told apart before the first send, and what can't be started over is recorded
+while it is sent.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from io import UnsupportedOperation
+from typing import Any
+
+from statuspolicy._lib import (
+    AsyncByteStream,
+    ByteStream,
+    LocalProtocolError,
+    Request,
+    SyncByteStream,
+)
+from statuspolicy.limits import Limits
+
+FACTORY = "statuspolicy.body"  # in `extensions`: a callable that makes the body anew
+
+Stream = SyncByteStream | AsyncByteStream
+Source = Iterable[bytes] | AsyncIterable[bytes]
+
+
+class Body(SyncByteStream, AsyncByteStream):
+    """A request body that starts over by itself each time it is iterated.
+
+    source: what to send first.
+    again: makes what to send each further time; None where nothing can.
+    keep: bytes that are recorded while they are sent, 0 for none.
+    """
+
+    def __init__(self, source: Source, again: Callable[[], Source] | None, keep: int) -> None:
+        self._source = source
+        self._again = again
+        self._keep = keep
+        self._kept: list[bytes] | None = [] if keep else None
+        self._length = 0
+        self._whole: int | None = None  # the length, once it was sent to its end
+        self.begun = False
+
+    @property
+    def replayable(self) -> bool:
+        """Whether it can be sent again, whole."""
+        return not self.begun or self._again is not None or self.known is not None
+
+    @property
+    def known(self) -> bytes | None:
+        """The whole body, where it was sent to its end and kept."""
+        if self._whole is None or self._kept is None:
+            return None
+        return b"".join(self._kept)
+
+    def _open(self) -> Source | None:
+        """What to iterate this time; None where the kept copy is to be sent."""
+        first, self.begun = not self.begun, True
+        if not first and self.known is not None:
+            return None
+        if not first and self._again is None:
+            raise LocalProtocolError("The request's body was used up and can't be sent again.")
+        self._length = 0
+        self._kept = [] if self._keep else None
+        return self._source if first or self._again is None else self._again()
+
+    def _record(self, chunk: bytes) -> None:
+        self._length += len(chunk)
+        if self._kept is not None:
+            self._kept.append(chunk)
+            if self._length > self._keep:
+                self._kept = None
+
+    def _end(self) -> None:
+        if self._whole is not None and self._whole != self._length:
+            # The body isn't ended, so the server can't take what came for all of it.
+            raise LocalProtocolError(
+                f"The request's body was {self._whole} bytes and is {self._length} bytes when "
+                f'sent again: give a factory in extensions={{"{FACTORY}": ...}}.'
+            )
+        self._whole = self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        source = self._open()
+        if source is None:
+            yield self.known or b""
+            return
+        assert isinstance(source, Iterable)
+        for chunk in source:
+            self._record(chunk)
+            yield chunk
+        self._end()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        source = self._open()
+        if source is None:
+            yield self.known or b""
+            return
+        if isinstance(source, AsyncIterable):
+            async for chunk in source:
+                self._record(chunk)
+                yield chunk
+        else:
+            for chunk in source:
+                self._record(chunk)
+                yield chunk
+        self._end()
+
+
+def carry(request: Request, limits: Limits) -> Request:
+    """The request as it will be sent: a copy with a Body where its own stream is used up.
+
+    The caller's request is never changed.
+    """
+    stream = request.stream
+    factory = request.extensions.get(FACTORY)
+    if factory is None and (isinstance(stream, (ByteStream, Body)) or _rewinds(stream)):
+        return request
+    if factory is not None:
+        if not callable(factory):
+            raise TypeError(
+                f'extensions["{FACTORY}"] is {factory!r}: write a callable that returns the '
+                "request's body, as bytes or as an iterable of bytes."
+            )
+        body = Body(stream, lambda: _chunks(factory()), 0)
+    else:
+        again = _restart(stream)
+        # What can be started over is recorded too, so that 411 learns its length; not
+        # a file, whose length the library reads off before it is sent.
+        body = Body(stream, again, 0 if again and _file(stream) else limits.replay_bytes)
+    return copy(request, stream=body)
+
+
+def copy(request: Request, **changes: Any) -> Request:
+    """The same request, but for what `changes` says; readable where the first one was."""
+    parts: dict[str, Any] = {
+        "method": request.method,
+        "url": request.url,
+        "headers": request.headers.raw,
+        "stream": request.stream,
+        "extensions": request.extensions,
+    }
+    new = Request(**(parts | changes))
+    if isinstance(new.stream, ByteStream):
+        new.read()
+    return new
+
+
+def replayable(request: Request) -> bool:
+    """Whether a request that was carried can be sent again."""
+    return not isinstance(request.stream, Body) or request.stream.replayable
+
+
+def known(request: Request) -> bytes | None:
+    """The whole body of a request, where it is in memory."""
+    stream = request.stream
+    if isinstance(stream, ByteStream):
+        return b"".join(stream)
+    return stream.known if isinstance(stream, Body) else None
+
+
+def _inner(stream: Stream) -> Any:
+    # What the caller gave as content: nothing public leads to it.
+    return getattr(stream, "_stream", None)
+
+
+def _file(stream: Stream) -> bool:
+    return hasattr(_inner(stream), "read")
+
+
+def _seekable(file: Any) -> bool:
+    try:
+        file.seek(file.tell())
+    except (AttributeError, OSError, ValueError, UnsupportedOperation):
+        return False
+    return True
+
+
+def _rewinds(stream: Stream) -> bool:
+    """Multipart whose every part is text, bytes or a file that the library rewinds itself."""
+    parts = getattr(stream, "fields", None)
+    if parts is None:
+        return False
+    files = [part.file for part in parts if hasattr(part, "file")]
+    return all(isinstance(file, (str, bytes)) or _seekable(file) for file in files)
+
+
+def _restart(stream: Stream) -> Callable[[], Source] | None:
+    """What starts a stream over; None where it is used up by being sent."""
+    content = _inner(stream)
+    if hasattr(content, "read"):
+        if not _seekable(content):
+            return None
+        start = content.tell()
+
+        def rewind() -> Source:
+            content.seek(start)
+            return stream
+
+        return rewind
+    # An iterable that gives a fresh iterator each time; an iterator gives itself.
+    # (`_end` catches those that only look so.)
+    fresh_sync = isinstance(content, Iterable) and iter(content) is not content
+    fresh_async = isinstance(content, AsyncIterable) and aiter(content) is not content
+    return (lambda: stream) if fresh_sync or fresh_async else None
+
+
+def _chunks(body: Any) -> Source:
+    if isinstance(body, bytes):
+        return [body]
+    if isinstance(body, (Iterable, AsyncIterable)) and not isinstance(body, str):
+        return body
+    raise TypeError(
+        f'The callable in extensions["{FACTORY}"] returned {body!r}: '
+        "return bytes or an iterable of bytes."
+    )

@@ -1,0 +1,281 @@
+"""The two trampolines, and the hands that perform what the engine asks for.
+
+The sync and the async half differ by `async` and `await` alone, but for a stalled body:
+a thread lowers the read timeout, a task has a cancel scope.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Generic, TypeVar
+
+from statuspolicy._lib import (
+    URL,
+    AsyncBaseTransport,
+    AsyncByteStream,
+    BaseTransport,
+    ByteStream,
+    Request,
+    Response,
+    SyncByteStream,
+    TransportError,
+)
+from statuspolicy.effects import Ask, Discard, Recall, Remember, Send, Spend, Wait
+from statuspolicy.engine import Flow, Outcome
+from statuspolicy.fields import digits
+from statuspolicy.plan import Plan
+
+TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
+
+
+def run(flow: Flow[Response], hands: "Hands") -> Response:
+    """Drive an exchange to its end. On any exception the response still held is closed."""
+    value: object = None
+    try:
+        while True:
+            try:
+                effect = flow.send(value)
+            except StopIteration as end:
+                response: Response = end.value
+                return response
+            match effect:
+                case Send():
+                    value = hands.send(effect)
+                case Discard():
+                    value = hands.discard(effect)
+                case Wait():
+                    hands.plan.clock.sleep(effect.seconds)
+                case Ask():
+                    value = hands.ask(effect)
+                case _:
+                    value = remembered(hands.plan, effect)
+    except BaseException:
+        hands.drop()
+        raise
+
+
+async def arun(flow: Flow[Response], hands: "AsyncHands") -> Response:
+    """Drive an exchange to its end. On any exception the response still held is closed."""
+    value: object = None
+    try:
+        while True:
+            try:
+                effect = flow.send(value)
+            except StopIteration as end:
+                response: Response = end.value
+                return response
+            match effect:
+                case Send():
+                    value = await hands.send(effect)
+                case Discard():
+                    value = await hands.discard(effect)
+                case Wait():
+                    await hands.plan.clock.asleep(effect.seconds)
+                case Ask():
+                    value = await effect.answer
+                case _:
+                    value = remembered(hands.plan, effect)
+    except BaseException:
+        await hands.drop()
+        raise
+
+
+def remembered(plan: Plan, effect: Recall | Remember | Spend) -> object:
+    """What the plan's memory answers."""
+    memory = plan.memory
+    match effect:
+        case Recall(url):
+            return memory.recall(url, plan.clock.time())
+        case Remember(url, location, seconds):
+            memory.remember(url, location, seconds, plan.clock.time())
+            return None
+        case Spend(origin, budget):
+            return memory.spend(origin, budget, plan.clock.monotonic())
+
+
+class _Hands(Generic[TransportT]):
+    """What both kinds of hands share. They own the one response that is open.
+
+    route: the transport for a URL. held: the response of the first send, if it is there.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        route: Callable[[URL], TransportT],
+        fresh: Callable[[], TransportT] | None,
+        held: Response | None = None,
+    ) -> None:
+        self.plan = plan
+        self.route = route
+        self.fresh = fresh
+        self.held = held
+
+    def transport(self, effect: Send) -> TransportT:
+        # A leak would show here, in every test.
+        assert self.held is None, "a response is still open"
+        if effect.fresh and self.fresh is not None:
+            return self.fresh()
+        return self.route(effect.request.url)
+
+    def hold(self, response: Response, effect: Send, transport: Any) -> Response:
+        if effect.fresh:
+            response.stream = _Owned(response.stream, transport)
+        self.held = response
+        return response
+
+    def drains(self, effect: Discard) -> bool:
+        """Whether reading the rest is worth it: the connection lives on if it ends in bounds."""
+        if effect.hard or (effect.response.is_closed and not _in_memory(effect.response)):
+            return False
+        length = digits(effect.response.headers.get("content-length")) or 0
+        return length <= self.plan.limits.drain_bytes or _in_memory(effect.response)
+
+    def put_away(self, response: Response) -> bytes | None:
+        """The raw body of a response that was discarded before."""
+        return b"".join(response.stream) if isinstance(response.stream, ByteStream) else None
+
+
+class Hands(_Hands[BaseTransport]):
+    """The hands of a thread."""
+
+    def send(self, effect: Send) -> Outcome:
+        transport = self.transport(effect)
+        try:
+            response = transport.handle_request(effect.request)
+        except TransportError as error:
+            if effect.fresh:
+                transport.close()
+            return error
+        return self.hold(response, effect, transport)
+
+    def discard(self, effect: Discard) -> bytes | None:
+        kept = None
+        if effect.response is not self.held:
+            return self.put_away(effect.response)
+        if self.drains(effect):
+            with suppress(TransportError), _hurried(effect.request, self.plan.limits.drain_seconds):
+                kept = self._drain(effect.response)
+        self.drop()
+        return kept
+
+    def _drain(self, response: Response) -> bytes | None:
+        limits, clock = self.plan.limits, self.plan.clock
+        end = clock.monotonic() + limits.drain_seconds
+        parts, length = [], 0
+        assert isinstance(response.stream, SyncByteStream)
+        for part in response.stream:
+            parts.append(part)
+            length += len(part)
+            if length > limits.drain_bytes or clock.monotonic() > end:
+                return None
+        return b"".join(parts)
+
+    def ask(self, effect: Ask) -> object:
+        close = getattr(effect.answer, "close", None)
+        if close is not None:
+            close()
+        raise TypeError(
+            "A duty, `confirm` or hook of a sync client answered with an awaitable: "
+            "write it as a plain function, or use it with httpx.AsyncClient."
+        )
+
+    def drop(self) -> None:
+        held = self.held
+        self.held = None
+        if held is not None:
+            with suppress(TransportError):
+                held.close()
+
+
+class AsyncHands(_Hands[AsyncBaseTransport]):
+    """The hands of a task, in any event loop that anyio knows."""
+
+    async def send(self, effect: Send) -> Outcome:
+        transport = self.transport(effect)
+        try:
+            response = await transport.handle_async_request(effect.request)
+        except TransportError as error:
+            if effect.fresh:
+                await transport.aclose()
+            return error
+        return self.hold(response, effect, transport)
+
+    async def discard(self, effect: Discard) -> bytes | None:
+        import anyio  # here, so that a program without async never loads it
+
+        kept = None
+        if effect.response is not self.held:
+            return self.put_away(effect.response)
+        if self.drains(effect):
+            with suppress(TransportError), anyio.move_on_after(self.plan.limits.drain_seconds):
+                kept = await self._drain(effect.response)
+        await self.drop()
+        return kept
+
+    async def _drain(self, response: Response) -> bytes | None:
+        parts, length = [], 0
+        assert isinstance(response.stream, AsyncByteStream)
+        async for part in response.stream:
+            parts.append(part)
+            length += len(part)
+            if length > self.plan.limits.drain_bytes:
+                return None
+        return b"".join(parts)
+
+    async def drop(self) -> None:
+        import anyio
+
+        held = self.held
+        self.held = None
+        if held is not None:
+            # A cancelled task must still close what it holds.
+            with suppress(TransportError), anyio.CancelScope(shield=True):
+                await held.aclose()
+
+
+def _in_memory(response: Response) -> bool:
+    return isinstance(response.stream, ByteStream)
+
+
+@contextmanager
+def _hurried(request: Request, seconds: float) -> Iterator[None]:
+    """Lower a sent request's read timeout while its response is drained.
+
+    The transport reads it when the body is first asked for; nothing else can end a stalled
+    read in a thread.
+    """
+    extensions = request.extensions
+    before = extensions.get("timeout")
+    read = (before or {}).get("read")
+    hurried = seconds if read is None else min(read, seconds)
+    extensions["timeout"] = {**(before or {}), "read": hurried}
+    try:
+        yield
+    finally:
+        if before is None:
+            del extensions["timeout"]
+        else:
+            extensions["timeout"] = before
+
+
+class _Owned(SyncByteStream, AsyncByteStream):
+    """The body of a response whose transport was made for it alone, and ends with it."""
+
+    def __init__(self, stream: Any, transport: Any) -> None:
+        self._stream = stream
+        self._transport = transport
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._stream:
+            yield part
+
+    def close(self) -> None:
+        self._stream.close()
+        self._transport.close()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+        await self._transport.aclose()

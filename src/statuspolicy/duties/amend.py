@@ -1,0 +1,34 @@
+"""Repair the request and send it once more: 411, 417."""
+
+from statuspolicy import body
+from statuspolicy._lib import ByteStream
+from statuspolicy.exchange import Exchange
+from statuspolicy.verdicts import Again, Settle, Verdict
+
+
+def with_length(exchange: Exchange) -> Verdict:
+    """411: resubmit with Content-Length, once, where the whole body is known."""
+    if exchange.times(411):
+        return Settle("it was resubmitted with Content-Length already")
+    if "content-length" in exchange.request.headers:
+        return Settle("the request had a Content-Length")
+    whole = body.known(exchange.request)
+    if whole is None:
+        return Settle("the length of the body is not known (Limits.replay_bytes)")
+    request = body.copy(exchange.request, stream=ByteStream(whole))
+    request.headers.pop("transfer-encoding", None)
+    request.headers["Content-Length"] = str(len(whole))
+    return Again(request, exchange.told or 0.0, unacted=True, why="with Content-Length")
+
+
+def without_expect(exchange: Exchange) -> Verdict:
+    """417: repeat without the expectation, once.
+
+    RFC 9110 §10.1.1: "A client that receives a 417 […] in response to a request containing
+    a 100-continue expectation SHOULD repeat that request without a 100-continue expectation".
+    """
+    if exchange.request.headers.get("expect", "").strip().lower() != "100-continue":
+        return Settle("the request has no 100-continue expectation to leave out")
+    request = body.copy(exchange.request)
+    del request.headers["expect"]
+    return Again(request, exchange.told or 0.0, unacted=True, why="without Expect")

@@ -1,0 +1,92 @@
+"""3xx: where a redirect leads and with which method. The guard decides whether it may.
+
+RFC 9110 §15.4 and §10.2.2; where the reference document asks for the user's confirmation,
+the application's `confirm` is asked.
+"""
+
+from statuspolicy import fields as read
+from statuspolicy.exchange import SAFE, Exchange
+from statuspolicy.verdicts import Follow, Settle, Verdict
+
+_DAY = 86_400.0
+_NEVER_ASKED = ("GET", "HEAD")
+
+
+def moved(exchange: Exchange) -> Verdict:
+    """301, 302: safe methods and POST, as GET, follow; any other is kept and confirmed."""
+    # RFC 9110 §15.4.2: "For historical reasons, a user agent MAY change the request method
+    # from POST to GET for the subsequent request."
+    if exchange.request.method == "POST":
+        return _follow(exchange, method="GET")
+    return _follow(exchange, confirm=not exchange.safe and exchange.can_ask)
+
+
+def see_other(exchange: Exchange) -> Verdict:
+    """303: GET the other URI; HEAD stays HEAD."""
+    return _follow(exchange, method="HEAD" if exchange.request.method == "HEAD" else "GET")
+
+
+def same_method(exchange: Exchange) -> Verdict:
+    """307, 308: method and body are kept; unsafe methods are confirmed, if anyone can be asked."""
+    return _follow(exchange, confirm=not exchange.safe and exchange.can_ask)
+
+
+def confirmed(exchange: Exchange) -> Verdict:
+    """301, 302, 307, 308 to the letter: "if not GET or HEAD, not automatically" (RFC 2616)."""
+    return _follow(exchange, confirm=exchange.request.method not in _NEVER_ASKED)
+
+
+def preferred_choice(exchange: Exchange) -> Verdict:
+    """300: the server's preference, in Location, is followed for safe methods."""
+    return _choice(exchange, SAFE)
+
+
+def preferred_choice_strict(exchange: Exchange) -> Verdict:
+    """300: the server's preference is followed for GET and HEAD."""
+    return _choice(exchange, frozenset(_NEVER_ASKED))
+
+
+def never(exchange: Exchange) -> Verdict:
+    """305: not obeyed, or any server could put itself between (RFC 9110 §15.4.6)."""
+    return Settle("a proxy that a response names is never used")
+
+
+def _choice(exchange: Exchange, methods: frozenset[str]) -> Verdict:
+    if "location" not in exchange.fields:
+        return Settle("the server names no preferred choice")
+    if exchange.request.method not in methods:
+        return Settle(f"{exchange.request.method} is not sent elsewhere by a preference")
+    return _follow(exchange)
+
+
+def _follow(exchange: Exchange, method: str | None = None, confirm: bool = False) -> Verdict:
+    locations = set(exchange.fields.all("location"))
+    if len(locations) != 1:
+        return Settle("it names two different Locations" if locations else "it names no Location")
+    location = locations.pop()
+    return Follow(
+        location,
+        method,
+        # RFC 9110 §10.2.3: on a 3xx, the least time "before issuing the redirected request".
+        after=exchange.told or 0.0,
+        confirm=confirm,
+        why=f"{exchange.status} to {location}",
+        remember=_permanence(exchange),
+    )
+
+
+def _permanence(exchange: Exchange) -> float:
+    """Seconds that a 301 or 308 short-cuts later requests for; 0 for not at all.
+
+    Only what came over https can't have been forged on the way, and only what was asked
+    without credentials holds for everybody.
+    """
+    request = exchange.request
+    if exchange.status not in (301, 308) or request.url.scheme != "https":
+        return 0.0
+    if request.method not in _NEVER_ASKED or "authorization" in request.headers:
+        return 0.0
+    if "cookie" in request.headers:
+        return 0.0
+    told = read.lifetime(exchange.fields, exchange.now)
+    return _DAY if told is None else told

@@ -1,0 +1,109 @@
+"""Wait, and send it again: the retry family.
+
+A wait that the server names is kept to (RFC 9110 §10.2.3); where it names none the backoff
+is tenacity's. Whether a method may be repeated at all is the guard's to say.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from statuspolicy.exchange import Exchange
+from statuspolicy.verdicts import Again, Settle, Verdict
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class retry:  # noqa: N801 - it stands in tables as a duty does: {503: retry(attempts=6)}
+    """A duty that waits and repeats.
+
+    attempts: sends of one request, the first included; None for `Limits.attempts`.
+    times: how often one request is repeated for this code; None for no such bound.
+    wait: seconds, or a tenacity wait, where the server names no time; None for full jitter
+        that doubles from 0.5 s to 20 s.
+    stop: a tenacity stop.
+    unsafe: True repeats any method, acted on or not; False only idempotent ones; None also
+        those that the answer says were not acted on.
+    told: only where the server names a time.
+    fresh: on another connection.
+
+    Raises TypeError or ValueError for an argument that is none of these.
+    """
+
+    attempts: int | None = None
+    times: int | None = None
+    wait: "float | Callable[[RetryCallState], float] | None" = None
+    stop: "Callable[[RetryCallState], bool] | None" = None
+    unsafe: bool | None = None
+    told: bool = False
+    fresh: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("attempts", "times"):
+            number = getattr(self, name)
+            if number is not None and (type(number) is not int or number < 1):
+                raise ValueError(f"retry({name}={number!r}): write a whole number, 1 or more.")
+        if isinstance(self.wait, (int, float)) and not self.wait >= 0:
+            raise ValueError(f"retry(wait={self.wait!r}): write 0 or more seconds.")
+        if not (self.wait is None or isinstance(self.wait, (int, float)) or callable(self.wait)):
+            raise TypeError(
+                f"retry(wait={self.wait!r}): write seconds or a tenacity wait, "
+                "such as tenacity.wait_exponential_jitter()."
+            )
+        if self.stop is not None and not callable(self.stop):
+            raise TypeError(
+                f"retry(stop={self.stop!r}): write a tenacity stop, "
+                "such as tenacity.stop_after_delay(30), or attempts=5."
+            )
+
+    def __call__(self, exchange: Exchange) -> Verdict:
+        """Wait as the server says, else back off, and repeat."""
+        told = exchange.told
+        if told is None and self.told:
+            return Settle("the server names no time to come back at")
+        if self.times is not None and exchange.times(exchange.code) >= self.times:
+            return Settle(f"it was repeated for {exchange.code} already")
+        unacted = exchange.unacted if self.unsafe is None else self.unsafe
+        if not (unacted or exchange.idempotent):
+            return Settle(f"{exchange.request.method} is not idempotent and may have been acted on")
+        after, why = told, "the server asks to wait"
+        if after is None:
+            after, why = self._backoff(exchange), "the server names no time"
+        if self.stop is not None and self.stop(_tenacity(exchange, after)):
+            return Settle("its stop says so")
+        return Again(exchange.request, after, unacted, self.fresh, why if after else "at once")
+
+    def _backoff(self, exchange: Exchange) -> float:
+        if isinstance(self.wait, (int, float)):
+            return self.wait
+        wait = self.wait
+        if wait is None:
+            from tenacity import wait_random_exponential
+
+            wait = wait_random_exponential(multiplier=0.5, max=20)
+        return float(wait(_tenacity(exchange, 0.0)))
+
+    def __repr__(self) -> str:
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        shown = (f"{f.name}={given[f.name]!r}" for f in fields(self) if given[f.name] != f.default)
+        return f"retry({', '.join(shown)})"
+
+
+def _tenacity(exchange: Exchange, upcoming: float) -> "RetryCallState":
+    """What tenacity's waits and stops look at, made of values alone."""
+    from tenacity import RetryCallState
+
+    nothing: Any = None
+    state = RetryCallState(nothing, None, (), {})
+    if exchange.error is not None:
+        error = exchange.error
+        state.set_exception((type(error), error, error.__traceback__))
+    else:
+        state.set_result(exchange.response)
+    state.attempt_number = exchange.attempt
+    state.idle_for = sum(step.wait for step in exchange.steps)
+    state.start_time, state.outcome_timestamp = 0.0, exchange.elapsed
+    state.upcoming_sleep = upcoming
+    return state

@@ -1,0 +1,29 @@
+"""600, unofficial: bytes came that are no status line and no header section."""
+
+from statuspolicy.duties.retry import retry
+from statuspolicy.errors import UnparsableResponse
+from statuspolicy.exchange import Exchange
+from statuspolicy.hop import target
+from statuspolicy.verdicts import Again, Refuse, Settle, Verdict
+
+_ELSEWHERE = retry(times=1, wait=0.0, fresh=True)
+
+
+def elsewhere(exchange: Exchange) -> Verdict:
+    """Repeat once on another connection, where that is safe; then say what it was."""
+    verdict = _ELSEWHERE(exchange)
+    return verdict if isinstance(verdict, Again) else refused(exchange)
+
+
+def refused(exchange: Exchange) -> Verdict:
+    """Say what it was, without another try."""
+    if exchange.error is None:
+        return Settle()  # a row for 600 is asked about failures alone
+    request = exchange.request
+    error = UnparsableResponse(
+        f"{target(request.url)} answered {request.method} with something that is not HTTP: "
+        f"{exchange.error}",
+        request=request,
+    )
+    error.__cause__ = exchange.error
+    return Refuse(error, "not HTTP")

@@ -1,0 +1,95 @@
+"""Answers that have to be looked at before they are handed over: 101, 204, 205, 206, 304, 511."""
+
+from collections.abc import Callable
+
+from statuspolicy._lib import Request, Response
+from statuspolicy.errors import ProtocolViolation
+from statuspolicy.exchange import Exchange
+from statuspolicy.fields import digits
+from statuspolicy.hop import target
+from statuspolicy.verdicts import Again, Refuse, Settle, Verdict
+
+
+def switched(exchange: Exchange) -> Verdict:
+    """101: a protocol is switched to only if it was asked for."""
+    asked = _tokens(exchange.request.headers.get("upgrade"))
+    # RFC 9110 §7.8: "A server MUST NOT switch to a protocol that was not indicated by the
+    # client in the corresponding request's Upgrade header field."
+    if exchange.error is None and asked and _tokens(exchange.fields.get("upgrade")) <= asked:
+        return Settle()
+    return _violation(exchange, "switched to a protocol that nobody asked for")
+
+
+def no_content(exchange: Exchange) -> Verdict:
+    """204: no body follows (RFC 9110 §15.3.5), whatever the header section announces."""
+    announced = digits(exchange.fields.get("content-length")) != 0
+    if "transfer-encoding" in exchange.fields or (
+        "content-length" in exchange.fields and announced
+    ):
+        return Settle("a 204 has no body, but one was announced: closed unread", empty=True)
+    return Settle()
+
+
+def reset(on_reset: Callable[[Request, Response], object] | None = None) -> "_Reset":
+    """205: the view (a form) that sent the request is to be reset.
+
+    on_reset: called with the request and the response.
+    """
+    return _Reset(on_reset)
+
+
+class _Reset:
+    def __init__(self, tell: Callable[[Request, Response], object] | None) -> None:
+        self._tell = tell
+
+    def __call__(self, exchange: Exchange) -> Verdict:
+        framed = "content-length" in exchange.fields or "transfer-encoding" in exchange.fields
+        # RFC 9110 §15.3.6: no content in a 205. RFC 9112 §6.3 would read to the close, and hang.
+        if framed:
+            return Settle(tell=self._tell)
+        return Settle("a 205 has no body: not waited for", tell=self._tell, empty=True)
+
+    def __repr__(self) -> str:
+        return "reset"
+
+
+def partial(exchange: Exchange) -> Verdict:
+    """206: only to a Range request, and only with a Content-Range that says what came."""
+    if "range" not in exchange.request.headers:
+        return _violation(exchange, "sent a part of something that was asked for whole")
+    kind = (exchange.fields.get("content-type") or "").lower()
+    usable = (exchange.fields.one("content-range") or "").lower().startswith("bytes ")
+    # RFC 9110 §15.3.7.2: in multipart/byteranges each part has its own.
+    if usable or kind.startswith("multipart/byteranges"):
+        return Settle()
+    return Settle("without a usable Content-Range: it may be joined with nothing")
+
+
+def unmodified(exchange: Exchange) -> Verdict:
+    """304 without a cache: the caller's own condition is answered, else it is asked again.
+
+    RFC 9111 §4.3.4: what was validated isn't stored here, so the 304 is disregarded.
+    """
+    headers = exchange.request.headers
+    if "if-none-match" in headers or "if-modified-since" in headers:
+        return Settle()
+    if exchange.times(304):
+        return Settle("a 304 again, to a request without conditions")
+    return Again(exchange.request, exchange.told or 0.0, unacted=True, why="no condition was set")
+
+
+def portal(exchange: Exchange) -> Verdict:
+    """511: a captive portal answers for itself, never for the origin (RFC 6585 §6)."""
+    return Settle("a captive portal answered, not the origin; its cookies are not kept")
+
+
+def _violation(exchange: Exchange, what: str) -> Verdict:
+    request = exchange.request
+    message = f"{target(request.url)} {what} ({exchange.code} to {request.method})."
+    error = ProtocolViolation(message, request=request)
+    error.__cause__ = exchange.error
+    return Refuse(error, what)
+
+
+def _tokens(field: str | None) -> set[str]:
+    return {token.strip().lower() for token in (field or "").split(",")} - {""}

@@ -1,0 +1,39 @@
+"""What the policy raises: subclasses of the HTTP library's own exceptions.
+
+Each carries the trace (`statuspolicy.trace(error)`) and keeps the request that it is
+about, where the client would put the first request of the exchange in its place.
+"""
+
+from statuspolicy._lib import RemoteProtocolError, Request, RequestError, TooManyRedirects
+
+
+class _AboutItsRequest(RequestError):
+    @property
+    def request(self) -> Request:
+        """The request of the hop that failed."""
+        return super().request
+
+    @request.setter
+    def request(self, request: Request) -> None:
+        if self._request is None:
+            self._request = request
+
+
+class RedirectLoop(_AboutItsRequest, TooManyRedirects):
+    """A redirect leads to a request that was already sent in this exchange."""
+
+
+class RedirectCapExceeded(_AboutItsRequest, TooManyRedirects):
+    """One redirect more than `Limits.redirects`."""
+
+
+class RedirectBlackHole(_AboutItsRequest, TooManyRedirects):
+    """Each Location holds the URI that it came from, so the URI grows without end."""
+
+
+class ProtocolViolation(_AboutItsRequest, RemoteProtocolError):
+    """An answer that nobody asked for: a 101 without Upgrade, a 206 without Range."""
+
+
+class UnparsableResponse(_AboutItsRequest, RemoteProtocolError):
+    """Bytes came that are no status line and no header section (row 600)."""

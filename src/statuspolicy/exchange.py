@@ -1,0 +1,118 @@
+"""What a duty sees: one answer or failure, and all that led to it, as values."""
+
+from typing import NamedTuple
+
+from statuspolicy import fields as read
+from statuspolicy._lib import (
+    ConnectError,
+    ConnectTimeout,
+    Request,
+    Response,
+    TransportError,
+)
+from statuspolicy.fields import Fields
+from statuspolicy.limits import Limits
+from statuspolicy.trace import Step
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PROPFIND", "REPORT", "SEARCH"})
+# IANA's method registry, what it lists as idempotent.
+IDEMPOTENT = SAFE | {
+    "ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "COPY", "DELETE", "LABEL",
+    "LINK", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MKREDIRECTREF", "MKWORKSPACE",
+    "MOVE", "ORDERPATCH", "PRI", "PROPPATCH", "PUT", "REBIND", "UNBIND", "UNCHECKOUT",
+    "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL",
+}  # fmt: skip
+
+# These answers say by themselves that the request was not acted on: 411 and 417 (RFC 9110
+# §15.5.12, §15.5.18), 421 (§15.5.20), 425 (RFC 8470 §5.2: "unwilling to risk processing").
+_REFUSED = frozenset({411, 417, 421, 425})
+# These where they also name a time to come back: 413 and 503 (RFC 9110 §15.5.14, §15.6.4),
+# 429 (RFC 6585 §4), 509.
+_REFUSED_FOR_NOW = frozenset({413, 429, 503, 509})
+
+
+class Exchange(NamedTuple):
+    """One answer or failure and what led to it. Frozen: a duty changes nothing.
+
+    request: the request as it was sent.
+    response: the answer, its body unread; None where there was none.
+    error: the failure, where there was no answer.
+    fields: the header section of the answer, names in lower case.
+    steps: what was answered and decided before, oldest first.
+    limits: the bounds of this exchange.
+    now: seconds since the epoch, at this answer.
+    elapsed: seconds since the first answer or failure of the exchange.
+    answers: what this request was answered with before (a hop is a new request).
+    hops: redirects followed so far.
+    main: where this is the answer to a request on the side, what the exchange is about.
+    can_ask: whether the application has a `confirm` to ask.
+    can_renew: whether another connection can be had.
+    """
+
+    request: Request
+    response: Response | None
+    error: TransportError | None
+    fields: Fields
+    steps: tuple[Step, ...]
+    limits: Limits
+    now: float
+    elapsed: float = 0.0
+    answers: tuple[int | str, ...] = ()
+    hops: int = 0
+    main: "Exchange | None" = None
+    can_ask: bool = False
+    can_renew: bool = True
+
+    @property
+    def status(self) -> int | None:
+        """The status code; None for a failure."""
+        return None if self.response is None else self.response.status_code
+
+    @property
+    def code(self) -> int | str:
+        """The status code, or the name of the failure; "" before there is either."""
+        if self.response is not None:
+            return self.response.status_code
+        return "" if self.error is None else type(self.error).__name__
+
+    @property
+    def attempt(self) -> int:
+        """How often this request has been sent."""
+        return len(self.answers) + 1
+
+    @property
+    def redirected(self) -> bool:
+        """Whether the answer is a redirect."""
+        return 300 <= (self.status or 0) < 400 and self.status != 304
+
+    @property
+    def safe(self) -> bool:
+        """Whether the request only reads (RFC 9110 §9.2.1)."""
+        return self.request.method in SAFE
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether sending the request twice does no more than once (RFC 9110 §9.2.2)."""
+        return self.request.method in IDEMPOTENT or "idempotency-key" in self.request.headers
+
+    @property
+    def told(self) -> float | None:
+        """Seconds that the server asks to wait; None where it asks nothing readable."""
+        wait = read.retry_after(self.fields, self.now)
+        if wait is None and self.status in (429, 503) and "retry-after" not in self.fields:
+            return read.rate_limit_reset(self.fields, self.now)
+        return wait
+
+    @property
+    def unacted(self) -> bool:
+        """Whether it is sure that the server did not act on the request."""
+        if self.error is not None:
+            # Nothing is sent before the connection stands.
+            return isinstance(self.error, (ConnectError, ConnectTimeout))
+        if self.status in _REFUSED_FOR_NOW:
+            return self.told is not None
+        return self.status in _REFUSED
+
+    def times(self, code: int | str) -> int:
+        """How often this request was answered with `code` before."""
+        return self.answers.count(code)

@@ -1,0 +1,160 @@
+"""Header fields: what a server wrote -> a value or None, and never an exception."""
+
+import re
+from calendar import timegm
+from collections.abc import Iterable, Iterator
+from math import inf
+
+
+class Fields:
+    """The header section of one response, read once: names in lower case, values as text."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
+        self._lines: dict[str, list[bytes]] = {}
+        for name, value in raw:
+            self._lines.setdefault(name.lower().decode("latin-1"), []).append(value)
+
+    def all(self, name: str) -> list[str]:
+        """Each line of the field `name` (lower case), without the white space around it."""
+        return [_text(value) for value in self._lines.get(name, ())]
+
+    def get(self, name: str) -> str | None:
+        """The lines of the field `name` as one list value (RFC 9110 §5.3), or None."""
+        lines = self._lines.get(name)
+        return None if lines is None else ", ".join(map(_text, lines))
+
+    def one(self, name: str) -> str | None:
+        """The value of a field that may stand once: None where two lines differ."""
+        lines = set(self.all(name))
+        return lines.pop() if len(lines) == 1 else None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._lines
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+
+NO_FIELDS = Fields(())
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode("utf-8").strip(" \t")
+    except UnicodeDecodeError:
+        return value.decode("latin-1").strip(" \t")
+
+
+_DIGITS = re.compile(r"[0-9]+", re.ASCII)
+
+
+def digits(value: str | None) -> float | None:
+    """A string of ASCII digits, of any length, as a number (too long for one: infinity)."""
+    if value is None or not _DIGITS.fullmatch(value):
+        return None
+    return float(value.lstrip("0") or "0") if len(value) < 300 else inf
+
+
+# RFC 9110 §5.6.7: "A recipient that parses a timestamp value in an HTTP field MUST accept
+# all three HTTP-date formats." What else looks like a date is none.
+_CLOCK = r"(?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d):(?P<second>[0-5]\d|60)"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
+_LAST_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_LONG_DAY = r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day"
+_DATES = [
+    re.compile(pattern, re.ASCII)
+    for pattern in (
+        rf"{_DAY}, (?P<day>\d\d) {_MONTH} (?P<year>\d{{4}}) {_CLOCK} GMT",
+        rf"{_LONG_DAY}, (?P<day>\d\d)-{_MONTH}-(?P<year>\d\d) {_CLOCK} GMT",
+        rf"{_DAY} {_MONTH} (?P<day>\d\d| \d) {_CLOCK} (?P<year>\d{{4}})",
+    )
+]
+
+
+def http_date(value: str | None, now: float) -> float | None:
+    """An HTTP-date as seconds since the epoch; `now` places a two-digit year."""
+    found = next((hit for date in _DATES if (hit := date.fullmatch(value or ""))), None)
+    if found is None:
+        return None
+    year, day = int(found["year"]), int(found["day"])
+    month = _MONTHS.index(found["month"]) + 1
+    if not 1 <= day <= _LAST_DAYS[month - 1]:
+        return None
+    if len(found["year"]) == 2:
+        # RFC 9110 §5.6.7: a two-digit year "that appears to be more than 50 years in the
+        # future" is "the most recent year in the past that had the same last two digits".
+        this_year = 1970 + int(now // 31_556_952)
+        year += this_year // 100 * 100
+        year -= 100 if year > this_year + 50 else 0
+    if year < 1:
+        return None
+    clock = (int(found["hour"]), int(found["minute"]), int(found["second"]))
+    return float(timegm((year, month, day, *clock)))
+
+
+def retry_after(fields: Fields, now: float) -> float | None:
+    """Seconds that `Retry-After` asks to wait (RFC 9110 §10.2.3), or None.
+
+    A date is read against the response's own Date, so a skewed clock doesn't matter.
+    """
+    value = fields.one("retry-after")
+    seconds = digits(value)
+    if seconds is not None:
+        return seconds
+    until = http_date(value, now)
+    if until is None:
+        return None
+    sent = http_date(fields.one("date"), now)
+    return max(0.0, until - (now if sent is None else sent))
+
+
+def rate_limit_reset(fields: Fields, now: float) -> float | None:
+    """Seconds until a rate limit that is used up is renewed, or None.
+
+    Read only where the same fields say that nothing is left, since servers send them on
+    ordinary answers too: `RateLimit` (its `t`), `RateLimit-Reset`, `X-RateLimit-Reset`.
+    """
+    waits = [_item_reset(item) for item in (fields.get("ratelimit") or "").split(",")]
+    told = max((wait for wait in waits if wait is not None), default=None)
+    if told is not None:
+        return told
+    for prefix in ("ratelimit-", "x-ratelimit-"):
+        if digits(fields.one(prefix + "remaining")) == 0:
+            reset = digits(fields.one(prefix + "reset"))
+            if reset is not None:
+                epoch = prefix.startswith("x-") and reset >= 1_000_000_000
+                return max(0.0, reset - now) if epoch else reset
+    return None
+
+
+def _item_reset(item: str) -> float | None:
+    """`"name";r=0;t=30` -> 30."""
+    parameters: dict[str, str] = {}
+    for part in item.split(";")[1:]:
+        name, _, value = part.strip().partition("=")
+        parameters[name] = value
+    return digits(parameters.get("t")) if digits(parameters.get("r")) == 0 else None
+
+
+def lifetime(fields: Fields, now: float) -> float | None:
+    """Seconds that a response says it may be reused for: None where it says nothing.
+
+    0 where it forbids, or where what it says can't be read (RFC 9111 §4.2.1).
+    """
+    told = None
+    for directive in (fields.get("cache-control") or "").lower().split(","):
+        name, _, value = directive.strip().partition("=")
+        if name in ("no-store", "no-cache"):
+            return 0.0
+        if name == "max-age":
+            age = digits(value.strip('"')) or 0.0
+            told = age if told is None else min(told, age)
+    if told is None and "expires" in fields:
+        until = http_date(fields.one("expires"), now)
+        sent = http_date(fields.one("date"), now)
+        told = 0.0 if until is None else max(0.0, until - (now if sent is None else sent))
+    return told

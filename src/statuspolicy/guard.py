@@ -1,0 +1,253 @@
+"""What no duty may override.
+
+Whatever a duty answers, the one request that follows is built or checked here: where it
+may go, what it may carry, how often and how late it may be sent. Where the guard says no,
+the response is handed over with the reason, or the error is raised.
+"""
+
+from typing import NamedTuple, TypeAlias
+from urllib.parse import quote
+
+from statuspolicy import body, errors, hop, jar
+from statuspolicy._lib import URL, Cookies, Request, TooManyRedirects
+from statuspolicy.exchange import Exchange
+from statuspolicy.verdicts import Again, Aside, Follow, Refuse, Settle
+
+State: TypeAlias = tuple[str, str, object, str | None, str | None]
+
+
+class Path(NamedTuple):
+    """Where an exchange has been.
+
+    home: the URL that the caller asked for; credentials are at home there.
+    states: what was requested, up to the last hop.
+    abroad: whether it ever left home: what was dropped then never returns.
+    holes: hops in a row whose Location held the whole URI that they came from.
+    cookies: the pairs of the caller's own Cookie field.
+    """
+
+    home: URL
+    states: tuple[State, ...] = ()
+    abroad: bool = False
+    holes: int = 0
+    cookies: tuple[str, ...] = ()
+
+
+class Permit(NamedTuple):
+    """The request that may be sent, and the path with it."""
+
+    request: Request
+    path: Path
+    is_hop: bool
+
+
+class _No(Exception):
+    """The response is to be handed over, for this reason."""
+
+
+def permit(
+    exchange: Exchange, path: Path, verdict: Follow | Again, cookies: Cookies | None, attempts: int
+) -> Permit | Settle | Refuse:
+    """The one request that a verdict may lead to, or what happens in its place."""
+    try:
+        if isinstance(verdict, Follow):
+            url = hop.resolve(exchange.request.url, verdict.url)
+            permitted = _hop(exchange, path, verdict, url, cookies)
+        elif _same_target(exchange.request, verdict.request):
+            permitted = _repeat(exchange, path, verdict, cookies, attempts)
+        else:
+            url = hop.resolve(exchange.request.url, verdict.request.url)
+            permitted = _hop(exchange, path, verdict, url, cookies)
+        _in_time(exchange, verdict.after)
+    except (_No, hop.Unusable) as reason:
+        return Settle(why=str(reason))
+    except TooManyRedirects as error:
+        return Refuse(error, why=str(error))
+    return permitted
+
+
+def permit_aside(
+    exchange: Exchange,
+    path: Path,
+    verdict: Aside,
+    cookies: Cookies | None,
+    looks: int,
+    elapsed: float,
+) -> Request | Settle:
+    """The request that may be sent on the side, or why it is not."""
+    limits, request = exchange.limits, verdict.request
+    if looks > verdict.times:
+        return Settle(f"{verdict.times} requests on the side did not settle it")
+    if elapsed + verdict.after > verdict.within:
+        return Settle(f"requests on the side did not settle it within {verdict.within:g} s")
+    try:
+        url = hop.resolve(exchange.request.url, request.url)
+        _no_downgrade(exchange.request.url, url)
+    except (_No, hop.Unusable) as reason:
+        return Settle(f"the request on the side is not sent: {reason}")
+    drop = limits.cross_origin != "keep" and not hop.same_origin(path.home, url)
+    request = hop.request_to(url, request.method, request, limits=limits, abroad=drop)
+    request = body.carry(request, limits)
+    if not body.replayable(request):
+        return Settle(_USED_UP)
+    _dress(request, () if drop else path.cookies, cookies)
+    return request
+
+
+def _same_target(sent: Request, request: Request) -> bool:
+    return (request.method, hop.target(request.url)) == (sent.method, hop.target(sent.url))
+
+
+# ── a hop ──────────────────────────────────────────────────────────────────────────────
+
+
+def _hop(
+    exchange: Exchange, path: Path, verdict: Follow | Again, url: URL, cookies: Cookies | None
+) -> Permit:
+    sent, limits = exchange.request, exchange.limits
+    _no_longer_than(limits.uri_length, url)
+    _no_downgrade(sent.url, url)
+    abroad = path.abroad or not hop.same_origin(path.home, url)
+    if abroad and not path.abroad and limits.cross_origin == "stop":
+        raise _No(f"it leads to another origin ({hop.target(url)})")
+    if exchange.hops >= limits.redirects:
+        raise errors.RedirectCapExceeded(
+            f"{limits.redirects} redirects were followed from {hop.target(path.home)} and the next "
+            f"leads to {hop.target(url)}: raise Limits.redirects to follow more.",
+            request=sent,
+        )
+    holes = _holes(exchange, path, url)
+
+    drop = abroad and limits.cross_origin == "strip"
+    if isinstance(verdict, Follow):
+        request = hop.request_to(
+            url,
+            verdict.method or sent.method,
+            sent,
+            limits=limits,
+            bodiless=verdict.method in ("GET", "HEAD"),
+            abroad=drop,
+            keep_host=hop.is_relative(verdict.url),
+        )
+    else:
+        again = verdict.request
+        request = hop.request_to(url, again.method, again, limits=limits, abroad=drop)
+    request = body.carry(request, limits)
+    if not body.replayable(request):
+        raise _No(_USED_UP)
+    _dress(request, () if drop else path.cookies, cookies)
+    states = path.states or (state(sent),)
+    new = state(request)
+    # A redirect to the same request after a wait that the server asked for is polling.
+    if new in states and not (isinstance(verdict, Follow) and verdict.after):
+        raise errors.RedirectLoop(
+            f"Redirected in a circle: {' → '.join(s[1] for s in states)} → {new[1]}, "
+            f"which was already sent as {new[0]} with the same body, cookies and credentials.",
+            request=sent,
+        )
+    path = path._replace(states=(*states, new), abroad=abroad, holes=holes)
+    return Permit(request, path, True)
+
+
+def _no_downgrade(sent: URL, url: URL) -> None:
+    if (sent.scheme, url.scheme) == ("https", "http"):
+        raise _No(f"it leads from https to http ({hop.target(url)})")
+
+
+def _no_longer_than(most: int, url: URL) -> None:
+    if (length := len(hop.target(url))) > most:
+        raise _No(f"its Location leads to a URI of {length} bytes, above Limits.uri_length={most}")
+
+
+def _holes(exchange: Exchange, path: Path, url: URL) -> int:
+    """RFC 9110 §15.5.15: a redirection "black hole", "a redirected URI prefix that points to
+    a suffix of itself". One or two nested URIs are what sign-in redirects do.
+    """
+    came_from = hop.target(exchange.request.url)
+    leads_to = hop.target(url)
+    nested = came_from in leads_to[1:] or quote(came_from, safe="") in leads_to
+    holes = path.holes + 1 if nested else 0
+    if holes >= 3:
+        raise errors.RedirectBlackHole(
+            f"The third redirect in a row puts the whole URI that it came from ({came_from}) into "
+            "its Location: the URI would grow without end.",
+            request=exchange.request,
+        )
+    return holes
+
+
+def state(request: Request) -> State:
+    """What makes two requests the same (a URL alone would break login and cookie walls)."""
+    known = body.known(request)
+    headers = request.headers
+    return (
+        request.method,
+        hop.target(request.url),
+        id(request.stream) if known is None else known,
+        headers.get("cookie"),
+        headers.get("authorization"),
+    )
+
+
+# ── a repeat ───────────────────────────────────────────────────────────────────────────
+
+
+def _repeat(
+    exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | None, attempts: int
+) -> Permit:
+    sent, request = exchange.request, verdict.request
+    # RFC 9110 §9.2.2: "A client SHOULD NOT automatically retry a request with a
+    # non-idempotent method unless it has some means to know that the request semantics are
+    # actually idempotent […] or some means to detect that the original request was never
+    # applied."
+    if not (exchange.idempotent or verdict.unacted):
+        raise _No(f"{sent.method} is not idempotent and may have been acted on")
+    if exchange.attempt >= attempts:
+        raise _No(f"it was sent {exchange.attempt} times, of {attempts} attempts at most")
+    drop = path.abroad and exchange.limits.cross_origin == "strip"
+    amended, answered = request is not sent, "set-cookie" in exchange.fields
+    if amended and drop:
+        request = hop.request_to(
+            request.url,
+            request.method,
+            request,
+            limits=exchange.limits,
+            abroad=True,
+            keep_host=True,
+        )
+    elif answered:
+        request = body.copy(request)  # the caller's request is never changed
+    request = body.carry(request, exchange.limits)
+    if not body.replayable(request):
+        raise _No(_USED_UP)
+    if answered or (amended and drop):
+        _dress(request, () if drop else path.cookies, cookies)
+    return Permit(request, path, False)
+
+
+def _in_time(exchange: Exchange, after: float) -> None:
+    limits = exchange.limits
+    if not after >= 0:
+        raise ValueError(f"The duty asks to wait {after!r} s: give 0 or more seconds.")
+    # Never clamped: to ask earlier than the server said is what gets clients blocked.
+    if after > limits.retry_after:
+        raise _No(f"the wait of {after:g} s is above Limits.retry_after={limits.retry_after:g}")
+    if exchange.elapsed + after > limits.deadline:
+        raise _No(
+            f"{exchange.elapsed:.3g} s after the first answer, a wait of {after:g} s would pass "
+            f"Limits.deadline={limits.deadline:g}"
+        )
+
+
+_USED_UP = (
+    "the request's body was sent and can't be sent again: give bytes, a seekable file, a "
+    f'factory in extensions={{"{body.FACTORY}": ...}}, or raise Limits.replay_bytes'
+)
+
+
+def _dress(request: Request, own: tuple[str, ...], cookies: Cookies | None) -> None:
+    """Write the Cookie field anew: the jar's for this URL, and the caller's own at home."""
+    field = "; ".join(own) if cookies is None else jar.dress(cookies, request, own)
+    request.headers.pop("cookie", None)
+    if field:
+        request.headers["Cookie"] = field

@@ -1,0 +1,121 @@
+"""Where a Location leads, and the one request that goes there."""
+
+import re
+
+from statuspolicy import body
+from statuspolicy._lib import URL, ByteStream, InvalidURL, Request
+from statuspolicy.limits import Limits
+
+# RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
+# keeps Expect for requests with content.
+_OF_THE_BODY = frozenset(
+    {"transfer-encoding", "trailer", "digest", "repr-digest", "last-modified", "expect"}
+)
+# What an exchange may take to another origin of its request's extensions.
+_PORTABLE = frozenset({"timeout", "trace", "statuspolicy", body.FACTORY})
+
+
+class Unusable(Exception):
+    """A Location that can't be followed, and why."""
+
+
+def plain(url: URL) -> URL:
+    """The URL without userinfo: a Location's is never used as credentials (RFC 9110 §4.2.4)."""
+    return url.copy_with(userinfo=b"") if url.userinfo else url
+
+
+def target(url: URL) -> str:
+    """What is requested: the URL without fragment and userinfo."""
+    return str(plain(url)).partition("#")[0]
+
+
+def origin(url: URL) -> str:
+    """Scheme, host and port, a default port left out."""
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
+
+
+def same_origin(first: URL, second: URL) -> bool:
+    """Whether credentials for the first are at home at the second.
+
+    http to https on the same host, both on their default ports, is no other origin here.
+    """
+    if first.host != second.host:
+        return False
+    if first.scheme == second.scheme:
+        return first.port == second.port
+    return (first.scheme, second.scheme) == ("http", "https") and first.port is second.port is None
+
+
+def resolve(base: URL, location: URL | str) -> URL:
+    """Where a Location leads from `base`. Raises Unusable with the reason."""
+    try:
+        url = URL(location)
+        if url.scheme and not url.host and url.scheme == base.scheme:
+            # "http:/path" and "http:///path" name no host; servers mean their own.
+            url = url.copy_with(netloc=base.netloc)
+        elif url.is_relative_url:
+            url = base.join(url)
+    except (InvalidURL, ValueError) as error:
+        raise Unusable(f"its Location can't be parsed ({error})") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise Unusable(f"its Location {_short(str(url))} is not http or https with a host")
+    # RFC 9110 §10.2.2: a Location without a fragment MUST be processed "as if the value
+    # inherits the fragment component of the URI reference used to generate the target URI".
+    if base.fragment and not url.fragment and "#" not in str(location):
+        url = url.copy_with(fragment=base.fragment)
+    return plain(url)
+
+
+def request_to(
+    url: URL,
+    method: str,
+    previous: Request,
+    *,
+    limits: Limits,
+    bodiless: bool = False,
+    abroad: bool = False,
+    keep_host: bool = False,
+) -> Request:
+    """The request that goes to `url` in `previous`' place; cookies come later.
+
+    bodiless: the body stays behind, with the fields that speak of it.
+    abroad: the credentials stay behind.
+    keep_host: the caller's own Host field stays (a relative Location names no host).
+    """
+    headers = [(b"Host", _host(url, previous, keep_host))]
+    for name, value in previous.headers.raw:
+        key = name.lower().decode("latin-1")
+        if key in ("host", "cookie"):
+            continue
+        if bodiless and (key.startswith("content-") or key in _OF_THE_BODY):
+            continue
+        if abroad and limits.sensitive(key):
+            continue
+        headers.append((name, value))
+    extensions = {
+        name: value
+        for name, value in previous.extensions.items()
+        # `target` would ask the new URL for the old one's path.
+        if name != "target" and (not abroad or name in _PORTABLE)
+    }
+    stream = ByteStream(b"") if bodiless else previous.stream
+    return body.copy(
+        previous, method=method, url=url, headers=headers, stream=stream, extensions=extensions
+    )
+
+
+def _host(url: URL, previous: Request, keep: bool) -> bytes:
+    if keep:
+        custom: bytes = previous.headers.get("host", "").encode("latin-1")
+        if custom and custom != previous.url.netloc:
+            return custom
+    return url.netloc
+
+
+def is_relative(location: URL | str) -> bool:
+    """Whether a Location names no host, so it stays where the request went."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*:|//", str(location)) is None
+
+
+def _short(text: str, most: int = 80) -> str:
+    return text if len(text) <= most else text[:most] + "…"

@@ -1,0 +1,117 @@
+"""What no exchange may exceed. The guard enforces these, whatever a duty says."""
+
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Literal
+
+# Names that carry a credential by themselves, and patterns of names that look like keys.
+SENSITIVE_HEADERS = (
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "cookie2",
+    "api-key",
+    "*-api-key",
+    "*-key",
+    "*token*",
+    "*secret*",
+    "*session*",
+    "*-auth",
+    "x-auth-*",
+)
+# These match a pattern above and are no credentials.
+_HARMLESS = frozenset({"idempotency-key", "sec-websocket-key"})
+
+
+def _at_least_zero(value: "RetryBudget | Limits") -> None:
+    for field in fields(value):
+        number = getattr(value, field.name)
+        if isinstance(field.default, (int, float)) and (
+            isinstance(number, bool) or not isinstance(number, (int, float)) or not number >= 0
+        ):
+            raise ValueError(
+                f"{type(value).__name__}.{field.name} is {number!r}: "
+                f"write a number of 0 or more, such as {field.default!r}."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class RetryBudget:
+    """A token bucket for each origin: a repeat takes a token, time brings tokens back.
+
+    So a client that meets an outage repeats a little and then stops multiplying it.
+    A repeat that waited as long as the server asked takes none: it was invited.
+
+    tokens: how many repeats may come at once.
+    per_second: how many tokens come back each second.
+    """
+
+    tokens: float = 20.0
+    per_second: float = 0.5
+
+    def __post_init__(self) -> None:
+        _at_least_zero(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of one exchange (all that one call of the client sends).
+
+    redirects: hops in one exchange; the next one is refused.
+    attempts: sends of one request, the first included (a hop is a new request).
+        RFC 9110 §9.2.2 says that a client SHOULD NOT automatically retry a failed
+        automatic retry. Four sends are a deviation: rate limits and rolling restarts
+        take more than one try, and the wait between them grows.
+    deadline: seconds after the first answer or failure within which another send may
+        start and a wait may end. The first attempt is never cut by it.
+    retry_after: seconds; a longer wait isn't slept, the response is handed over at once.
+    retry_budget: tokens for repeats, for each origin; None for no such bound.
+    replay_bytes: how much of a one-shot request body is kept for sending it again.
+    drain_bytes, drain_seconds: how much of an intermediate response is read to keep its
+        connection alive, before it is closed.
+    uri_length: bytes; a Location that leads to a longer URI is not followed.
+    sensitive_headers: names or patterns (`x-*-key`) of request header fields that stay
+        with the first origin.
+    cross_origin: on a hop to another origin "strip" the credentials, "stop" and hand the
+        redirect over, or "keep" everything.
+    """
+
+    redirects: int = 5
+    attempts: int = 4
+    deadline: float = 150.0
+    retry_after: float = 120.0
+    retry_budget: RetryBudget | None = RetryBudget()
+    replay_bytes: int = 1024 * 1024
+    drain_bytes: int = 64 * 1024
+    drain_seconds: float = 1.0
+    uri_length: int = 8192
+    sensitive_headers: tuple[str, ...] = SENSITIVE_HEADERS
+    cross_origin: Literal["strip", "stop", "keep"] = "strip"
+
+    def __post_init__(self) -> None:
+        _at_least_zero(self)
+        if self.attempts < 1:
+            raise ValueError("Limits.attempts counts the first send too: 1 or more, not 0.")
+        if self.cross_origin not in ("strip", "stop", "keep"):
+            raise ValueError(
+                f"Limits.cross_origin is {self.cross_origin!r}: "
+                'write "strip", "stop" or "keep" instead.'
+            )
+        if isinstance(self.sensitive_headers, str):
+            raise TypeError(
+                "Limits.sensitive_headers takes a tuple of names: "
+                f"write ({self.sensitive_headers!r},) instead."
+            )
+        # A set or a list is as clear as a tuple; the lookup below wants something hashable.
+        names = tuple(sorted(name.lower() for name in self.sensitive_headers))
+        object.__setattr__(self, "sensitive_headers", names)
+
+    def sensitive(self, name: str) -> bool:
+        """Whether the request header field `name` (lower case) stays with the first origin."""
+        return _sensitive(name, self.sensitive_headers)
+
+
+@lru_cache(maxsize=1024)
+def _sensitive(name: str, patterns: tuple[str, ...]) -> bool:
+    return name not in _HARMLESS and any(fnmatchcase(name, p) for p in patterns)

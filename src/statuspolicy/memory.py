@@ -1,0 +1,71 @@
+"""What is remembered between exchanges: permanent moves and retry budgets."""
+
+from collections import OrderedDict
+from threading import Lock
+from typing import NamedTuple
+
+from statuspolicy.limits import RetryBudget
+
+__all__ = ["Memory"]
+
+
+class _Entry(NamedTuple):
+    value: str
+    until: float
+
+
+class _Bucket(NamedTuple):
+    tokens: float
+    filled: float
+
+
+class Memory:
+    """One client's memory, in this process, bounded: what was used longest ago goes first.
+
+    entries: how many moves and how many origins it holds at most.
+    """
+
+    def __init__(self, entries: int = 1024) -> None:
+        if isinstance(entries, bool) or not isinstance(entries, int) or entries < 1:
+            raise ValueError(f"Memory(entries={entries!r}): write a number of entries, 1 or more.")
+        self._most = entries
+        self._lock = Lock()
+        # Public to the transport: while it is empty nothing has to be looked up before sending.
+        self.moves: OrderedDict[str, _Entry] = OrderedDict()
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+
+    def recall(self, url: str, now: float) -> str | None:
+        """Where a URL has moved to, permanently."""
+        with self._lock:
+            entry = self.moves.get(url)
+            if entry is None:
+                return None
+            if entry.until <= now:
+                del self.moves[url]
+                return None
+            self.moves.move_to_end(url)
+            return entry.value
+
+    def remember(self, url: str, value: str | None, seconds: float, now: float) -> None:
+        """Keep where a URL has moved to for so many seconds; None forgets it."""
+        with self._lock:
+            self.moves.pop(url, None)
+            if value is not None:
+                self.moves[url] = _Entry(value, now + seconds)
+                while len(self.moves) > self._most:
+                    self.moves.popitem(last=False)
+
+    def spend(self, origin: str, budget: RetryBudget, now: float) -> bool:
+        """Take a token from an origin's retry budget; False where there is none."""
+        with self._lock:
+            bucket = self._buckets.pop(origin, _Bucket(budget.tokens, now))
+            back = (now - bucket.filled) * budget.per_second
+            tokens = min(budget.tokens, bucket.tokens + back)
+            granted = tokens >= 1
+            self._buckets[origin] = _Bucket(tokens - granted, now)
+            while len(self._buckets) > self._most:
+                self._buckets.popitem(last=False)
+            return granted
+
+    def __repr__(self) -> str:
+        return f"<Memory: {len(self.moves)} moves, {len(self._buckets)} origins>"

@@ -1,0 +1,57 @@
+"""The configuration that transports and engine share; nothing changes it."""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeAlias
+
+from statuspolicy._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response
+from statuspolicy.clock import Clock
+from statuspolicy.limits import Limits
+from statuspolicy.memory import Memory
+from statuspolicy.row import Table
+
+OVERRIDE = "statuspolicy"  # in a request's `extensions`: a Table or Overrides
+
+Transport: TypeAlias = BaseTransport | AsyncBaseTransport
+Confirm: TypeAlias = Callable[[Request, Request, Response], "bool | Awaitable[bool]"]
+
+
+class Overrides(NamedTuple):
+    """Another table, other limits or another `confirm`, for one request."""
+
+    table: Table | None = None
+    limits: Limits | None = None
+    confirm: Confirm | None = None
+
+
+class Plan(NamedTuple):
+    """What a transport was told, as values.
+
+    cookies: gives the jar; None for one an exchange.
+    confirm: the application's answer to a redirect that has to be confirmed.
+    fresh: makes a transport with connections of its own.
+    follow: False where the call itself said `follow_redirects=False`.
+    began: when the first request was sent, where that is known.
+    """
+
+    table: Table
+    limits: Limits
+    cookies: Callable[[], Cookies] | None
+    memory: Memory
+    confirm: Confirm | None
+    fresh: Callable[[], Transport] | None
+    clock: Clock
+    follow: bool = True
+    began: float | None = None
+
+    def overridden(self, override: object) -> "Plan":
+        """The plan for a request that brings its own table."""
+        if isinstance(override, Table):
+            return self._replace(table=override)
+        if not isinstance(override, Overrides):
+            raise TypeError(
+                f'extensions["{OVERRIDE}"] is {override!r}: write a table, such as '
+                "statuspolicy.STANDARD | {503: statuspolicy.surface}, "
+                "or statuspolicy.Overrides(...)."
+            )
+        set_here = {name: value for name, value in override._asdict().items() if value is not None}
+        return self._replace(**set_here)

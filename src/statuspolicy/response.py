@@ -1,0 +1,169 @@
+"""The response that stays true, and where a trace is kept.
+
+After a transport returns, the client writes its own request and history into the response,
+files its cookies under that request's host, and follows a redirect that was declined. So
+what a policy hands over after a hop is a response that knows better.
+"""
+
+from http import HTTPStatus
+from typing import Any, cast
+
+from statuspolicy._lib import ByteStream, Headers, Request, RequestError, Response
+from statuspolicy.hop import target
+from statuspolicy.trace import Step, Trace
+
+_TRACE = "_statuspolicy_trace"  # in __dict__, so that it is pickled too
+
+
+class PolicyResponse(Response):
+    """A response whose request, history and redirect are what the policy says they are."""
+
+    _pinned: Request
+    _past: list[Response]
+    _clients: list[Response]
+    _declined: bool
+    _kept: bytes | None
+
+    @property
+    def request(self) -> Request:
+        """The request that this response answers, on its own hop."""
+        return self._pinned
+
+    @request.setter
+    def request(self, value: Request) -> None:
+        """The client writes its first request here; that isn't the one."""
+
+    @property
+    def history(self) -> list[Response]:
+        """The responses that another request answered, oldest first."""
+        return self._clients + self._past
+
+    @history.setter
+    def history(self, value: list[Response]) -> None:
+        self._clients = value
+
+    @property
+    def has_redirect_location(self) -> bool:
+        """False where the policy declined the redirect, so the client leaves it alone."""
+        return not self._declined and super().has_redirect_location
+
+    @property
+    def content(self) -> bytes:
+        """The body, decoded. An intermediate response's was kept raw until it is asked for."""
+        if self._kept is not None and not hasattr(self, "_content"):
+            kept = Response(self.status_code, headers=self.headers, content=self._kept)
+            self._content = kept.content
+        return super().content
+
+    def read(self) -> bytes:
+        """Read and return the body."""
+        return super().read() if self._kept is None else self.content
+
+    async def aread(self) -> bytes:
+        """Read and return the body."""
+        return await super().aread() if self._kept is None else self.content
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revive, (type(self).__mro__[2], self.__getstate__())
+
+
+class _PortalHeaders(Headers):
+    """The header section of a 511, whose cookies no jar takes in.
+
+    A client's jar reads `multi_items()`; the fields are still there for everything else.
+    """
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        return [item for item in super().multi_items() if item[0].lower() != "set-cookie"]
+
+
+def adopt(
+    response: Response,
+    request: Request,
+    past: list[Response],
+    steps: tuple[Step, ...],
+    *,
+    declined: bool = False,
+    kept: bytes | None = None,
+) -> Response:
+    """A true copy of a response; the one that the transport made isn't touched.
+
+    request: what it answers. past: what was answered before it, oldest first.
+    declined: a redirect that nobody may follow. kept: its raw body, read before.
+    """
+    kind = _kind(type(response))
+    new = kind.__new__(kind)
+    new.__dict__.update(response.__dict__)
+    for base in type(response).__mro__:
+        for slot in getattr(base, "__slots__", ()):
+            if slot not in ("__dict__", "__weakref__") and hasattr(response, slot):
+                setattr(new, slot, getattr(response, slot))
+    new.extensions = response.extensions | {"statuspolicy": Trace(steps)}
+    new.__dict__.pop("history", None)
+    vars(new)[_TRACE] = Trace(steps)
+    new._pinned = new._request = request
+    new._past, new._clients = past, []
+    new._declined = declined
+    new._kept = kept
+    if kept is not None:
+        new.stream = ByteStream(kept)
+        new.is_closed = new.is_stream_consumed = True
+    if response.status_code == 511 and type(new.headers) is Headers:
+        new.headers = _PortalHeaders(new.headers)
+    return new
+
+
+_KINDS: dict[type[Response], type[PolicyResponse]] = {Response: PolicyResponse}
+
+
+def _kind(base: type[Response]) -> type[PolicyResponse]:
+    """PolicyResponse for the library's own responses, else a class that is both."""
+    if issubclass(base, PolicyResponse):
+        return base
+    if base not in _KINDS:
+        _KINDS[base] = cast("type[PolicyResponse]", type(base.__name__, (PolicyResponse, base), {}))
+    return _KINDS[base]
+
+
+def _revive(base: type[Response], state: dict[str, Any]) -> Response:
+    kind = _kind(base)
+    response = kind.__new__(kind)
+    response.__setstate__(state)
+    return response
+
+
+def keep_trace(error: Exception, steps: tuple[Step, ...]) -> None:
+    """Put the trace on a failure, and its last lines where a traceback shows them."""
+    vars(error)[_TRACE] = Trace(steps)
+    if len(steps) > 1:
+        notes = [note for note in getattr(error, "__notes__", ()) if "statuspolicy" not in note]
+        error.__notes__ = [*notes, f"statuspolicy sent it {len(steps)} times:\n{Trace(steps)}"]
+
+
+def trace(result: Response | RequestError) -> Trace:
+    """What happened on the way to a response or an error: a step for each answer.
+
+    It always answers: where nothing happened, its one step is derived from the status code.
+    """
+    kept = vars(result).get(_TRACE)
+    if isinstance(kept, Trace):
+        return kept
+    if isinstance(result, Response):
+        request = result._request
+        method, url = (request.method, target(request.url)) if request else ("", "")
+        code, words = result.status_code, phrase(result)
+        return Trace((Step(method, url, code, words, str(code), "", "settle"),))
+    sent = result._request
+    method, url = (sent.method, target(sent.url)) if sent else ("", "")
+    name = type(result).__name__
+    return Trace((Step(method, url, name, str(result), name, "", "settle"),))
+
+
+def phrase(response: Response) -> str:
+    """The reason phrase: the server's, else the registry's."""
+    if response.reason_phrase:
+        return response.reason_phrase
+    try:
+        return HTTPStatus(response.status_code).phrase
+    except ValueError:
+        return ""

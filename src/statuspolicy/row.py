@@ -1,0 +1,167 @@
+"""A row says what a code asks of a client and holds its duty. A table is immutable."""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
+
+from statuspolicy import failure
+from statuspolicy._lib import Response, TransportError
+from statuspolicy.exchange import Exchange
+from statuspolicy.verdicts import Settle, Verdict
+
+Duty: TypeAlias = Callable[[Exchange], "Verdict | Awaitable[Verdict]"]
+Key: TypeAlias = "int | str | type[TransportError]"
+
+_CLASSES = {f"{n}xx": n for n in range(1, 6)}
+# A client follows these by itself unless it is told that the policy declined them, so
+# they are never handed over in passing.
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+def surface(exchange: Exchange) -> Verdict:
+    """The duty that hands the response over as it is, or raises the failure."""
+    return Settle()
+
+
+class Row(NamedTuple):
+    """One line of the table.
+
+    key: a status code, a class ("4xx"), or an exception class of the HTTP library.
+    phrase: what the code is called.
+    citation: where it is specified.
+    says: what the specification asks of a client.
+    duty: what is done.
+    """
+
+    key: Key
+    phrase: str
+    citation: str
+    says: str
+    duty: Duty = surface
+
+    @property
+    def name(self) -> str:
+        """The key as it is written in a trace."""
+        return self.key.__name__ if isinstance(self.key, type) else str(self.key)
+
+    def __str__(self) -> str:
+        duty = getattr(self.duty, "__name__", None) or repr(self.duty)
+        return f"{self.name:<20} {self.phrase:<32} {duty:<24} {self.citation}: {self.says}"
+
+
+# The row of what has none: it is handed over.
+NOTHING = Row("none", "", "", "nothing is known of it")
+
+
+class Table(Mapping[Key, Duty]):
+    """What each code gets. Immutable: `table | {503: duty}` makes a new one.
+
+    Keys are a status code, a class of them ("4xx"), or an exception class of the HTTP
+    library. A class on the right replaces every row of that class, before the right's
+    own exact keys apply. A code without a row gets its class's: 499 is handled as 400
+    (RFC 9110 §15).
+
+    Raises TypeError or ValueError, in one sentence, for a key or a duty that is none.
+    """
+
+    __slots__ = ("__dict__", "_rows")
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self._rows: dict[Key, Row] = {row.key: row for row in rows}
+        for row in self._rows.values():
+            _check(row.key, row.duty)
+
+    def row(self, key: Key) -> Row:
+        """The row that decides about a code (or an exception class), fallbacks included."""
+        rows = self._rows
+        if key in rows:
+            return rows[key]
+        if isinstance(key, type):
+            return next((rows[base] for base in key.__mro__ if base in rows), NOTHING)
+        if isinstance(key, int):
+            # RFC 9110 §15: an unrecognized code is "equivalent to the x00 status code of
+            # that class"; what is outside 100-599 is treated as a server error.
+            kind = key // 100 if 100 <= key <= 599 else 5
+            return rows.get(f"{kind}xx") or rows.get(kind * 100, NOTHING)
+        return NOTHING
+
+    def match(self, outcome: Response | TransportError) -> Row:
+        """The row that decides about what a transport returned or raised."""
+        if isinstance(outcome, TransportError):
+            key = failure.row_key(outcome)
+            return NOTHING if key is None else self.row(key)
+        # A literal 600 on the wire is a server error; row 600 is for unparsable headers.
+        status = outcome.status_code
+        return self.row(status if status <= 599 else 500)
+
+    @cached_property
+    def quiet(self) -> frozenset[int]:
+        """The codes whose response is handed over untouched, with nothing to decide."""
+        return frozenset(
+            code
+            for code in range(100, 600)
+            if self.row(code).duty is surface and code not in REDIRECTS
+        )
+
+    def __or__(self, other: Mapping[Key, Duty]) -> "Table":
+        for key, duty in other.items():
+            _check(key, duty)
+        rows = dict(self._rows)
+        for key in sorted(other.keys() & _CLASSES.keys(), key=str):
+            codes = range(_CLASSES[str(key)] * 100, _CLASSES[str(key)] * 100 + 100)
+            for code in rows.keys() & set(codes):
+                rows[code] = rows[code]._replace(duty=other[key])
+            rows[key] = Row(key, "any other", "RFC 9110 §15", "as the class", other[key])
+        for key in other.keys() - _CLASSES.keys():
+            rows[key] = self.row(key)._replace(key=key, duty=other[key])
+        new = Table()
+        new._rows = dict(sorted(rows.items(), key=_order))
+        return new
+
+    def __getitem__(self, key: Key) -> Duty:
+        return self._rows[key].duty
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self._rows.values()))
+
+    def __repr__(self) -> str:
+        return f"<Table: {len(self)} rows>"
+
+
+def _order(item: tuple[Key, Row]) -> tuple[int, int, str]:
+    """Codes in their order, a class after its codes, failures last."""
+    key = item[0]
+    if isinstance(key, int):
+        return (0, key, "")
+    if isinstance(key, str):
+        return (0, _CLASSES[key] * 100 + 99, key)
+    return (1, 0, key.__name__)
+
+
+def _check(key: object, duty: object) -> None:
+    known = (
+        (isinstance(key, int) and not isinstance(key, bool) and (100 <= key <= 600))
+        or (isinstance(key, str) and key in _CLASSES)
+        or (isinstance(key, type) and issubclass(key, TransportError))
+    )
+    if not known:
+        raise ValueError(
+            f"{key!r} is no row of a policy table: write a status code from 100 to 600, "
+            'a class such as "5xx", or an exception class of the HTTP library.'
+        )
+    if isinstance(duty, type):
+        raise TypeError(
+            f"Row {key!r}: {duty.__name__} is a class, not a duty: "
+            f"call it, as in {{{key!r}: {duty.__name__}()}}."
+        )
+    if not callable(duty):
+        raise TypeError(
+            f"Row {key!r}: {duty!r} is no duty: write a callable that takes an Exchange and "
+            "returns a Verdict, such as statuspolicy.surface or statuspolicy.retry()."
+        )

@@ -1,0 +1,142 @@
+"""STANDARD and STRICT: rows and nothing else, in the order of the registry.
+
+A row: the code, what it is called, where it is specified, what the specification asks of a
+client, and the duty that does it. `surface` hands the response over: nothing is to be done.
+"""
+
+from statuspolicy._lib import (
+    ConnectError,
+    ConnectTimeout,
+    LocalProtocolError,
+    PoolTimeout,
+    ProxyError,
+    ReadError,
+    ReadTimeout,
+    RemoteProtocolError,
+    TransportError,
+    UnsupportedProtocol,
+    WriteError,
+    WriteTimeout,
+)
+from statuspolicy.duties import amend, redirect, unparsable, verify
+from statuspolicy.duties.retry import retry
+from statuspolicy.row import Row, Table, surface
+
+# fmt: off
+STANDARD = Table((
+    # 1xx: interim. The transport reads past them; only 101 ends a request.
+    Row(100, "Continue", "RFC 9110 §15.2.1", "go on sending; a final answer follows"),
+    Row(101, "Switching Protocols", "RFC 9110 §15.2.2", "switch only to what was asked for", verify.switched),
+    Row(102, "Processing", "RFC 2518 §10.1", "keep waiting; a final answer follows"),
+    Row(103, "Early Hints", "RFC 8297 §2", "may preload; a final answer follows"),
+
+    # 2xx: success.
+    Row(200, "OK", "RFC 9110 §15.3.1", "nothing more"),
+    Row(201, "Created", "RFC 9110 §15.3.2", "Location names the new resource; it is no redirect"),
+    Row(202, "Accepted", "RFC 9110 §15.3.3", "not finished; a monitor may be named"),
+    Row(203, "Non-Authoritative Information", "RFC 9110 §15.3.4", "the headers are not the origin's own"),
+    Row(204, "No Content", "RFC 9110 §15.3.5", "there is no body", verify.no_content),
+    Row(205, "Reset Content", "RFC 9110 §15.3.6", "reset the view; there is no body", verify.reset()),
+    Row(206, "Partial Content", "RFC 9110 §15.3.7", "only to a Range request; Content-Range says what came", verify.partial),
+    Row(207, "Multi-Status", "RFC 4918 §11.1", "the body carries several codes"),
+    Row(208, "Already Reported", "RFC 5842 §7.1", "inside a 207: reported before"),
+    Row(226, "IM Used", "RFC 3229 §10.4.1", "the body is an instance after manipulations"),
+
+    # 3xx: redirection.
+    Row(300, "Multiple Choices", "RFC 9110 §15.4.1", "may follow the preferred choice in Location", redirect.preferred_choice),
+    Row(301, "Moved Permanently", "RFC 9110 §15.4.2", "use the new URI from now on; POST may become GET", redirect.moved),
+    Row(302, "Found", "RFC 9110 §15.4.3", "may follow; POST may become GET", redirect.moved),
+    Row(303, "See Other", "RFC 9110 §15.4.4", "may GET the other URI", redirect.see_other),
+    Row(304, "Not Modified", "RFC 9110 §15.4.5", "freshen what is stored, else disregard it and ask without conditions", verify.unmodified),
+    Row(305, "Use Proxy", "RFC 9110 §15.4.6", "deprecated: a security hole", redirect.never),
+    Row(306, "(Unused)", "RFC 9110 §15.4.7", "not used any more"),
+    Row(307, "Temporary Redirect", "RFC 9110 §15.4.8", "may follow; must not change the method", redirect.same_method),
+    Row(308, "Permanent Redirect", "RFC 9110 §15.4.9", "use the new URI from now on; the method stays", redirect.same_method),
+
+    # 4xx: request errors. Not repeated unmodified.
+    Row(400, "Bad Request", "RFC 9110 §15.5.1", "do not repeat it unmodified"),
+    Row(401, "Unauthorized", "RFC 9110 §15.5.2", "may repeat with credentials; show the entity if they are refused"),
+    Row(402, "Payment Required", "RFC 9110 §15.5.3", "reserved"),
+    Row(403, "Forbidden", "RFC 9110 §15.5.4", "should not repeat with the same credentials"),
+    Row(404, "Not Found", "RFC 9110 §15.5.5", "nobody knows whether for good"),
+    Row(405, "Method Not Allowed", "RFC 9110 §15.5.6", "Allow lists the methods"),
+    Row(406, "Not Acceptable", "RFC 9110 §15.5.7", "choose from the entity"),
+    Row(407, "Proxy Authentication Required", "RFC 9110 §15.5.8", "may repeat with credentials for the proxy"),
+    Row(408, "Request Timeout", "RFC 9110 §15.5.9", "may repeat it on another connection", retry(times=1, wait=0.0, fresh=True)),
+    Row(409, "Conflict", "RFC 9110 §15.5.10", "the user resolves it and resubmits"),
+    Row(410, "Gone", "RFC 9110 §15.5.11", "permanent: drop what refers to it"),
+    Row(411, "Length Required", "RFC 9110 §15.5.12", "may repeat with Content-Length", amend.with_length),
+    Row(412, "Precondition Failed", "RFC 9110 §15.5.13", "the conditions were there to prevent it"),
+    Row(413, "Content Too Large", "RFC 9110 §15.5.14", "Retry-After says when, if temporary", retry(told=True)),
+    Row(414, "URI Too Long", "RFC 9110 §15.5.15", "a redirect black hole may be the cause"),
+    Row(415, "Unsupported Media Type", "RFC 9110 §15.5.16", "Accept says what would do"),
+    Row(416, "Range Not Satisfiable", "RFC 9110 §15.5.17", "Content-Range tells the length"),
+    Row(417, "Expectation Failed", "RFC 9110 §10.1.1", "should repeat without 100-continue", amend.without_expect),
+    Row(421, "Misdirected Request", "RFC 9110 §15.5.20", "may repeat on another connection", retry(times=1, wait=0.0, fresh=True)),
+    Row(422, "Unprocessable Content", "RFC 9110 §15.5.21", "do not repeat it unmodified"),
+    Row(423, "Locked", "RFC 4918 §11.3", "do not repeat it unmodified"),
+    Row(424, "Failed Dependency", "RFC 4918 §11.4", "another action failed"),
+    Row(425, "Too Early", "RFC 8470 §5.2", "may repeat, not in early data", retry(times=1)),
+    Row(426, "Upgrade Required", "RFC 9110 §15.5.22", "Upgrade names the protocol"),
+    Row(428, "Precondition Required", "RFC 6585 §3", "repeat with a condition"),
+    Row(429, "Too Many Requests", "RFC 6585 §4", "wait as Retry-After says", retry()),
+    Row(431, "Request Header Fields Too Large", "RFC 6585 §5", "may repeat with smaller fields"),
+    Row(449, "Retry With", "MS-WDV §2.2.8", "repeat after doing what the server asks"),
+    Row(451, "Unavailable For Legal Reasons", "RFC 7725 §3", "the entity explains"),
+
+    # 5xx: server errors.
+    Row(500, "Internal Server Error", "RFC 9110 §15.6.1", "show the entity"),
+    Row(501, "Not Implemented", "RFC 9110 §15.6.2", "the method is not supported anywhere"),
+    Row(502, "Bad Gateway", "RFC 9110 §15.6.3", "show the entity", retry()),
+    Row(503, "Service Unavailable", "RFC 9110 §15.6.4", "wait as Retry-After says", retry()),
+    Row(504, "Gateway Timeout", "RFC 9110 §15.6.5", "show the entity", retry()),
+    Row(505, "HTTP Version Not Supported", "RFC 9110 §15.6.6", "show the entity"),
+    Row(506, "Variant Also Negotiates", "RFC 2295 §8.1", "the server is misconfigured"),
+    Row(507, "Insufficient Storage", "RFC 4918 §11.5", "must not repeat it but on a user's action"),
+    Row(508, "Loop Detected", "RFC 5842 §7.2", "show the entity"),
+    Row(509, "Bandwidth Limit Exceeded", "unofficial (Apache, cPanel)", "wait as Retry-After says", retry(told=True)),
+    Row(510, "Not Extended", "RFC 2774 §7", "the entity says what extension to add"),
+    Row(511, "Network Authentication Required", "RFC 6585 §6", "never the origin's answer", verify.portal),
+
+    # 600, unofficial, and failures: no answer, or none that could be read.
+    Row(600, "Unparsable Response Headers", "unofficial; RFC 9112 §2.2", "only entity content arrived", unparsable.elsewhere),
+    Row(ConnectError, "no connection", "RFC 9110 §9.2.2", "nothing was sent", retry()),
+    Row(ConnectTimeout, "no connection in time", "RFC 9110 §9.2.2", "nothing was sent", retry()),
+    Row(ReadError, "the connection broke", "RFC 9110 §9.2.2", "may repeat if idempotent", retry()),
+    Row(ReadTimeout, "no answer in time", "RFC 9110 §9.2.2", "may repeat if idempotent", retry()),
+    Row(WriteError, "the connection broke", "RFC 9110 §9.2.2", "may repeat if idempotent", retry()),
+    Row(WriteTimeout, "not sent in time", "RFC 9110 §9.2.2", "may repeat if idempotent", retry()),
+    Row(RemoteProtocolError, "closed without an answer", "RFC 9112 §9.3.1", "may repeat if idempotent", retry()),
+    Row(LocalProtocolError, "the request breaks the protocol", "RFC 9112 §3", "never repeated"),
+    Row(PoolTimeout, "no connection free in time", "the client's own", "never repeated"),
+    Row(ProxyError, "the proxy failed", "RFC 9110 §9.3.6", "never repeated"),
+    Row(UnsupportedProtocol, "no transport for the scheme", "the client's own", "never repeated"),
+    Row(TransportError, "any other failure", "the client's own", "never repeated"),
+))
+# fmt: on
+
+# The reference document to the letter: what it doesn't know is handed over.
+STRICT = STANDARD | {
+    300: redirect.preferred_choice_strict,
+    301: redirect.confirmed,
+    302: redirect.confirmed,
+    307: redirect.confirmed,
+    308: redirect.confirmed,
+    408: retry(times=1, wait=0.0, fresh=True, unsafe=True),
+    417: surface,
+    421: surface,
+    425: surface,
+    429: surface,
+    502: surface,
+    503: retry(told=True),
+    504: surface,
+    509: surface,
+    600: unparsable.refused,
+    ConnectError: surface,
+    ConnectTimeout: surface,
+    ReadError: surface,
+    ReadTimeout: surface,
+    WriteError: surface,
+    WriteTimeout: surface,
+    RemoteProtocolError: surface,
+}

@@ -1,0 +1,160 @@
+"""The third driver: a script of answers in, the story of the exchange out. No transport."""
+
+from collections.abc import Callable, Iterable, Mapping
+from inspect import iscoroutine
+from typing import Any, NamedTuple
+
+from statuspolicy._lib import ByteStream, Cookies, Request, Response, SyncByteStream, TransportError
+from statuspolicy.clock import Clock
+from statuspolicy.driver import remembered
+from statuspolicy.effects import Ask, Discard, Effect, Send, Wait
+from statuspolicy.engine import Outcome, converse
+from statuspolicy.limits import Limits
+from statuspolicy.memory import Memory
+from statuspolicy.plan import Confirm, Plan
+from statuspolicy.response import trace
+from statuspolicy.row import Table
+from statuspolicy.tables import STANDARD
+from statuspolicy.testing.clock import FakeClock
+from statuspolicy.trace import Trace
+
+Line = int | tuple[int, Mapping[str, str]] | Outcome | Callable[[Request], Response]
+
+
+class Story(NamedTuple):
+    """What came of a script.
+
+    response: what was handed over; None where an error was raised.
+    error: what was raised.
+    sent: the requests in the order in which they went out.
+    bodies: the body that went out with each.
+    waits: seconds, in order.
+    effects: all that the engine asked for.
+    open_at_most: how many responses were open at the same time.
+    left_open: responses that nobody closed, but for the one handed over.
+    """
+
+    response: Response | None
+    error: Exception | None
+    sent: list[Request]
+    bodies: list[bytes]
+    waits: list[float]
+    effects: list[Effect]
+    open_at_most: int
+    left_open: int
+
+    @property
+    def trace(self) -> Trace:
+        """The trace of the response, or of the error."""
+        result: Any = self.error if self.response is None else self.response
+        return trace(result)
+
+
+def replay(
+    request: Request,
+    script: Iterable[Line],
+    *,
+    table: Table = STANDARD,
+    limits: Limits = Limits(),
+    cookies: Cookies | None = None,
+    memory: Memory | None = None,
+    confirm: Confirm | None = None,
+    clock: Clock | None = None,
+    follow: bool = True,
+) -> Story:
+    """Play an exchange against a script, without a transport and without waiting.
+
+    script: what comes back for each send: a status code, a (status, headers) pair, a
+        response, a `TransportError`, or a callable that makes a response of the request.
+    The other parameters are those of `statuspolicy.PolicyTransport`; `follow=False` is a
+    call's `follow_redirects=False`.
+
+    Raises LookupError where more is sent than the script answers. What a duty raises by
+    mistake passes through; what the policy raises is `story.error`.
+    """
+    jar = cookies
+    plan = Plan(
+        table=table,
+        limits=limits,
+        cookies=None if jar is None else lambda: jar,
+        memory=Memory() if memory is None else memory,
+        confirm=confirm,
+        fresh=None,
+        clock=FakeClock() if clock is None else clock,
+        follow=follow,
+    )
+    lines = iter(script)
+    sent: list[Request] = []
+    bodies: list[bytes] = []
+    waits: list[float] = []
+    effects: list[Effect] = []
+    held: list[Response] = []
+    most = 0
+    response: Response | None = None
+    error: TransportError | None = None
+    flow = converse(plan, request)
+    value: object = None
+    while True:
+        try:
+            effect = flow.send(value)
+        except StopIteration as end:
+            response = end.value
+            break
+        except TransportError as raised:
+            error = raised
+            break
+        effects.append(effect)
+        value = None
+        match effect:
+            case Send():
+                sent.append(effect.request)
+                bodies.append(_body(effect.request))
+                value = _outcome(lines, effect.request, len(sent))
+                if isinstance(value, Response):
+                    held.append(value)
+                most = max(most, len(held))
+            case Wait(seconds):
+                waits.append(seconds)
+                plan.clock.sleep(seconds)
+            case Discard():
+                value = _discard(effect)
+                held = [one for one in held if one is not effect.response]
+            case Ask():
+                value = _answer(effect)
+            case _:
+                value = remembered(plan, effect)
+    left = len(held) - (response is not None and bool(held))
+    return Story(response, error, sent, bodies, waits, effects, most, left)
+
+
+def _body(request: Request) -> bytes:
+    assert isinstance(request.stream, SyncByteStream)
+    return b"".join(request.stream)
+
+
+def _outcome(lines: Any, request: Request, n: int) -> Outcome:
+    try:
+        line = next(lines)
+    except StopIteration:
+        raise LookupError(f"The script ends before request {n}, {request!r}.") from None
+    if isinstance(line, int):
+        return Response(line)
+    if isinstance(line, tuple):
+        return Response(line[0], headers=line[1])
+    outcome: Outcome = line(request) if callable(line) else line
+    return outcome
+
+
+def _discard(effect: Discard) -> bytes | None:
+    stream = effect.response.stream
+    return b"".join(stream) if isinstance(stream, ByteStream) and not effect.hard else None
+
+
+def _answer(effect: Ask) -> object:
+    """Run a coroutine that waits for nothing, as a script's must."""
+    assert iscoroutine(effect.answer), "a script can only ask plain coroutines"
+    try:
+        effect.answer.send(None)
+    except StopIteration as end:
+        return end.value
+    raise RuntimeError("A coroutine in a script waited for something real.")

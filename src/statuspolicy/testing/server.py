@@ -1,0 +1,272 @@
+"""A real server on the loopback that answers any code, from its URL or from a script."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from http import HTTPStatus
+from types import TracebackType
+from typing import NamedTuple, Self, TypeAlias
+from urllib.parse import parse_qsl, urlsplit
+
+import h11
+
+
+class Answer(NamedTuple):
+    """What the server sends for one request.
+
+    status, headers, body: the response; Content-Length is added where no framing is given.
+    interim: 1xx codes that go before it.
+    raw: bytes that are sent as they stand in place of all that.
+    close: close the connection afterwards (where False, HTTP decides).
+    early: answer before the request's body is read, then close.
+    stall: afterwards send nothing more and keep the connection open.
+    """
+
+    status: int = 200
+    headers: Mapping[str, str] | Sequence[tuple[str, str]] = ()
+    body: bytes = b""
+    interim: tuple[int, ...] = ()
+    raw: bytes | None = None
+    close: bool = False
+    early: bool = False
+    stall: bool = False
+
+
+class Received(NamedTuple):
+    """A request as it arrived.
+
+    target: path and query. headers: names in lower case.
+    connection: the number of its TCP connection, from 1.
+    """
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+
+
+Line: TypeAlias = "int | bytes | Answer | Callable[[Received], Answer]"
+
+# No status line and no header section: what the unofficial 600 stands for.
+_UNPARSABLE = b"<html>only an entity arrived</html>\r\n\r\n"
+
+
+class StatusServer:
+    """A server in a thread, on 127.0.0.1 and a port of its own; a context manager.
+
+    The URL says what is answered: `/503?retry-after=1&then=200` answers 503 with that
+    field, and 200 to the next request for the same URL. `then` may stand several times,
+    `body` is the body, every other parameter a header field. `/102` goes before a 200,
+    `/600` is no HTTP, `/disconnect` closes without an answer.
+
+    `script` overrides that for a path. `received` lists what arrived, `connections`
+    counts the TCP connections.
+
+    tls: an `ssl.SSLContext` to serve https with.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.received: list[Received] = []
+        self.connections = 0
+        self._tls = tls
+        self._scripts: dict[str, list[Line]] = {}
+        self._turns: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._closing = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """Its origin, without a slash at the end."""
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def open_connections(self) -> int:
+        """How many TCP connections are open now."""
+        with self._lock:
+            return len(self._open)
+
+    def script(self, path: str, *lines: Line) -> str:
+        """Answer the requests for a path with these lines in turn; the last one repeats.
+
+        A line is a status code, an Answer, raw bytes, or a callable that makes an Answer
+        of what was received. Returns the URL.
+        """
+        self._scripts[path] = list(lines)
+        return self.url + path
+
+    def __enter__(self) -> Self:
+        self._start(self._accept)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self._closing.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            for connection in self._open:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(5)
+
+    # ── connections ───────────────────────────────────────────────────────────────────
+
+    def _start(self, target: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while not self._closing.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            self._start(self._serve, connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            with suppress(OSError, h11.RemoteProtocolError):
+                if self._tls is not None:
+                    connection = self._tls.wrap_socket(connection, server_side=True)
+                with self._lock:
+                    self.connections += 1
+                    number = self.connections
+                    self._open.add(connection)
+                while self._exchange(connection, number):
+                    pass
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+            connection.close()
+
+    def _exchange(self, connection: socket.socket, number: int) -> bool:
+        """One request and its answer. False where the connection ends with it."""
+        http = h11.Connection(h11.SERVER)
+        head = _next(http, connection)
+        if not isinstance(head, h11.Request):
+            return False
+        method, target = head.method.decode(), head.target.decode()
+        headers = {name.decode(): value.decode("latin-1") for name, value in head.headers}
+        line = self._line(target)
+        early = isinstance(line, Answer) and line.early
+        if http.they_are_waiting_for_100_continue and not early:
+            go_on = h11.InformationalResponse(status_code=100, headers=[])
+            connection.sendall(http.send(go_on) or b"")
+        body = b""
+        while not early and not isinstance(event := _next(http, connection), h11.EndOfMessage):
+            if not isinstance(event, h11.Data):
+                return False
+            body += event.data
+        received = Received(method, target, headers, body, number)
+        self.received.append(received)
+        answer = line(received) if callable(line) else _answer(line)
+        connection.sendall(answer.raw if answer.raw is not None else _bytes(http, head, answer))
+        if answer.stall:
+            self._closing.wait(30)
+        return not (answer.close or early or answer.stall or http.our_state is h11.MUST_CLOSE)
+
+    # ── answers ───────────────────────────────────────────────────────────────────────
+
+    def _line(self, target: str) -> Line:
+        path = urlsplit(target).path
+        key = path if path in self._scripts else target
+        with self._lock:
+            turn = self._turns[key] = self._turns.get(key, 0) + 1
+        lines = self._scripts.get(path) or _from_url(target)
+        return lines[min(turn, len(lines)) - 1]
+
+
+def _next(http: h11.Connection, connection: socket.socket) -> object:
+    while (event := http.next_event()) is h11.NEED_DATA:
+        http.receive_data(connection.recv(65536))
+    return event
+
+
+def _from_url(target: str) -> list[Line]:
+    """What `/503?retry-after=1&then=200` asks for."""
+    url = urlsplit(target)
+    word = url.path.strip("/").partition("/")[0]
+    if word == "disconnect":
+        first = Answer(raw=b"", close=True)
+    elif not (word.isascii() and word.isdigit() and len(word) == 3):
+        body = b"Ask for a code, as in /503?retry-after=1&then=200\n"
+        return [Answer(404, {"Content-Type": "text/plain"}, body)]
+    else:
+        first = _answer(int(word))
+    then: list[Line] = []
+    headers: list[tuple[str, str]] = []
+    body = b""
+    for name, value in parse_qsl(url.query, keep_blank_values=True):
+        if name == "then":
+            then += _from_url(f"/{value}")
+        elif name == "body":
+            body = value.encode()
+        else:
+            headers.append((name, value))
+    return [first._replace(headers=headers, body=body), *then]
+
+
+def _answer(line: int | bytes | Answer) -> Answer:
+    if isinstance(line, Answer):
+        return line
+    if isinstance(line, bytes):
+        return Answer(raw=line, close=True)
+    if line == 600:
+        return Answer(raw=_UNPARSABLE, close=True)
+    if 100 <= line < 200 and line != 101:
+        return Answer(interim=(line,))
+    return Answer(line)
+
+
+def _bytes(http: h11.Connection, head: h11.Request, answer: Answer) -> bytes:
+    out = b""
+    for status in answer.interim:
+        link = [("Link", "</style.css>; rel=preload")] if status == 103 else []
+        out += http.send(h11.InformationalResponse(status_code=status, headers=link)) or b""
+    given = answer.headers
+    headers = [*given.items()] if isinstance(given, Mapping) else [*given]
+    names = {name.lower() for name, _ in headers}
+    bodiless = head.method == b"HEAD" or answer.status in (101, 204, 304)
+    if not names & {"content-length", "transfer-encoding"} and answer.status not in (101, 204, 304):
+        headers.append(("Content-Length", str(len(answer.body))))
+    if answer.status == 101:
+        # Written by hand: an h11 server switches only where the client proposed it.
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        return f"HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n".encode("latin-1")
+    if answer.close:
+        headers.append(("Connection", "close"))
+    final = h11.Response(status_code=answer.status, headers=headers, reason=_reason(answer.status))
+    out += http.send(final) or b""
+    if answer.body and not bodiless:
+        out += http.send(h11.Data(data=answer.body)) or b""
+    if not answer.stall:
+        out += http.send(h11.EndOfMessage()) or b""
+    return out
+
+
+def _reason(status: int) -> bytes:
+    try:
+        return HTTPStatus(status).phrase.encode()
+    except ValueError:
+        return b"Unofficial"

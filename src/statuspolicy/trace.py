@@ -1,0 +1,67 @@
+"""What happened in an exchange, as plain values: nothing here keeps a response alive."""
+
+from typing import NamedTuple
+
+
+class Step(NamedTuple):
+    """One answer or failure, and what was decided about it.
+
+    method, url: of the request; no userinfo.
+    code: the status code, or the name of the exception.
+    phrase: what the code is called, or what the exception says.
+    row: the row of the table that decided ("503", "5xx", "ConnectError").
+    citation: where that row's specification stands.
+    verdict: "settle", "follow", "repeat", "use" or "refuse".
+    wait: seconds waited before the next request.
+    reason: why, in words.
+    """
+
+    method: str
+    url: str
+    code: int | str
+    phrase: str
+    row: str
+    citation: str
+    verdict: str
+    wait: float = 0.0
+    reason: str = ""
+
+    def __str__(self) -> str:
+        line = f"{self.method} {self.url} → {self.code} {self.phrase}".rstrip()
+        line += f" · {self.verdict}"
+        if self.wait:
+            line += f" after {self.wait:g} s"
+        if self.reason:
+            line += f": {self.reason}"
+        return f"{line} [row {self.row}, {self.citation}]" if self.citation else line
+
+
+class Trace(tuple[Step, ...]):
+    """The steps of an exchange, oldest first; `print(trace)` gives a line for each."""
+
+    __slots__ = ()
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent."""
+        return sum(step.code != REMEMBERED for step in self)
+
+    @property
+    def waited(self) -> float:
+        """Seconds waited between them."""
+        return sum(step.wait for step in self)
+
+    @property
+    def reason(self) -> str:
+        """The reason of the last decision."""
+        return self[-1].reason if self else ""
+
+    def __str__(self) -> str:
+        return "\n".join(f"{n}. {step}" for n, step in enumerate(self, 1))
+
+    def __repr__(self) -> str:
+        return f"<Trace: {self.requests} requests, {self.waited:g} s waited>"
+
+
+# The code of a step that took the place of a request: a move remembered from before.
+REMEMBERED = "remembered"

@@ -1,0 +1,210 @@
+"""The transports: where there is nothing to do they cost next to nothing, else the engine runs."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+from statuspolicy._lib import (
+    URL,
+    AsyncBaseTransport,
+    AsyncHTTPTransport,
+    BaseTransport,
+    ByteStream,
+    Cookies,
+    HTTPTransport,
+    Request,
+    Response,
+    TransportError,
+)
+from statuspolicy.clock import Clock, SystemClock
+from statuspolicy.driver import AsyncHands, Hands, arun, run
+from statuspolicy.engine import Outcome, converse
+from statuspolicy.limits import Limits
+from statuspolicy.memory import Memory
+from statuspolicy.plan import OVERRIDE, Confirm, Plan
+from statuspolicy.row import Table
+from statuspolicy.tables import STANDARD
+
+TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
+
+
+class Call(NamedTuple):
+    """What a wrapped client knows of the call that is under way."""
+
+    follow: bool
+    began: float
+
+
+CALL: ContextVar[Call | None] = ContextVar("statuspolicy.call", default=None)
+
+
+class _Policy(Generic[TransportT]):
+    """What the two transports share: all but the sending."""
+
+    _sends: str
+    _default: type[TransportT]
+
+    def __init__(
+        self,
+        inner: TransportT | None = None,
+        *,
+        table: Table = STANDARD,
+        limits: Limits = Limits(),
+        cookies: Cookies | Callable[[], Cookies] | None = None,
+        route: Callable[[URL], TransportT] | None = None,
+        memory: Memory | None = None,
+        confirm: Confirm | None = None,
+        fresh: Callable[[], TransportT] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        _expect("table", table, Table, "statuspolicy.STANDARD | {...}")
+        _expect("limits", limits, Limits, "statuspolicy.Limits(...)")
+        memory = Memory() if memory is None else memory
+        _expect("memory", memory, Memory, "statuspolicy.Memory()")
+        for name, value in (("route", route), ("confirm", confirm), ("fresh", fresh)):
+            if value is not None and not callable(value):
+                raise TypeError(f"{name}={value!r}: write a callable instead.")
+        self._inner = self._default() if inner is None else inner
+        if not hasattr(self._inner, self._sends):
+            raise TypeError(
+                f"inner={inner!r} has no {self._sends}: give an httpx.{self._default.__name__}, "
+                "or use the other of PolicyTransport and AsyncPolicyTransport."
+            )
+        self._route = route
+        self._fresh = fresh
+        plan = Plan(
+            table=table,
+            limits=limits,
+            cookies=_jar(cookies),
+            memory=memory,
+            confirm=confirm,
+            fresh=fresh,
+            clock=SystemClock() if clock is None else clock,
+        )
+        self._adopt(plan)
+
+    def _adopt(self, plan: Plan) -> None:
+        self.plan = plan
+        # The fast path's own: a plan never changes, and memory empties in place.
+        self._quiet = plan.table.quiet
+        self._moves = plan.memory.moves
+
+    def _plan_for(self, request: Request) -> Plan:
+        plan = self.plan
+        if OVERRIDE in request.extensions:
+            plan = plan.overridden(request.extensions[OVERRIDE])
+        call = CALL.get()
+        return plan if call is None else plan._replace(follow=call.follow, began=call.began)
+
+    def _to(self, url: URL) -> TransportT:
+        return self._inner if self._route is None else self._route(url)
+
+
+class PolicyTransport(_Policy[BaseTransport], BaseTransport):
+    """An httpx transport that handles each response as its status code asks.
+
+    inner: the transport that sends; None for `httpx.HTTPTransport()`.
+    table: what each code gets; `statuspolicy.STANDARD | {503: statuspolicy.surface}`.
+    limits: what no exchange may exceed.
+    cookies: the jar, or a callable that returns it; None for one an exchange. Give
+        `lambda: client.cookies` to share a client's (`wrap` does).
+    route: the transport for a URL, so that each hop goes through its own proxy or mount.
+    memory: what is remembered between exchanges; None for one of its own.
+    confirm: `confirm(request, next_request, response) -> bool`, asked before a method that
+        is not safe is sent elsewhere.
+    fresh: makes a transport with connections of its own, for an answer over HTTP/2 that
+        asks for another connection.
+    clock: where time comes from; `statuspolicy.testing.FakeClock()` in tests.
+
+    Raises TypeError for an argument of the wrong kind.
+    """
+
+    _sends = "handle_request"
+    _default = HTTPTransport
+
+    def handle_request(self, request: Request) -> Response:
+        """Send a request and see its exchange through."""
+        if self._moves or OVERRIDE in request.extensions or type(request.stream) is not ByteStream:
+            return self._converse(request, None)
+        try:
+            response = self._inner.handle_request(request)
+        except TransportError as error:
+            return self._converse(request, error)
+        if response.status_code in self._quiet:
+            return response
+        return self._converse(request, response)
+
+    def _converse(self, request: Request, outcome: Outcome | None) -> Response:
+        plan = self._plan_for(request)
+        held = outcome if isinstance(outcome, Response) else None
+        return run(converse(plan, request, outcome), Hands(plan, self._to, self._fresh, held))
+
+    def close(self) -> None:
+        """Close the inner transport."""
+        self._inner.close()
+
+    def __enter__(self) -> Self:
+        self._inner.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self._inner.__exit__(exc_type, exc_value, traceback)
+
+
+class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
+    """As `PolicyTransport`, for `httpx.AsyncClient`; works in asyncio and trio."""
+
+    _sends = "handle_async_request"
+    _default = AsyncHTTPTransport
+
+    async def handle_async_request(self, request: Request) -> Response:
+        """Send a request and see its exchange through."""
+        if self._moves or OVERRIDE in request.extensions or type(request.stream) is not ByteStream:
+            return await self._converse(request, None)
+        try:
+            response = await self._inner.handle_async_request(request)
+        except TransportError as error:
+            return await self._converse(request, error)
+        if response.status_code in self._quiet:
+            return response
+        return await self._converse(request, response)
+
+    async def _converse(self, request: Request, outcome: Outcome | None) -> Response:
+        plan = self._plan_for(request)
+        held = outcome if isinstance(outcome, Response) else None
+        hands = AsyncHands(plan, self._to, self._fresh, held)
+        return await arun(converse(plan, request, outcome), hands)
+
+    async def aclose(self) -> None:
+        """Close the inner transport."""
+        await self._inner.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self._inner.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self._inner.__aexit__(exc_type, exc_value, traceback)
+
+
+def _jar(cookies: Any) -> Callable[[], Cookies] | None:
+    if cookies is None or callable(cookies):
+        return cookies  # type: ignore[no-any-return]
+    _expect("cookies", cookies, Cookies, "an httpx.Cookies, or a callable that returns one")
+    return lambda: cookies
+
+
+def _expect(name: str, value: object, kind: type, instead: str) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}={value!r}: write {instead} instead.")

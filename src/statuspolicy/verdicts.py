@@ -1,0 +1,98 @@
+"""What a duty may answer. Small values: the engine acts on them, once the guard agrees."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from statuspolicy._lib import URL, Request, Response
+
+if TYPE_CHECKING:
+    from statuspolicy.exchange import Exchange
+
+
+class Settle(NamedTuple):
+    """Hand this response over (or raise this failure).
+
+    why: the reason, for the trace.
+    tell: called with the request and the response before they are handed over.
+    empty: what follows the header section is no body: close it unread, hand over none.
+    """
+
+    why: str = ""
+    tell: Callable[[Request, Response], object] | None = None
+    empty: bool = False
+
+
+class Follow(NamedTuple):
+    """Go there. The guard builds the request, so no duty can carry a secret along.
+
+    url: where to, relative to the request's own URL.
+    method: None keeps the method and the body; "GET" or "HEAD" drop the body.
+    after: seconds to wait before.
+    confirm: whether the application's `confirm` has to say yes.
+    remember: seconds that this move short-cuts later requests for.
+    """
+
+    url: URL | str
+    method: str | None = None
+    after: float = 0.0
+    confirm: bool = False
+    why: str = ""
+    remember: float = 0.0
+
+
+class Again(NamedTuple):
+    """Send this once more. Another method or URL than the last makes it a hop.
+
+    request: the request to send; `exchange.request` for the same.
+    after: seconds to wait before.
+    unacted: the server did not act on the request, so any method may be repeated.
+    fresh: on another connection.
+    """
+
+    request: Request
+    after: float = 0.0
+    unacted: bool = False
+    fresh: bool = False
+    why: str = ""
+
+
+class Aside(NamedTuple):
+    """Send something on the side (a token, a status monitor) and decide with its answer.
+
+    It counts neither as an attempt nor as a hop, and passes the guard's rules for
+    credentials, schemes and replay. While it is under way the response that the exchange is
+    about is closed, its body kept readable within `Limits.drain_bytes`.
+
+    request: what to send.
+    then: the duty that decides; its exchange is about the answer, `exchange.main` about
+        what led here. Its Settle hands the main response over, its Use another one.
+    within: seconds since the first answer of the exchange that asides may take.
+    times: how many there may be in a row.
+    after: seconds to wait before.
+    read: read the answer first, within `Limits.drain_bytes`, so that `then` sees its body.
+    """
+
+    request: Request
+    then: "Callable[[Exchange], Verdict | Awaitable[Verdict]]"
+    within: float = 600.0
+    times: int = 120
+    after: float = 0.0
+    read: bool = True
+    why: str = ""
+
+
+class Use(NamedTuple):
+    """Hand over another response in this one's place."""
+
+    response: Response
+    why: str = ""
+
+
+class Refuse(NamedTuple):
+    """Raise this error."""
+
+    error: Exception
+    why: str = ""
+
+
+Verdict: TypeAlias = "Settle | Follow | Again | Aside | Use | Refuse"

@@ -1,0 +1,122 @@
+"""A whole client: what a bare transport can't know is set up here.
+
+The client's own choice of transport (proxies, mounts) holds on every hop, its cookie jar is
+shared, and a call's `follow_redirects=False` counts.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any, TypeVar
+
+from statuspolicy._lib import URL, AsyncClient, Client
+from statuspolicy.clock import Clock
+from statuspolicy.limits import Limits
+from statuspolicy.memory import Memory
+from statuspolicy.plan import Confirm
+from statuspolicy.row import Table
+from statuspolicy.tables import STANDARD
+from statuspolicy.transport import CALL, AsyncPolicyTransport, Call, PolicyTransport
+
+ClientT = TypeVar("ClientT", Client, AsyncClient)
+
+
+def wrap(
+    client: ClientT,
+    *,
+    table: Table = STANDARD,
+    limits: Limits = Limits(),
+    memory: Memory | None = None,
+    confirm: Confirm | None = None,
+    fresh: Callable[[], Any] | None = None,
+    clock: Clock | None = None,
+) -> ClientT:
+    """Make a client handle each response as its status code asks; returns the same client.
+
+    client: an `httpx.Client` or `httpx.AsyncClient`.
+    The other parameters are those of `statuspolicy.PolicyTransport`; the cookie jar and the
+    route of each hop are the client's own.
+
+    `follow_redirects=False` on a call counts. On the client it can't be told from the
+    default: `table=STANDARD | {"3xx": surface}` says it.
+
+    Raises TypeError for something that is no client, and ValueError for a client that is
+    wrapped already.
+    """
+    if not isinstance(client, (Client, AsyncClient)):
+        raise TypeError(f"{client!r} is no client: give an httpx.Client or httpx.AsyncClient.")
+    inside = (client._transport, *client._mounts.values())
+    if any(isinstance(transport, (PolicyTransport, AsyncPolicyTransport)) for transport in inside):
+        raise ValueError(
+            "The client handles status codes already (wrapped, or given a PolicyTransport): "
+            "wrap it once, or statuspolicy.unwrap(client) first."
+        )
+    kind: Any = PolicyTransport if isinstance(client, Client) else AsyncPolicyTransport
+    memory = Memory() if memory is None else memory
+
+    def route(url: URL) -> Any:
+        chosen: Any = client._transport_for_url(url)
+        return chosen._inner
+
+    def policy(inner: Any) -> Any:
+        return kind(
+            inner,
+            table=table,
+            limits=limits,
+            cookies=lambda: client.cookies,
+            route=route,
+            memory=memory,
+            confirm=confirm,
+            fresh=fresh,
+            clock=clock,
+        )
+
+    set_up: Any = client  # the transports are private to the client, and there is no other way
+    # The first may raise for a wrong argument, before anything of the client is changed.
+    default = policy(client._transport)
+    mounts = {p: t if t is None else policy(t) for p, t in client._mounts.items()}
+    set_up._transport, set_up._mounts = default, mounts
+    set_up.send = _knowing(client.send, default.plan.clock)
+    return client
+
+
+def unwrap(client: ClientT) -> ClientT:
+    """Undo `wrap`; returns the same client.
+
+    Raises ValueError for a client that isn't wrapped.
+    """
+    send = vars(client).get("send")
+    if not hasattr(send, "statuspolicy"):
+        raise ValueError(f"{client!r} is not wrapped: there is nothing to undo.")
+    set_up: Any = client
+    set_up._transport = set_up._transport._inner
+    set_up._mounts = {p: t if t is None else t._inner for p, t in set_up._mounts.items()}
+    del set_up.send
+    return client
+
+
+def _knowing(send: Callable[..., Any], clock: Clock) -> Callable[..., Any]:
+    """The client's `send`, which every verb and `stream` pass, and what it was told handed down."""
+
+    def call(options: dict[str, Any]) -> Call:
+        return Call(options.get("follow_redirects") is not False, clock.monotonic())
+
+    @wraps(send)
+    def sync_send(*args: Any, **options: Any) -> Any:
+        token = CALL.set(call(options))
+        try:
+            return send(*args, **options)
+        finally:
+            CALL.reset(token)
+
+    @wraps(send)
+    async def async_send(*args: Any, **options: Any) -> Any:
+        token = CALL.set(call(options))
+        try:
+            return await send(*args, **options)
+        finally:
+            CALL.reset(token)
+
+    knowing: Any = async_send if iscoroutinefunction(send) else sync_send
+    knowing.statuspolicy = True
+    return knowing  # type: ignore[no-any-return]
