@@ -6,6 +6,8 @@ kinds are told apart before the first send, and what can't be started over is re
 while it is sent.
 """
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from io import UnsupportedOperation
 from typing import Any

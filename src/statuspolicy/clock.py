@@ -1,5 +1,7 @@
 """Where time comes from: everything that waits or reads the time asks a Clock."""
 
+from __future__ import annotations
+
 import time
 from typing import Protocol
 

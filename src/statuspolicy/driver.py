@@ -4,6 +4,8 @@ The sync and the async half differ by `async` and `await` alone, but for a stall
 a thread lowers the read timeout, a task has a cancel scope.
 """
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
@@ -27,7 +29,7 @@ from statuspolicy.plan import Plan
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
 
-def run(flow: Flow[Response], hands: "Hands") -> Response:
+def run(flow: Flow[Response], hands: Hands) -> Response:
     """Drive an exchange to its end. On any exception the response still held is closed."""
     value: object = None
     try:
@@ -53,7 +55,7 @@ def run(flow: Flow[Response], hands: "Hands") -> Response:
         raise
 
 
-async def arun(flow: Flow[Response], hands: "AsyncHands") -> Response:
+async def arun(flow: Flow[Response], hands: AsyncHands) -> Response:
     """Drive an exchange to its end. On any exception the response still held is closed."""
     value: object = None
     try:
@@ -108,7 +110,7 @@ class _Hands(Generic[TransportT]):
         self.plan = plan
         self.route = route
         self.fresh = fresh
-        self.held = held
+        self.held: Response | None = held
 
     def transport(self, effect: Send) -> TransportT:
         # A leak would show here, in every test.
@@ -225,12 +227,11 @@ class AsyncHands(_Hands[AsyncBaseTransport]):
     async def drop(self) -> None:
         import anyio
 
-        held = self.held
+        # A cancelled task must still close what it holds.
+        with suppress(TransportError), anyio.CancelScope(shield=True):
+            if self.held is not None:
+                await self.held.aclose()
         self.held = None
-        if held is not None:
-            # A cancelled task must still close what it holds.
-            with suppress(TransportError), anyio.CancelScope(shield=True):
-                await held.aclose()
 
 
 def _in_memory(response: Response) -> bool:

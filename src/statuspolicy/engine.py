@@ -4,6 +4,8 @@ It yields effects and knows nothing of sync or async; a driver performs them. Wh
 sent back for a Send is a response, or the library's TransportError as a value.
 """
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Generator
 from datetime import timedelta

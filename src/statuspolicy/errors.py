@@ -4,6 +4,8 @@ Each carries the trace (`statuspolicy.trace(error)`) and keeps the request that 
 about, where the client would put the first request of the exchange in its place.
 """
 
+from __future__ import annotations
+
 from statuspolicy._lib import RemoteProtocolError, Request, RequestError, TooManyRedirects
 
 

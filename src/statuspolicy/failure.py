@@ -1,5 +1,7 @@
 """What a failure of the transport was: one exception of the library may be several things."""
 
+from __future__ import annotations
+
 import ssl
 from collections.abc import Iterator
 

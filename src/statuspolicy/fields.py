@@ -1,5 +1,7 @@
 """Header fields: what a server wrote -> a value or None, and never an exception."""
 
+from __future__ import annotations
+
 import re
 from calendar import timegm
 from collections.abc import Iterable, Iterator
@@ -47,12 +49,9 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1").strip(" \t")
 
 
-_DIGITS = re.compile(r"[0-9]+", re.ASCII)
-
-
 def digits(value: str | None) -> float | None:
     """A string of ASCII digits, of any length, as a number (too long for one: infinity)."""
-    if value is None or not _DIGITS.fullmatch(value):
+    if value is None or not (value.isascii() and value.isdigit()):
         return None
     return float(value.lstrip("0") or "0") if len(value) < 300 else inf
 
@@ -65,19 +64,18 @@ _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
 _LAST_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _LONG_DAY = r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day"
-_DATES = [
-    re.compile(pattern, re.ASCII)
-    for pattern in (
-        rf"{_DAY}, (?P<day>\d\d) {_MONTH} (?P<year>\d{{4}}) {_CLOCK} GMT",
-        rf"{_LONG_DAY}, (?P<day>\d\d)-{_MONTH}-(?P<year>\d\d) {_CLOCK} GMT",
-        rf"{_DAY} {_MONTH} (?P<day>\d\d| \d) {_CLOCK} (?P<year>\d{{4}})",
-    )
-]
+_DATES = (
+    rf"{_DAY}, (?P<day>\d\d) {_MONTH} (?P<year>\d{{4}}) {_CLOCK} GMT",
+    rf"{_LONG_DAY}, (?P<day>\d\d)-{_MONTH}-(?P<year>\d\d) {_CLOCK} GMT",
+    rf"{_DAY} {_MONTH} (?P<day>\d\d| \d) {_CLOCK} (?P<year>\d{{4}})",
+)
 
 
 def http_date(value: str | None, now: float) -> float | None:
     """An HTTP-date as seconds since the epoch; `now` places a two-digit year."""
-    found = next((hit for date in _DATES if (hit := date.fullmatch(value or ""))), None)
+    # `re` compiles each pattern when the first date comes, not when this is imported.
+    matches = (re.fullmatch(date, value or "", re.ASCII) for date in _DATES)
+    found = next((match for match in matches if match), None)
     if found is None:
         return None
     year, day = int(found["year"]), int(found["day"])

@@ -1,5 +1,7 @@
 """Where a Location leads, and the one request that goes there."""
 
+from __future__ import annotations
+
 import re
 
 from statuspolicy import body

@@ -1,5 +1,7 @@
 """Cookies between the requests of one exchange: in (extract) and out (dress)."""
 
+from __future__ import annotations
+
 from statuspolicy._lib import ByteStream, Cookies, Request, Response
 
 

@@ -1,9 +1,12 @@
 """What no exchange may exceed. The guard enforces these, whatever a duty says."""
 
-from dataclasses import dataclass, fields
+from __future__ import annotations
+
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal
+
+from statuspolicy._value import Value
 
 # Names that carry a credential by themselves, and patterns of names that look like keys.
 SENSITIVE_HEADERS = (
@@ -24,20 +27,19 @@ SENSITIVE_HEADERS = (
 _HARMLESS = frozenset({"idempotency-key", "sec-websocket-key"})
 
 
-def _at_least_zero(value: "RetryBudget | Limits") -> None:
-    for field in fields(value):
-        number = getattr(value, field.name)
-        if isinstance(field.default, (int, float)) and (
+def _at_least_zero(value: Value) -> None:
+    for name, number in vars(value).items():
+        usual = getattr(type(value), name)
+        if isinstance(usual, (int, float)) and (
             isinstance(number, bool) or not isinstance(number, (int, float)) or not number >= 0
         ):
             raise ValueError(
-                f"{type(value).__name__}.{field.name} is {number!r}: "
-                f"write a number of 0 or more, such as {field.default!r}."
+                f"{type(value).__name__}({name}={number!r}): "
+                f"write a number of 0 or more, such as {usual!r}."
             )
 
 
-@dataclass(frozen=True, slots=True)
-class RetryBudget:
+class RetryBudget(Value):
     """A token bucket for each origin: a repeat takes a token, time brings tokens back.
 
     So a client that meets an outage repeats a little and then stops multiplying it.
@@ -50,12 +52,11 @@ class RetryBudget:
     tokens: float = 20.0
     per_second: float = 0.5
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         _at_least_zero(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Value):
     """The bounds of one exchange (all that one call of the client sends).
 
     redirects: hops in one exchange; the next one is refused.
@@ -89,19 +90,19 @@ class Limits:
     sensitive_headers: tuple[str, ...] = SENSITIVE_HEADERS
     cross_origin: Literal["strip", "stop", "keep"] = "strip"
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         _at_least_zero(self)
         if self.attempts < 1:
-            raise ValueError("Limits.attempts counts the first send too: 1 or more, not 0.")
+            raise ValueError("Limits(attempts=0): the first send counts too, write 1 or more.")
         if self.cross_origin not in ("strip", "stop", "keep"):
             raise ValueError(
-                f"Limits.cross_origin is {self.cross_origin!r}: "
+                f"Limits(cross_origin={self.cross_origin!r}): "
                 'write "strip", "stop" or "keep" instead.'
             )
         if isinstance(self.sensitive_headers, str):
             raise TypeError(
-                "Limits.sensitive_headers takes a tuple of names: "
-                f"write ({self.sensitive_headers!r},) instead."
+                f"Limits(sensitive_headers={self.sensitive_headers!r}): "
+                f"write a tuple of names, ({self.sensitive_headers!r},), instead."
             )
         # A set or a list is as clear as a tuple; the lookup below wants something hashable.
         names = tuple(sorted(name.lower() for name in self.sensitive_headers))

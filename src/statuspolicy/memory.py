@@ -1,22 +1,13 @@
 """What is remembered between exchanges: permanent moves and retry budgets."""
 
+from __future__ import annotations
+
 from collections import OrderedDict
 from threading import Lock
-from typing import NamedTuple
 
 from statuspolicy.limits import RetryBudget
 
 __all__ = ["Memory"]
-
-
-class _Entry(NamedTuple):
-    value: str
-    until: float
-
-
-class _Bucket(NamedTuple):
-    tokens: float
-    filled: float
 
 
 class Memory:
@@ -31,38 +22,35 @@ class Memory:
         self._most = entries
         self._lock = Lock()
         # Public to the transport: while it is empty nothing has to be looked up before sending.
-        self.moves: OrderedDict[str, _Entry] = OrderedDict()
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self.moves: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def recall(self, url: str, now: float) -> str | None:
         """Where a URL has moved to, permanently."""
         with self._lock:
-            entry = self.moves.get(url)
-            if entry is None:
-                return None
-            if entry.until <= now:
-                del self.moves[url]
+            value, until = self.moves.get(url, (None, now))
+            if until <= now:
+                self.moves.pop(url, None)
                 return None
             self.moves.move_to_end(url)
-            return entry.value
+            return value
 
     def remember(self, url: str, value: str | None, seconds: float, now: float) -> None:
         """Keep where a URL has moved to for so many seconds; None forgets it."""
         with self._lock:
             self.moves.pop(url, None)
             if value is not None:
-                self.moves[url] = _Entry(value, now + seconds)
+                self.moves[url] = (value, now + seconds)
                 while len(self.moves) > self._most:
                     self.moves.popitem(last=False)
 
     def spend(self, origin: str, budget: RetryBudget, now: float) -> bool:
         """Take a token from an origin's retry budget; False where there is none."""
         with self._lock:
-            bucket = self._buckets.pop(origin, _Bucket(budget.tokens, now))
-            back = (now - bucket.filled) * budget.per_second
-            tokens = min(budget.tokens, bucket.tokens + back)
+            tokens, filled = self._buckets.pop(origin, (budget.tokens, now))
+            tokens = min(budget.tokens, tokens + (now - filled) * budget.per_second)
             granted = tokens >= 1
-            self._buckets[origin] = _Bucket(tokens - granted, now)
+            self._buckets[origin] = (tokens - granted, now)
             while len(self._buckets) > self._most:
                 self._buckets.popitem(last=False)
             return granted

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeAlias
 
 from statuspolicy._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response
+from statuspolicy._value import Value
 from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
@@ -15,7 +16,7 @@ Transport: TypeAlias = BaseTransport | AsyncBaseTransport
 Confirm: TypeAlias = Callable[[Request, Request, Response], "bool | Awaitable[bool]"]
 
 
-class Overrides(NamedTuple):
+class Overrides(Value):
     """Another table, other limits or another `confirm`, for one request."""
 
     table: Table | None = None
@@ -53,5 +54,4 @@ class Plan(NamedTuple):
                 "statuspolicy.STANDARD | {503: statuspolicy.surface}, "
                 "or statuspolicy.Overrides(...)."
             )
-        set_here = {name: value for name, value in override._asdict().items() if value is not None}
-        return self._replace(**set_here)
+        return self._replace(**{k: v for k, v in vars(override).items() if v is not None})

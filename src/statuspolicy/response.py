@@ -5,6 +5,8 @@ files its cookies under that request's host, and follows a redirect that was dec
 what a policy hands over after a hop is a response that knows better.
 """
 
+from __future__ import annotations
+
 from http import HTTPStatus
 from typing import Any, cast
 

@@ -1,9 +1,11 @@
 """The transports: where there is nothing to do they cost next to nothing, else the engine runs."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from statuspolicy._lib import (
     URL,
@@ -29,14 +31,9 @@ from statuspolicy.tables import STANDARD
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
 
-class Call(NamedTuple):
-    """What a wrapped client knows of the call that is under way."""
-
-    follow: bool
-    began: float
-
-
-CALL: ContextVar[Call | None] = ContextVar("statuspolicy.call", default=None)
+# What a wrapped client knows of the call that is under way: whether its redirects are to be
+# followed, and when it began.
+CALL: ContextVar[tuple[bool, float] | None] = ContextVar("statuspolicy.call", default=None)
 
 
 class _Policy(Generic[TransportT]):
@@ -95,7 +92,7 @@ class _Policy(Generic[TransportT]):
         if OVERRIDE in request.extensions:
             plan = plan.overridden(request.extensions[OVERRIDE])
         call = CALL.get()
-        return plan if call is None else plan._replace(follow=call.follow, began=call.began)
+        return plan if call is None else plan._replace(follow=call[0], began=call[1])
 
     def _to(self, url: URL) -> TransportT:
         return self._inner if self._route is None else self._route(url)

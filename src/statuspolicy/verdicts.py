@@ -1,13 +1,9 @@
 """What a duty may answer. Small values: the engine acts on them, once the guard agrees."""
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 from statuspolicy._lib import URL, Request, Response
-
-if TYPE_CHECKING:
-    from statuspolicy.exchange import Exchange
-
 
 class Settle(NamedTuple):
     """Hand this response over (or raise this failure).
@@ -73,7 +69,7 @@ class Aside(NamedTuple):
     """
 
     request: Request
-    then: "Callable[[Exchange], Verdict | Awaitable[Verdict]]"
+    then: Callable[..., Any]
     within: float = 600.0
     times: int = 120
     after: float = 0.0

@@ -4,6 +4,8 @@ The client's own choice of transport (proxies, mounts) holds on every hop, its c
 shared, and a call's `follow_redirects=False` counts.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import wraps
 from inspect import iscoroutinefunction
@@ -16,7 +18,7 @@ from statuspolicy.memory import Memory
 from statuspolicy.plan import Confirm
 from statuspolicy.row import Table
 from statuspolicy.tables import STANDARD
-from statuspolicy.transport import CALL, AsyncPolicyTransport, Call, PolicyTransport
+from statuspolicy.transport import CALL, AsyncPolicyTransport, PolicyTransport
 
 ClientT = TypeVar("ClientT", Client, AsyncClient)
 
@@ -98,8 +100,8 @@ def unwrap(client: ClientT) -> ClientT:
 def _knowing(send: Callable[..., Any], clock: Clock) -> Callable[..., Any]:
     """The client's `send`, which every verb and `stream` pass, and what it was told handed down."""
 
-    def call(options: dict[str, Any]) -> Call:
-        return Call(options.get("follow_redirects") is not False, clock.monotonic())
+    def call(options: dict[str, Any]) -> tuple[bool, float]:
+        return options.get("follow_redirects") is not False, clock.monotonic()
 
     @wraps(send)
     def sync_send(*args: Any, **options: Any) -> Any:

@@ -1,5 +1,7 @@
 """Repair the request and send it once more: 411, 417."""
 
+from __future__ import annotations
+
 from statuspolicy import body
 from statuspolicy._lib import ByteStream
 from statuspolicy.exchange import Exchange

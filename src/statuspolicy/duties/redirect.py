@@ -4,6 +4,8 @@ RFC 9110 §15.4 and §10.2.2; where the reference document asks for the user's c
 the application's `confirm` is asked.
 """
 
+from __future__ import annotations
+
 from statuspolicy import fields as read
 from statuspolicy.exchange import SAFE, Exchange
 from statuspolicy.verdicts import Follow, Settle, Verdict

@@ -4,10 +4,12 @@ A wait that the server names is kept to (RFC 9110 §10.2.3); where it names none
 is tenacity's. Whether a method may be repeated at all is the guard's to say.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from statuspolicy._value import Value
 from statuspolicy.exchange import Exchange
 from statuspolicy.verdicts import Again, Settle, Verdict
 
@@ -15,8 +17,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class retry:  # noqa: N801 - it stands in tables as a duty does: {503: retry(attempts=6)}
+class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: retry(attempts=6)}
     """A duty that waits and repeats.
 
     attempts: sends of one request, the first included; None for `Limits.attempts`.
@@ -34,13 +35,13 @@ class retry:  # noqa: N801 - it stands in tables as a duty does: {503: retry(att
 
     attempts: int | None = None
     times: int | None = None
-    wait: "float | Callable[[RetryCallState], float] | None" = None
-    stop: "Callable[[RetryCallState], bool] | None" = None
+    wait: float | Callable[[RetryCallState], float] | None = None
+    stop: Callable[[RetryCallState], bool] | None = None
     unsafe: bool | None = None
     told: bool = False
     fresh: bool = False
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         for name in ("attempts", "times"):
             number = getattr(self, name)
             if number is not None and (type(number) is not int or number < 1):
@@ -85,13 +86,8 @@ class retry:  # noqa: N801 - it stands in tables as a duty does: {503: retry(att
             wait = wait_random_exponential(multiplier=0.5, max=20)
         return float(wait(_tenacity(exchange, 0.0)))
 
-    def __repr__(self) -> str:
-        given = {f.name: getattr(self, f.name) for f in fields(self)}
-        shown = (f"{f.name}={given[f.name]!r}" for f in fields(self) if given[f.name] != f.default)
-        return f"retry({', '.join(shown)})"
 
-
-def _tenacity(exchange: Exchange, upcoming: float) -> "RetryCallState":
+def _tenacity(exchange: Exchange, upcoming: float) -> RetryCallState:
     """What tenacity's waits and stops look at, made of values alone."""
     from tenacity import RetryCallState
 

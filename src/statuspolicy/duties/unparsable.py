@@ -1,5 +1,7 @@
 """600, unofficial: bytes came that are no status line and no header section."""
 
+from __future__ import annotations
+
 from statuspolicy.duties.retry import retry
 from statuspolicy.errors import UnparsableResponse
 from statuspolicy.exchange import Exchange

@@ -1,5 +1,7 @@
 """Answers that have to be looked at before they are handed over: 101, 204, 205, 206, 304, 511."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from statuspolicy._lib import Request, Response
@@ -30,7 +32,7 @@ def no_content(exchange: Exchange) -> Verdict:
     return Settle()
 
 
-def reset(on_reset: Callable[[Request, Response], object] | None = None) -> "_Reset":
+def reset(on_reset: Callable[[Request, Response], object] | None = None) -> _Reset:
     """205: the view (a form) that sent the request is to be reset.
 
     on_reset: called with the request and the response.

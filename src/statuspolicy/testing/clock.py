@@ -1,5 +1,7 @@
 """A clock that never waits, and tells what it was asked to."""
 
+from __future__ import annotations
+
 
 class FakeClock:
     """A `statuspolicy.Clock` whose time passes only when it is slept on.

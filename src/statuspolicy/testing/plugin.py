@@ -1,5 +1,7 @@
 """Fixtures for pytest: installed with the package, there without an import."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import pytest

@@ -1,6 +1,6 @@
 """The third driver: a script of answers in, the story of the exchange out. No transport."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import iscoroutine
 from typing import Any, NamedTuple
 
@@ -132,7 +132,7 @@ def _body(request: Request) -> bytes:
     return b"".join(request.stream)
 
 
-def _outcome(lines: Any, request: Request, n: int) -> Outcome:
+def _outcome(lines: Iterator[Line], request: Request, n: int) -> Outcome:
     try:
         line = next(lines)
     except StopIteration:
@@ -141,8 +141,7 @@ def _outcome(lines: Any, request: Request, n: int) -> Outcome:
         return Response(line)
     if isinstance(line, tuple):
         return Response(line[0], headers=line[1])
-    outcome: Outcome = line(request) if callable(line) else line
-    return outcome
+    return line if isinstance(line, (Response, TransportError)) else line(request)
 
 
 def _discard(effect: Discard) -> bytes | None:
