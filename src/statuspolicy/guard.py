@@ -85,12 +85,13 @@ def permit_aside(
         _no_downgrade(exchange.request.url, url)
     except (_No, hop.Unusable) as reason:
         return Settle(f"the request on the side is not sent: {reason}")
-    drop = limits.cross_origin != "keep" and not hop.same_origin(path.home, url)
+    abroad = path.abroad or not hop.same_origin(path.home, url)
+    drop = abroad and limits.cross_origin != "keep"
     request = hop.request_to(url, request.method, request, limits=limits, abroad=drop)
     request = body.carry(request, limits)
     if not body.replayable(request):
         return Settle(_USED_UP)
-    _dress(request, () if drop else path.cookies, cookies)
+    jar.dress(cookies, request, () if drop else path.cookies)
     return request
 
 
@@ -135,9 +136,9 @@ def _hop(
     request = body.carry(request, limits)
     if not body.replayable(request):
         raise _No(_USED_UP)
-    _dress(request, () if drop else path.cookies, cookies)
-    states = path.states or (state(sent),)
-    new = state(request)
+    jar.dress(cookies, request, () if drop else path.cookies)
+    now, new = state(sent), state(request)
+    states = path.states if now in path.states else (*path.states, now)
     # A redirect to the same request after a wait that the server asked for is polling.
     if new in states and not (isinstance(verdict, Follow) and verdict.after):
         raise errors.RedirectLoop(
@@ -165,7 +166,7 @@ def _holes(exchange: Exchange, path: Path, url: URL) -> int:
     """
     came_from = hop.target(exchange.request.url)
     leads_to = hop.target(url)
-    nested = came_from in leads_to[1:] or quote(came_from, safe="") in leads_to
+    nested = came_from in leads_to[1:] or quote(came_from, safe="").lower() in leads_to.lower()
     holes = path.holes + 1 if nested else 0
     if holes >= 3:
         raise errors.RedirectBlackHole(
@@ -221,7 +222,7 @@ def _repeat(
     if not body.replayable(request):
         raise _No(_USED_UP)
     if answered or (amended and drop):
-        _dress(request, () if drop else path.cookies, cookies)
+        jar.dress(cookies, request, () if drop else path.cookies)
     return Permit(request, path, False)
 
 
@@ -243,11 +244,3 @@ _USED_UP = (
     "the request's body was sent and can't be sent again: give bytes, a seekable file, a "
     f'factory in extensions={{"{body.FACTORY}": ...}}, or raise Limits.replay_bytes'
 )
-
-
-def _dress(request: Request, own: tuple[str, ...], cookies: Cookies | None) -> None:
-    """Write the Cookie field anew: the jar's for this URL, and the caller's own at home."""
-    field = "; ".join(own) if cookies is None else jar.dress(cookies, request, own)
-    request.headers.pop("cookie", None)
-    if field:
-        request.headers["Cookie"] = field

@@ -59,7 +59,7 @@ def resolve(base: URL, location: URL | str) -> URL:
             url = base.join(url)
     except (InvalidURL, ValueError) as error:
         raise Unusable(f"its Location can't be parsed ({error})") from None
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not _connectable(url):
         raise Unusable(f"its Location {_short(str(url))} is not http or https with a host")
     # RFC 9110 §10.2.2: a Location without a fragment MUST be processed "as if the value
     # inherits the fragment component of the URI reference used to generate the target URI".
@@ -117,6 +117,14 @@ def _host(url: URL, previous: Request, keep: bool) -> bytes:
 def is_relative(location: URL | str) -> bool:
     """Whether a Location names no host, so it stays where the request went."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*:|//", str(location)) is None
+
+
+def _connectable(url: URL) -> bool:
+    """Whether a socket takes the host and port; for some it raises what nobody catches."""
+    host = url.raw_host
+    labels = host.removesuffix(b".").split(b".")
+    is_host = b":" in host or (b"%" not in host and all(0 < len(part) < 64 for part in labels))
+    return is_host and (url.port is None or 0 < url.port < 65536)
 
 
 def _short(text: str, most: int = 80) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from statuspolicy._lib import ByteStream, Cookies, Request, Response
+import urllib.request
+
+from statuspolicy._lib import Cookies, Headers, Request, Response
 
 
 def pairs(header: str | None) -> list[str]:
@@ -14,9 +16,11 @@ def given(cookies: Cookies, request: Request) -> list[str]:
     """The pairs that the jar holds for a request."""
     if not cookies.jar:
         return []
-    bare = Request(request.method, request.url, stream=ByteStream(b""))
-    cookies.set_cookie_header(bare)
-    return pairs(bare.headers.get("cookie"))
+    # Asked as the jar's own library asks: the HTTP library would raise for a cookie that
+    # isn't ASCII.
+    asking = urllib.request.Request(str(request.url))  # noqa: S310 - nothing is opened
+    cookies.jar.add_cookie_header(asking)
+    return pairs(asking.get_header("Cookie"))
 
 
 def own(cookies: Cookies | None, request: Request) -> tuple[str, ...]:
@@ -39,10 +43,20 @@ def extract(cookies: Cookies, response: Response, request: Request) -> None:
         cookies.extract_cookies(response)
 
 
-def dress(cookies: Cookies, request: Request, own_pairs: tuple[str, ...]) -> str:
-    """The Cookie field for a request: the jar's, then the caller's own."""
-    from_jar = given(cookies, request)
+def dress(cookies: Cookies | None, request: Request, own_pairs: tuple[str, ...]) -> None:
+    """Write a request's Cookie field anew: the jar's for its URL, then the caller's own."""
+    from_jar = [] if cookies is None else given(cookies, request)
     names = {pair.partition("=")[0] for pair in from_jar}
-    # A cookie that a server has set anew takes the place of the caller's old value.
+    # A cookie that a server has set takes the place of the caller's old value.
     kept = [pair for pair in own_pairs if pair.partition("=")[0] not in names]
-    return "; ".join(from_jar + kept)
+    field = "; ".join(from_jar + kept)
+    if field or "cookie" in request.headers:
+        raw = [(name, value) for name, value in request.headers.raw if name.lower() != b"cookie"]
+        request.headers = Headers([*raw, (b"Cookie", _encode(field))] if field else raw)
+
+
+def _encode(field: str) -> bytes:
+    try:
+        return field.encode("latin-1")
+    except UnicodeEncodeError:
+        return field.encode("utf-8")

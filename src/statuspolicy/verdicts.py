@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from statuspolicy._lib import URL, Request, Response
 
+
 class Settle(NamedTuple):
     """Hand this response over (or raise this failure).
 

@@ -66,6 +66,8 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
             return Settle("the server names no time to come back at")
         if self.times is not None and exchange.times(exchange.code) >= self.times:
             return Settle(f"it was repeated for {exchange.code} already")
+        if exchange.status == 421 and not exchange.can_renew:
+            return Settle("it asks for another connection, and over HTTP/2 only fresh=... has one")
         unacted = exchange.unacted if self.unsafe is None else self.unsafe
         if not (unacted or exchange.idempotent):
             return Settle(f"{exchange.request.method} is not idempotent and may have been acted on")

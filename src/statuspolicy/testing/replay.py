@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import iscoroutine
 from typing import Any, NamedTuple
 
-from statuspolicy._lib import ByteStream, Cookies, Request, Response, SyncByteStream, TransportError
+from statuspolicy._lib import (
+    ByteStream,
+    Cookies,
+    Request,
+    RequestError,
+    Response,
+    SyncByteStream,
+    TransportError,
+)
 from statuspolicy.clock import Clock
 from statuspolicy.driver import remembered
 from statuspolicy.effects import Ask, Discard, Effect, Send, Wait
@@ -35,7 +43,7 @@ class Story(NamedTuple):
     """
 
     response: Response | None
-    error: Exception | None
+    error: RequestError | None
     sent: list[Request]
     bodies: list[bytes]
     waits: list[float]
@@ -91,7 +99,7 @@ def replay(
     held: list[Response] = []
     most = 0
     response: Response | None = None
-    error: TransportError | None = None
+    error: RequestError | None = None
     flow = converse(plan, request)
     value: object = None
     while True:
@@ -100,7 +108,7 @@ def replay(
         except StopIteration as end:
             response = end.value
             break
-        except TransportError as raised:
+        except RequestError as raised:
             error = raised
             break
         effects.append(effect)

@@ -1,0 +1,79 @@
+"""What the tests share: one way to drive a sync client and an async one in both event loops."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+from anyio.from_thread import start_blocking_portal
+from hypothesis import HealthCheck, settings
+
+import statuspolicy
+from statuspolicy.testing import FakeClock
+
+KINDS = ("sync", "asyncio", "trio")
+
+
+class Session:
+    """A wrapped client of either kind, driven by plain calls."""
+
+    def __init__(self, kind: str, stack: ExitStack, client: dict[str, Any], wrap: dict[str, Any]):
+        self.clock = FakeClock()
+        wrap = {"clock": self.clock, **wrap}
+        self.portal = None
+        if kind == "sync":
+            self.client: Any = stack.enter_context(httpx.Client(**client))
+        else:
+            self.portal = stack.enter_context(start_blocking_portal(kind))
+            self.client = httpx.AsyncClient(**client)
+            stack.callback(self.run, self.client.aclose)
+        statuspolicy.wrap(self.client, **wrap)
+
+    def run(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Call it, in the session's event loop where it has one."""
+        if self.portal is None:
+            return call(*args, **options)
+        return self.portal.call(partial(call, *args, **options))
+
+    def request(self, method: str, url: str, **options: Any) -> httpx.Response:
+        return self.run(self.client.request, method, url, **options)
+
+    def get(self, url: str, **options: Any) -> httpx.Response:
+        return self.request("GET", url, **options)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of client in turn."""
+    return request.param
+
+
+@pytest.fixture
+def open_session(kind: str) -> Iterator[Callable[..., Session]]:
+    """Open a session: `open_session(client={...}, table=..., limits=...)`."""
+    with ExitStack() as stack:
+
+        def opened(client: dict[str, Any] | None = None, **wrap: Any) -> Session:
+            return Session(kind, stack, client or {}, wrap)
+
+        yield opened
+
+
+@pytest.fixture
+def session(open_session: Callable[..., Session]) -> Session:
+    """A session with the defaults."""
+    return open_session()
+
+
+settings.register_profile("quick", max_examples=200, deadline=None)
+settings.register_profile(
+    "ci",
+    max_examples=2000,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
