@@ -209,20 +209,23 @@ class AsyncHands(_Hands[AsyncBaseTransport]):
         if effect.response is not self.held:
             return self.put_away(effect.response)
         if self.drains(effect):
-            with suppress(TransportError), anyio.move_on_after(self.plan.limits.drain_seconds):
-                kept = await self._drain(effect.response)
+            seconds = self.plan.limits.drain_seconds
+            with suppress(TransportError), anyio.move_on_after(seconds) as scope:
+                kept = await self._drain(effect.response, scope.cancel)
         await self.drop()
         return kept
 
-    async def _drain(self, response: Response) -> bytes | None:
+    async def _drain(self, response: Response, cancel: Callable[[], None]) -> bytes | None:
         parts, length = [], 0
         assert isinstance(response.stream, AsyncByteStream)
         async for part in response.stream:
             parts.append(part)
             length += len(part)
             if length > self.plan.limits.drain_bytes:
-                return None
-        return b"".join(parts)
+                # The next read ends it. To leave the loop would leave generators behind
+                # that nobody closes.
+                cancel()
+        return b"".join(parts) if length <= self.plan.limits.drain_bytes else None
 
     async def drop(self) -> None:
         import anyio

@@ -249,7 +249,7 @@ class _Conversation:
         if isinstance(verdict, Again) and not permit.is_hop and budget is not None:
             # Neither a repeat at the time that the server named nor a request that was
             # amended multiplies an outage.
-            invited = exchange.told is not None and 0 < exchange.told <= verdict.after
+            invited = exchange.told is not None and exchange.told <= verdict.after
             if not invited and verdict.request is request:
                 origin = hop.origin(request.url)
                 if not (yield Spend(origin, budget)):

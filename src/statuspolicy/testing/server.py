@@ -183,7 +183,8 @@ class StatusServer:
         answer = line(received) if callable(line) else _answer(line)
         connection.sendall(answer.raw if answer.raw is not None else _bytes(http, head, answer))
         if answer.stall:
-            self._closing.wait(30)
+            while connection.recv(65536):  # until the client goes, or the server is closed
+                pass
         return not (answer.close or early or answer.stall or http.our_state is h11.MUST_CLOSE)
 
     # ── answers ───────────────────────────────────────────────────────────────────────

@@ -1,0 +1,153 @@
+"""411 and 417: the request is repaired and sent once more."""
+
+import io
+
+import httpx
+import pytest
+
+from statuspolicy import STANDARD, STRICT, Again, Limits, Settle, body, surface
+from tests.exchanges import exchange
+
+TABLES = {"STANDARD": STANDARD, "STRICT": STRICT}
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "X-MADE-UP")
+URL = "http://home.example/a"
+
+
+def chunked(method="POST", content=b"hello"):
+    """A request whose body is in memory and that named no length."""
+    return httpx.Request(
+        method,
+        URL,
+        headers={"Transfer-Encoding": "chunked", "X-Kept": "yes"},
+        stream=httpx.ByteStream(content),
+    )
+
+
+def carried(content, limits=Limits(), *, send=True, **options):
+    """A request with a one-shot body as the engine carries it, sent to its end or not."""
+    request = body.carry(httpx.Request("POST", URL, content=content, **options), limits)
+    if send:
+        assert b"".join(request.stream)
+    return request
+
+
+# ── 411 ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("method", METHODS)
+def test_411_is_resubmitted_with_content_length_whatever_the_method(table, method):
+    request = chunked(method)
+    verdict = TABLES[table][411](exchange(411, request=request))
+    assert (verdict.after, verdict.unacted, verdict.why) == (0.0, True, "with Content-Length")
+    assert verdict.request.method == method
+    assert verdict.request.url == request.url
+    assert verdict.request.headers["content-length"] == "5"
+    assert "transfer-encoding" not in verdict.request.headers
+    assert verdict.request.headers["x-kept"] == "yes"
+    assert verdict.request.read() == b"hello"
+
+
+def test_411_leaves_the_caller_s_request_as_it_was():
+    request = chunked()
+    STANDARD[411](exchange(411, request=request))
+    assert request.headers["transfer-encoding"] == "chunked"
+    assert "content-length" not in request.headers
+
+
+def test_411_to_a_request_without_a_body_is_answered_with_a_length_of_zero():
+    verdict = STANDARD[411](exchange(411, method="GET"))
+    assert verdict.request.headers["content-length"] == "0"
+
+
+def test_411_waits_where_the_server_names_a_time():
+    assert STANDARD[411](exchange(411, {"Retry-After": "3"}, request=chunked())).after == 3.0
+
+
+@pytest.mark.parametrize("content", [iter([b"hel", b"lo"]), [b"hel", b"lo"]])
+def test_411_learns_the_length_of_a_body_that_was_recorded_while_it_was_sent(content):
+    verdict = STANDARD[411](exchange(411, request=carried(content)))
+    assert verdict.request.headers["content-length"] == "5"
+    assert verdict.request.read() == b"hello"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        carried(iter([b"hello"]), send=False),
+        carried(iter([b"hello"]), Limits(replay_bytes=4)),
+    ],
+    ids=["not sent to its end", "longer than Limits.replay_bytes"],
+)
+def test_411_is_handed_over_where_the_length_is_not_known(request_):
+    verdict = STANDARD[411](exchange(411, request=request_))
+    assert verdict == Settle("the length of the body is not known (Limits.replay_bytes)")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        carried(iter([b"hello"]), extensions={body.FACTORY: lambda: [b"hel", b"lo"]}),
+        carried([b"hel", b"lo"], Limits(replay_bytes=4)),
+    ],
+    ids=["a factory makes it", "a list gives it again"],
+)
+def test_411_is_resubmitted_where_the_body_was_sent_whole_and_can_be_made_again(request_):
+    """Duties, 411: "and is replayable (or fits `Limits.replay_bytes`)"."""
+    verdict = STANDARD[411](exchange(411, request=request_))
+    assert isinstance(verdict, Again)
+    assert verdict.request.headers["content-length"] == "5"
+    assert "transfer-encoding" not in verdict.request.headers
+    assert b"".join(verdict.request.stream) == b"hello"
+
+
+@pytest.mark.parametrize(
+    "options", [{"content": b"hello"}, {"content": io.BytesIO(b"hello")}, {"json": {}}]
+)
+def test_411_to_a_request_that_had_a_length_is_handed_over(options):
+    verdict = STANDARD[411](exchange(411, request=httpx.Request("POST", URL, **options)))
+    assert verdict == Settle("the request had a Content-Length")
+
+
+def test_411_is_resubmitted_once():
+    verdict = STANDARD[411](exchange(411, request=chunked(), answers=(503, 411)))
+    assert verdict == Settle("it was resubmitted with Content-Length already")
+
+
+# ── 417 ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("value", ["100-continue", "100-Continue", " 100-continue "])
+@pytest.mark.parametrize("method", METHODS)
+def test_417_is_repeated_without_the_expectation_whatever_the_method(method, value):
+    request = httpx.Request(
+        method, URL, headers={"Expect": value, "X-Kept": "yes"}, content=b"hello"
+    )
+    verdict = STANDARD[417](exchange(417, request=request))
+    assert (verdict.after, verdict.unacted, verdict.why) == (0.0, True, "without Expect")
+    assert "expect" not in verdict.request.headers
+    assert verdict.request.headers["x-kept"] == "yes"
+    assert (verdict.request.method, verdict.request.read()) == (method, b"hello")
+    assert request.headers["expect"] == value
+
+
+def test_417_waits_where_the_server_names_a_time():
+    found = exchange(417, {"Retry-After": "3"}, sent={"Expect": "100-continue"})
+    assert STANDARD[417](found).after == 3.0
+
+
+@pytest.mark.parametrize("sent", [{}, {"Expect": ""}, {"Expect": "coffee"}])
+def test_417_to_any_other_expectation_is_handed_over(sent):
+    verdict = STANDARD[417](exchange(417, method="POST", sent=sent))
+    assert verdict == Settle("the request has no 100-continue expectation to leave out")
+
+
+def test_417_after_the_expectation_was_left_out_is_handed_over():
+    first = STANDARD[417](exchange(417, sent={"Expect": "100-continue"}))
+    second = STANDARD[417](exchange(417, request=first.request, answers=(417,)))
+    assert isinstance(second, Settle)
+
+
+def test_strict_hands_417_over():
+    assert STRICT[417] is surface
+    assert STRICT[417](exchange(417, sent={"Expect": "100-continue"})) == Settle()

@@ -1,0 +1,166 @@
+"""jar.py: cookies in and out, and whose they are."""
+
+import httpx
+import pytest
+
+from statuspolicy import jar
+
+HOME = "http://home.example/a"
+
+
+def request(cookie: str | None = None, url: str = HOME) -> httpx.Request:
+    return httpx.Request("GET", url, headers={} if cookie is None else {"Cookie": cookie})
+
+
+def cookies(*pairs: tuple[str, str], domain: str = "home.example") -> httpx.Cookies:
+    held = httpx.Cookies()
+    for name, value in pairs:
+        held.set(name, value, domain=domain)
+    return held
+
+
+def answer(*lines: str, status: int = 200) -> httpx.Response:
+    return httpx.Response(status, headers=[("Set-Cookie", line) for line in lines])
+
+
+@pytest.mark.parametrize(
+    ("field", "pairs"),
+    [
+        (None, []),
+        ("", []),
+        (" ; ", []),
+        ("a=1", ["a=1"]),
+        ("a=1; b=2", ["a=1", "b=2"]),
+        ("a=1;b=2 ;; c", ["a=1", "b=2", "c"]),
+        ("a=b=c", ["a=b=c"]),
+        ('a="x, y"', ['a="x, y"']),
+    ],
+)
+def test_a_cookie_field_is_taken_apart(field, pairs):
+    assert jar.pairs(field) == pairs
+
+
+# ── given, own ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("url", "pairs"),
+    [
+        (HOME, ["a=1", "b=2"]),
+        ("https://home.example/x/y?z", ["a=1", "b=2"]),
+        ("http://other.example/", []),
+        ("http://www.home.example/", []),
+    ],
+)
+def test_the_jar_gives_what_applies_to_the_url(url, pairs):
+    assert jar.given(cookies(("a", "1"), ("b", "2")), request(url=url)) == pairs
+
+
+def test_the_jar_s_pairs_do_not_depend_on_what_the_request_carries_and_it_stays_as_it_is():
+    asked = request("x=9")
+    assert jar.given(cookies(("a", "1")), asked) == ["a=1"]
+    assert asked.headers["cookie"] == "x=9"
+
+
+def test_an_empty_jar_gives_nothing():
+    assert jar.given(httpx.Cookies(), request()) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "held", "own"),
+    [
+        (None, [("a", "1")], ()),
+        ("a=1", [("a", "1")], ()),
+        ("a=1; mine=2", [("a", "1")], ("mine=2",)),
+        ("mine=2; a=1", [("a", "1")], ("mine=2",)),
+        ("a=other", [("a", "1")], ("a=other",)),
+        ("mine=2; mine=3", [], ("mine=2", "mine=3")),
+    ],
+)
+def test_the_caller_s_own_pairs_are_those_that_the_jar_did_not_give(written, held, own):
+    assert jar.own(cookies(*held), request(written)) == own
+
+
+@pytest.mark.parametrize(("written", "own"), [(None, ()), ("a=1; b=2", ("a=1", "b=2"))])
+def test_without_a_jar_all_pairs_are_the_caller_s_own(written, own):
+    assert jar.own(None, request(written)) == own
+
+
+def test_a_jar_s_cookie_for_another_host_leaves_the_caller_s_pair_his_own():
+    assert jar.own(cookies(("a", "1"), domain="other.example"), request("a=1")) == ("a=1",)
+
+
+# ── extract ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("status", [200, 302, 401, 404, 503])
+def test_cookies_are_filed_under_the_host_that_set_them(status):
+    held = httpx.Cookies()
+    jar.extract(held, answer("a=1", "b=2", status=status), request(url="http://far.example/x"))
+    assert {(c.name, c.value, c.domain) for c in held.jar} == {
+        ("a", "1", "far.example"),
+        ("b", "2", "far.example"),
+    }
+    assert jar.given(held, request(url="http://far.example/")) == ["a=1", "b=2"]
+    assert jar.given(held, request()) == []
+
+
+def test_a_response_that_was_asked_by_another_request_is_filed_under_the_one_that_is_named():
+    held, response = httpx.Cookies(), answer("a=1")
+    response.request = request()
+    jar.extract(held, response, request(url="http://far.example/"))
+    assert [c.domain for c in held.jar] == ["far.example"]
+
+
+def test_a_cookie_for_a_host_that_the_server_does_not_speak_for_is_not_taken():
+    held = httpx.Cookies()
+    jar.extract(held, answer("a=1; Domain=bank.example"), request())
+    assert not held.jar
+
+
+def test_a_captive_portal_s_cookies_are_never_taken():
+    """A 511 is not the origin's (RFC 6585 §6)."""
+    held = httpx.Cookies()
+    jar.extract(held, answer("a=1", status=511), request())
+    assert not held.jar
+
+
+def test_a_cookie_that_the_server_takes_back_is_gone():
+    held = cookies(("a", "1"))
+    jar.extract(held, answer("a=; Max-Age=0; Domain=home.example"), request())
+    jar.extract(held, answer("b=1"), request())
+    jar.extract(held, answer("b=; Max-Age=0"), request())
+    assert jar.pairs(jar.dress(held, request(), ())) == ["a=1"]
+
+
+# ── dress ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("held", "own", "field"),
+    [
+        ([], (), ""),
+        ([("a", "1")], (), "a=1"),
+        ([], ("mine=2",), "mine=2"),
+        ([("a", "1")], ("mine=2",), "a=1; mine=2"),
+        ([("a", "new")], ("a=old", "mine=2"), "a=new; mine=2"),
+        ([("a", "new")], ("aa=old", "A=2"), "a=new; aa=old; A=2"),
+        ([("a", "new")], ("a",), "a=new"),
+        ([], ("mine=2", "mine=3"), "mine=2; mine=3"),
+    ],
+)
+def test_the_jar_s_come_first_and_win_a_name(held, own, field):
+    assert jar.dress(cookies(*held), request(), own) == field
+
+
+def test_only_what_applies_to_the_new_url_is_worn():
+    held = cookies(("a", "1"))
+    held.set("b", "2", domain="far.example")
+    assert jar.dress(held, request(url="http://far.example/"), ()) == "b=2"
+
+
+def test_a_server_s_new_value_takes_the_place_of_the_caller_s_old_one():
+    held, asked = httpx.Cookies(), request("session=old; mine=1")
+    own = jar.own(held, asked)  # asked before the answer is taken in
+    jar.extract(held, answer("session=new"), asked)
+    assert jar.dress(held, request(), own) == "session=new; mine=1"

@@ -1,0 +1,221 @@
+"""limits.py and _value.py: configuration that is checked when it is written, then frozen."""
+
+import copy
+import pickle
+from math import inf, nan
+
+import pytest
+
+from statuspolicy import Limits, RetryBudget
+from statuspolicy._value import Value
+from statuspolicy.limits import SENSITIVE_HEADERS
+
+NUMBERS = ["redirects", "attempts", "deadline", "retry_after", "replay_bytes", "drain_bytes"]
+NUMBERS += ["drain_seconds", "uri_length"]
+
+
+def test_the_defaults_are_those_of_the_design():
+    limits = Limits()
+    assert (limits.redirects, limits.attempts) == (5, 4)
+    assert (limits.deadline, limits.retry_after) == (150.0, 120.0)
+    assert (limits.replay_bytes, limits.drain_bytes) == (1024 * 1024, 64 * 1024)
+    assert (limits.drain_seconds, limits.uri_length) == (1.0, 8192)
+    assert limits.cross_origin == "strip"
+    assert limits.retry_budget == RetryBudget()
+    assert set(limits.sensitive_headers) == set(SENSITIVE_HEADERS)
+
+
+# ── what makes no sense is said when it is written ─────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("make", "wrong"),
+    [
+        (lambda: Limits(retries=3), "Limits has no 'retries': it takes redirects, attempts"),
+        (lambda: Limits(Redirects=3), "Limits has no 'Redirects'"),
+        (lambda: Limits(check=None), "Limits has no 'check'"),
+        (lambda: RetryBudget(token=3), "RetryBudget has no 'token': it takes tokens, per_second."),
+    ],
+)
+def test_an_unknown_name_is_said_with_the_known_ones(make, wrong):
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert str(caught.value).startswith(wrong)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("number", [-1, -0.5, nan, -inf, True, False, "5", None, [5], 5j])
+def test_a_limit_that_is_no_number_of_0_or_more_is_refused(name, number):
+    with pytest.raises(ValueError, match=rf"^Limits\({name}=.*\): write a number of 0 or more"):
+        Limits(**{name: number})
+
+
+@pytest.mark.parametrize("name", ["tokens", "per_second"])
+@pytest.mark.parametrize("number", [-1, nan, True, "5", None])
+def test_a_budget_that_is_no_number_of_0_or_more_is_refused(name, number):
+    with pytest.raises(ValueError, match=rf"^RetryBudget\({name}=.*\): write a number of 0 or"):
+        RetryBudget(**{name: number})
+
+
+@pytest.mark.parametrize("name", sorted(set(NUMBERS) - {"attempts"}))
+@pytest.mark.parametrize("number", [0, 1, inf])
+def test_0_and_infinity_are_limits(name, number):
+    assert getattr(Limits(**{name: number}), name) == number
+
+
+@pytest.mark.parametrize("attempts", [0, 0.5])
+def test_the_first_send_is_an_attempt(attempts):
+    with pytest.raises(ValueError, match=r"^Limits\(attempts=0\): the first send counts too"):
+        Limits(attempts=attempts)
+
+
+@pytest.mark.parametrize("choice", ["strip", "stop", "keep"])
+def test_cross_origin_takes_three_words(choice):
+    assert Limits(cross_origin=choice).cross_origin == choice
+
+
+@pytest.mark.parametrize("choice", ["drop", "", "STRIP", None, True])
+def test_cross_origin_takes_nothing_else(choice):
+    with pytest.raises(ValueError, match=r'^Limits\(cross_origin=.*write "strip", "stop" or "keep'):
+        Limits(cross_origin=choice)
+
+
+@pytest.mark.parametrize("budget", [5, 0.5, True, "5", (20, 0.5), {}])
+def test_a_retry_budget_is_a_retry_budget_or_none(budget):
+    with pytest.raises(TypeError, match=r"Limits\(retry_budget=.*RetryBudget\("):
+        Limits(retry_budget=budget)
+
+
+def test_no_retry_budget_is_none():
+    assert Limits(retry_budget=None).retry_budget is None
+
+
+# ── sensitive_headers ──────────────────────────────────────────────────────────────────
+
+
+def test_a_bare_string_of_sensitive_headers_is_refused_with_the_tuple_to_write():
+    with pytest.raises(TypeError, match=r"write a tuple of names, \('X-Key',\), instead"):
+        Limits(sensitive_headers="X-Key")
+
+
+@pytest.mark.parametrize("names", [(5,), (b"x-key",), b"x-key", None, 5])
+def test_sensitive_headers_that_are_no_names_are_refused_by_their_own_name(names):
+    with pytest.raises(TypeError, match=r"Limits\(sensitive_headers="):
+        Limits(sensitive_headers=names)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set, frozenset, iter])
+def test_sensitive_headers_may_be_any_collection_and_any_case(kind):
+    limits = Limits(sensitive_headers=kind(["X-B", "x-a"]))
+    assert limits.sensitive_headers == ("x-a", "x-b")
+    assert limits.sensitive("x-b")
+    assert not limits.sensitive("authorization")
+    assert hash(limits) == hash(Limits(sensitive_headers=("x-a", "x-b")))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "cookie2",
+        "api-key",
+        "x-api-key",
+        "ocp-apim-subscription-key",
+        "x-amz-security-token",
+        "private-token",
+        "x-csrf-token",
+        "x-client-secret",
+        "x-session-id",
+        "x-auth",
+        "x-auth-user",
+    ],
+)
+def test_a_name_that_carries_a_credential_stays_home(name):
+    assert Limits().sensitive(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["idempotency-key", "sec-websocket-key", "accept", "content-type", "keyboard", "x-author"]
+    + ["user-agent", "range", "if-none-match", "monkey"],
+)
+def test_a_name_that_only_looks_so_goes_along(name):
+    assert not Limits().sensitive(name)
+
+
+def test_no_sensitive_headers_is_nothing_that_stays():
+    assert not Limits(sensitive_headers=()).sensitive("authorization")
+
+
+# ── frozen, equal, printed ─────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("value", [Limits(), RetryBudget()])
+def test_a_value_cannot_be_changed(value):
+    name = next(iter(vars(value)))
+    with pytest.raises(AttributeError, match=r"is frozen: make a new one, as in \w+\("):
+        setattr(value, name, 3)
+    with pytest.raises(AttributeError):
+        value.another = 3
+    assert value == type(value)()
+
+
+@pytest.mark.parametrize("name", ["attempts", "redirects"])
+def test_a_value_cannot_be_taken_out(name):
+    """Deleted, an attribute would fall back to the default of its class."""
+    limits = Limits(attempts=2, redirects=1)
+    with pytest.raises(AttributeError, match="is frozen"):
+        delattr(limits, name)
+    assert limits == Limits(attempts=2, redirects=1)
+
+
+def test_values_are_equal_by_what_they_hold():
+    assert Limits(attempts=2) == Limits(attempts=2)
+    assert hash(Limits(attempts=2)) == hash(Limits(attempts=2))
+    assert Limits(attempts=2) != Limits(attempts=3)
+    assert len({Limits(), Limits(), Limits(redirects=1)}) == 2
+
+
+def test_values_of_two_kinds_are_not_equal():
+    class Other(Value):
+        tokens: float = 20.0
+        per_second: float = 0.5
+
+    assert Other() != RetryBudget()
+    assert RetryBudget() != Other()
+    assert RetryBudget() != (20.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [
+        (Limits(), "Limits()"),
+        (Limits(attempts=6), "Limits(attempts=6)"),
+        (Limits(attempts=4), "Limits()"),
+        (Limits(redirects=1, attempts=2), "Limits(redirects=1, attempts=2)"),
+        (Limits(retry_budget=None), "Limits(retry_budget=None)"),
+        (Limits(retry_budget=RetryBudget(tokens=5)), "Limits(retry_budget=RetryBudget(tokens=5))"),
+        (Limits(sensitive_headers=["X-K"]), "Limits(sensitive_headers=('x-k',))"),
+        (RetryBudget(), "RetryBudget()"),
+        (RetryBudget(per_second=1.0), "RetryBudget(per_second=1.0)"),
+    ],
+)
+def test_a_value_prints_what_was_set_and_nothing_else(value, printed):
+    assert repr(value) == printed
+
+
+@pytest.mark.parametrize("value", [Limits(attempts=2), RetryBudget(tokens=1)])
+def test_a_value_survives_pickle_and_copy(value):
+    for twin in (pickle.loads(pickle.dumps(value)), copy.copy(value), copy.deepcopy(value)):
+        assert twin == value
+        assert repr(twin) == repr(value)
+
+
+def test_a_value_without_a_check_of_its_own_takes_anything():
+    class Free(Value):
+        name: object = None
+
+    assert Free(name=-1).name == -1
+    assert repr(Free(name="x")) == "Free(name='x')"
