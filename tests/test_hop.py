@@ -369,7 +369,14 @@ def test_a_request_without_its_body_has_no_factory_that_would_bring_it_back():
 
 @pytest.mark.parametrize(
     "name",
-    ["Authorization", "Proxy-Authorization", "X-Api-Key", "X-Auth-Token", "X-Session", "PRIVATE-KEY"],
+    [
+        "Authorization",
+        "Proxy-Authorization",
+        "X-Api-Key",
+        "X-Auth-Token",
+        "X-Session",
+        "PRIVATE-KEY",
+    ],
 )
 def test_credentials_stay_behind_abroad_and_only_there(name):
     previous = post(headers={name: "s3cret"})

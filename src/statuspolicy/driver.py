@@ -26,6 +26,8 @@ from statuspolicy.engine import Flow, Outcome
 from statuspolicy.fields import digits
 from statuspolicy.plan import Plan
 
+_ONE_READ = 256 * 1024  # bytes, more than a transport takes from its socket at once
+
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
 
@@ -223,8 +225,10 @@ class AsyncHands(_Hands[AsyncBaseTransport]):
             length += len(part)
             if length > self.plan.limits.drain_bytes:
                 # The next read ends it. To leave the loop would leave generators behind
-                # that nobody closes.
+                # that nobody closes; only a stream that never reads is left so.
                 cancel()
+                if length > self.plan.limits.drain_bytes + _ONE_READ:
+                    break
         return b"".join(parts) if length <= self.plan.limits.drain_bytes else None
 
     async def drop(self) -> None:

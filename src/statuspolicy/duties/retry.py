@@ -76,7 +76,9 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
             after, why = self._backoff(exchange), "the server names no time"
         if self.stop is not None and self.stop(_tenacity(exchange, after)):
             return Settle("its stop says so")
-        return Again(exchange.request, after, unacted, self.fresh, why if after else "at once")
+        if not after:
+            why = "at once, on another connection" if self.fresh else "at once"
+        return Again(exchange.request, after, unacted, self.fresh, why)
 
     def _backoff(self, exchange: Exchange) -> float:
         if isinstance(self.wait, (int, float)):

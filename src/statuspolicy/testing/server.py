@@ -5,12 +5,13 @@ import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from http import HTTPStatus
 from types import TracebackType
 from typing import NamedTuple, Self, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 import h11
+
+from statuspolicy.tables import STANDARD
 
 
 class Answer(NamedTuple):
@@ -190,7 +191,8 @@ class StatusServer:
     # ── answers ───────────────────────────────────────────────────────────────────────
 
     def _line(self, target: str) -> Line:
-        path = urlsplit(target).path
+        # The target of a CONNECT has no path.
+        path = target if target in self._scripts else urlsplit(target).path
         key = path if path in self._scripts else target
         with self._lock:
             turn = self._turns[key] = self._turns.get(key, 0) + 1
@@ -267,7 +269,5 @@ def _bytes(http: h11.Connection, head: h11.Request, answer: Answer) -> bytes:
 
 
 def _reason(status: int) -> bytes:
-    try:
-        return HTTPStatus(status).phrase.encode()
-    except ValueError:
-        return b"Unofficial"
+    row = STANDARD.row(status)
+    return row.phrase.encode() if row.key == status else b"Unofficial"

@@ -1,0 +1,173 @@
+"""Drive a wrapped client through every row of the table, on real sockets, a line for each.
+
+`make demo` runs it. The server is a real one on the loopback; the clock is not: waits are
+counted, not slept.
+"""
+
+import asyncio
+import random
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+import statuspolicy
+from statuspolicy._lib import AsyncClient, Client, RequestError, Response
+from statuspolicy.row import Row
+from statuspolicy.testing import Answer, FakeClock, StatusServer
+from statuspolicy.trace import Trace
+
+
+class Scene(NamedTuple):
+    """A request that shows what a code gets.
+
+    code: the row. path: what the server is asked, which says what it sends.
+    """
+
+    code: int | str
+    path: str
+    method: str = "GET"
+    headers: dict[str, str] | None = None
+    content: bytes | None = None
+    sends: str = ""
+
+
+_SHOWN = (
+    Scene(101, "/101?upgrade=echo"),
+    Scene(201, "/201?location=/new"),
+    Scene(202, "/202?location=/monitor&retry-after=5"),
+    Scene(204, "/204?content-length=5"),
+    Scene(205, "/no-framing", sends="205, without framing"),
+    Scene(206, "/206?content-range=bytes 0-4/9&body=parts", headers={"Range": "bytes=0-4"}),
+    *(Scene(code, f"/{code}?location=/200") for code in (300, 301, 302, 305)),
+    Scene(303, "/303?location=/200", "POST", content=b"form"),
+    Scene(304, "/304?then=200"),
+    Scene(307, "/307?location=/200", "PUT", content=b"body"),
+    Scene(308, "/308?location=/200"),
+    Scene(405, "/405?allow=GET, HEAD"),
+    Scene(408, "/408?then=200"),
+    Scene(411, "/411?then=200"),
+    Scene(413, "/413?retry-after=30&then=200", "POST", content=b"large"),
+    Scene(417, "/417?then=200", "POST", {"Expect": "100-continue"}, b"body"),
+    Scene(421, "/421?then=200", "POST", content=b"body"),
+    Scene(425, "/425?retry-after=1&then=200", "POST", content=b"body"),
+    Scene(429, "/429?retry-after=2&then=200"),
+    Scene(502, "/502?then=200"),
+    Scene(503, "/503?retry-after=120&then=200"),
+    Scene(504, "/504?then=504&then=200"),
+    Scene(509, "/509?retry-after=60&then=200"),
+    Scene(511, "/511?set-cookie=portal=1"),
+    Scene(600, "/600"),
+)
+_REFUSED = (
+    Scene("–", "/disconnect?then=200", sends="nothing, and hangs up, then 200"),
+    Scene("–", "/disconnect", "POST", content=b"body", sends="nothing, and hangs up"),
+    Scene(503, "/503?retry-after=3600"),
+    Scene(503, "/503?then=200", "POST", content=b"body", sends="503, then 200"),
+    Scene(302, "/loop", sends="302 Location: /loop"),
+    Scene(302, "/away", sends="302 Location: mailto:…"),
+)
+
+
+def scenes() -> Iterator[Scene]:
+    """A scene for every row that has a code, then some that show a refusal."""
+    special = {scene.code: scene for scene in _SHOWN}
+    for code in statuspolicy.STANDARD:
+        if isinstance(code, int):
+            yield special.get(code, Scene(code, f"/{code}"))
+    yield from _REFUSED
+
+
+class Told(NamedTuple):
+    """What came of a scene."""
+
+    trace: Trace
+    got: str
+
+
+def _play(scene: Scene, url: str) -> Told:
+    random.seed(600)  # so that the jitter of a backoff is the same for both clients
+    with statuspolicy.wrap(Client(), clock=FakeClock()) as client:
+        try:
+            response = client.request(
+                scene.method, url, headers=scene.headers, content=scene.content
+            )
+        except RequestError as error:
+            return _raised(error)
+    return _handed_over(response)
+
+
+async def _aplay(scene: Scene, url: str) -> Told:
+    random.seed(600)
+    async with statuspolicy.wrap(AsyncClient(), clock=FakeClock()) as client:
+        try:
+            response = await client.request(
+                scene.method, url, headers=scene.headers, content=scene.content
+            )
+        except RequestError as error:
+            return _raised(error)
+    return _handed_over(response)
+
+
+def _raised(error: RequestError) -> Told:
+    return Told(statuspolicy.trace(error), type(error).__name__)
+
+
+def _handed_over(response: Response) -> Told:
+    return Told(statuspolicy.trace(response), f"{response.status_code} {response.reason_phrase}")
+
+
+def _sends(path: str) -> str:
+    """`/503?retry-after=1&then=200` in words."""
+    url = urlsplit(path)
+    words, then = [url.path.strip("/")], ""
+    for name, value in parse_qsl(url.query):
+        if name == "then":
+            then += f", then {value}"
+        elif name != "body":
+            words.append(f"{name.title()}: {value}")
+    return " ".join(words) + then
+
+
+def _line(scene: Scene, told: Told, origin: str) -> str:
+    row: Row = statuspolicy.STANDARD.row(scene.code if isinstance(scene.code, int) else 200)
+    first = told.trace[0]
+    why = (
+        " | ".join(f"{step.verdict}: {step.reason}" for step in told.trace if step.reason)
+        or f"surface: {row.says}"
+    )
+    citation = first.citation or row.citation
+    decided = f"{why} [{citation}]".replace(origin, "")
+    sends = scene.sends or _sends(scene.path)
+    requests, waited = told.trace.requests, f"{told.trace.waited:.3g} s"
+    return (
+        f"{scene.code!s:<4} {scene.method:<5}{sends:<37.37}{requests:>2} {waited:>7}  "
+        f"{told.got:<26.26} {decided}"
+    )
+
+
+def main() -> int:
+    """Print the table; returns 1 where the two clients did not do the same."""
+    head = f"{'row':<5}{'':<5}{'the server sends':<36}{'sent':>4}{'waited':>7}  "
+    print("Each line: a real server, httpx.Client and httpx.AsyncClient, both wrapped.")
+    print("Waits are counted on a fake clock, not slept.\n")
+    print(f"{head}{'the caller gets':<26} what was decided, why, and where it is written")
+    differ = 0
+    for scene in scenes():
+        lines = []
+        for play in (_play, lambda scene, url: asyncio.run(_aplay(scene, url))):
+            with StatusServer() as server:
+                framing = b"HTTP/1.1 205 Reset Content\r\n\r\n"
+                server.script("/no-framing", Answer(raw=framing, stall=True))
+                server.script("/loop", Answer(302, {"Location": "/loop"}))
+                server.script("/away", Answer(302, {"Location": "mailto:nobody@example.org"}))
+                lines.append(_line(scene, play(scene, server.url + scene.path), server.url))
+        print(lines[0])
+        if lines[0] != lines[1]:
+            print(f"but async: {lines[1]}")
+            differ += 1
+    return 1 if differ else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
