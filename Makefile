@@ -34,7 +34,7 @@ fix: $(VENV)/.ready ## put the format right
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.ready ## what a 200 costs: nothing, a wrapper, statuspolicy, httpx-retries
-	@$(BIN)/python benchmarks/bench.py
+	@$(BIN)/python benchmarks/bench.py $(ROUNDS)
 
 clean: ## remove what was made
 	rm -rf $(VENV) dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -5,19 +5,23 @@ to the wrapper that does nothing: shared machines drift, ratios in one run hold.
 """
 
 import asyncio
+import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 import httpx
 from httpx_retries import RetryTransport
 
 import statuspolicy
 
-ROUNDS = 41
 URL = "http://example.org/"
+
+# Makes so many calls, and tells how many seconds they took.
+Timed: TypeAlias = Callable[[int], float]
 
 
 class Null(httpx.BaseTransport, httpx.AsyncBaseTransport):
@@ -73,12 +77,12 @@ def async_wrappers(inner: Null) -> dict[str, httpx.AsyncBaseTransport]:
     }
 
 
-def compare(title: str, calls: dict[str, Callable[[int], float]], times: int) -> None:
+def compare(title: str, contenders: dict[str, Timed], times: int, rounds: int) -> None:
     """Time each contender `times` calls a round, and print medians and ratios."""
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(ROUNDS):
-        for name, call in calls.items():
-            seconds[name].append(call(times) / times)
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, timed in contenders.items():
+            seconds[name].append(timed(times) / times)
     floor = seconds["does nothing"]
     print(f"\n{title}")
     for name, taken in seconds.items():
@@ -88,82 +92,72 @@ def compare(title: str, calls: dict[str, Callable[[int], float]], times: int) ->
             f"  {name:<16}{statistics.median(taken) * 1e6:>10.3f} µs"
             f"{statistics.median(ratios):>9.2f} ×   ({low:.2f} to {high:.2f})"
         )
-    ours, theirs = (statistics.median(seconds[n]) for n in ("statuspolicy", "httpx-retries"))
-    print(f"  statuspolicy is {ours / theirs:.2f} × httpx-retries")
+    pairs = zip(seconds["statuspolicy"], seconds["httpx-retries"], strict=True)
+    print(f"  statuspolicy is {statistics.median(o / t for o, t in pairs):.2f} × httpx-retries")
 
 
-def timed(call: Callable[[], object]) -> Callable[[int], float]:
+def timed(call: Callable[[Any], httpx.Response], argument: object) -> Timed:
     def run(times: int) -> float:
         start = time.perf_counter()
         for _ in range(times):
-            call()
-        return time.perf_counter() - start
+            response = call(argument)
+        taken = time.perf_counter() - start
+        assert response.status_code == 200
+        return taken
 
     return run
 
 
-def atimed(call: Callable[[], Awaitable[object]]) -> Callable[[int], float]:
+def atimed(call: Callable[[Any], Awaitable[httpx.Response]], argument: object) -> Timed:
     async def run(times: int) -> float:
         start = time.perf_counter()
         for _ in range(times):
-            await call()
-        return time.perf_counter() - start
+            response = await call(argument)
+        taken = time.perf_counter() - start
+        assert response.status_code == 200
+        return taken
 
     return lambda times: asyncio.run(run(times))
 
 
-def import_time() -> None:
+def import_time(rounds: int) -> None:
     """Milliseconds that `import statuspolicy` adds to `import httpx`, in processes of their own."""
     code = (
-        "import time, httpx; t = time.perf_counter(); import statuspolicy; "
-        "import sys; print((time.perf_counter() - t) * 1000, 'asyncio' in sys.modules, "
-        "'tenacity' in sys.modules)"
+        "import time, httpx; start = time.perf_counter(); import statuspolicy, sys; "
+        "print((time.perf_counter() - start) * 1000, *{'asyncio', 'tenacity'} & sys.modules.keys())"
     )
+    # With its bytecode cached, as an installed package has it.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     runs = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        for _ in range(21)
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
+        ).stdout.split()
+        for _ in range(rounds)
     ]
-    figures = [run.stdout.split() for run in runs]
-    took = sorted(float(figure[0]) for figure in figures)
+    took = sorted(float(run[0]) for run in runs)
     print(
         f"\nimport statuspolicy, after import httpx: median {statistics.median(took):.1f} ms, "
-        f"best {took[0]:.1f} ms; loads asyncio: {figures[0][1]}, tenacity: {figures[0][2]}"
+        f"best {took[0]:.1f} ms; of asyncio and tenacity it loads: {runs[-1][1:] or 'none'}"
     )
 
 
-def main() -> None:
+def main(rounds: int = 41) -> None:
     request = httpx.Request("GET", URL)
-    compare(
-        "A 200 at transport level, sync",
-        {n: timed(lambda t=t: t.handle_request(request)) for n, t in wrappers(Null()).items()},
-        5000,
-    )
-    compare(
-        "A 200 at transport level, async",
-        {
-            n: atimed(lambda t=t: t.handle_async_request(request))
-            for n, t in async_wrappers(Null()).items()
-        },
-        5000,
-    )
-    compare(
-        "A 200 through httpx.Client",
-        {
-            n: timed(lambda c=httpx.Client(transport=t): c.get(URL))
-            for n, t in wrappers(Fresh()).items()
-        },
-        60,
-    )
-    compare(
-        "A 200 through httpx.AsyncClient",
-        {
-            n: atimed(lambda c=httpx.AsyncClient(transport=t): c.get(URL))
-            for n, t in async_wrappers(Fresh()).items()
-        },
-        60,
-    )
-    import_time()
+    sync = {n: timed(t.handle_request, request) for n, t in wrappers(Null()).items()}
+    compare("A 200 at transport level, sync", sync, 5000, rounds)
+    asynchronous = {
+        n: atimed(t.handle_async_request, request) for n, t in async_wrappers(Null()).items()
+    }
+    compare("A 200 at transport level, async", asynchronous, 5000, rounds)
+    sync = {n: timed(httpx.Client(transport=t).get, URL) for n, t in wrappers(Fresh()).items()}
+    compare("A 200 through httpx.Client", sync, 60, rounds)
+    asynchronous = {
+        n: atimed(httpx.AsyncClient(transport=t).get, URL)
+        for n, t in async_wrappers(Fresh()).items()
+    }
+    compare("A 200 through httpx.AsyncClient", asynchronous, 60, rounds)
+    import_time(rounds)
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))

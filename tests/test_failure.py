@@ -221,21 +221,22 @@ def raw_server(answer):
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        yield "http://127.0.0.1:%d/" % listener.getsockname()[1]
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
         listener.shutdown(socket.SHUT_RDWR)
     thread.join(5)
     assert not thread.is_alive()
 
 
-def real_failure(kind, url):
+def real_failure(kind, url, **options):
     """What a client of either kind, in either event loop, raises; without a policy."""
+    options |= {"trust_env": False}
     if kind == "sync":
-        with httpx.Client(trust_env=False) as client, pytest.raises(httpx.TransportError) as info:
+        with httpx.Client(**options) as client, pytest.raises(httpx.TransportError) as info:
             client.get(url)
         return info.value
 
     async def get():
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(**options) as client:
             with pytest.raises(httpx.TransportError) as info:
                 await client.get(url)
             return info.value
@@ -265,6 +266,16 @@ def test_a_refused_connection_is_a_connect_error(kind):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert row_key(real_failure(kind, f"http://127.0.0.1:{port}/")) is httpx.ConnectError
+
+
+@pytest.mark.parametrize(("code", "key"), [(407, 407), (502, httpx.ProxyError)])
+def test_a_proxy_s_answer_to_connect_is_a_failure_with_the_row_of_407(
+    kind, status_server, code, key
+):
+    status_server.script("home.example:443", code)
+    error = real_failure(kind, "https://home.example/", proxy=status_server.url)
+    assert isinstance(error, httpx.ProxyError)
+    assert row_key(error) == key
 
 
 @pytest.fixture(scope="module")

@@ -100,8 +100,30 @@ def test_ascii_digits_of_any_length_are_a_number(value, number):
 
 @pytest.mark.parametrize(
     "value",
-    [None, "", " ", "-5", "+5", "1.5", "1e309", "1_000", "0x10", "5 ", " 5", "5,5", "soon"]
-    + ["٣", "５", "²", "५", "inf", "nan", "Infinity", "5\n", "5\x00"],
+    [
+        None,
+        "",
+        " ",
+        "٣",
+        "５",
+        "²",
+        "५",
+        "-5",
+        "+5",
+        "1.5",
+        "1e309",
+        "1_000",
+        "0x10",
+        "5 ",
+        " 5",
+        "5,5",
+        "soon",
+        "inf",
+        "nan",
+        "Infinity",
+        "5\n",
+        "5\x00",
+    ],
 )
 def test_what_is_not_ascii_digits_alone_is_no_number(value):
     assert digits(value) is None
@@ -232,8 +254,23 @@ def test_retry_after_is_seconds_or_one_of_three_dates(value, seconds):
 
 @pytest.mark.parametrize(
     "value",
-    ["", "-5", "+5", "1.5", "1e309", "soon", "5s", "٣", "５", "5, 6", "inf", "nan", "5;q=1"]
-    + ["Sun, 31 Feb 1994 08:49:37 GMT", "1994-11-06T08:49:37Z"],
+    [
+        "",
+        "-5",
+        "+5",
+        "1.5",
+        "1e309",
+        "soon",
+        "5s",
+        "٣",
+        "５",
+        "5, 6",
+        "inf",
+        "nan",
+        "5;q=1",
+        "Sun, 31 Feb 1994 08:49:37 GMT",
+        "1994-11-06T08:49:37Z",
+    ],
 )
 def test_signs_fractions_words_and_other_digits_are_no_instruction(value):
     assert retry_after(fields(("Retry-After", value)), NOW) is None
@@ -387,19 +424,13 @@ def test_the_lifetime_is_what_the_response_says_and_0_where_that_cannot_be_read(
 NAMES = ["Retry-After", "Date", "RateLimit", "RateLimit-Reset", "RateLimit-Remaining"]
 NAMES += ["X-RateLimit-Reset", "X-RateLimit-Remaining", "Cache-Control", "Expires"]
 
+WORDS = ["0", "7", "99", "9" * 400, "-", "+", ".", "e9", " ", ",", ";", "=", '"', "r=0", "t=30"]
+WORDS += ["max-age", "no-store", IMF, RFC850, ASCTIME, "Sun, ", "29", " Feb ", "1900", " 08:49:37"]
+WORDS += [" GMT", "Sunday, 31-Nov-00 08:49:60 GMT", "Wed, 29 Feb 2023 00:00:00 GMT", "٣", "inf"]
+WORDS += ["Sat Jan  0 00:00:00 0000", "nan"]
 values = st.one_of(
-    st.binary(max_size=60),
-    st.text(max_size=40).map(lambda text: text.encode("utf-8", "surrogatepass")),
-    st.from_regex(r"[0-9+\-.e ]{0,400}", fullmatch=True).map(str.encode),
-    st.from_regex(
-        r"(Sun|Sunday),? [0-9]{2}[ -](Feb|Nov)[ -][0-9]{2,4} [0-9:]{8}( GMT)?", fullmatch=True
-    ).map(str.encode),
-    st.from_regex(r"(Sun|Mon) (Feb|Nov) [ 0-9][0-9] [0-9:]{8} [0-9]{4}", fullmatch=True).map(
-        str.encode
-    ),
-    st.from_regex(r'("[a;,]*";r=0?;t=[0-9]*,? ?|max-age="?[0-9]*"?,? ?)*', fullmatch=True).map(
-        str.encode
-    ),
+    st.binary(max_size=40),
+    st.lists(st.sampled_from(WORDS), max_size=8).map(lambda words: "".join(words).encode()),
 )
 
 

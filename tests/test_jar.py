@@ -49,7 +49,7 @@ def test_a_cookie_field_is_taken_apart(field, pairs):
         (HOME, ["a=1", "b=2"]),
         ("https://home.example/x/y?z", ["a=1", "b=2"]),
         ("http://other.example/", []),
-        ("http://www.home.example/", []),
+        ("http://home.example.other.example/", []),
     ],
 )
 def test_the_jar_gives_what_applies_to_the_url(url, pairs):
@@ -127,19 +127,25 @@ def test_a_captive_portal_s_cookies_are_never_taken():
 
 def test_a_cookie_that_the_server_takes_back_is_gone():
     held = cookies(("a", "1"))
-    jar.extract(held, answer("a=; Max-Age=0; Domain=home.example"), request())
     jar.extract(held, answer("b=1"), request())
+    assert jar.given(held, request()) == ["a=1", "b=1"]
     jar.extract(held, answer("b=; Max-Age=0"), request())
-    assert jar.pairs(jar.dress(held, request(), ())) == ["a=1"]
+    assert jar.given(held, request()) == ["a=1"]
 
 
 # ── dress ──────────────────────────────────────────────────────────────────────────────
 
 
+def dressed(held: httpx.Cookies | None, bare: httpx.Request, own: tuple[str, ...]) -> list[str]:
+    jar.dress(held, bare, own)
+    return bare.headers.get_list("cookie")
+
+
+@pytest.mark.parametrize("before", [None, "stale=1; a=0"])
 @pytest.mark.parametrize(
     ("held", "own", "field"),
     [
-        ([], (), ""),
+        ([], (), None),
         ([("a", "1")], (), "a=1"),
         ([], ("mine=2",), "mine=2"),
         ([("a", "1")], ("mine=2",), "a=1; mine=2"),
@@ -149,18 +155,48 @@ def test_a_cookie_that_the_server_takes_back_is_gone():
         ([], ("mine=2", "mine=3"), "mine=2; mine=3"),
     ],
 )
-def test_the_jar_s_come_first_and_win_a_name(held, own, field):
-    assert jar.dress(cookies(*held), request(), own) == field
+def test_the_cookie_field_is_written_anew_with_the_jar_s_first_and_winning_a_name(
+    held, own, field, before
+):
+    assert dressed(cookies(*held), request(before), own) == ([] if field is None else [field])
+
+
+@pytest.mark.parametrize(("own", "fields"), [((), []), (("a=1", "b=2"), ["a=1; b=2"])])
+def test_without_a_jar_the_caller_s_own_pairs_are_all(own, fields):
+    assert dressed(None, request("stale=1"), own) == fields
 
 
 def test_only_what_applies_to_the_new_url_is_worn():
     held = cookies(("a", "1"))
     held.set("b", "2", domain="far.example")
-    assert jar.dress(held, request(url="http://far.example/"), ()) == "b=2"
+    assert dressed(held, request(url="http://far.example/"), ()) == ["b=2"]
 
 
 def test_a_server_s_new_value_takes_the_place_of_the_caller_s_old_one():
     held, asked = httpx.Cookies(), request("session=old; mine=1")
     own = jar.own(held, asked)  # asked before the answer is taken in
     jar.extract(held, answer("session=new"), asked)
-    assert jar.dress(held, request(), own) == "session=new; mine=1"
+    assert dressed(held, request(), own) == ["session=new; mine=1"]
+
+
+def test_two_cookie_fields_become_one_and_other_fields_stay():
+    bare = httpx.Request("GET", HOME, headers=[("Cookie", "a=1"), ("X-A", "1"), ("cookie", "b=2")])
+    assert dressed(None, bare, ("c=3",)) == ["c=3"]
+    assert bare.headers["x-a"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("pair", "raw"), [("a=caf\xe9", b"a=caf\xe9"), ("a=\u2603", b"a=\xe2\x98\x83")]
+)
+def test_a_cookie_that_is_no_ascii_does_not_raise(pair, raw):
+    bare = request()
+    jar.dress(None, bare, (pair,))
+    assert (b"Cookie", raw) in bare.headers.raw
+
+
+@pytest.mark.parametrize("value", ["caf\xe9", "\u2603"])
+def test_a_cookie_that_is_no_ascii_comes_out_of_the_jar(value):
+    held = cookies(("a", value))
+    assert jar.given(held, request()) == [f"a={value}"]
+    jar.dress(held, bare := request(), ())
+    assert "cookie" in bare.headers

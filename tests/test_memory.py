@@ -20,8 +20,14 @@ def test_nothing_is_known_at_first():
 
 @pytest.mark.parametrize(
     ("seconds", "later", "known"),
-    [(10, 0, True), (10, 9.9, True), (10, 10, False), (10, 11, False), (0, 0, False)]
-    + [(float("inf"), 1e12, True)],
+    [
+        (10, 0, True),
+        (10, 9.9, True),
+        (10, 10, False),
+        (10, 11, False),
+        (0, 0, False),
+        (float("inf"), 1e12, True),
+    ],
 )
 def test_a_move_is_known_until_its_time_is_over(seconds, later, known):
     memory = Memory()

@@ -1,5 +1,6 @@
 """What the README shows is what happens."""
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def test_the_example_of_a_table_works(status_server):
     code = README.partition("## Change a row")[2].partition("```python\n")[2].partition("```")[0]
     names: dict[str, object] = {}
     exec(code.replace("https://example.org/", status_server.url + "/200"), names)
-    with names["client"] as client:
+    with contextlib.closing(names["client"]) as client:
         response = client.get(status_server.url + "/409")
         assert sp.trace(response).reason == "409 is for a person to decide"
         assert sp.trace(client.get(status_server.url + "/302?location=/200")).requests == 2

@@ -31,7 +31,7 @@ class Slotted(httpx.Response):
 
 
 class OneSlot(httpx.Response):
-    __slots__ = "flavour"  # noqa: PLC0205 - a single name is as legal as a tuple
+    __slots__ = "flavour"
 
 
 class HiddenSlot(httpx.Response):
@@ -73,7 +73,7 @@ def test_the_request_is_pinned_against_the_client_s():
 def test_raise_for_status_names_the_last_hop():
     response = adopted(httpx.Response(404))
     response.request = FIRST
-    with pytest.raises(httpx.HTTPStatusError, match="b.example/2") as raised:
+    with pytest.raises(httpx.HTTPStatusError, match=r"b\.example/2") as raised:
         response.raise_for_status()
     assert raised.value.request is LAST
 
@@ -445,8 +445,10 @@ def test_an_error_that_comes_again_has_the_last_trace_alone_in_its_notes():
         (END, "GET http://b.example/2 → 200 OK · settle"),
         (
             HOP,
-            "GET http://a.example/1 → 302 Found · follow after 1.5 s: so "
-            "[row 302, RFC 9110 §15.4.3]",
+            (
+                "GET http://a.example/1 → 302 Found · follow after 1.5 s: so "
+                "[row 302, RFC 9110 §15.4.3]"
+            ),
         ),
         (Step("GET", "/", 599, "", "5xx", "", "settle"), "GET / → 599 · settle"),
         (Step("GET", "/", 503, "", "503", "", "repeat", 2.0), "GET / → 503 · repeat after 2 s"),

@@ -40,8 +40,8 @@ class Body(SyncByteStream, AsyncByteStream):
         self._again = again
         self._keep = keep
         self._kept: list[bytes] | None = [] if keep else None
-        self._length = 0
-        self._whole: int | None = None  # the length, once it was sent to its end
+        self._sent = 0
+        self.length: int | None = None  # in bytes, once it was sent to its end
         self.begun = False
 
     @property
@@ -52,7 +52,7 @@ class Body(SyncByteStream, AsyncByteStream):
     @property
     def known(self) -> bytes | None:
         """The whole body, where it was sent to its end and kept."""
-        if self._whole is None or self._kept is None:
+        if self.length is None or self._kept is None:
             return None
         return b"".join(self._kept)
 
@@ -63,25 +63,25 @@ class Body(SyncByteStream, AsyncByteStream):
             return None
         if not first and self._again is None:
             raise LocalProtocolError("The request's body was used up and can't be sent again.")
-        self._length = 0
+        self._sent = 0
         self._kept = [] if self._keep else None
         return self._source if first or self._again is None else self._again()
 
     def _record(self, chunk: bytes) -> None:
-        self._length += len(chunk)
+        self._sent += len(chunk)
         if self._kept is not None:
             self._kept.append(chunk)
-            if self._length > self._keep:
+            if self._sent > self._keep:
                 self._kept = None
 
     def _end(self) -> None:
-        if self._whole is not None and self._whole != self._length:
+        if self.length is not None and self.length != self._sent:
             # The body isn't ended, so the server can't take what came for all of it.
             raise LocalProtocolError(
-                f"The request's body was {self._whole} bytes and is {self._length} bytes when "
+                f"The request's body was {self.length} bytes and is {self._sent} bytes when "
                 f'sent again: give a factory in extensions={{"{FACTORY}": ...}}.'
             )
-        self._whole = self._length
+        self.length = self._sent
 
     def __iter__(self) -> Iterator[bytes]:
         source = self._open()
@@ -160,6 +160,14 @@ def known(request: Request) -> bytes | None:
     if isinstance(stream, ByteStream):
         return b"".join(stream)
     return stream.known if isinstance(stream, Body) else None
+
+
+def length(request: Request) -> int | None:
+    """The length of a body that can be sent again, where it was sent to its end."""
+    stream = request.stream
+    if isinstance(stream, ByteStream):
+        return len(b"".join(stream))
+    return stream.length if isinstance(stream, Body) and stream.replayable else None
 
 
 def _inner(stream: Stream) -> Any:

@@ -205,16 +205,16 @@ class _Conversation:
             raise error
         if verdict.tell is not None:
             yield from _asked(verdict.tell(self.sent, response))
-        kept = None
         if verdict.empty:
             yield Discard(response, self.sent, hard=True)
-            kept = b""
         declined = response.status_code in REDIRECTS and (
             self.plan.follow or not _client_can_read(exchange)
         )
         if len(self.steps) == 1 and not (declined or verdict.why or verdict.empty):
             return response
-        return adopt(response, self.sent, self.past, self.steps, declined=declined, kept=kept)
+        return adopt(
+            response, self.sent, self.past, self.steps, declined=declined, empty=verdict.empty
+        )
 
     # ── smaller steps ─────────────────────────────────────────────────────────────────
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from statuspolicy import failure
 from statuspolicy import fields as read
 from statuspolicy._lib import (
     ConnectError,
@@ -70,10 +71,16 @@ class Exchange(NamedTuple):
 
     @property
     def code(self) -> int | str:
-        """The status code, or the name of the failure; "" before there is either."""
+        """The status code, or the name of the failure; "" before there is either.
+
+        A failure that is a code's row has that code: 600 for what is no HTTP.
+        """
         if self.response is not None:
             return self.response.status_code
-        return "" if self.error is None else type(self.error).__name__
+        if self.error is None:
+            return ""
+        key = failure.row_key(self.error)
+        return key if isinstance(key, int) else type(self.error).__name__
 
     @property
     def attempt(self) -> int:

@@ -24,10 +24,15 @@ def row_key(error: TransportError) -> int | type[TransportError] | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
+    """A failure and what caused it: libraries raise `from` it, or pass it as an argument.
+
+    Not `__context__`: that is whatever was being handled, an earlier failure say.
+    """
     seen: BaseException | None = error
     while seen is not None:
         yield seen
-        seen = seen.__cause__ or seen.__context__
+        passed = (arg for arg in seen.args if isinstance(arg, BaseException))
+        seen = seen.__cause__ or next(passed, None)
 
 
 def _h11(error: RemoteProtocolError) -> str | None:

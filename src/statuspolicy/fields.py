@@ -156,3 +156,20 @@ def lifetime(fields: Fields, now: float) -> float | None:
         sent = http_date(fields.one("date"), now)
         told = 0.0 if until is None else max(0.0, until - (now if sent is None else sent))
     return told
+
+
+def content_range(fields: Fields) -> tuple[int, int, int | None] | None:
+    """First, last and length of a part in bytes (RFC 9110 §14.4); the length may be unknown."""
+    value = fields.one("content-range") or ""
+    found = re.fullmatch(
+        r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", value, re.IGNORECASE | re.ASCII
+    )
+    if found is None:
+        return None
+    first, last = int(found[1]), int(found[2])
+    length = None if found[3] == "*" else int(found[3])
+    # §14.4: invalid where "last-pos [is] less than its first-pos value, or […] complete-length
+    # [is] less than or equal to its last-pos value".
+    return (
+        None if last < first or (length is not None and length <= last) else (first, last, length)
+    )

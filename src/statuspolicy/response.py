@@ -7,7 +7,11 @@ what a policy hands over after a hop is a response that knows better.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from functools import cache
 from http import HTTPStatus
+from types import MemberDescriptorType
 from typing import Any, cast
 
 from statuspolicy._lib import ByteStream, Headers, Request, RequestError, Response
@@ -15,6 +19,7 @@ from statuspolicy.hop import target
 from statuspolicy.trace import Step, Trace
 
 _TRACE = "_statuspolicy_trace"  # in __dict__, so that it is pickled too
+_NOTE = "statuspolicy sent"
 
 
 class PolicyResponse(Response):
@@ -65,8 +70,22 @@ class PolicyResponse(Response):
         """Read and return the body."""
         return await super().aread() if self._kept is None else self.content
 
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """The body in pieces, decoded."""
+        if self._kept is not None:
+            self.read()
+        return super().iter_bytes(chunk_size)
+
+    def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        """The body in pieces, decoded."""
+        if self._kept is not None:
+            self.read()
+        return super().aiter_bytes(chunk_size)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return _revive, (type(self).__mro__[2], self.__getstate__())
+        # A class made at run time has no name to be pickled by; what it was made of has.
+        base = Response if type(self) is PolicyResponse else type(self).__mro__[2]
+        return _revive, (base, self.__getstate__())
 
 
 class _PortalHeaders(Headers):
@@ -87,19 +106,21 @@ def adopt(
     *,
     declined: bool = False,
     kept: bytes | None = None,
+    empty: bool = False,
 ) -> Response:
     """A true copy of a response; the one that the transport made isn't touched.
 
     request: what it answers. past: what was answered before it, oldest first.
-    declined: a redirect that nobody may follow. kept: its raw body, read before.
+    declined: a redirect that nobody may follow.
+    kept: its raw body, where it was read and closed before.
+    empty: it has no body, whatever follows.
     """
     kind = _kind(type(response))
     new = kind.__new__(kind)
     new.__dict__.update(response.__dict__)
-    for base in type(response).__mro__:
-        for slot in getattr(base, "__slots__", ()):
-            if slot not in ("__dict__", "__weakref__") and hasattr(response, slot):
-                setattr(new, slot, getattr(response, slot))
+    for member in _slots(type(response)):
+        with suppress(AttributeError):
+            member.__set__(new, member.__get__(response))
     new.extensions = response.extensions | {"statuspolicy": Trace(steps)}
     new.__dict__.pop("history", None)
     vars(new)[_TRACE] = Trace(steps)
@@ -110,9 +131,19 @@ def adopt(
     if kept is not None:
         new.stream = ByteStream(kept)
         new.is_closed = new.is_stream_consumed = True
+    if empty:
+        new.stream = ByteStream(b"")
+        new.is_closed = False
     if response.status_code == 511 and type(new.headers) is Headers:
         new.headers = _PortalHeaders(new.headers)
     return new
+
+
+@cache
+def _slots(kind: Any) -> list[MemberDescriptorType]:
+    """The slots of a foreign subclass; what is in them is not in its __dict__."""
+    members = (member for base in kind.__mro__ for member in vars(base).values())
+    return [member for member in members if isinstance(member, MemberDescriptorType)]
 
 
 _KINDS: dict[type[Response], type[PolicyResponse]] = {Response: PolicyResponse}
@@ -138,8 +169,9 @@ def keep_trace(error: Exception, steps: tuple[Step, ...]) -> None:
     """Put the trace on a failure, and its last lines where a traceback shows them."""
     vars(error)[_TRACE] = Trace(steps)
     if len(steps) > 1:
-        notes = [note for note in getattr(error, "__notes__", ()) if "statuspolicy" not in note]
-        error.__notes__ = [*notes, f"statuspolicy sent it {len(steps)} times:\n{Trace(steps)}"]
+        told = Trace(steps)
+        notes = [note for note in getattr(error, "__notes__", ()) if not note.startswith(_NOTE)]
+        error.__notes__ = [*notes, f"{_NOTE} it {told.requests} times:\n{told}"]
 
 
 def trace(result: Response | RequestError) -> Trace:

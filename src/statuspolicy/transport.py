@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from statuspolicy._lib import (
     URL,
@@ -20,13 +20,14 @@ from statuspolicy._lib import (
     TransportError,
 )
 from statuspolicy.clock import Clock, SystemClock
-from statuspolicy.driver import AsyncHands, Hands, arun, run
-from statuspolicy.engine import Outcome, converse
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
 from statuspolicy.plan import OVERRIDE, Confirm, Plan
 from statuspolicy.row import Table
 from statuspolicy.tables import STANDARD
+
+if TYPE_CHECKING:
+    from statuspolicy.engine import Outcome
 
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
@@ -122,17 +123,26 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
 
     def handle_request(self, request: Request) -> Response:
         """Send a request and see its exchange through."""
-        if self._moves or OVERRIDE in request.extensions or type(request.stream) is not ByteStream:
-            return self._converse(request, None)
-        try:
-            response = self._inner.handle_request(request)
-        except TransportError as error:
-            return self._converse(request, error)
-        if response.status_code in self._quiet:
-            return response
-        return self._converse(request, response)
+        if (
+            type(request.stream) is ByteStream
+            and OVERRIDE not in request.extensions
+            and not self._moves
+        ):
+            outcome: Outcome
+            try:
+                outcome = response = self._inner.handle_request(request)
+                if response.status_code in self._quiet:
+                    return response
+            except TransportError as error:
+                outcome = error
+            return self._converse(request, outcome)
+        return self._converse(request, None)
 
     def _converse(self, request: Request, outcome: Outcome | None) -> Response:
+        # The engine is loaded when there is something to do, and adds nothing to the import.
+        from statuspolicy.driver import Hands, run
+        from statuspolicy.engine import converse
+
         plan = self._plan_for(request)
         held = outcome if isinstance(outcome, Response) else None
         return run(converse(plan, request, outcome), Hands(plan, self._to, self._fresh, held))
@@ -162,17 +172,25 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
 
     async def handle_async_request(self, request: Request) -> Response:
         """Send a request and see its exchange through."""
-        if self._moves or OVERRIDE in request.extensions or type(request.stream) is not ByteStream:
-            return await self._converse(request, None)
-        try:
-            response = await self._inner.handle_async_request(request)
-        except TransportError as error:
-            return await self._converse(request, error)
-        if response.status_code in self._quiet:
-            return response
-        return await self._converse(request, response)
+        if (
+            type(request.stream) is ByteStream
+            and OVERRIDE not in request.extensions
+            and not self._moves
+        ):
+            outcome: Outcome
+            try:
+                outcome = response = await self._inner.handle_async_request(request)
+                if response.status_code in self._quiet:
+                    return response
+            except TransportError as error:
+                outcome = error
+            return await self._converse(request, outcome)
+        return await self._converse(request, None)
 
     async def _converse(self, request: Request, outcome: Outcome | None) -> Response:
+        from statuspolicy.driver import AsyncHands, arun
+        from statuspolicy.engine import converse
+
         plan = self._plan_for(request)
         held = outcome if isinstance(outcome, Response) else None
         hands = AsyncHands(plan, self._to, self._fresh, held)

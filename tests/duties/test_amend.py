@@ -23,7 +23,10 @@ def chunked(method="POST", content=b"hello"):
     )
 
 
-def carried(content, limits=Limits(), *, send=True, **options):
+LIMITS = Limits()
+
+
+def carried(content, limits=LIMITS, *, send=True, **options):
     """A request with a one-shot body as the engine carries it, sent to its end or not."""
     request = body.carry(httpx.Request("POST", URL, content=content, **options), limits)
     if send:

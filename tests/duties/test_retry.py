@@ -500,14 +500,18 @@ def test_a_stop_may_look_at_the_failure():
         (
             {"wait": "1"},
             TypeError,
-            "retry(wait='1'): write seconds or a tenacity wait, "
-            "such as tenacity.wait_exponential_jitter().",
+            (
+                "retry(wait='1'): write seconds or a tenacity wait, "
+                "such as tenacity.wait_exponential_jitter()."
+            ),
         ),
         (
             {"stop": 5},
             TypeError,
-            "retry(stop=5): write a tenacity stop, "
-            "such as tenacity.stop_after_delay(30), or attempts=5.",
+            (
+                "retry(stop=5): write a tenacity stop, "
+                "such as tenacity.stop_after_delay(30), or attempts=5."
+            ),
         ),
         (
             {"attempt": 5},

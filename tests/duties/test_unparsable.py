@@ -37,7 +37,7 @@ def check_refused(verdict, found):
 def test_it_is_repeated_once_at_once_on_another_connection_if_idempotent(method, sent, can_renew):
     found = exchange(garbage(), method=method, sent=sent, can_renew=can_renew)
     verdict = STANDARD[600](found)
-    assert verdict == Again(found.request, 0.0, False, True, "at once")
+    assert verdict == Again(found.request, 0.0, False, True, "at once, on another connection")
 
 
 @pytest.mark.parametrize(("method", "sent"), IDEMPOTENT)

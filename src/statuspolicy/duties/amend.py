@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from statuspolicy import body
-from statuspolicy._lib import ByteStream
 from statuspolicy.exchange import Exchange
 from statuspolicy.verdicts import Again, Settle, Verdict
 
@@ -14,12 +13,12 @@ def with_length(exchange: Exchange) -> Verdict:
         return Settle("it was resubmitted with Content-Length already")
     if "content-length" in exchange.request.headers:
         return Settle("the request had a Content-Length")
-    whole = body.known(exchange.request)
-    if whole is None:
+    length = body.length(exchange.request)
+    if length is None:
         return Settle("the length of the body is not known (Limits.replay_bytes)")
-    request = body.copy(exchange.request, stream=ByteStream(whole))
+    request = body.copy(exchange.request)
     request.headers.pop("transfer-encoding", None)
-    request.headers["Content-Length"] = str(len(whole))
+    request.headers["Content-Length"] = str(length)
     return Again(request, exchange.told or 0.0, unacted=True, why="with Content-Length")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from statuspolicy._lib import HTTPStatusError
 from statuspolicy._value import Value
 from statuspolicy.exchange import Exchange
 from statuspolicy.verdicts import Again, Settle, Verdict
@@ -46,6 +47,15 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
             number = getattr(self, name)
             if number is not None and (type(number) is not int or number < 1):
                 raise ValueError(f"retry({name}={number!r}): write a whole number, 1 or more.")
+        for name in ("unsafe", "told", "fresh"):
+            flag = getattr(self, name)
+            if not isinstance(flag, bool) and not (name == "unsafe" and flag is None):
+                raise TypeError(f"retry({name}={flag!r}): write True or False.")
+        for name in ("wait", "stop"):
+            if isinstance(kind := getattr(self, name), type):
+                raise TypeError(
+                    f"retry({name}={kind.__name__}) is a class: call it, {kind.__name__}(...)."
+                )
         if isinstance(self.wait, (int, float)) and not self.wait >= 0:
             raise ValueError(f"retry(wait={self.wait!r}): write 0 or more seconds.")
         if not (self.wait is None or isinstance(self.wait, (int, float)) or callable(self.wait)):
@@ -93,15 +103,21 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
 
 def _tenacity(exchange: Exchange, upcoming: float) -> RetryCallState:
     """What tenacity's waits and stops look at, made of values alone."""
-    from tenacity import RetryCallState
+    from tenacity import Future, RetryCallState
 
     nothing: Any = None
     state = RetryCallState(nothing, None, (), {})
-    if exchange.error is not None:
-        error = exchange.error
-        state.set_exception((type(error), error, error.__traceback__))
+    outcome: Any = Future(exchange.attempt)
+    if exchange.response is None:
+        outcome.set_exception(exchange.error)
     else:
-        state.set_result(exchange.response)
+        outcome.set_result(exchange.response)
+        # Waits by exception want one for a status too; others ask for the result.
+        failed = HTTPStatusError(
+            f"{exchange.code}", request=exchange.request, response=exchange.response
+        )
+        outcome.exception = lambda *_: failed
+    state.outcome = outcome
     state.attempt_number = exchange.attempt
     state.idle_for = sum(step.wait for step in exchange.steps)
     state.start_time, state.outcome_timestamp = 0.0, exchange.elapsed

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from statuspolicy._lib import Request, Response
 from statuspolicy.errors import ProtocolViolation
 from statuspolicy.exchange import Exchange
-from statuspolicy.fields import digits
+from statuspolicy.fields import content_range, digits
 from statuspolicy.hop import target
 from statuspolicy.verdicts import Again, Refuse, Settle, Verdict
 
@@ -60,11 +60,15 @@ def partial(exchange: Exchange) -> Verdict:
     if "range" not in exchange.request.headers:
         return _violation(exchange, "sent a part of something that was asked for whole")
     kind = (exchange.fields.get("content-type") or "").lower()
-    usable = (exchange.fields.one("content-range") or "").lower().startswith("bytes ")
-    # RFC 9110 §15.3.7.2: in multipart/byteranges each part has its own.
-    if usable or kind.startswith("multipart/byteranges"):
-        return Settle()
-    return Settle("without a usable Content-Range: it may be joined with nothing")
+    if kind.startswith("multipart/byteranges"):
+        return Settle()  # RFC 9110 §15.3.7.2: each part has a Content-Range of its own
+    part = content_range(exchange.fields)
+    if part is None:
+        return Settle("without a usable Content-Range: it may be joined with nothing")
+    first, last, _ = part
+    if digits(exchange.fields.one("content-length")) not in (None, last - first + 1):
+        return Settle("its Content-Length is not that of its Content-Range")
+    return Settle()
 
 
 def unmodified(exchange: Exchange) -> Verdict:
@@ -77,7 +81,7 @@ def unmodified(exchange: Exchange) -> Verdict:
         return Settle()
     if exchange.times(304):
         return Settle("a 304 again, to a request without conditions")
-    return Again(exchange.request, exchange.told or 0.0, unacted=True, why="no condition was set")
+    return Again(exchange.request, exchange.told or 0.0, why="no condition was set")
 
 
 def portal(exchange: Exchange) -> Verdict:

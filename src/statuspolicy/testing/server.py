@@ -52,6 +52,7 @@ class Received(NamedTuple):
 Line: TypeAlias = "int | bytes | Answer | Callable[[Received], Answer]"
 
 # No status line and no header section: what the unofficial 600 stands for.
+_BODILESS = frozenset({101, 204, 304})
 _UNPARSABLE = b"<html>only an entity arrived</html>\r\n\r\n"
 
 
@@ -78,7 +79,6 @@ class StatusServer:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._closing = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
 
     @property
@@ -117,7 +117,6 @@ class StatusServer:
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        self._closing.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -136,10 +135,10 @@ class StatusServer:
         thread.start()
 
     def _accept(self) -> None:
-        while not self._closing.is_set():
+        while True:
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
+            except OSError:  # it was closed
                 return
             self._threads = [thread for thread in self._threads if thread.is_alive()]
             self._start(self._serve, connection)
@@ -176,17 +175,17 @@ class StatusServer:
             connection.sendall(http.send(go_on) or b"")
         body = b""
         while not early and not isinstance(event := _next(http, connection), h11.EndOfMessage):
-            if not isinstance(event, h11.Data):
-                return False
+            assert isinstance(event, h11.Data)
             body += event.data
         received = Received(method, target, headers, body, number)
         self.received.append(received)
         answer = line(received) if callable(line) else _answer(line)
-        connection.sendall(answer.raw if answer.raw is not None else _bytes(http, head, answer))
+        connection.sendall(answer.raw if answer.raw is not None else _bytes(method, answer))
         if answer.stall:
             while connection.recv(65536):  # until the client goes, or the server is closed
                 pass
-        return not (answer.close or early or answer.stall or http.our_state is h11.MUST_CLOSE)
+        hung_up = "close" in headers.get("connection", "").lower()
+        return not (answer.close or early or answer.stall or hung_up or _lies(method, answer))
 
     # ── answers ───────────────────────────────────────────────────────────────────────
 
@@ -212,7 +211,7 @@ def _from_url(target: str) -> list[Line]:
     word = url.path.strip("/").partition("/")[0]
     if word == "disconnect":
         first = Answer(raw=b"", close=True)
-    elif not (word.isascii() and word.isdigit() and len(word) == 3):
+    elif not (word.isascii() and word.isdigit() and len(word) == 3 and word >= "100"):
         body = b"Ask for a code, as in /503?retry-after=1&then=200\n"
         return [Answer(404, {"Content-Type": "text/plain"}, body)]
     else:
@@ -242,32 +241,42 @@ def _answer(line: int | bytes | Answer) -> Answer:
     return Answer(line)
 
 
-def _bytes(http: h11.Connection, head: h11.Request, answer: Answer) -> bytes:
-    out = b""
+def _bytes(method: str, answer: Answer) -> bytes:
+    """An answer as it goes out: written by hand, since it may be meant to lie."""
+    lines = []
     for status in answer.interim:
-        link = [("Link", "</style.css>; rel=preload")] if status == 103 else []
-        out += http.send(h11.InformationalResponse(status_code=status, headers=link)) or b""
-    given = answer.headers
-    headers = [*given.items()] if isinstance(given, Mapping) else [*given]
-    names = {name.lower() for name, _ in headers}
-    bodiless = head.method == b"HEAD" or answer.status in (101, 204, 304)
-    if not names & {"content-length", "transfer-encoding"} and answer.status not in (101, 204, 304):
-        headers.append(("Content-Length", str(len(answer.body))))
-    if answer.status == 101:
-        # Written by hand: an h11 server switches only where the client proposed it.
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
-        return f"HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n".encode("latin-1")
+        link = "Link: </style.css>; rel=preload\r\n" if status == 103 else ""
+        lines.append(f"HTTP/1.1 {status} {_reason(status)}\r\n{link}\r\n")
+    lines.append(f"HTTP/1.1 {answer.status} {_reason(answer.status)}\r\n")
+    lines += [f"{name}: {value}\r\n" for name, value in _fields(answer)]
+    if answer.status not in _BODILESS and not _framing(answer):
+        lines.append(f"Content-Length: {len(answer.body)}\r\n")
     if answer.close:
-        headers.append(("Connection", "close"))
-    final = h11.Response(status_code=answer.status, headers=headers, reason=_reason(answer.status))
-    out += http.send(final) or b""
-    if answer.body and not bodiless:
-        out += http.send(h11.Data(data=answer.body)) or b""
-    if not answer.stall:
-        out += http.send(h11.EndOfMessage()) or b""
-    return out
+        lines.append("Connection: close\r\n")
+    body = b"" if method == "HEAD" or answer.status in _BODILESS else answer.body
+    return "".join([*lines, "\r\n"]).encode("latin-1", "replace") + body
 
 
-def _reason(status: int) -> bytes:
+def _fields(answer: Answer) -> list[tuple[str, str]]:
+    given = answer.headers
+    return [*given.items()] if isinstance(given, Mapping) else [*given]
+
+
+def _framing(answer: Answer) -> dict[str, str]:
+    """What the answer's own fields say of its length."""
+    fields = {name.lower(): value for name, value in _fields(answer)}
+    return {
+        name: fields[name] for name in ("content-length", "transfer-encoding") if name in fields
+    }
+
+
+def _lies(method: str, answer: Answer) -> bool:
+    """Whether the body is not as long as announced, so that only closing can end it."""
+    length = len(answer.body) if method != "HEAD" and answer.status not in _BODILESS else None
+    said = _framing(answer).get("content-length", str(length))
+    return length is not None and said != str(length)
+
+
+def _reason(status: int) -> str:
     row = STANDARD.row(status)
-    return row.phrase.encode() if row.key == status else b"Unofficial"
+    return row.phrase if row.key == status else "Unofficial"
