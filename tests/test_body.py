@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from statuspolicy import Limits
-from statuspolicy.body import FACTORY, Body, carry, copy, known, replayable
+from statuspolicy.body import FACTORY, Body, carry, copy, known, length, replayable
 
 URL = "http://home.example/a"
 KINDS = ("sync", "asyncio", "trio")
@@ -293,6 +293,47 @@ def test_what_starts_over_is_sent_whole_after_it_broke_half_way(send, keep):
     assert replayable(sent)
     assert send(sent) == b"abc"
     assert send(sent) == b"abc"
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2, 3, 100])
+def test_what_was_sent_whole_once_is_whole_after_a_repeat_that_broke_half_way(send, keep):
+    """What was kept of the broken repeat is not taken for the whole body."""
+    sent = carry(request(own_kind(send, Fresh, AsyncFresh)(b"ab", b"c")), Limits(replay_bytes=keep))
+    assert send(sent) == b"abc"
+    assert send(sent, stop_after=1) in (b"ab", b"abc")
+    assert known(sent) in (None, b"abc")
+    assert send(sent) == b"abc"
+
+
+# ── its length ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("content", "size"), [(b"abc", 3), (b"", 0), (None, 0)])
+def test_the_length_of_bytes_is_known(content, size):
+    assert length(request(content)) == size
+
+
+def test_the_length_of_multipart_is_not_looked_for():
+    assert length(request(files={"f": ("f", b"abc")})) is None
+
+
+@pytest.mark.parametrize(("make", "make_async", "again", "length_known"), kinds())
+@pytest.mark.parametrize("keep", [2, 100])
+def test_a_length_is_known_once_it_was_sent_to_its_end_and_can_be_again(
+    send, make, make_async, again, length_known, keep
+):
+    sent = carry(request(own_kind(send, make, make_async or make)()), Limits(replay_bytes=keep))
+    assert length(sent) is None
+    send(sent)
+    assert length(sent) == (3 if replayable(sent) else None)
+
+
+def test_a_length_is_not_known_of_what_broke_half_way(send):
+    sent = carry(request(own_kind(send, Fresh, AsyncFresh)(b"ab", b"c")), Limits())
+    send(sent, stop_after=1)
+    assert length(sent) is None
+    send(sent)
+    assert length(sent) == 3
 
 
 # ── what only looks as if it started over ──────────────────────────────────────────────

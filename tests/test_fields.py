@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from statuspolicy.fields import (
     NO_FIELDS,
     Fields,
+    content_range,
     digits,
     http_date,
     lifetime,
@@ -419,6 +420,59 @@ def test_the_lifetime_is_what_the_response_says_and_0_where_that_cannot_be_read(
     assert lifetime(fields(*lines), NOW) == seconds
 
 
+# ── Content-Range ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [
+        ("bytes 0-0/1", (0, 0, 1)),
+        ("bytes 0-499/1234", (0, 499, 1234)),
+        ("Bytes 500-1233/1234", (500, 1233, 1234)),
+        ("bytes 5-9/*", (5, 9, None)),
+        (" bytes 007-009/010 ", (7, 9, 10)),
+        ("bytes 0-999999999999999998/999999999999999999", (0, 10**18 - 2, 10**18 - 1)),
+    ],
+)
+def test_a_content_range_says_first_last_and_length(value, part):
+    assert content_range(fields(("Content-Range", value))) == part
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "bytes */1234",
+        "bytes 5-4/10",
+        "bytes 0-10/10",
+        "bytes 0-9/9",
+        "bytes 0-9",
+        "0-9/10",
+        "items 0-9/10",
+        "bytes=0-9/10",
+        "bytes -9/10",
+        "bytes 0-/10",
+        "bytes 0-9/",
+        "bytes 0-9/-1",
+        "bytes +0-9/10",
+        "bytes 0 - 9/10",
+        "bytes 0-9/1e9",
+        "bytes ٠-٩/10",
+        "bytes 0-9/10, x",
+        "bytes 0-" + "9" * 5000 + "/*",
+    ],
+)
+def test_an_invalid_content_range_says_nothing(value):
+    assert content_range(fields(("Content-Range", value))) is None
+
+
+def test_a_content_range_that_is_missing_or_differs_says_nothing():
+    assert content_range(NO_FIELDS) is None
+    same, other = ("Content-Range", "bytes 0-9/10"), ("Content-Range", "bytes 0-9/20")
+    assert content_range(fields(same, same)) == (0, 9, 10)
+    assert content_range(fields(same, other)) is None
+
+
 # ── never an exception ─────────────────────────────────────────────────────────────────
 
 NAMES = ["Retry-After", "Date", "RateLimit", "RateLimit-Reset", "RateLimit-Remaining"]
@@ -452,7 +506,8 @@ def test_no_header_line_makes_fields_raise(name: bytes, value: bytes, other: byt
     assert read.one(key) in (None, read.all(key)[0])
 
 
-@given(text=st.text(), now=st.floats(0, 1e11))
+@given(text=st.text(st.characters(codec="utf-8")), now=st.floats(0, 1e11))
 def test_no_text_makes_digits_or_http_date_raise(text: str, now: float):
     assert digits(text) is None or digits(text) >= 0
     assert http_date(text, now) is None
+    content_range(fields(("Content-Range", f"bytes {text}")))

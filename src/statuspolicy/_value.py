@@ -25,6 +25,9 @@ class Value:
         cls = type(self).__name__
         raise AttributeError(f"{cls} is frozen: make a new one, as in {cls}({name}={value!r}).")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen.")
+
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and vars(other) == vars(self)
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from io import UnsupportedOperation
-from typing import Any
+from typing import Any, NamedTuple
+from zlib import crc32
 
 from statuspolicy._lib import (
     AsyncByteStream,
@@ -33,16 +34,23 @@ class Body(SyncByteStream, AsyncByteStream):
     source: what to send first.
     again: makes what to send each further time; None where nothing can.
     keep: bytes that are recorded while they are sent, 0 for none.
+    same: whether what `again` makes has to begin as what was sent before.
+
+    `length` is the number of bytes, once it was sent to its end.
     """
 
-    def __init__(self, source: Source, again: Callable[[], Source] | None, keep: int) -> None:
+    def __init__(
+        self, source: Source, again: Callable[[], Source] | None, keep: int, same: bool = True
+    ) -> None:
         self._source = source
         self._again = again
         self._keep = keep
-        self._kept: list[bytes] | None = [] if keep else None
-        self._sent = 0
-        self.length: int | None = None  # in bytes, once it was sent to its end
+        self._same = same
+        self._kept: list[bytes] | None = None
+        self._sent = _Sum(0, 0)
+        self._before = _Sum(0, 0)  # the longest that was sent until now
         self.begun = False
+        self.length: int | None = None
 
     @property
     def replayable(self) -> bool:
@@ -52,36 +60,41 @@ class Body(SyncByteStream, AsyncByteStream):
     @property
     def known(self) -> bytes | None:
         """The whole body, where it was sent to its end and kept."""
-        if self.length is None or self._kept is None:
+        if self._kept is None or self._sent.length != self.length:
             return None
         return b"".join(self._kept)
 
     def _open(self) -> Source | None:
         """What to iterate this time; None where the kept copy is to be sent."""
         first, self.begun = not self.begun, True
-        if not first and self.known is not None:
+        if self.known is not None:
             return None
         if not first and self._again is None:
             raise LocalProtocolError("The request's body was used up and can't be sent again.")
-        self._sent = 0
+        self._before, self._sent = max(self._before, self._sent), _Sum(0, 0)
         self._kept = [] if self._keep else None
         return self._source if first or self._again is None else self._again()
 
     def _record(self, chunk: bytes) -> None:
-        self._sent += len(chunk)
+        rest = self._before.length - self._sent.length
+        # Where the beginning that was sent before ends, it has to have been the same.
+        if self._same and 0 < rest <= len(chunk) and self._sent.plus(chunk[:rest]) != self._before:
+            raise LocalProtocolError(_CHANGED)
+        self._sent = self._sent.plus(chunk)
         if self._kept is not None:
             self._kept.append(chunk)
-            if self._sent > self._keep:
+            if self._sent.length > self._keep:
                 self._kept = None
 
     def _end(self) -> None:
-        if self.length is not None and self.length != self._sent:
-            # The body isn't ended, so the server can't take what came for all of it.
+        # An error here leaves the request unended, so the server can't take it for whole.
+        now, before = self._sent.length, self._before.length
+        if (self._same and now < before) or self.length not in (None, now):
             raise LocalProtocolError(
-                f"The request's body was {self.length} bytes and is {self._sent} bytes when "
-                f'sent again: give a factory in extensions={{"{FACTORY}": ...}}.'
+                f"The request's body was {before} bytes and is {now} bytes when it is sent again: "
+                f'give a factory in extensions={{"{FACTORY}": ...}}.'
             )
-        self.length = self._sent
+        self.length = now
 
     def __iter__(self) -> Iterator[bytes]:
         source = self._open()
@@ -110,14 +123,32 @@ class Body(SyncByteStream, AsyncByteStream):
         self._end()
 
 
+class _Sum(NamedTuple):
+    """How many bytes were sent, and their checksum."""
+
+    length: int
+    crc: int
+
+    def plus(self, chunk: bytes) -> _Sum:
+        return _Sum(self.length + len(chunk), crc32(chunk, self.crc))
+
+
+_CHANGED = (
+    "The request's body begins otherwise when it is sent again: "
+    f'give a factory in extensions={{"{FACTORY}": ...}}.'
+)
+
+
 def carry(request: Request, limits: Limits) -> Request:
     """The request as it will be sent: a copy with a Body where its own stream is used up.
 
     The caller's request is never changed.
     """
     stream = request.stream
+    if isinstance(stream, Body):
+        return request
     factory = request.extensions.get(FACTORY)
-    if factory is None and (isinstance(stream, (ByteStream, Body)) or _rewinds(stream)):
+    if factory is None and (isinstance(stream, ByteStream) or _rewinds(stream)):
         return request
     if factory is not None:
         if not callable(factory):
@@ -125,7 +156,7 @@ def carry(request: Request, limits: Limits) -> Request:
                 f'extensions["{FACTORY}"] is {factory!r}: write a callable that returns the '
                 "request's body, as bytes or as an iterable of bytes."
             )
-        body = Body(stream, lambda: _chunks(factory()), 0)
+        body = Body(stream, lambda: _chunks(factory()), 0, same=False)
     else:
         again = _restart(stream)
         # What can be started over is recorded too, so that 411 learns its length; not
@@ -219,7 +250,9 @@ def _restart(stream: Stream) -> Callable[[], Source] | None:
 def _chunks(body: Any) -> Source:
     if isinstance(body, bytes):
         return [body]
-    if isinstance(body, (Iterable, AsyncIterable)) and not isinstance(body, str):
+    # Text, bytearrays and memoryviews iterate too, but not into bytes.
+    odd = isinstance(body, (str, bytearray, memoryview))
+    if isinstance(body, (Iterable, AsyncIterable)) and not odd:
         return body
     raise TypeError(
         f'The callable in extensions["{FACTORY}"] returned {body!r}: '

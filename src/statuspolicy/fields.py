@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from calendar import timegm
+from calendar import monthrange, timegm
 from collections.abc import Iterable, Iterator
 from math import inf
 
@@ -53,7 +53,8 @@ def digits(value: str | None) -> float | None:
     """A string of ASCII digits, of any length, as a number (too long for one: infinity)."""
     if value is None or not (value.isascii() and value.isdigit()):
         return None
-    return float(value.lstrip("0") or "0") if len(value) < 300 else inf
+    significant = value.lstrip("0") or "0"
+    return float(significant) if len(significant) < 300 else inf
 
 
 # RFC 9110 §5.6.7: "A recipient that parses a timestamp value in an HTTP field MUST accept
@@ -61,7 +62,6 @@ def digits(value: str | None) -> float | None:
 _CLOCK = r"(?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d):(?P<second>[0-5]\d|60)"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
-_LAST_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _LONG_DAY = r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day"
 _DATES = (
@@ -80,15 +80,13 @@ def http_date(value: str | None, now: float) -> float | None:
         return None
     year, day = int(found["year"]), int(found["day"])
     month = _MONTHS.index(found["month"]) + 1
-    if not 1 <= day <= _LAST_DAYS[month - 1]:
-        return None
     if len(found["year"]) == 2:
         # RFC 9110 §5.6.7: a two-digit year "that appears to be more than 50 years in the
         # future" is "the most recent year in the past that had the same last two digits".
         this_year = 1970 + int(now // 31_556_952)
         year += this_year // 100 * 100
         year -= 100 if year > this_year + 50 else 0
-    if year < 1:
+    if year < 1 or not 1 <= day <= monthrange(year, month)[1]:
         return None
     clock = (int(found["hour"]), int(found["minute"]), int(found["second"]))
     return float(timegm((year, month, day, *clock)))
@@ -161,9 +159,8 @@ def lifetime(fields: Fields, now: float) -> float | None:
 def content_range(fields: Fields) -> tuple[int, int, int | None] | None:
     """First, last and length of a part in bytes (RFC 9110 §14.4); the length may be unknown."""
     value = fields.one("content-range") or ""
-    found = re.fullmatch(
-        r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", value, re.IGNORECASE | re.ASCII
-    )
+    pattern = r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)"
+    found = re.fullmatch(pattern, value, re.IGNORECASE | re.ASCII)
     if found is None:
         return None
     first, last = int(found[1]), int(found[2])

@@ -28,7 +28,7 @@ def plain(url: URL) -> URL:
 
 def target(url: URL) -> str:
     """What is requested: the URL without fragment and userinfo."""
-    return str(plain(url)).partition("#")[0]
+    return origin(url) + url.raw_path.decode("ascii")
 
 
 def origin(url: URL) -> str:
@@ -54,17 +54,18 @@ def resolve(base: URL, location: URL | str) -> URL:
         url = URL(location)
         if url.scheme and not url.host and url.scheme == base.scheme:
             # "http:/path" and "http:///path" name no host; servers mean their own.
-            url = url.copy_with(netloc=base.netloc)
+            url = url.copy_with(host=base.host, port=base.port)
         elif url.is_relative_url:
             url = base.join(url)
-    except (InvalidURL, ValueError) as error:
+        connectable = url.scheme in ("http", "https") and _connectable(url)
+    except (InvalidURL, ValueError) as error:  # for an odd host even `url.host` raises
         raise Unusable(f"its Location can't be parsed ({error})") from None
-    if url.scheme not in ("http", "https") or not _connectable(url):
-        raise Unusable(f"its Location {_short(str(url))} is not http or https with a host")
+    if not connectable:
+        raise Unusable(f"its Location {_short(str(plain(url)))} is not http or https with a host")
     # RFC 9110 §10.2.2: a Location without a fragment MUST be processed "as if the value
     # inherits the fragment component of the URI reference used to generate the target URI".
     if base.fragment and not url.fragment and "#" not in str(location):
-        url = url.copy_with(fragment=base.fragment)
+        url = URL(f"{url}#{str(base).partition('#')[2]}")  # as it was written
     return plain(url)
 
 
@@ -98,7 +99,9 @@ def request_to(
         name: value
         for name, value in previous.extensions.items()
         # `target` would ask the new URL for the old one's path.
-        if name != "target" and (not abroad or name in _PORTABLE)
+        if name != "target"
+        and (not abroad or name in _PORTABLE)
+        and not (bodiless and name == body.FACTORY)
     }
     stream = ByteStream(b"") if bodiless else previous.stream
     return body.copy(
@@ -121,10 +124,9 @@ def is_relative(location: URL | str) -> bool:
 
 def _connectable(url: URL) -> bool:
     """Whether a socket takes the host and port; for some it raises what nobody catches."""
-    host = url.raw_host
-    labels = host.removesuffix(b".").split(b".")
-    is_host = b":" in host or (b"%" not in host and all(0 < len(part) < 64 for part in labels))
-    return is_host and (url.port is None or 0 < url.port < 65536)
+    labels = url.raw_host.removesuffix(b".").split(b".")
+    sized = ":" in url.host or all(0 < len(label) < 64 for label in labels)
+    return sized and "%" not in url.host and (url.port is None or 0 < url.port < 65536)
 
 
 def _short(text: str, most: int = 80) -> str:

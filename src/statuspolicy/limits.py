@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal
@@ -10,21 +11,31 @@ from statuspolicy._value import Value
 
 # Names that carry a credential by themselves, and patterns of names that look like keys.
 SENSITIVE_HEADERS = (
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "cookie2",
-    "api-key",
     "*-api-key",
+    "*-auth",
     "*-key",
-    "*token*",
     "*secret*",
     "*session*",
-    "*-auth",
+    "*token*",
+    "api-key",
+    "authorization",
+    "cookie",
+    "cookie2",
+    "proxy-authorization",
     "x-auth-*",
 )
 # These match a pattern above and are no credentials.
 _HARMLESS = frozenset({"idempotency-key", "sec-websocket-key"})
+
+
+def _names(given: object) -> tuple[str, ...]:
+    names = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [None]
+    if not all(isinstance(name, str) for name in names):
+        example = given if isinstance(given, str) else "x-my-key"
+        raise TypeError(
+            f"Limits(sensitive_headers={given!r}): write a tuple of names, ({example!r},), instead."
+        )
+    return tuple(sorted(str(name).lower() for name in names))
 
 
 def _at_least_zero(value: Value) -> None:
@@ -99,14 +110,13 @@ class Limits(Value):
                 f"Limits(cross_origin={self.cross_origin!r}): "
                 'write "strip", "stop" or "keep" instead.'
             )
-        if isinstance(self.sensitive_headers, str):
+        if not isinstance(self.retry_budget, RetryBudget | None):
             raise TypeError(
-                f"Limits(sensitive_headers={self.sensitive_headers!r}): "
-                f"write a tuple of names, ({self.sensitive_headers!r},), instead."
+                f"Limits(retry_budget={self.retry_budget!r}): "
+                "write statuspolicy.RetryBudget(...), or None for no budget."
             )
         # A set or a list is as clear as a tuple; the lookup below wants something hashable.
-        names = tuple(sorted(name.lower() for name in self.sensitive_headers))
-        object.__setattr__(self, "sensitive_headers", names)
+        object.__setattr__(self, "sensitive_headers", _names(self.sensitive_headers))
 
     def sensitive(self, name: str) -> bool:
         """Whether the request header field `name` (lower case) stays with the first origin."""

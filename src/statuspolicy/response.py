@@ -118,7 +118,7 @@ def adopt(
     kind = _kind(type(response))
     new = kind.__new__(kind)
     new.__dict__.update(response.__dict__)
-    for member in _slots(type(response)):
+    for member in _slots(cast("Any", type(response))):
         with suppress(AttributeError):
             member.__set__(new, member.__get__(response))
     new.extensions = response.extensions | {"statuspolicy": Trace(steps)}

@@ -104,6 +104,8 @@ class Table(Mapping[Key, Duty]):
         )
 
     def __or__(self, other: Mapping[Key, Duty]) -> "Table":
+        if not isinstance(other, Mapping):
+            return NotImplemented
         for key, duty in other.items():
             _check(key, duty)
         rows = dict(self._rows)
