@@ -40,6 +40,12 @@ def test_what_is_handed_over_after_a_hop_is_true():
     assert [str(r.url) for r in story.sent] == [HOME, "https://home.example/b", str(response.url)]
 
 
+def test_the_trace_says_where_a_redirect_leads_and_no_secret():
+    story = replay(GET, [to("//user:secret@home.example/b", 307), 200])
+    assert story.trace[0].reason == "to https://home.example/b"
+    assert "secret" not in str(story.trace)
+
+
 def test_a_response_with_nothing_to_do_is_the_transports_own():
     response = httpx.Response(200)
     assert replay(GET, [response]).response is response

@@ -26,7 +26,7 @@ class Clock(Protocol):
         ...
 
 
-class SystemClock:
+class SystemClock(Clock):
     """The machine's own clocks; waits in any event loop that anyio knows."""
 
     def time(self) -> float:

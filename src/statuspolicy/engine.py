@@ -135,6 +135,8 @@ class _Conversation:
 
     def go_on(self, exchange: Exchange, verdict: Follow | Again, permit: Permit) -> Flow[None]:
         """To the next request: discard this answer, wait, and take the step."""
+        if permit.is_hop and not verdict.why:
+            verdict = verdict._replace(why=f"to {hop.target(permit.request.url)}")
         self._note("follow" if permit.is_hop else "repeat", verdict)
         hard = isinstance(verdict, Again) and verdict.fresh
         if exchange.response is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from math import inf
 from typing import Literal
 
 from statuspolicy._value import Value
@@ -47,6 +48,11 @@ def _at_least_zero(value: Value) -> None:
             raise ValueError(
                 f"{type(value).__name__}({name}={number!r}): "
                 f"write a number of 0 or more, such as {usual!r}."
+            )
+        if isinstance(usual, int) and not isinstance(number, int) and number != inf:
+            raise ValueError(
+                f"{type(value).__name__}({name}={number!r}): "
+                f"write a whole number, such as {usual!r}."
             )
 
 

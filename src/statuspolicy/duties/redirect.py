@@ -72,7 +72,6 @@ def _follow(exchange: Exchange, method: str | None = None, confirm: bool = False
         # RFC 9110 §10.2.3: on a 3xx, the least time "before issuing the redirected request".
         after=exchange.told or 0.0,
         confirm=confirm,
-        why=f"{exchange.status} to {location}",
         remember=_permanence(exchange),
     )
 

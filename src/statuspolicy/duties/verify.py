@@ -67,7 +67,9 @@ def partial(exchange: Exchange) -> Verdict:
         return Settle("without a usable Content-Range: it may be joined with nothing")
     first, last, _ = part
     if digits(exchange.fields.one("content-length")) not in (None, last - first + 1):
-        return Settle("its Content-Length is not that of its Content-Range")
+        return Settle(
+            "its Content-Length is not its Content-Range's: it may be joined with nothing"
+        )
     return Settle()
 
 

@@ -254,6 +254,8 @@ def _bytes(method: str, answer: Answer) -> bytes:
     if answer.close:
         lines.append("Connection: close\r\n")
     body = b"" if method == "HEAD" or answer.status in _BODILESS else answer.body
+    if body and _framing(answer).get("transfer-encoding") == "chunked":
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     return "".join([*lines, "\r\n"]).encode("latin-1", "replace") + body
 
 
