@@ -1,4 +1,4 @@
-"""The guarantees of the library as properties, over random scripts and duties that try to break out."""
+"""The guarantees as properties, over random scripts and duties that try to break out."""
 
 from typing import Any
 
@@ -114,7 +114,7 @@ def play(script: list[Any], table: sp.Table, method: str, content: Any) -> tuple
 
 
 def runs(story: Story) -> list[list[int]]:
-    """The indexes of the sends, grouped by request: a repeat has its predecessor's method and URL."""
+    """The indexes of the sends by request: a repeat has its predecessor's method and URL."""
     groups: list[list[int]] = []
     for n, request in enumerate(story.sent):
         before = story.sent[n - 1] if n else None

@@ -229,3 +229,8 @@ def test_a_value_without_a_check_of_its_own_takes_anything():
 
     assert Free(name=-1).name == -1
     assert repr(Free(name="x")) == "Free(name='x')"
+
+
+def test_what_is_counted_is_a_whole_number():
+    with pytest.raises(ValueError, match=r"^Limits\(redirects=2\.5\): write a whole number"):
+        Limits(redirects=2.5)

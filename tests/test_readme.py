@@ -1,9 +1,8 @@
 """What the README shows is what happens."""
 
 import contextlib
+import io
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -18,11 +17,9 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 @pytest.fixture(scope="module")
 def output() -> str:
     """What `make demo` prints."""
-    run = subprocess.run(
-        [sys.executable, "-m", "statuspolicy.cli.demo"], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    return run.stdout
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert demo.main() == 0, printed.getvalue()
+    return printed.getvalue()
 
 
 def test_the_readme_shows_what_the_demo_prints(output):

@@ -447,7 +447,7 @@ def test_a_downgrade_is_declined_and_the_client_does_not_follow_it_either(
 
 def test_a_certificate_that_does_not_verify_is_never_tried_again(secure, session):
     server, _ = secure
-    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED|^$") as raised:
+    with pytest.raises(httpx.ConnectError, match=r"CERTIFICATE_VERIFY_FAILED|^$") as raised:
         session.get(server.url + "/200")
     assert len(sp.trace(raised.value)) == 1
     assert session.clock.waits == []

@@ -42,6 +42,3 @@ class SystemClock(Clock):
         import anyio  # here, so that a program without async never loads it
 
         await anyio.sleep(seconds)
-
-    def __repr__(self) -> str:
-        return "SystemClock()"

@@ -92,8 +92,8 @@ def remembered(plan: Plan, effect: Recall | Remember | Spend) -> object:
         case Remember(url, location, seconds):
             memory.remember(url, location, seconds, plan.clock.time())
             return None
-        case Spend(origin, budget):
-            return memory.spend(origin, budget, plan.clock.monotonic())
+        case _:
+            return memory.spend(effect.origin, effect.budget, plan.clock.monotonic())
 
 
 class _Hands(Generic[TransportT]):

@@ -73,6 +73,7 @@ class _Conversation:
         self.began = plan.began
         self.first_heard: float | None = None
         self.shortcuts: list[str] = []  # remembered moves that were taken
+        self.cut = False  # whether a body was lost that was put away
         self.row = NOTHING  # of the answer heard last
         self.heard: Exchange | None = None
 
@@ -184,6 +185,9 @@ class _Conversation:
 
     def end(self, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow[Response]:
         """Hand over this response or another one, or raise."""
+        if self.cut:
+            why = f"{verdict.why}; a body above Limits.drain_bytes was not kept for a request aside"
+            verdict = verdict._replace(why=why)
         self._note(type(verdict).__name__.lower(), verdict)
         response = exchange.response
         if exchange.status in (404, 410) or isinstance(verdict, Refuse):
@@ -236,7 +240,8 @@ class _Conversation:
         if response is None:
             return exchange
         kept = yield Discard(response, exchange.request)
-        read = adopt(response, exchange.request, [*self.past], self.steps, kept=kept)
+        self.cut = self.cut or kept is None
+        read = adopt(response, exchange.request, [*self.past], self.steps, kept=kept or b"")
         return exchange._replace(response=read)
 
     def _objection(self, exchange: Exchange, verdict: Follow | Again, permit: Permit) -> Flow[str]:

@@ -127,7 +127,7 @@ def adopt(
     new._pinned = new._request = request
     new._past, new._clients = past, []
     new._declined = declined
-    new._kept = kept
+    new._kept = kept = vars(response).get("_kept") if kept is None else kept
     if kept is not None:
         new.stream = ByteStream(kept)
         new.is_closed = new.is_stream_consumed = True

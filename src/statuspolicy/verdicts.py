@@ -58,7 +58,8 @@ class Aside(NamedTuple):
 
     It counts neither as an attempt nor as a hop, and passes the guard's rules for
     credentials, schemes and replay. While it is under way the response that the exchange is
-    about is closed, its body kept readable within `Limits.drain_bytes`.
+    about is closed, its body kept readable within `Limits.drain_bytes` (a longer one is lost,
+    and the trace says so).
 
     request: what to send.
     then: the duty that decides; its exchange is about the answer, `exchange.main` about
