@@ -1,5 +1,6 @@
 """Middleware for httpx: each response is handled as its HTTP status code asks of a client."""
 
+from statuspolicy.account import trace
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.duties.retry import retry
 from statuspolicy.duties.verify import reset
@@ -14,7 +15,6 @@ from statuspolicy.exchange import Exchange
 from statuspolicy.limits import Limits, RetryBudget
 from statuspolicy.memory import Memory
 from statuspolicy.plan import Overrides
-from statuspolicy.response import trace
 from statuspolicy.row import Row, Table, surface
 from statuspolicy.tables import STANDARD, STRICT
 from statuspolicy.trace import Step, Trace

@@ -9,9 +9,14 @@ from typing import Any, dataclass_transform
 class Value:
     """A base for small configuration values: each annotated default is a keyword argument."""
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, *unnamed: Any, **given: Any) -> None:
         cls = type(self)
         names = list(cls.__annotations__)
+        if unnamed:
+            first = repr(unnamed[0])
+            raise TypeError(
+                f"{cls.__name__}({first}): name it, {cls.__name__}({names[0]}={first})."
+            )
         for name in given.keys() - set(names):
             raise TypeError(f"{cls.__name__} has no {name!r}: it takes {', '.join(names)}.")
         for name in names:

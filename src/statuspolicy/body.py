@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from io import UnsupportedOperation
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 from zlib import crc32
 
 from statuspolicy._lib import (
@@ -101,7 +102,11 @@ class Body(SyncByteStream, AsyncByteStream):
         if source is None:
             yield self.known or b""
             return
-        assert isinstance(source, Iterable)
+        if not isinstance(source, Iterable):
+            raise TypeError(
+                f'The callable in extensions["{FACTORY}"] returned {source!r}, which only an '
+                "AsyncClient can send: return bytes or an iterable of bytes."
+            )
         for chunk in source:
             self._record(chunk)
             yield chunk
@@ -157,12 +162,20 @@ def carry(request: Request, limits: Limits) -> Request:
                 "request's body, as bytes or as an iterable of bytes."
             )
         body = Body(stream, lambda: _chunks(factory()), 0, same=False)
+    elif (sent_before := _BODIES.get(stream)) is not None:
+        body = sent_before
     else:
         again = _restart(stream)
         # What can be started over is recorded too, so that 411 learns its length; not
         # a file, whose length the library reads off before it is sent.
         body = Body(stream, again, 0 if again and _file(stream) else limits.replay_bytes)
+        _BODIES[stream] = body
     return copy(request, stream=body)
+
+
+# A client's own auth flow sends the caller's request again: its stream was used up by then,
+# and what was recorded of it is found here.
+_BODIES: WeakKeyDictionary[Stream, Body] = WeakKeyDictionary()
 
 
 def copy(request: Request, **changes: Any) -> Request:
@@ -240,10 +253,10 @@ def _restart(stream: Stream) -> Callable[[], Source] | None:
             return stream
 
         return rewind
-    # An iterable that gives a fresh iterator each time; an iterator gives itself.
-    # (`_end` catches those that only look so.)
-    fresh_sync = isinstance(content, Iterable) and iter(content) is not content
-    fresh_async = isinstance(content, AsyncIterable) and aiter(content) is not content
+    # An iterable gives a fresh iterator each time; an iterator gives itself, and some things
+    # the same one. (What only looks fresh is caught where it is sent again.)
+    fresh_sync = isinstance(content, Iterable) and iter(content) is not iter(content)
+    fresh_async = isinstance(content, AsyncIterable) and aiter(content) is not aiter(content)
     return (lambda: stream) if fresh_sync or fresh_async else None
 
 

@@ -21,8 +21,8 @@ from statuspolicy._lib import (
     SyncByteStream,
     TransportError,
 )
-from statuspolicy.effects import Ask, Discard, Recall, Remember, Send, Spend, Wait
-from statuspolicy.engine import Flow, Outcome
+from statuspolicy.effects import Ask, Discard, Read, Recall, Remember, Send, Spend, Wait
+from statuspolicy.engine import Flow, Outcome, Result
 from statuspolicy.fields import digits
 from statuspolicy.plan import Plan
 
@@ -31,7 +31,7 @@ _ONE_READ = 256 * 1024  # bytes, more than a transport takes from its socket at 
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
 
-def run(flow: Flow[Response], hands: Hands) -> Response:
+def run(flow: Flow[Result], hands: Hands) -> Response:
     """Drive an exchange to its end. On any exception the response still held is closed."""
     value: object = None
     try:
@@ -39,13 +39,15 @@ def run(flow: Flow[Response], hands: Hands) -> Response:
             try:
                 effect = flow.send(value)
             except StopIteration as end:
-                response: Response = end.value
-                return response
+                value = end.value
+                break
             match effect:
                 case Send():
                     value = hands.send(effect)
                 case Discard():
                     value = hands.discard(effect)
+                case Read():
+                    value = hands.read(effect)
                 case Wait():
                     hands.plan.clock.sleep(effect.seconds)
                 case Ask():
@@ -55,9 +57,10 @@ def run(flow: Flow[Response], hands: Hands) -> Response:
     except BaseException:
         hands.drop()
         raise
+    return _result(value)
 
 
-async def arun(flow: Flow[Response], hands: AsyncHands) -> Response:
+async def arun(flow: Flow[Result], hands: AsyncHands) -> Response:
     """Drive an exchange to its end. On any exception the response still held is closed."""
     value: object = None
     try:
@@ -65,13 +68,15 @@ async def arun(flow: Flow[Response], hands: AsyncHands) -> Response:
             try:
                 effect = flow.send(value)
             except StopIteration as end:
-                response: Response = end.value
-                return response
+                value = end.value
+                break
             match effect:
                 case Send():
                     value = await hands.send(effect)
                 case Discard():
                     value = await hands.discard(effect)
+                case Read():
+                    value = await hands.read(effect)
                 case Wait():
                     await hands.plan.clock.asleep(effect.seconds)
                 case Ask():
@@ -81,6 +86,18 @@ async def arun(flow: Flow[Response], hands: AsyncHands) -> Response:
     except BaseException:
         await hands.drop()
         raise
+    return _result(value)
+
+
+def _result(value: Any) -> Response:
+    # Raised here, where no frame of the engine is left to be held by the traceback.
+    try:
+        if isinstance(value, Exception):
+            raise value
+        response: Response = value
+        return response
+    finally:
+        del value
 
 
 def remembered(plan: Plan, effect: Recall | Remember | Spend) -> object:
@@ -89,8 +106,8 @@ def remembered(plan: Plan, effect: Recall | Remember | Spend) -> object:
     match effect:
         case Recall(url):
             return memory.recall(url, plan.clock.time())
-        case Remember(url, location, seconds):
-            memory.remember(url, location, seconds, plan.clock.time())
+        case Remember(url, move, seconds):
+            memory.remember(url, move, seconds, plan.clock.time())
             return None
         case _:
             return memory.spend(effect.origin, effect.budget, plan.clock.monotonic())
@@ -99,7 +116,7 @@ def remembered(plan: Plan, effect: Recall | Remember | Spend) -> object:
 class _Hands(Generic[TransportT]):
     """What both kinds of hands share. They own the one response that is open.
 
-    route: the transport for a URL. held: the response of the first send, if it is there.
+    route: the transport for a URL. outcome: of the first send, if it is there.
     """
 
     def __init__(
@@ -107,12 +124,12 @@ class _Hands(Generic[TransportT]):
         plan: Plan,
         route: Callable[[URL], TransportT],
         fresh: Callable[[], TransportT] | None,
-        held: Response | None = None,
+        outcome: Outcome | None = None,
     ) -> None:
         self.plan = plan
         self.route = route
         self.fresh = fresh
-        self.held: Response | None = held
+        self.held: Response | None = outcome if isinstance(outcome, Response) else None
 
     def transport(self, effect: Send) -> TransportT:
         # A leak would show here, in every test.
@@ -132,6 +149,8 @@ class _Hands(Generic[TransportT]):
         if effect.hard or (effect.response.is_closed and not _in_memory(effect.response)):
             return False
         length = digits(effect.response.headers.get("content-length")) or 0
+        if effect.request.method == "HEAD" or effect.response.status_code in (204, 304):
+            length = 0  # of what it would have been
         return length <= self.plan.limits.drain_bytes or _in_memory(effect.response)
 
     def put_away(self, response: Response) -> bytes | None:
@@ -146,10 +165,12 @@ class Hands(_Hands[BaseTransport]):
         transport = self.transport(effect)
         try:
             response = transport.handle_request(effect.request)
-        except TransportError as error:
+        except BaseException as error:
             if effect.fresh:
                 transport.close()
-            return error
+            if isinstance(error, TransportError):
+                return error
+            raise
         return self.hold(response, effect, transport)
 
     def discard(self, effect: Discard) -> bytes | None:
@@ -157,7 +178,7 @@ class Hands(_Hands[BaseTransport]):
         if effect.response is not self.held:
             return self.put_away(effect.response)
         if self.drains(effect):
-            with suppress(TransportError), _hurried(effect.request, self.plan.limits.drain_seconds):
+            with suppress(Exception), _hurried(effect.request, self.plan.limits.drain_seconds):
                 kept = self._drain(effect.response)
         self.drop()
         return kept
@@ -174,6 +195,21 @@ class Hands(_Hands[BaseTransport]):
                 return None
         return b"".join(parts)
 
+    def read(self, effect: Read) -> bytes | None:
+        response, parts = effect.response, _Parts(effect.response.stream)
+        assert isinstance(response.stream, SyncByteStream)
+        parts.rest = rest = iter(response.stream)
+        try:
+            for part in rest:
+                if parts.add(part) > self.plan.limits.drain_bytes:
+                    response.stream = parts
+                    return None
+        except TransportError as error:
+            parts.error, response.stream = error, parts
+            return None
+        self.drop()
+        return b"".join(parts.read)
+
     def ask(self, effect: Ask) -> object:
         close = getattr(effect.answer, "close", None)
         if close is not None:
@@ -187,7 +223,7 @@ class Hands(_Hands[BaseTransport]):
         held = self.held
         self.held = None
         if held is not None:
-            with suppress(TransportError):
+            with suppress(Exception):
                 held.close()
 
 
@@ -198,10 +234,15 @@ class AsyncHands(_Hands[AsyncBaseTransport]):
         transport = self.transport(effect)
         try:
             response = await transport.handle_async_request(effect.request)
-        except TransportError as error:
+        except BaseException as error:
             if effect.fresh:
-                await transport.aclose()
-            return error
+                import anyio
+
+                with anyio.CancelScope(shield=True):
+                    await transport.aclose()
+            if isinstance(error, TransportError):
+                return error
+            raise
         return self.hold(response, effect, transport)
 
     async def discard(self, effect: Discard) -> bytes | None:
@@ -212,7 +253,7 @@ class AsyncHands(_Hands[AsyncBaseTransport]):
             return self.put_away(effect.response)
         if self.drains(effect):
             seconds = self.plan.limits.drain_seconds
-            with suppress(TransportError), anyio.move_on_after(seconds) as scope:
+            with suppress(Exception), anyio.move_on_after(seconds) as scope:
                 kept = await self._drain(effect.response, scope.cancel)
         await self.drop()
         return kept
@@ -231,11 +272,26 @@ class AsyncHands(_Hands[AsyncBaseTransport]):
                     break
         return b"".join(parts) if length <= self.plan.limits.drain_bytes else None
 
+    async def read(self, effect: Read) -> bytes | None:
+        response, parts = effect.response, _Parts(effect.response.stream)
+        assert isinstance(response.stream, AsyncByteStream)
+        parts.rest = rest = aiter(response.stream)
+        try:
+            async for part in rest:
+                if parts.add(part) > self.plan.limits.drain_bytes:
+                    response.stream = parts
+                    return None
+        except TransportError as error:
+            parts.error, response.stream = error, parts
+            return None
+        await self.drop()
+        return b"".join(parts.read)
+
     async def drop(self) -> None:
         import anyio
 
         # A cancelled task must still close what it holds.
-        with suppress(TransportError), anyio.CancelScope(shield=True):
+        with suppress(Exception), anyio.CancelScope(shield=True):
             if self.held is not None:
                 await self.held.aclose()
         self.held = None
@@ -287,3 +343,39 @@ class _Owned(SyncByteStream, AsyncByteStream):
     async def aclose(self) -> None:
         await self._stream.aclose()
         await self._transport.aclose()
+
+
+class _Parts(SyncByteStream, AsyncByteStream):
+    """A body of which the beginning was read: that, then the rest, or what broke it."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._length = 0
+        self.read: list[bytes] = []
+        self.rest: Any = ()
+        self.error: TransportError | None = None
+
+    def add(self, part: bytes) -> int:
+        self.read.append(part)
+        self._length += len(part)
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self.read
+        if self.error is not None:
+            raise self.error
+        yield from self.rest
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self.read:
+            yield part
+        if self.error is not None:
+            raise self.error
+        async for part in self.rest:
+            yield part
+
+    def close(self) -> None:
+        self._stream.close()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

@@ -46,6 +46,19 @@ class Discard:
         self.hard = hard
 
 
+class Read:
+    """Read a whole response and close it; the answer is its raw body.
+
+    One above `Limits.drain_bytes`, or that breaks, stays open, with what was read still in
+    front; then the answer is None.
+    """
+
+    __slots__ = __match_args__ = ("response",)
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+
 class Ask:
     """Wait for what an application answers."""
 
@@ -56,7 +69,7 @@ class Ask:
 
 
 class Recall:
-    """Where a URL has moved to, permanently; None where nothing is known."""
+    """Where a URL has moved to, and by which code; None where nothing is known."""
 
     __slots__ = __match_args__ = ("url",)
 
@@ -67,11 +80,11 @@ class Recall:
 class Remember:
     """A URL has moved: keep that for so many seconds. None forgets it."""
 
-    __slots__ = __match_args__ = ("url", "location", "seconds")
+    __slots__ = __match_args__ = ("url", "move", "seconds")
 
-    def __init__(self, url: str, location: str | None, seconds: float = 0.0) -> None:
+    def __init__(self, url: str, move: tuple[int, str] | None, seconds: float = 0.0) -> None:
         self.url = url
-        self.location = location
+        self.move = move
         self.seconds = seconds
 
 
@@ -85,4 +98,4 @@ class Spend:
         self.budget = budget
 
 
-Effect: TypeAlias = "Send | Wait | Discard | Ask | Recall | Remember | Spend"
+Effect: TypeAlias = "Send | Wait | Discard | Read | Ask | Recall | Remember | Spend"

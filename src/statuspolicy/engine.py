@@ -1,7 +1,8 @@
 """The one generator: send -> duty -> guard -> discard, wait, again.
 
 It yields effects and knows nothing of sync or async; a driver performs them. What it is
-sent back for a Send is a response, or the library's TransportError as a value.
+sent back for a Send is a response, or the library's TransportError as a value. It ends with
+the response that is handed over, or with the error that is raised.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from datetime import timedelta
 from inspect import isawaitable
 from typing import Any, TypeAlias, TypeVar
 
-from statuspolicy import body, guard, hop, jar
+from statuspolicy import body, guard, hop, jar, verdicts
 from statuspolicy._lib import Cookies, Request, Response, TransportError
-from statuspolicy.effects import Ask, Discard, Effect, Recall, Remember, Send, Spend, Wait
+from statuspolicy.effects import Ask, Discard, Effect, Read, Recall, Remember, Send, Spend, Wait
 from statuspolicy.exchange import Exchange
 from statuspolicy.fields import NO_FIELDS, Fields
 from statuspolicy.guard import Path, Permit
 from statuspolicy.plan import Plan
-from statuspolicy.response import adopt, keep_trace, phrase
+from statuspolicy.response import adopt, is_kept, keep_trace, phrase
 from statuspolicy.row import NOTHING, REDIRECTS, Duty
 from statuspolicy.trace import REMEMBERED, Step
 from statuspolicy.verdicts import Again, Aside, Follow, Refuse, Settle, Use, Verdict
@@ -28,11 +29,12 @@ log = logging.getLogger("statuspolicy")
 
 T = TypeVar("T")
 Outcome: TypeAlias = Response | TransportError
+Result: TypeAlias = Response | Exception
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
-def converse(plan: Plan, request: Request, outcome: Outcome | None = None) -> Flow[Response]:
-    """One exchange: from the caller's request to the response that is handed over.
+def converse(plan: Plan, request: Request, outcome: Outcome | None = None) -> Flow[Result]:
+    """One exchange: from the caller's request to what is handed over, or raised.
 
     outcome: what the first send brought, where it is there already.
     """
@@ -41,14 +43,13 @@ def converse(plan: Plan, request: Request, outcome: Outcome | None = None) -> Fl
         if outcome is None:
             outcome = yield from talk.send()
         exchange = talk.hear(outcome)
-        duty = talk.row.duty
-        verdict = yield from talk.decide(duty, exchange)
+        verdict = yield from talk.decide(talk.row.duty, exchange)
         looks = 0
         while isinstance(verdict, Aside):
             looks += 1
             exchange, verdict = yield from talk.step_aside(exchange, verdict, looks)
         if isinstance(verdict, (Follow, Again)):
-            permit = yield from talk.permit(duty, exchange, verdict)
+            permit = yield from talk.permit(exchange, verdict)
             if isinstance(permit, Permit):
                 yield from talk.go_on(exchange, verdict, permit)
                 outcome = None
@@ -73,7 +74,6 @@ class _Conversation:
         self.began = plan.began
         self.first_heard: float | None = None
         self.shortcuts: list[str] = []  # remembered moves that were taken
-        self.cut = False  # whether a body was lost that was put away
         self.row = NOTHING  # of the answer heard last
         self.heard: Exchange | None = None
 
@@ -114,24 +114,31 @@ class _Conversation:
     def decide(self, duty: Duty, exchange: Exchange) -> Flow[Verdict]:
         if not self.plan.follow and exchange.redirected:
             return Settle()  # the call said follow_redirects=False
-        verdict = yield from _asked(duty(exchange))
-        if not isinstance(verdict, (Settle, Follow, Again, Aside, Use, Refuse)):
-            raise TypeError(
-                f"The duty of row {self.row.name}, {duty!r}, answered {verdict!r}: return a "
-                "Verdict, such as statuspolicy.Settle() or statuspolicy.Again(exchange.request)."
-            )
+        verdict: Verdict = yield from _asked(duty(exchange))
+        verdicts.check(verdict, f"The duty of row {self.row.name}, {duty!r},")
         return verdict
 
-    def permit(
-        self, duty: Duty, exchange: Exchange, verdict: Follow | Again
-    ) -> Flow[Permit | Settle | Refuse]:
+    def permit(self, exchange: Exchange, verdict: Follow | Again) -> Flow[Permit | Settle | Refuse]:
+        """What the guard says, and after it those who have to be asked."""
         self._take_cookies(exchange)
-        # A row that names its own number of attempts, as retry(attempts=6) does, means it.
-        attempts = getattr(duty, "attempts", None) or exchange.limits.attempts
-        permit = guard.permit(exchange, self.path, verdict, self.cookies, attempts)
-        if isinstance(permit, Permit):
-            objection = yield from self._objection(exchange, verdict, permit)
-            return Settle(objection) if objection else permit
+        permit = guard.permit(self._as_of_now(exchange), self.path, verdict, self.cookies)
+        if not isinstance(permit, Permit):
+            return permit
+        request, response = exchange.request, exchange.response
+        if isinstance(verdict, Follow) and verdict.confirm and response is not None:
+            if self.plan.confirm is None:
+                return Settle(f"{request.method} goes elsewhere only if confirmed: give confirm=")
+            if not (yield from _asked(self.plan.confirm(request, permit.request, response))):
+                return Settle("the application did not confirm it")
+            try:
+                guard.in_time(self._as_of_now(exchange), verdict.after)
+            except guard.No as late:
+                return Settle(str(late))
+        budget = exchange.limits.retry_budget
+        if permit.costs and budget is not None:
+            origin = hop.origin(request.url)
+            if not (yield Spend(origin, budget)):
+                return Settle(f"the retry budget of {origin} is spent (Limits.retry_budget)")
         return permit
 
     def go_on(self, exchange: Exchange, verdict: Follow | Again, permit: Permit) -> Flow[None]:
@@ -143,13 +150,20 @@ class _Conversation:
         if exchange.response is not None:
             kept = yield Discard(exchange.response, self.sent, hard)
             if permit.is_hop:
-                passed = adopt(exchange.response, self.sent, [*self.past], self.steps, kept=kept)
+                past = [*self.past]
+                passed = adopt(
+                    exchange.response, self.sent, past, self.steps, kept=kept, passed=True
+                )
                 if self.began is not None:
                     passed.elapsed = timedelta(seconds=self.plan.clock.monotonic() - self.began)
                 self.past.append(passed)
-        if isinstance(verdict, Follow) and verdict.remember:
-            url = hop.target(self.sent.url)
-            yield Remember(url, str(permit.request.url), verdict.remember)
+        if isinstance(verdict, Follow) and verdict.remember and exchange.status is not None:
+            # As the server wrote it: the fragment is each caller's own.
+            leads_to = str(permit.request.url)
+            if "#" not in str(verdict.url):
+                leads_to = leads_to.partition("#")[0]
+            move = (exchange.status, leads_to)
+            yield Remember(hop.target(self.sent.url), move, verdict.remember)
         if verdict.after:
             yield Wait(verdict.after)
         self.fresh = hard and self.plan.fresh is not None and _is_http2(exchange.response)
@@ -160,36 +174,36 @@ class _Conversation:
     ) -> Flow[tuple[Exchange, Verdict]]:
         """Send something on the side and decide with its answer.
 
-        What the exchange is about is discarded first, kept readable: only one response is
-        open at a time. Its own answer is read too, if it is asked for.
+        What the exchange is about is read and closed first: only one response is open at a
+        time, and a pool may have only one connection.
         """
         self._take_cookies(exchange)
-        elapsed = self.plan.clock.monotonic() - (self.first_heard or 0.0)
-        request = guard.permit_aside(exchange, self.path, verdict, self.cookies, looks, elapsed)
+        now = self._as_of_now(exchange)
+        request = guard.permit_aside(now, self.path, verdict, self.cookies, looks)
         if isinstance(request, Settle):
             return exchange, request
-        self._note("aside", verdict)
         exchange = yield from self._put_away(exchange)
+        if exchange.response is not None and not is_kept(exchange.response):
+            return exchange, Settle("its body is above Limits.drain_bytes: nothing else is asked")
+        self._note("aside", verdict)
         if verdict.after:
             yield Wait(verdict.after)
         outcome: Outcome = yield Send(request)
         answer = self.hear(outcome, request, exchange)
-        if verdict.read:
-            answer = yield from self._put_away(answer)
         self._take_cookies(answer)
+        if verdict.read:
+            answer = self.heard = yield from self._put_away(answer)
         decided = yield from self.decide(verdict.then, answer)
-        used = isinstance(decided, Use) and decided.response is answer.response
-        if answer.response is not None and not verdict.read and not used:
-            yield Discard(answer.response, request)
+        response = answer.response
+        used = isinstance(decided, Use) and decided.response is response
+        if response is not None and not used and not is_kept(response):
+            yield Discard(response, request)
         return exchange, decided
 
-    def end(self, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow[Response]:
-        """Hand over this response or another one, or raise."""
-        if self.cut:
-            why = f"{verdict.why}; a body above Limits.drain_bytes was not kept for a request aside"
-            verdict = verdict._replace(why=why)
+    def end(self, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow[Result]:
+        """What is handed over, or raised."""
         self._note(type(verdict).__name__.lower(), verdict)
-        response = exchange.response
+        response, heard, self.heard = exchange.response, self.heard, None
         if exchange.status in (404, 410) or isinstance(verdict, Refuse):
             for url in self.shortcuts:  # the move that was remembered leads nowhere
                 yield Remember(url, None)
@@ -199,30 +213,35 @@ class _Conversation:
                 read = adopt(response, self.sent, self.past, self.steps, declined=True, kept=kept)
                 vars(verdict.error)["response"] = read  # nothing that was received is lost
             keep_trace(verdict.error, self.steps)
-            raise verdict.error
+            return verdict.error
         if isinstance(verdict, Use):
-            if response is not None and response is not verdict.response:
+            if response is not None and response is not verdict.response and not is_kept(response):
                 yield Discard(response, self.sent)
-            return adopt(verdict.response, self.sent, self.past, self.steps)
-        if exchange.error is not None or response is None:
-            error = exchange.error
-            assert error is not None
-            keep_trace(error, self.steps)
-            raise error
+            aside = heard is not None and heard.response is verdict.response
+            answers = heard.request if heard is not None and aside else self.sent
+            return adopt(verdict.response, answers, self.past, self.steps)
+        if response is None:
+            assert exchange.error is not None
+            keep_trace(exchange.error, self.steps)
+            return exchange.error
         if verdict.tell is not None:
             yield from _asked(verdict.tell(self.sent, response))
         if verdict.empty:
             yield Discard(response, self.sent, hard=True)
-        declined = response.status_code in REDIRECTS and (
-            self.plan.follow or not _client_can_read(exchange)
-        )
-        if len(self.steps) == 1 and not (declined or verdict.why or verdict.empty):
+        status = response.status_code
+        declined = status in REDIRECTS and (self.plan.follow or not _client_can_read(exchange))
+        untouched = len(self.steps) == 1 and not (declined or verdict.why or verdict.empty)
+        if untouched and status != 511:
             return response
-        return adopt(
-            response, self.sent, self.past, self.steps, declined=declined, empty=verdict.empty
-        )
+        kept = b"" if verdict.empty else None
+        return adopt(response, self.sent, self.past, self.steps, declined=declined, kept=kept)
 
     # ── smaller steps ─────────────────────────────────────────────────────────────────
+
+    def _as_of_now(self, exchange: Exchange) -> Exchange:
+        """An exchange whose `elapsed` counts what was asked and awaited since it was heard."""
+        first = self.first_heard or 0.0
+        return exchange._replace(elapsed=self.plan.clock.monotonic() - first)
 
     def _take(self, permit: Permit, answers: tuple[int | str, ...]) -> None:
         self.sent, self.path = permit.request, permit.path
@@ -235,51 +254,48 @@ class _Conversation:
             jar.extract(self.cookies, exchange.response, exchange.request)
 
     def _put_away(self, exchange: Exchange) -> Flow[Exchange]:
-        """Close a response, with its body kept readable where it fits."""
+        """Read a response and close it; one that is too long stays open, and whole."""
         response = exchange.response
-        if response is None:
+        if response is None or is_kept(response):
             return exchange
-        kept = yield Discard(response, exchange.request)
-        self.cut = self.cut or kept is None
-        read = adopt(response, exchange.request, [*self.past], self.steps, kept=kept or b"")
+        kept = yield Read(response)
+        if kept is None:
+            return exchange
+        read = adopt(response, exchange.request, [*self.past], self.steps, kept=kept)
         return exchange._replace(response=read)
 
-    def _objection(self, exchange: Exchange, verdict: Follow | Again, permit: Permit) -> Flow[str]:
-        """Why what the guard permits is not sent all the same; "" where it is."""
-        plan, request, response = self.plan, exchange.request, exchange.response
-        if isinstance(verdict, Follow) and verdict.confirm and response is not None:
-            if plan.confirm is None:
-                return f"{request.method} is sent elsewhere only if confirmed: give confirm=..."
-            if not (yield from _asked(plan.confirm(request, permit.request, response))):
-                return "the application did not confirm it"
-        budget = plan.limits.retry_budget
-        if isinstance(verdict, Again) and not permit.is_hop and budget is not None:
-            # Neither a repeat at the time that the server named nor a request that was
-            # amended multiplies an outage.
-            invited = exchange.told is not None and exchange.told <= verdict.after
-            if not invited and verdict.request is request:
-                origin = hop.origin(request.url)
-                if not (yield Spend(origin, budget)):
-                    return f"the retry budget of {origin} is spent (Limits.retry_budget)"
-        return ""
-
     def _shortcut(self) -> Flow[bool]:
-        """Take a permanent move that is remembered; it passes the guard as its hop would."""
+        """Take a permanent move that is remembered, where its row's duty would follow it now.
+
+        It passes the guard as its hop would.
+        """
         if self.sent.method not in ("GET", "HEAD") or not self.plan.follow:
             return False
         url = hop.target(self.sent.url)
-        location = yield Recall(url)
-        if location is None:
+        move = yield Recall(url)
+        if move is None:
             return False
+        code, location = move
+        moved = Response(code, headers={"location": location})
         exchange = Exchange(
-            self.sent, None, None, NO_FIELDS, self.steps, self.plan.limits, 0.0, hops=self.hops
+            self.sent,
+            moved,
+            None,
+            Fields(moved.headers.raw),
+            self.steps,
+            self.plan.limits,
+            self.plan.clock.time(),
+            hops=self.hops,
         )
-        permit = guard.permit(exchange, self.path, Follow(location), self.cookies, 1)
+        self.row, self.heard = self.plan.table.row(code), exchange._replace(response=None)
+        verdict = yield from self.decide(self.row.duty, exchange)
+        if not isinstance(verdict, Follow):
+            return False
+        permit = guard.permit(exchange, self.path, verdict, self.cookies)
         if not isinstance(permit, Permit):
             yield Remember(url, None)
             return False
-        self.row, self.heard = self.plan.table.row(301), exchange
-        self._note("follow", Settle(f"to {location}, permanently"))
+        self._note("follow", Settle(f"to {hop.target(permit.request.url)}, since {code}"))
         self.shortcuts.append(url)
         self._take(permit, ())
         return True

@@ -34,32 +34,36 @@ class Path(NamedTuple):
 
 
 class Permit(NamedTuple):
-    """The request that may be sent, and the path with it."""
+    """The request that may be sent, and the path with it.
+
+    costs: whether it takes a token from the origin's retry budget.
+    """
 
     request: Request
     path: Path
     is_hop: bool
+    costs: bool = False
 
 
-class _No(Exception):
+class No(Exception):
     """The response is to be handed over, for this reason."""
 
 
 def permit(
-    exchange: Exchange, path: Path, verdict: Follow | Again, cookies: Cookies | None, attempts: int
+    exchange: Exchange, path: Path, verdict: Follow | Again, cookies: Cookies | None
 ) -> Permit | Settle | Refuse:
     """The one request that a verdict may lead to, or what happens in its place."""
     try:
+        in_time(exchange, verdict.after)
         if isinstance(verdict, Follow):
             url = hop.resolve(exchange.request.url, verdict.url)
             permitted = _hop(exchange, path, verdict, url, cookies)
         elif _same_target(exchange.request, verdict.request):
-            permitted = _repeat(exchange, path, verdict, cookies, attempts)
+            permitted = _repeat(exchange, path, verdict, cookies)
         else:
             url = hop.resolve(exchange.request.url, verdict.request.url)
             permitted = _hop(exchange, path, verdict, url, cookies)
-        _in_time(exchange, verdict.after)
-    except (_No, hop.Unusable) as reason:
+    except (No, hop.Unusable) as reason:
         return Settle(why=str(reason))
     except TooManyRedirects as error:
         return Refuse(error, why=str(error))
@@ -72,27 +76,35 @@ def permit_aside(
     verdict: Aside,
     cookies: Cookies | None,
     looks: int,
-    elapsed: float,
 ) -> Request | Settle:
     """The request that may be sent on the side, or why it is not."""
     limits, request = exchange.limits, verdict.request
     if looks > verdict.times:
         return Settle(f"{verdict.times} requests on the side did not settle it")
-    if elapsed + verdict.after > verdict.within:
+    if exchange.elapsed + verdict.after > verdict.within:
         return Settle(f"requests on the side did not settle it within {verdict.within:g} s")
     try:
         url = hop.resolve(exchange.request.url, request.url)
         _no_downgrade(exchange.request.url, url)
-    except (_No, hop.Unusable) as reason:
+    except (No, hop.Unusable) as reason:
         return Settle(f"the request on the side is not sent: {reason}")
-    abroad = path.abroad or not hop.same_origin(path.home, url)
-    drop = abroad and limits.cross_origin != "keep"
+    drop = limits.cross_origin != "keep" and (path.abroad or not hop.same_origin(path.home, url))
+    request = _equipped(exchange.request, request)
     request = hop.request_to(url, request.method, request, limits=limits, abroad=drop)
     request = body.carry(request, limits)
     if not body.replayable(request):
         return Settle(_USED_UP)
     jar.dress(cookies, request, () if drop else path.cookies)
     return request
+
+
+def _equipped(sent: Request, request: Request) -> Request:
+    """A request that a duty made has the timeouts and hooks of the one that it follows."""
+    if request is sent:
+        return request
+    portable = {name: value for name, value in sent.extensions.items() if name in hop.PORTABLE}
+    portable.pop(body.FACTORY, None)
+    return body.copy(request, extensions=portable | request.extensions)
 
 
 def _same_target(sent: Request, request: Request) -> bool:
@@ -110,7 +122,7 @@ def _hop(
     _no_downgrade(sent.url, url)
     abroad = path.abroad or not hop.same_origin(path.home, url)
     if abroad and not path.abroad and limits.cross_origin == "stop":
-        raise _No(f"it leads to another origin ({hop.target(url)})")
+        raise No(f"it leads to another origin ({hop.target(url)})")
     if exchange.hops >= limits.redirects:
         raise errors.RedirectCapExceeded(
             f"{limits.redirects} redirects were followed from {hop.target(path.home)} and the next "
@@ -131,11 +143,11 @@ def _hop(
             keep_host=hop.is_relative(verdict.url),
         )
     else:
-        again = verdict.request
+        again = _equipped(sent, verdict.request)
         request = hop.request_to(url, again.method, again, limits=limits, abroad=drop)
     request = body.carry(request, limits)
     if not body.replayable(request):
-        raise _No(_USED_UP)
+        raise No(_USED_UP)
     jar.dress(cookies, request, () if drop else path.cookies)
     now, new = state(sent), state(request)
     states = path.states if now in path.states else (*path.states, now)
@@ -152,12 +164,12 @@ def _hop(
 
 def _no_downgrade(sent: URL, url: URL) -> None:
     if (sent.scheme, url.scheme) == ("https", "http"):
-        raise _No(f"it leads from https to http ({hop.target(url)})")
+        raise No(f"it leads from https to http ({hop.target(url)})")
 
 
 def _no_longer_than(most: int, url: URL) -> None:
     if (length := len(hop.target(url))) > most:
-        raise _No(f"its Location leads to a URI of {length} bytes, above Limits.uri_length={most}")
+        raise No(f"its Location leads to a URI of {length} bytes, above Limits.uri_length={most}")
 
 
 def _holes(exchange: Exchange, path: Path, url: URL) -> int:
@@ -193,18 +205,17 @@ def state(request: Request) -> State:
 # ── a repeat ───────────────────────────────────────────────────────────────────────────
 
 
-def _repeat(
-    exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | None, attempts: int
-) -> Permit:
-    sent, request = exchange.request, verdict.request
+def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | None) -> Permit:
+    sent, request = exchange.request, _equipped(exchange.request, verdict.request)
+    attempts = verdict.attempts or exchange.limits.attempts
     # RFC 9110 §9.2.2: "A client SHOULD NOT automatically retry a request with a
     # non-idempotent method unless it has some means to know that the request semantics are
     # actually idempotent […] or some means to detect that the original request was never
     # applied."
     if not (exchange.idempotent or verdict.unacted):
-        raise _No(f"{sent.method} is not idempotent and may have been acted on")
+        raise No(f"{sent.method} is not idempotent and may have been acted on")
     if exchange.attempt >= attempts:
-        raise _No(f"it was sent {exchange.attempt} times, of {attempts} attempts at most")
+        raise No(f"it was sent {exchange.attempt} times, of {attempts} attempts at most")
     drop = path.abroad and exchange.limits.cross_origin == "strip"
     amended, answered = request is not sent, "set-cookie" in exchange.fields
     if amended and drop:
@@ -220,22 +231,34 @@ def _repeat(
         request = body.copy(request)  # the caller's request is never changed
     request = body.carry(request, exchange.limits)
     if not body.replayable(request):
-        raise _No(_USED_UP)
+        raise No(_USED_UP)
     if answered or (amended and drop):
-        jar.dress(cookies, request, () if drop else path.cookies)
-    return Permit(request, path, False)
+        # A duty may have written a cookie itself: that is the caller's own too.
+        before = jar.pairs(sent.headers.get("cookie"))
+        written = [p for p in jar.pairs(request.headers.get("cookie")) if p not in before]
+        jar.dress(cookies, request, () if drop else (*written, *path.cookies))
+    # Neither a repeat at the time that the server named nor one that was asked for in another
+    # form multiplies an outage.
+    invited = exchange.told is not None and exchange.told <= verdict.after
+    return Permit(request, path, False, not invited and exchange.status not in _ASKS_FOR_ANOTHER)
 
 
-def _in_time(exchange: Exchange, after: float) -> None:
+# These ask for another request: 304 for one without conditions, the others for what they name.
+_ASKS_FOR_ANOTHER = frozenset({304, 401, 407, 411, 417, 449})
+
+
+def in_time(exchange: Exchange, after: float) -> None:
+    """Raise No where a wait would be too long, or end too late."""
     limits = exchange.limits
     if not after >= 0:
         raise ValueError(f"The duty asks to wait {after!r} s: give 0 or more seconds.")
     # Never clamped: to ask earlier than the server said is what gets clients blocked.
     if after > limits.retry_after:
-        raise _No(f"the wait of {after:g} s is above Limits.retry_after={limits.retry_after:g}")
+        raise No(f"the wait of {after:g} s is above Limits.retry_after={limits.retry_after:g}")
     if exchange.elapsed + after > limits.deadline:
-        raise _No(
-            f"{exchange.elapsed:.3g} s after the first answer, a wait of {after:g} s would pass "
+        wait = f"a wait of {after:g} s would end after" if after else "it would be sent after"
+        raise No(
+            f"{exchange.elapsed:.3g} s have passed since the first answer, and {wait} "
             f"Limits.deadline={limits.deadline:g}"
         )
 

@@ -14,7 +14,7 @@ _OF_THE_BODY = frozenset(
     {"transfer-encoding", "trailer", "digest", "repr-digest", "last-modified", "expect"}
 )
 # What an exchange may take to another origin of its request's extensions.
-_PORTABLE = frozenset({"timeout", "trace", "statuspolicy", body.FACTORY})
+PORTABLE = frozenset({"timeout", "trace", "statuspolicy", body.FACTORY})
 
 
 class Unusable(Exception):
@@ -98,9 +98,11 @@ def request_to(
     extensions = {
         name: value
         for name, value in previous.extensions.items()
-        # `target` would ask the new URL for the old one's path.
+        # `target` would ask the new URL for the old one's path, and `sni_hostname` check
+        # the new host's certificate against the old one's name.
         if name != "target"
-        and (not abroad or name in _PORTABLE)
+        and (name != "sni_hostname" or url.host == previous.url.host)
+        and (not abroad or name in PORTABLE)
         and not (bodiless and name == body.FACTORY)
     }
     stream = ByteStream(b"") if bodiless else previous.stream

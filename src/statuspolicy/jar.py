@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 
-from statuspolicy._lib import Cookies, Headers, Request, Response
+from statuspolicy._lib import URL, Cookies, Headers, Request, Response
 
 
 def pairs(header: str | None) -> list[str]:
@@ -18,7 +18,7 @@ def given(cookies: Cookies, request: Request) -> list[str]:
         return []
     # Asked as the jar's own library asks: the HTTP library would raise for a cookie that
     # isn't ASCII.
-    asking = urllib.request.Request(str(request.url))  # noqa: S310 - nothing is opened
+    asking = urllib.request.Request(str(_plain(request.url)))  # noqa: S310 - nothing is opened
     cookies.jar.add_cookie_header(asking)
     return pairs(asking.get_header("Cookie"))
 
@@ -39,8 +39,13 @@ def extract(cookies: Cookies, response: Response, request: Request) -> None:
     Not those of a 511: a captive portal is not the origin (RFC 6585 §6).
     """
     if response.status_code != 511:
-        response.request = request
+        response.request = Request(request.method, _plain(request.url))
         cookies.extract_cookies(response)
+
+
+def _plain(url: URL) -> URL:
+    # A jar takes userinfo for a part of the host.
+    return url.copy_with(userinfo=b"") if url.userinfo else url
 
 
 def dress(cookies: Cookies | None, request: Request, own_pairs: tuple[str, ...]) -> None:

@@ -10,19 +10,23 @@ from typing import Literal
 
 from statuspolicy._value import Value
 
-# Names that carry a credential by themselves, and patterns of names that look like keys.
+# What never goes to another origin, whatever else is set (RFC 9110 §15.4).
+_ALWAYS = frozenset({"authorization", "proxy-authorization", "cookie", "cookie2"})
+# Patterns of names that look like credentials.
 SENSITIVE_HEADERS = (
-    "*-api-key",
     "*-auth",
     "*-key",
+    "*api_key*",
+    "*apikey*",
+    "*authentication*",
+    "*authorization*",
+    "*credential*",
+    "*jwt*",
+    "*passw*",
     "*secret*",
     "*session*",
+    "*signature*",
     "*token*",
-    "api-key",
-    "authorization",
-    "cookie",
-    "cookie2",
-    "proxy-authorization",
     "x-auth-*",
 )
 # These match a pattern above and are no credentials.
@@ -90,7 +94,8 @@ class Limits(Value):
         connection alive, before it is closed.
     uri_length: bytes; a Location that leads to a longer URI is not followed.
     sensitive_headers: names or patterns (`x-*-key`) of request header fields that stay
-        with the first origin.
+        with the first origin, besides Authorization, Proxy-Authorization and Cookie. In
+        place of the default's patterns: `(*SENSITIVE_HEADERS, "x-mine")` adds to them.
     cross_origin: on a hop to another origin "strip" the credentials, "stop" and hand the
         redirect over, or "keep" everything.
     """
@@ -126,7 +131,7 @@ class Limits(Value):
 
     def sensitive(self, name: str) -> bool:
         """Whether the request header field `name` (lower case) stays with the first origin."""
-        return _sensitive(name, self.sensitive_headers)
+        return name in _ALWAYS or _sensitive(name, self.sensitive_headers)
 
 
 @lru_cache(maxsize=1024)

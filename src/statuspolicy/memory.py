@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from threading import Lock
+from typing import TypeAlias
 
 from statuspolicy.limits import RetryBudget
 
 __all__ = ["Memory"]
+
+# A status code, 301 or 308, and where it led.
+Move: TypeAlias = "tuple[int, str]"
 
 
 class Memory:
@@ -22,25 +26,25 @@ class Memory:
         self._most = entries
         self._lock = Lock()
         # Public to the transport: while it is empty nothing has to be looked up before sending.
-        self.moves: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self.moves: OrderedDict[str, tuple[Move, float]] = OrderedDict()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def recall(self, url: str, now: float) -> str | None:
-        """Where a URL has moved to, permanently."""
+    def recall(self, url: str, now: float) -> Move | None:
+        """Where a URL has moved to, permanently, and by which code."""
         with self._lock:
-            value, until = self.moves.get(url, (None, now))
+            move, until = self.moves.get(url, (None, now))
             if until <= now:
                 self.moves.pop(url, None)
                 return None
             self.moves.move_to_end(url)
-            return value
+            return move
 
-    def remember(self, url: str, value: str | None, seconds: float, now: float) -> None:
+    def remember(self, url: str, move: Move | None, seconds: float, now: float) -> None:
         """Keep where a URL has moved to for so many seconds; None forgets it."""
         with self._lock:
             self.moves.pop(url, None)
-            if value is not None:
-                self.moves[url] = (value, now + seconds)
+            if move is not None:
+                self.moves[url] = (move, now + seconds)
                 while len(self.moves) > self._most:
                     self.moves.popitem(last=False)
 

@@ -23,6 +23,14 @@ class Overrides(Value):
     limits: Limits | None = None
     confirm: Confirm | None = None
 
+    def check(self) -> None:
+        for name, kind in (("table", Table), ("limits", Limits)):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise TypeError(f"Overrides({name}={value!r}): write a {kind.__name__} instead.")
+        if self.confirm is not None and not callable(self.confirm):
+            raise TypeError(f"Overrides(confirm={self.confirm!r}): write a callable instead.")
+
 
 class Plan(NamedTuple):
     """What a transport was told, as values.

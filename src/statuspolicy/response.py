@@ -7,15 +7,14 @@ what a policy hands over after a hop is a response that knows better.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from http import HTTPStatus
 from types import MemberDescriptorType
 from typing import Any, cast
 
-from statuspolicy._lib import ByteStream, Headers, Request, RequestError, Response
-from statuspolicy.hop import target
+from statuspolicy._lib import ByteStream, Headers, Request, Response
 from statuspolicy.trace import Step, Trace
 
 _TRACE = "_statuspolicy_trace"  # in __dict__, so that it is pickled too
@@ -30,6 +29,7 @@ class PolicyResponse(Response):
     _clients: list[Response]
     _declined: bool
     _kept: bytes | None
+    _encoding_of_text: str | Callable[[bytes], str]
 
     @property
     def request(self) -> Request:
@@ -48,6 +48,17 @@ class PolicyResponse(Response):
     @history.setter
     def history(self, value: list[Response]) -> None:
         self._clients = value
+
+    @property
+    def default_encoding(self) -> str | Callable[[bytes], str]:
+        """How text without a charset is read; the history's too."""
+        return self._encoding_of_text
+
+    @default_encoding.setter
+    def default_encoding(self, value: str | Callable[[bytes], str]) -> None:
+        self._encoding_of_text = value
+        for passed in self._past:
+            passed.default_encoding = value
 
     @property
     def has_redirect_location(self) -> bool:
@@ -106,14 +117,14 @@ def adopt(
     *,
     declined: bool = False,
     kept: bytes | None = None,
-    empty: bool = False,
+    passed: bool = False,
 ) -> Response:
     """A true copy of a response; the one that the transport made isn't touched.
 
     request: what it answers. past: what was answered before it, oldest first.
     declined: a redirect that nobody may follow.
     kept: its raw body, where it was read and closed before.
-    empty: it has no body, whatever follows.
+    passed: it goes into a history, and is closed.
     """
     kind = _kind(type(response))
     new = kind.__new__(kind)
@@ -122,18 +133,18 @@ def adopt(
         with suppress(AttributeError):
             member.__set__(new, member.__get__(response))
     new.extensions = response.extensions | {"statuspolicy": Trace(steps)}
-    new.__dict__.pop("history", None)
+    for shadowed in ("history", "default_encoding"):
+        vars(new).pop(shadowed, None)
     vars(new)[_TRACE] = Trace(steps)
     new._pinned = new._request = request
     new._past, new._clients = past, []
+    new._encoding_of_text = response.default_encoding
     new._declined = declined
-    new._kept = kept = vars(response).get("_kept") if kept is None else kept
+    new._kept = vars(response).get("_kept") if kept is None else kept
     if kept is not None:
+        vars(new).pop("_content", None)
         new.stream = ByteStream(kept)
-        new.is_closed = new.is_stream_consumed = True
-    if empty:
-        new.stream = ByteStream(b"")
-        new.is_closed = False
+        new.is_closed = new.is_stream_consumed = passed
     if response.status_code == 511 and type(new.headers) is Headers:
         new.headers = _PortalHeaders(new.headers)
     return new
@@ -174,23 +185,15 @@ def keep_trace(error: Exception, steps: tuple[Step, ...]) -> None:
         error.__notes__ = [*notes, f"{_NOTE} it {told.requests} times:\n{told}"]
 
 
-def trace(result: Response | RequestError) -> Trace:
-    """What happened on the way to a response or an error: a step for each answer.
+def kept_trace(result: object) -> Trace | None:
+    """The trace that a response or an error carries; None where nothing happened to it."""
+    trace = getattr(result, "__dict__", {}).get(_TRACE)
+    return trace if isinstance(trace, Trace) else None
 
-    It always answers: where nothing happened, its one step is derived from the status code.
-    """
-    kept = vars(result).get(_TRACE)
-    if isinstance(kept, Trace):
-        return kept
-    if isinstance(result, Response):
-        request = result._request
-        method, url = (request.method, target(request.url)) if request else ("", "")
-        code, words = result.status_code, phrase(result)
-        return Trace((Step(method, url, code, words, str(code), "", "settle"),))
-    sent = result._request
-    method, url = (sent.method, target(sent.url)) if sent else ("", "")
-    name = type(result).__name__
-    return Trace((Step(method, url, name, str(result), name, "", "settle"),))
+
+def is_kept(response: Response) -> bool:
+    """Whether a response was read and put away before."""
+    return vars(response).get("_kept") is not None
 
 
 def phrase(response: Response) -> str:

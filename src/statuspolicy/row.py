@@ -13,9 +13,11 @@ Duty: TypeAlias = Callable[[Exchange], "Verdict | Awaitable[Verdict]"]
 Key: TypeAlias = "int | str | type[TransportError]"
 
 _CLASSES = {f"{n}xx": n for n in range(1, 6)}
-# A client follows these by itself unless it is told that the policy declined them, so
-# they are never handed over in passing.
+# A client follows these by itself unless it is told that the policy declined them.
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# Never handed over in passing: these, and a captive portal's answer, whose cookies would
+# end in the client's jar (RFC 6585 §6).
+_LOOKED_AT = REDIRECTS | {511}
 
 
 def surface(exchange: Exchange) -> Verdict:
@@ -57,9 +59,9 @@ class Table(Mapping[Key, Duty]):
     """What each code gets. Immutable: `table | {503: duty}` makes a new one.
 
     Keys are a status code, a class of them ("4xx"), or an exception class of the HTTP
-    library. A class on the right replaces every row of that class, before the right's
-    own exact keys apply. A code without a row gets its class's: 499 is handled as 400
-    (RFC 9110 §15).
+    library. A class on the right (of codes or of exceptions) replaces every row of that
+    class, before the right's own exact keys apply. A code without a row gets its class's:
+    499 is handled as 400 (RFC 9110 §15).
 
     Raises TypeError or ValueError, in one sentence, for a key or a duty that is none.
     """
@@ -100,7 +102,7 @@ class Table(Mapping[Key, Duty]):
         return frozenset(
             code
             for code in range(100, 600)
-            if self.row(code).duty is surface and code not in REDIRECTS
+            if self.row(code).duty is surface and code not in _LOOKED_AT
         )
 
     def __or__(self, other: Mapping[Key, Duty]) -> "Table":
@@ -114,7 +116,9 @@ class Table(Mapping[Key, Duty]):
             for code in rows.keys() & set(codes):
                 rows[code] = rows[code]._replace(duty=other[key])
             rows[key] = Row(key, "any other", "RFC 9110 §15", "as the class", other[key])
-        for key in other.keys() - _CLASSES.keys():
+        for key in sorted(other.keys() - _CLASSES.keys(), key=_generality):
+            for failure_key in [row for row in rows if _is_kind_of(row, key)]:
+                rows[failure_key] = rows[failure_key]._replace(duty=other[key])
             rows[key] = self.row(key)._replace(key=key, duty=other[key])
         new = Table()
         new._rows = dict(sorted(rows.items(), key=_order))
@@ -134,6 +138,15 @@ class Table(Mapping[Key, Duty]):
 
     def __repr__(self) -> str:
         return f"<Table: {len(self)} rows>"
+
+
+def _is_kind_of(key: Key, general: Key) -> bool:
+    return isinstance(key, type) and isinstance(general, type) and issubclass(key, general)
+
+
+def _generality(key: Key) -> int:
+    """The most general exception first, so that the more special one on the right wins."""
+    return len(key.__mro__) if isinstance(key, type) else 0
 
 
 def _order(item: tuple[Key, Row]) -> tuple[int, int, str]:

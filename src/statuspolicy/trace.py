@@ -11,7 +11,7 @@ class Step(NamedTuple):
     phrase: what the code is called, or what the exception says.
     row: the row of the table that decided ("503", "5xx", "ConnectError").
     citation: where that row's specification stands.
-    verdict: "settle", "follow", "repeat", "use" or "refuse".
+    verdict: "settle", "follow", "repeat", "aside", "use" or "refuse".
     wait: seconds waited before the next request.
     reason: why, in words.
     """
@@ -33,7 +33,12 @@ class Step(NamedTuple):
             line += f" after {self.wait:g} s"
         if self.reason:
             line += f": {self.reason}"
+        # What a server wrote can neither forge a line of a log nor flood it.
+        line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line[:_LONGEST])
         return f"{line} [row {self.row}, {self.citation}]" if self.citation else line
+
+
+_LONGEST = 1000  # characters of a printed step
 
 
 class Trace(tuple[Step, ...]):

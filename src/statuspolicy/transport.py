@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 
 from statuspolicy._lib import (
     URL,
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
 
-# What a wrapped client knows of the call that is under way: whether its redirects are to be
-# followed, and when it began.
-CALL: ContextVar[tuple[bool, float] | None] = ContextVar("statuspolicy.call", default=None)
+# What a wrapped client knows of the call that is under way: whose it is (by its jar, since a
+# hook may use another client), whether its redirects are followed, and when it began.
+Call: TypeAlias = "tuple[Callable[[], Cookies], bool, float | None]"
+CALL: ContextVar[Call | None] = ContextVar("statuspolicy.call", default=None)
 
 
 class _Policy(Generic[TransportT]):
@@ -63,6 +64,9 @@ class _Policy(Generic[TransportT]):
         for name, value in (("route", route), ("confirm", confirm), ("fresh", fresh)):
             if value is not None and not callable(value):
                 raise TypeError(f"{name}={value!r}: write a callable instead.")
+        given: object = inner
+        if isinstance(given, _Policy):
+            raise TypeError("inner is a policy transport already: give the one that it wraps.")
         self._inner = self._default() if inner is None else inner
         if not hasattr(self._inner, self._sends):
             raise TypeError(
@@ -93,7 +97,11 @@ class _Policy(Generic[TransportT]):
         if OVERRIDE in request.extensions:
             plan = plan.overridden(request.extensions[OVERRIDE])
         call = CALL.get()
-        return plan if call is None else plan._replace(follow=call[0], began=call[1])
+        if call is None or call[0] is not plan.cookies:
+            return plan
+        jar, follow, began = call
+        CALL.set((jar, follow, None))  # an auth flow's second request began later
+        return plan._replace(follow=follow, began=began)
 
     def _to(self, url: URL) -> TransportT:
         return self._inner if self._route is None else self._route(url)
@@ -135,7 +143,10 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
                     return response
             except TransportError as error:
                 outcome = error
-            return self._converse(request, outcome)
+            try:
+                return self._converse(request, outcome)
+            finally:
+                del outcome  # or an error's traceback would hold the error
         return self._converse(request, None)
 
     def _converse(self, request: Request, outcome: Outcome | None) -> Response:
@@ -144,8 +155,10 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
         from statuspolicy.engine import converse
 
         plan = self._plan_for(request)
-        held = outcome if isinstance(outcome, Response) else None
-        return run(converse(plan, request, outcome), Hands(plan, self._to, self._fresh, held))
+        hands = Hands(plan, self._to, self._fresh, outcome)
+        flow = converse(plan, request, outcome)
+        del outcome
+        return run(flow, hands)
 
     def close(self) -> None:
         """Close the inner transport."""
@@ -184,7 +197,10 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
                     return response
             except TransportError as error:
                 outcome = error
-            return await self._converse(request, outcome)
+            try:
+                return await self._converse(request, outcome)
+            finally:
+                del outcome  # or an error's traceback would hold the error
         return await self._converse(request, None)
 
     async def _converse(self, request: Request, outcome: Outcome | None) -> Response:
@@ -192,9 +208,10 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
         from statuspolicy.engine import converse
 
         plan = self._plan_for(request)
-        held = outcome if isinstance(outcome, Response) else None
-        hands = AsyncHands(plan, self._to, self._fresh, held)
-        return await arun(converse(plan, request, outcome), hands)
+        hands = AsyncHands(plan, self._to, self._fresh, outcome)
+        flow = converse(plan, request, outcome)
+        del outcome
+        return await arun(flow, hands)
 
     async def aclose(self) -> None:
         """Close the inner transport."""

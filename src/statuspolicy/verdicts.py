@@ -44,6 +44,7 @@ class Again(NamedTuple):
     after: seconds to wait before.
     unacted: the server did not act on the request, so any method may be repeated.
     fresh: on another connection.
+    attempts: sends of this request at most; None for `Limits.attempts`.
     """
 
     request: Request
@@ -51,6 +52,7 @@ class Again(NamedTuple):
     unacted: bool = False
     fresh: bool = False
     why: str = ""
+    attempts: int | None = None
 
 
 class Aside(NamedTuple):
@@ -58,8 +60,8 @@ class Aside(NamedTuple):
 
     It counts neither as an attempt nor as a hop, and passes the guard's rules for
     credentials, schemes and replay. While it is under way the response that the exchange is
-    about is closed, its body kept readable within `Limits.drain_bytes` (a longer one is lost,
-    and the trace says so).
+    about is closed, its body kept readable; one above `Limits.drain_bytes` can't be kept, and
+    is handed over in place of asking.
 
     request: what to send.
     then: the duty that decides; its exchange is about the answer, `exchange.main` about
@@ -67,7 +69,8 @@ class Aside(NamedTuple):
     within: seconds since the first answer of the exchange that asides may take.
     times: how many there may be in a row.
     after: seconds to wait before.
-    read: read the answer first, within `Limits.drain_bytes`, so that `then` sees its body.
+    read: read the answer first, so that `then` sees its body (above `Limits.drain_bytes` it
+        stays unread).
     """
 
     request: Request
@@ -94,3 +97,27 @@ class Refuse(NamedTuple):
 
 
 Verdict: TypeAlias = "Settle | Follow | Again | Aside | Use | Refuse"
+
+_PARTS: dict[type, tuple[str, tuple[type, ...]]] = {
+    Follow: ("url", (str, URL)),
+    Again: ("request", (Request,)),
+    Aside: ("request", (Request,)),
+    Use: ("response", (Response,)),
+    Refuse: ("error", (Exception,)),
+}
+
+
+def check(answer: object, duty: str) -> None:
+    """Raise TypeError, in one sentence, where what a duty answered is no verdict."""
+    kind = type(answer)
+    if kind is Settle:
+        return
+    if kind not in _PARTS:
+        raise TypeError(
+            f"{duty} answered {answer!r}: return a Verdict, such as statuspolicy.Settle() or "
+            "statuspolicy.Again(exchange.request)."
+        )
+    name, kinds = _PARTS[kind]
+    if not isinstance(part := getattr(answer, name), kinds):
+        wanted = " or ".join(one.__name__ for one in kinds)
+        raise TypeError(f"{duty} answered {kind.__name__}({name}={part!r}): give a {wanted}.")

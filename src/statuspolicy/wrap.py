@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
-from statuspolicy._lib import URL, AsyncClient, Client
+from statuspolicy._lib import URL, AsyncClient, Client, Cookies
 from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
 from statuspolicy.plan import Confirm
 from statuspolicy.row import Table
 from statuspolicy.tables import STANDARD
-from statuspolicy.transport import CALL, AsyncPolicyTransport, PolicyTransport
+from statuspolicy.transport import CALL, AsyncPolicyTransport, Call, PolicyTransport
 
 ClientT = TypeVar("ClientT", Client, AsyncClient)
 
@@ -56,6 +55,9 @@ def wrap(
     kind: Any = PolicyTransport if isinstance(client, Client) else AsyncPolicyTransport
     memory = Memory() if memory is None else memory
 
+    def jar() -> Cookies:
+        return client.cookies
+
     def route(url: URL) -> Any:
         chosen: Any = client._transport_for_url(url)
         return chosen._inner
@@ -65,7 +67,7 @@ def wrap(
             inner,
             table=table,
             limits=limits,
-            cookies=lambda: client.cookies,
+            cookies=jar,
             route=route,
             memory=memory,
             confirm=confirm,
@@ -78,7 +80,7 @@ def wrap(
     default = policy(client._transport)
     mounts = {p: t if t is None else policy(t) for p, t in client._mounts.items()}
     set_up._transport, set_up._mounts = default, mounts
-    set_up.send = _knowing(client.send, default.plan.clock)
+    set_up.send = _knowing(client, jar, default.plan.clock)
     return client
 
 
@@ -97,11 +99,14 @@ def unwrap(client: ClientT) -> ClientT:
     return client
 
 
-def _knowing(send: Callable[..., Any], clock: Clock) -> Callable[..., Any]:
+def _knowing(
+    client: Client | AsyncClient, jar: Callable[[], Cookies], clock: Clock
+) -> Callable[..., Any]:
     """The client's `send`, which every verb and `stream` pass, and what it was told handed down."""
+    send: Any = client.send
 
-    def call(options: dict[str, Any]) -> tuple[bool, float]:
-        return options.get("follow_redirects") is not False, clock.monotonic()
+    def call(options: dict[str, Any]) -> Call:
+        return jar, options.get("follow_redirects") is not False, clock.monotonic()
 
     @wraps(send)
     def sync_send(*args: Any, **options: Any) -> Any:
@@ -119,6 +124,6 @@ def _knowing(send: Callable[..., Any], clock: Clock) -> Callable[..., Any]:
         finally:
             CALL.reset(token)
 
-    knowing: Any = async_send if iscoroutinefunction(send) else sync_send
+    knowing: Any = async_send if isinstance(client, AsyncClient) else sync_send
     knowing.statuspolicy = True
     return knowing  # type: ignore[no-any-return]

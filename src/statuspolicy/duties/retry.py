@@ -88,7 +88,7 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
             return Settle("its stop says so")
         if not after:
             why = "at once, on another connection" if self.fresh else "at once"
-        return Again(exchange.request, after, unacted, self.fresh, why)
+        return Again(exchange.request, after, unacted, self.fresh, why, self.attempts)
 
     def _backoff(self, exchange: Exchange) -> float:
         if isinstance(self.wait, (int, float)):

@@ -8,19 +8,18 @@ from statuspolicy._lib import (
     ByteStream,
     Cookies,
     Request,
-    RequestError,
     Response,
     SyncByteStream,
     TransportError,
 )
+from statuspolicy.account import trace
 from statuspolicy.clock import Clock
 from statuspolicy.driver import remembered
-from statuspolicy.effects import Ask, Discard, Effect, Send, Wait
+from statuspolicy.effects import Ask, Discard, Effect, Read, Send, Wait
 from statuspolicy.engine import Outcome, converse
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
 from statuspolicy.plan import Confirm, Plan
-from statuspolicy.response import trace
 from statuspolicy.row import Table
 from statuspolicy.tables import STANDARD
 from statuspolicy.testing.clock import FakeClock
@@ -43,7 +42,7 @@ class Story(NamedTuple):
     """
 
     response: Response | None
-    error: RequestError | None
+    error: Exception | None
     sent: list[Request]
     bodies: list[bytes]
     waits: list[float]
@@ -99,17 +98,17 @@ def replay(
     held: list[Response] = []
     most = 0
     response: Response | None = None
-    error: RequestError | None = None
+    error: Exception | None = None
     flow = converse(plan, request)
     value: object = None
     while True:
         try:
             effect = flow.send(value)
         except StopIteration as end:
-            response = end.value
-            break
-        except RequestError as raised:
-            error = raised
+            if isinstance(end.value, Response):
+                response = end.value
+            else:
+                error = end.value
             break
         effects.append(effect)
         value = None
@@ -126,6 +125,9 @@ def replay(
                 plan.clock.sleep(seconds)
             case Discard():
                 value = _discard(effect)
+                held = [one for one in held if one is not effect.response]
+            case Read():
+                value = _discard(Discard(effect.response, request))
                 held = [one for one in held if one is not effect.response]
             case Ask():
                 value = _answer(effect)

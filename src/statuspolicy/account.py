@@ -1,0 +1,36 @@
+"""`trace`: what happened on the way to a response or an error."""
+
+from __future__ import annotations
+
+from statuspolicy._lib import HTTPStatusError, RequestError, Response, TransportError
+from statuspolicy.hop import target
+from statuspolicy.response import kept_trace, phrase
+from statuspolicy.row import NOTHING
+from statuspolicy.tables import STANDARD
+from statuspolicy.trace import Step, Trace
+
+
+def trace(result: Response | Exception) -> Trace:
+    """What happened on the way to a response or an error: a step for each answer.
+
+    It always answers: where nothing happened, its one step is derived from the status code
+    and the row of STANDARD.
+
+    Raises TypeError for something that is neither a response nor an error.
+    """
+    if isinstance(result, HTTPStatusError):  # of raise_for_status()
+        result = result.response
+    if (kept := kept_trace(result)) is not None:
+        return kept
+    code: int | str
+    if isinstance(result, Response):
+        row = STANDARD.match(result)
+        code, words = result.status_code, phrase(result)
+    elif isinstance(result, Exception):
+        row = STANDARD.match(result) if isinstance(result, TransportError) else NOTHING
+        code, words = type(result).__name__, str(result)
+    else:
+        raise TypeError(f"{result!r} is neither a response nor an error: there is no trace of it.")
+    request = result._request if isinstance(result, (Response, RequestError)) else None
+    method, url = (request.method, target(request.url)) if request else ("", "")
+    return Trace((Step(method, url, code, words, row.name, row.citation, "settle"),))
