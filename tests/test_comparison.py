@@ -131,7 +131,7 @@ def test_the_readme_claims_no_line_that_is_not_shown_here():
         "`Retry-After: 3600`",
         "ten 503s with a body over keep-alive",
         "a `Location` that can't be parsed",
-        "a 204 with stray bytes after it",
+        "a 204 that announces a body and sends one",
         "304 unasked, 408, 411, 417, 421",
         "cost of a 200, over a wrapper that does nothing",
     ]

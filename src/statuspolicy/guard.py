@@ -11,6 +11,7 @@ from urllib.parse import quote
 from statuspolicy import body, errors, hop, jar
 from statuspolicy._lib import URL, Cookies, Request, TooManyRedirects
 from statuspolicy.exchange import Exchange
+from statuspolicy.limits import Limits
 from statuspolicy.verdicts import Again, Aside, Follow, Refuse, Settle
 
 State: TypeAlias = tuple[str, str, object, str | None, str | None]
@@ -88,7 +89,7 @@ def permit_aside(
         _no_downgrade(exchange.request.url, url)
     except (No, hop.Unusable) as reason:
         return Settle(f"the request on the side is not sent: {reason}")
-    drop = limits.cross_origin != "keep" and (path.abroad or not hop.same_origin(path.home, url))
+    drop = _drops(limits, path.abroad or not hop.same_origin(path.home, url))
     request = _equipped(exchange.request, request)
     request = hop.request_to(url, request.method, request, limits=limits, abroad=drop)
     request = body.carry(request, limits)
@@ -96,6 +97,11 @@ def permit_aside(
         return Settle(_USED_UP)
     jar.dress(cookies, request, () if drop else path.cookies)
     return request
+
+
+def _drops(limits: Limits, abroad: bool) -> bool:
+    """Whether the credentials stay behind ("stop" lets no hop abroad, but an aside)."""
+    return abroad and limits.cross_origin != "keep"
 
 
 def _equipped(sent: Request, request: Request) -> Request:
@@ -131,7 +137,7 @@ def _hop(
         )
     holes = _holes(exchange, path, url)
 
-    drop = abroad and limits.cross_origin == "strip"
+    drop = _drops(limits, abroad)
     if isinstance(verdict, Follow):
         request = hop.request_to(
             url,
@@ -216,7 +222,7 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
         raise No(f"{sent.method} is not idempotent and may have been acted on")
     if exchange.attempt >= attempts:
         raise No(f"it was sent {exchange.attempt} times, of {attempts} attempts at most")
-    drop = path.abroad and exchange.limits.cross_origin == "strip"
+    drop = _drops(exchange.limits, path.abroad)
     amended, answered = request is not sent, "set-cookie" in exchange.fields
     if amended and drop:
         request = hop.request_to(

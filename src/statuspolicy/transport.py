@@ -151,8 +151,9 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
 
     def _converse(self, request: Request, outcome: Outcome | None) -> Response:
         # The engine is loaded when there is something to do, and adds nothing to the import.
-        from statuspolicy.driver import Hands, run
+        from statuspolicy.driver import run
         from statuspolicy.engine import converse
+        from statuspolicy.hands import Hands
 
         plan = self._plan_for(request)
         hands = Hands(plan, self._to, self._fresh, outcome)
@@ -204,8 +205,9 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
         return await self._converse(request, None)
 
     async def _converse(self, request: Request, outcome: Outcome | None) -> Response:
-        from statuspolicy.driver import AsyncHands, arun
+        from statuspolicy.driver import arun
         from statuspolicy.engine import converse
+        from statuspolicy.hands import AsyncHands
 
         plan = self._plan_for(request)
         hands = AsyncHands(plan, self._to, self._fresh, outcome)

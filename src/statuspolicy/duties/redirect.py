@@ -11,7 +11,7 @@ from statuspolicy.exchange import SAFE, Exchange
 from statuspolicy.verdicts import Follow, Settle, Verdict
 
 _DAY = 86_400.0
-_NEVER_ASKED = ("GET", "HEAD")
+_GET_OR_HEAD = ("GET", "HEAD")
 
 
 def moved(exchange: Exchange) -> Verdict:
@@ -35,7 +35,7 @@ def same_method(exchange: Exchange) -> Verdict:
 
 def confirmed(exchange: Exchange) -> Verdict:
     """301, 302, 307, 308 to the letter: "if not GET or HEAD, not automatically" (RFC 2616)."""
-    return _follow(exchange, confirm=exchange.request.method not in _NEVER_ASKED)
+    return _follow(exchange, confirm=exchange.request.method not in _GET_OR_HEAD)
 
 
 def preferred_choice(exchange: Exchange) -> Verdict:
@@ -45,7 +45,7 @@ def preferred_choice(exchange: Exchange) -> Verdict:
 
 def preferred_choice_strict(exchange: Exchange) -> Verdict:
     """300: the server's preference is followed for GET and HEAD."""
-    return _choice(exchange, frozenset(_NEVER_ASKED))
+    return _choice(exchange, frozenset(_GET_OR_HEAD))
 
 
 def never(exchange: Exchange) -> Verdict:
@@ -85,7 +85,7 @@ def _permanence(exchange: Exchange) -> float:
     request = exchange.request
     if exchange.status not in (301, 308) or request.url.scheme != "https":
         return 0.0
-    if request.method not in _NEVER_ASKED or "authorization" in request.headers:
+    if request.method not in _GET_OR_HEAD or "authorization" in request.headers:
         return 0.0
     if "cookie" in request.headers:
         return 0.0

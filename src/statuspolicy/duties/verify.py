@@ -1,4 +1,4 @@
-"""Answers that have to be looked at before they are handed over: 101, 204, 205, 206, 304, 511."""
+"""Answers that are looked at before they are handed over: 101, 203–206, 304, 405, 511."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ def switched(exchange: Exchange) -> Verdict:
     if exchange.error is None and asked and _tokens(exchange.fields.get("upgrade")) <= asked:
         return Settle()
     return _violation(exchange, "switched to a protocol that nobody asked for")
+
+
+def transformed(exchange: Exchange) -> Verdict:
+    """203: a proxy changed what the origin said (RFC 9110 §15.3.4)."""
+    return Settle("the header section may not be the origin's own")
 
 
 def no_content(exchange: Exchange) -> Verdict:
@@ -84,6 +89,13 @@ def unmodified(exchange: Exchange) -> Verdict:
     if exchange.times(304):
         return Settle("a 304 again, to a request without conditions")
     return Again(exchange.request, exchange.told or 0.0, why="no condition was set")
+
+
+def not_allowed(exchange: Exchange) -> Verdict:
+    """405: Allow lists the methods that the resource has (RFC 9110 §15.5.6)."""
+    methods = [method for name in exchange.fields.all("allow") for method in name.split(",")]
+    allowed = ", ".join(method.strip() for method in methods if method.strip())
+    return Settle(f"it allows {allowed}" if allowed else "it does not say which methods it allows")
 
 
 def portal(exchange: Exchange) -> Verdict:

@@ -51,8 +51,8 @@ class Received(NamedTuple):
 
 Line: TypeAlias = "int | bytes | Answer | Callable[[Received], Answer]"
 
-# No status line and no header section: what the unofficial 600 stands for.
 _BODILESS = frozenset({101, 204, 304})
+# No status line and no header section: what the unofficial 600 stands for.
 _UNPARSABLE = b"<html>only an entity arrived</html>\r\n\r\n"
 
 

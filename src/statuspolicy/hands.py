@@ -1,0 +1,240 @@
+"""The hands that perform what the engine asks for; they own the one response that is open.
+
+Those of a thread and those of a task differ by `async` and `await` alone, but for a stalled
+body: a thread lowers the read timeout, a task has a cancel scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Generic, TypeVar
+
+from statuspolicy._lib import (
+    URL,
+    AsyncBaseTransport,
+    AsyncByteStream,
+    BaseTransport,
+    ByteStream,
+    Request,
+    Response,
+    SyncByteStream,
+    TransportError,
+)
+from statuspolicy.effects import Ask, Discard, Read, Send
+from statuspolicy.fields import digits
+from statuspolicy.plan import Plan
+from statuspolicy.streams import Owned, Parts
+
+_ONE_READ = 256 * 1024  # bytes, more than a transport takes from its socket at once
+
+TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
+
+
+class _Hands(Generic[TransportT]):
+    """What both kinds of hands share. They own the one response that is open.
+
+    route: the transport for a URL. outcome: of the first send, if it is there.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        route: Callable[[URL], TransportT],
+        fresh: Callable[[], TransportT] | None,
+        outcome: Response | TransportError | None = None,
+    ) -> None:
+        self.plan = plan
+        self.route = route
+        self.fresh = fresh
+        self.held: Response | None = outcome if isinstance(outcome, Response) else None
+
+    def transport(self, effect: Send) -> TransportT:
+        # A leak would show here, in every test.
+        assert self.held is None, "a response is still open"
+        if effect.fresh and self.fresh is not None:
+            return self.fresh()
+        return self.route(effect.request.url)
+
+    def hold(self, response: Response, effect: Send, transport: Any) -> Response:
+        if effect.fresh:
+            response.stream = Owned(response.stream, transport)
+        self.held = response
+        return response
+
+    def drains(self, effect: Discard) -> bool:
+        """Whether reading the rest is worth it: the connection lives on if it ends in bounds."""
+        if effect.hard or (effect.response.is_closed and not _in_memory(effect.response)):
+            return False
+        length = digits(effect.response.headers.get("content-length")) or 0
+        if effect.request.method == "HEAD" or effect.response.status_code in (204, 304):
+            length = 0  # of what it would have been
+        return length <= self.plan.limits.drain_bytes or _in_memory(effect.response)
+
+    def put_away(self, response: Response) -> bytes | None:
+        """The raw body of a response that was discarded before."""
+        return b"".join(response.stream) if isinstance(response.stream, ByteStream) else None
+
+
+class Hands(_Hands[BaseTransport]):
+    """The hands of a thread."""
+
+    def send(self, effect: Send) -> Response | TransportError:
+        transport = self.transport(effect)
+        try:
+            response = transport.handle_request(effect.request)
+        except BaseException as error:
+            if effect.fresh:
+                transport.close()
+            if isinstance(error, TransportError):
+                return error
+            raise
+        return self.hold(response, effect, transport)
+
+    def discard(self, effect: Discard) -> bytes | None:
+        kept = None
+        if effect.response is not self.held:
+            return self.put_away(effect.response)
+        if self.drains(effect):
+            with suppress(Exception), _hurried(effect.request, self.plan.limits.drain_seconds):
+                kept = self._drain(effect.response)
+        self.drop()
+        return kept
+
+    def _drain(self, response: Response) -> bytes | None:
+        limits, clock = self.plan.limits, self.plan.clock
+        end = clock.monotonic() + limits.drain_seconds
+        parts, length = [], 0
+        assert isinstance(response.stream, SyncByteStream)
+        for part in response.stream:
+            parts.append(part)
+            length += len(part)
+            if length > limits.drain_bytes or clock.monotonic() > end:
+                return None
+        return b"".join(parts)
+
+    def read(self, effect: Read) -> bytes | None:
+        response, parts = effect.response, Parts(effect.response.stream)
+        assert isinstance(response.stream, SyncByteStream)
+        parts.rest = rest = iter(response.stream)
+        try:
+            for part in rest:
+                if parts.add(part) > self.plan.limits.drain_bytes:
+                    response.stream = parts
+                    return None
+        except TransportError as error:
+            parts.error, response.stream = error, parts
+            return None
+        self.drop()
+        return b"".join(parts.read)
+
+    def ask(self, effect: Ask) -> object:
+        close = getattr(effect.answer, "close", None)
+        if close is not None:
+            close()
+        raise TypeError(
+            "A duty, `confirm` or hook of a sync client answered with an awaitable: "
+            "write it as a plain function, or use it with httpx.AsyncClient."
+        )
+
+    def drop(self) -> None:
+        held = self.held
+        self.held = None
+        if held is not None:
+            with suppress(Exception):
+                held.close()
+
+
+class AsyncHands(_Hands[AsyncBaseTransport]):
+    """The hands of a task, in any event loop that anyio knows."""
+
+    async def send(self, effect: Send) -> Response | TransportError:
+        transport = self.transport(effect)
+        try:
+            response = await transport.handle_async_request(effect.request)
+        except BaseException as error:
+            if effect.fresh:
+                import anyio
+
+                with anyio.CancelScope(shield=True):
+                    await transport.aclose()
+            if isinstance(error, TransportError):
+                return error
+            raise
+        return self.hold(response, effect, transport)
+
+    async def discard(self, effect: Discard) -> bytes | None:
+        import anyio  # here, so that a program without async never loads it
+
+        kept = None
+        if effect.response is not self.held:
+            return self.put_away(effect.response)
+        if self.drains(effect):
+            seconds = self.plan.limits.drain_seconds
+            with suppress(Exception), anyio.move_on_after(seconds) as scope:
+                kept = await self._drain(effect.response, scope.cancel)
+        await self.drop()
+        return kept
+
+    async def _drain(self, response: Response, cancel: Callable[[], None]) -> bytes | None:
+        parts, length = [], 0
+        assert isinstance(response.stream, AsyncByteStream)
+        async for part in response.stream:
+            parts.append(part)
+            length += len(part)
+            if length > self.plan.limits.drain_bytes:
+                # The next read ends it. To leave the loop would leave generators behind
+                # that nobody closes; only a stream that never reads is left so.
+                cancel()
+                if length > self.plan.limits.drain_bytes + _ONE_READ:
+                    break
+        return b"".join(parts) if length <= self.plan.limits.drain_bytes else None
+
+    async def read(self, effect: Read) -> bytes | None:
+        response, parts = effect.response, Parts(effect.response.stream)
+        assert isinstance(response.stream, AsyncByteStream)
+        parts.rest = rest = aiter(response.stream)
+        try:
+            async for part in rest:
+                if parts.add(part) > self.plan.limits.drain_bytes:
+                    response.stream = parts
+                    return None
+        except TransportError as error:
+            parts.error, response.stream = error, parts
+            return None
+        await self.drop()
+        return b"".join(parts.read)
+
+    async def drop(self) -> None:
+        import anyio
+
+        # A cancelled task must still close what it holds.
+        with suppress(Exception), anyio.CancelScope(shield=True):
+            if self.held is not None:
+                await self.held.aclose()
+        self.held = None
+
+
+def _in_memory(response: Response) -> bool:
+    return isinstance(response.stream, ByteStream)
+
+
+@contextmanager
+def _hurried(request: Request, seconds: float) -> Iterator[None]:
+    """Lower a sent request's read timeout while its response is drained.
+
+    The transport reads it when the body is first asked for; nothing else can end a stalled
+    read in a thread.
+    """
+    extensions = request.extensions
+    before = extensions.get("timeout")
+    read = (before or {}).get("read")
+    hurried = seconds if read is None else min(read, seconds)
+    extensions["timeout"] = {**(before or {}), "read": hurried}
+    try:
+        yield
+    finally:
+        if before is None:
+            del extensions["timeout"]
+        else:
+            extensions["timeout"] = before
