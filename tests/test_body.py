@@ -223,6 +223,49 @@ def test_a_request_that_was_carried_is_carried_as_it_is(make, make_async, again,
     assert carry(sent, Limits()) is sent
 
 
+class Same:
+    """An iterable whose every iterator is the same one: what was taken is gone."""
+
+    def __init__(self, *parts: bytes) -> None:
+        self.iterator = iter(parts)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.iterator
+
+
+class AsyncSame:
+    def __init__(self, *parts: bytes) -> None:
+        self.iterator = async_chunks(*parts)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self.iterator
+
+
+@pytest.mark.parametrize(("keep", "again"), [(0, False), (2, False), (3, True)])
+def test_an_iterable_with_one_iterator_is_one_shot(send, keep, again):
+    content = own_kind(send, Same, AsyncSame)(b"ab", b"c")
+    sent = carry(request(content), Limits(replay_bytes=keep))
+    assert send(sent) == b"abc"
+    assert replayable(sent) is again
+    assert known(sent) == (b"abc" if again else None)
+    if again:
+        assert send(sent) == b"abc"
+
+
+@pytest.mark.parametrize("keep", [0, 3])
+def test_a_request_that_is_carried_anew_remembers_what_was_sent_of_its_body(send, keep):
+    """A client's auth flow hands the caller's own request to the transport a second time."""
+    given = request(own_kind(send, chunks, async_chunks)(b"ab", b"c"))
+    assert send(carry(given, Limits(replay_bytes=keep))) == b"abc"
+    second = carry(given, Limits(replay_bytes=keep))
+    assert replayable(second) is (keep == 3)
+    if keep:
+        assert send(second) == b"abc"
+    else:
+        with pytest.raises(httpx.LocalProtocolError, match="used up and can't be sent again"):
+            send(second)
+
+
 # ── recorded while it is sent ──────────────────────────────────────────────────────────
 
 ONE_SHOT = {

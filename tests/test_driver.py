@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 import statuspolicy as sp
-from statuspolicy.testing import Answer
+from statuspolicy.testing import Answer, FakeClock
 
 
 def with_token(then):
@@ -61,13 +61,224 @@ def test_where_an_aside_settles_the_response_put_away_is_handed_over(guarded, op
     assert (response.status_code, response.text) == (401, "who?")
 
 
-def test_a_body_that_was_too_long_to_put_away_is_said_to_be_lost(open_session, status_server):
-    url = status_server.script("/me", Answer(401, body=b"x" * 2000))
+@pytest.mark.parametrize("size", [1001, 2000, 1_000_000])
+def test_a_body_that_is_too_long_to_put_away_is_handed_over_whole_and_nothing_is_asked(
+    size, open_session, status_server
+):
+    url = status_server.script("/me", Answer(401, body=b"x" * size))
     limits = sp.Limits(drain_bytes=1000)
     session = open_session(table=with_token(lambda answer: sp.Settle("no")), limits=limits)
     response = session.get(url)
-    assert (response.status_code, response.content) == (401, b"")
-    assert "was not kept" in sp.trace(response).reason
+    assert (response.status_code, response.content) == (401, b"x" * size)
+    assert "above Limits.drain_bytes" in sp.trace(response).reason
+    assert [r.target for r in status_server.received] == ["/me"]
+
+
+def monitored(**options):
+    """202: ask on the side, and hand over what came from there."""
+
+    def monitor(exchange: sp.Exchange) -> sp.Verdict:
+        request = httpx.Request("GET", exchange.request.url.join("/result"))
+        return sp.Aside(request, lambda answer: sp.Use(answer.response), **options)
+
+    return sp.STANDARD | {202: monitor}
+
+
+CHUNK = b"400\r\n" + b"x" * 0x400 + b"\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+# Above 1000 bytes, and more than one read of a socket.
+LONG = [
+    Answer(200, body=b"x" * 300_000),
+    Answer(raw=HEAD + CHUNK * 300 + b"0\r\n\r\n"),
+]
+
+
+@pytest.mark.parametrize(
+    ("result", "size"),
+    [
+        (Answer(200, body=b"x" * 300_000), 300_000),
+        (Answer(raw=HEAD + CHUNK * 200 + b"0\r\n\r\n"), 204_800),
+        (Answer(200, body=b"x" * 1001), 1001),
+        (Answer(200, body=b"x" * 1000), 1000),
+    ],
+    ids=["length", "chunked", "one above", "just kept"],
+)
+def test_an_answer_from_the_side_that_is_used_is_handed_over_whole(
+    result, size, open_session, status_server
+):
+    url = status_server.script("/job", Answer(202))
+    status_server.script("/result", result)
+    limits = sp.Limits(drain_bytes=1000)
+    session = open_session(dict(ONE), table=monitored(read=True), limits=limits)
+    for _ in range(2):  # and its connection is there for the next
+        response = session.get(url)
+        assert (response.status_code, response.content) == (200, b"x" * size)
+        assert response.url.path == "/result"
+    assert status_server.connections == 1
+
+
+def streamed(session, url):
+    """What a caller gets of a body, and what broke it."""
+    parts = []
+
+    def sync():
+        with session.client.stream("GET", url) as response:
+            parts.extend(response.iter_raw())
+
+    async def task():
+        async with session.client.stream("GET", url) as response:
+            async for part in response.aiter_raw():
+                parts.append(part)
+
+    try:
+        session.run(sync if session.portal is None else task)
+    except httpx.TransportError as error:
+        return b"".join(parts), error
+    return b"".join(parts), None
+
+
+BROKEN = b"HTTP/1.1 %d Odd\r\nContent-Length: 5000\r\n\r\n" + b"half" * 100
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_a_body_that_breaks_while_it_is_put_away_breaks_for_its_reader(
+    read, open_session, status_server
+):
+    url = status_server.script("/job", Answer(202))
+    status_server.script("/result", BROKEN % 200)
+    session = open_session(dict(ONE), table=monitored(read=read))
+    got, error = streamed(session, url)
+    assert got == b"half" * 100
+    assert isinstance(error, httpx.RemoteProtocolError)
+    assert session.get(status_server.url + "/200").status_code == 200  # the pool of one is free
+
+
+def test_a_main_response_that_breaks_while_it_is_put_away_breaks_for_its_reader(
+    open_session, status_server
+):
+    url = status_server.script("/job", BROKEN % 202)
+    session = open_session(dict(ONE), table=monitored())
+    got, error = streamed(session, url)
+    assert got == b"half" * 100
+    assert isinstance(error, httpx.RemoteProtocolError)
+    assert [r.target for r in status_server.received] == ["/job"]
+    assert session.get(status_server.url + "/200").status_code == 200
+
+
+@pytest.mark.parametrize("result", LONG, ids=["length", "chunked"])
+def test_an_answer_from_the_side_that_is_too_long_and_not_used_is_left(
+    result, open_session, status_server
+):
+    url = status_server.script("/job", Answer(202, body=b"main"))
+    status_server.script("/result", result)
+
+    def look(exchange: sp.Exchange) -> sp.Verdict:
+        request = httpx.Request("GET", exchange.request.url.join("/result"))
+        return sp.Aside(request, lambda answer: sp.Settle("seen"))
+
+    limits = sp.Limits(drain_bytes=1000)
+    session = open_session(dict(ONE), table=sp.STANDARD | {202: look}, limits=limits)
+    response = session.get(url)
+    assert (response.status_code, response.text) == (202, "main")
+    assert session.get(status_server.url + "/200").status_code == 200
+
+
+@pytest.mark.parametrize("main", LONG, ids=["length", "chunked"])
+def test_a_response_that_was_too_long_to_put_away_may_be_left_unread(
+    main, open_session, status_server
+):
+    """Nothing is left behind: no connection, and in trio no generator that was never closed."""
+    table = sp.STANDARD | {200: monitored()[202]}
+    url = status_server.script("/job", main)
+    session = open_session(dict(ONE), table=table, limits=sp.Limits(drain_bytes=1000))
+
+    def sync():
+        with session.client.stream("GET", url) as response:
+            return response.status_code
+
+    async def task():
+        async with session.client.stream("GET", url) as response:
+            return response.status_code
+
+    assert session.run(sync if session.portal is None else task) == 200
+    assert len(status_server.received) == 1
+    assert session.get(status_server.url + "/404").status_code == 404
+
+
+class Foreign(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body of somebody else's transport, which fails in its own way."""
+
+    closed = 0
+
+    def __iter__(self):
+        yield b"some"
+        raise OSError("the disk is gone")
+
+    async def __aiter__(self):
+        yield b"some"
+        raise OSError("the disk is gone")
+
+    def close(self):
+        self.closed += 1
+
+    async def aclose(self):
+        self.closed += 1
+
+
+@pytest.mark.parametrize(
+    "first", [(302, {"Location": "/b"}), (503, {"Retry-After": "1"}), (302, {"Location": "/a"})]
+)
+def test_an_intermediate_whose_body_fails_in_its_own_way_is_just_dropped(first, open_session):
+    stream, answers = Foreign(), []
+
+    def answer(request):
+        answers.append(request.url.path)
+        if len(answers) == 1:
+            return httpx.Response(first[0], headers=first[1], stream=stream)
+        return httpx.Response(200)
+
+    session = open_session({"transport": httpx.MockTransport(answer)})
+    if first[1].get("Location") == "/a":
+        with pytest.raises(sp.RedirectLoop):
+            session.get("http://h/a")
+    else:
+        assert session.get("http://h/a").status_code == 200
+    assert stream.closed == 1
+
+
+def test_a_204_that_a_mock_has_read_is_handed_over_empty(open_session):
+    transport = httpx.MockTransport(lambda request: httpx.Response(204, content=b"stray"))
+    session = open_session({"transport": transport})
+    response = session.get("http://h/a")
+    assert (response.status_code, response.content, response.text) == (204, b"", "")
+
+
+def test_an_async_factory_in_a_sync_client_is_told_what_to_do(status_server):
+    async def factory():
+        yield b"body"
+
+    with sp.wrap(httpx.Client(), clock=FakeClock()) as client:
+        with pytest.raises(TypeError) as raised:
+            client.put(
+                status_server.url + "/503?retry-after=1&then=200",
+                content=iter([b"body"]),
+                extensions={"statuspolicy.body": factory},
+            )
+    assert "which only an AsyncClient can send: return bytes" in str(raised.value)
+    assert 'extensions["statuspolicy.body"]' in str(raised.value)
+
+
+@pytest.mark.parametrize("factory", [b"body", "body", 5])
+def test_a_factory_that_is_none_is_told_what_to_write(factory, open_session, status_server):
+    """Said where the body would be sent again; the answer that was there by then is closed."""
+    session = open_session(dict(ONE))
+    extensions = {"statuspolicy.body": factory}
+    url = status_server.url + "/503?retry-after=1&then=200"
+    with pytest.raises(TypeError, match="write a callable that returns the request's body"):
+        session.request("PUT", url, content=b"body", extensions=extensions)
+    assert session.get(status_server.url + "/200").status_code == 200
 
 
 class Endless(httpx.AsyncByteStream):
@@ -101,6 +312,26 @@ def test_a_body_that_never_waits_is_left_within_a_bound(backend):
     assert stream.sent < 1_000_000
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_body_that_never_waits_and_was_begun_is_left_within_a_bound(backend):
+    """Its beginning was read to be put away; then its reader goes without a look at it."""
+    stream = Endless()
+
+    class Foreign(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            return httpx.Response(202, stream=stream)
+
+    async def main():
+        transport = sp.AsyncPolicyTransport(Foreign(), table=monitored())
+        async with httpx.AsyncClient(transport=transport) as client:
+            async with client.stream("GET", "http://h/a") as response:
+                return response.status_code
+
+    assert anyio.run(main, backend=backend) == 202
+    assert 64 * 1024 < stream.sent < 1_000_000
+
+
 def test_a_slow_body_is_left_between_two_of_its_parts():
     """In a thread nothing ends a read, but the clock is looked at after each."""
 
@@ -114,8 +345,6 @@ def test_a_slow_body_is_left_between_two_of_its_parts():
 
         def close(self):
             self.closed = True
-
-    from statuspolicy.testing import FakeClock
 
     clock, stream = FakeClock(), Slow()
 

@@ -193,6 +193,28 @@ def test_what_is_not_confirmed_is_handed_over(confirm):
     assert story.trace.reason == "the application did not confirm it"
 
 
+@pytest.mark.parametrize(
+    ("takes", "headers", "sent"),
+    [(149, {}, 2), (151, {}, 1), (100, {"retry_after": "60"}, 1), (80, {"retry_after": "60"}, 2)],
+)
+def test_the_time_that_somebody_takes_to_confirm_counts_towards_the_deadline(takes, headers, sent):
+    clock = FakeClock()
+
+    def confirm(*_):
+        clock.now += takes
+        return True
+
+    script = [to("/b", 307, **headers), 200]
+    story = replay(post(), script, confirm=confirm, clock=clock)
+    assert len(story.sent) == sent
+    if sent == 1:
+        assert story.response.status_code == 307
+        assert story.waits == []
+        assert "Limits.deadline=150" in story.trace.reason
+        assert f"{takes} s have passed" in story.trace.reason
+        assert "a wait of 0 s" not in story.trace.reason
+
+
 def test_strict_sends_what_is_confirmed_with_its_method():
     story = replay(post(), [to("/b", 301), 200], table=sp.STRICT, confirm=lambda *_: True)
     assert [r.method for r in story.sent] == ["POST", "POST"]
@@ -223,6 +245,24 @@ def test_credentials_stay_with_the_first_origin_and_never_come_back():
         "other.example",
         "home.example",
     ]
+
+
+@pytest.mark.parametrize("names", [("x-mine",), ()])
+def test_the_credentials_of_http_stay_home_whatever_is_called_sensitive(names):
+    limits = sp.Limits(sensitive_headers=names)
+    story = replay(get(headers=SECRETS), [to("https://other.example/"), 200], limits=limits)
+    kept = secrets(story.sent[1])
+    assert not kept & {"authorization", "proxy-authorization", "cookie"}
+    assert "x-api-key" in kept  # it was taken off the list
+
+
+@pytest.mark.parametrize(
+    "name", ["apikey", "X-ApiKey", "X-Authorization", "X-Password", "X-Jwt", "X-Signature"]
+)
+def test_a_credential_by_any_usual_name_stays_home(name):
+    script = [to("https://other.example/"), to(HOME + "2"), 200]
+    story = replay(get(headers={name: "s3cret"}), script)
+    assert [name in r.headers for r in story.sent] == [True, False, False]
 
 
 def test_credentials_go_along_within_the_origin():
@@ -299,6 +339,22 @@ def test_a_cookie_set_by_a_repeated_response_is_sent_with_the_repeat():
     story = replay(request, script)
     assert story.sent[1].headers["cookie"] == "node=7; mine=1"
     assert request.headers["cookie"] == "mine=1"
+
+
+@pytest.mark.parametrize("abroad", [False, True])
+def test_a_cookie_that_a_duty_writes_goes_along_with_the_one_that_was_set(abroad):
+    def consent(exchange):
+        headers = {**exchange.request.headers, "cookie": "mine=1; consent=yes"}
+        return sp.Again(httpx.Request("GET", exchange.request.url, headers=headers))
+
+    table = sp.STANDARD | {500: consent}
+    there = [to("https://other.example/")] if abroad else []
+    script = [*there, (500, {"set-cookie": "sid=1"}), 200]
+    story = replay(get(headers={"cookie": "mine=1"}), script, table=table)
+    wanted = {"sid=1", "consent=yes", "mine=1"}
+    if abroad:  # what a duty writes there is no cookie of home's
+        wanted -= {"consent=yes", "mine=1"}
+    assert set(story.sent[-1].headers["cookie"].split("; ")) == wanted
 
 
 # ── repeats ────────────────────────────────────────────────────────────────────────────
@@ -392,6 +448,43 @@ def test_no_wait_ends_and_no_send_starts_after_the_deadline():
     assert replay(GET, script, limits=sp.Limits(deadline=59)).waits == []
 
 
+def test_past_the_deadline_the_reason_of_a_repeat_at_once_speaks_of_no_wait():
+    clock = FakeClock()
+
+    def slow(exchange):
+        clock.now += 200
+        return sp.Again(exchange.request)
+
+    story = replay(GET, [500], table=sp.STANDARD | {500: slow}, clock=clock)
+    assert len(story.sent) == 1
+    assert "200 s have passed since the first answer" in story.trace.reason
+    assert "it would be sent after Limits.deadline=150" in story.trace.reason
+    assert "wait" not in story.trace.reason
+
+
+def _wrapped(exchange):
+    return sp.retry(attempts=6)(exchange)._replace(why="wrapped")
+
+
+@pytest.mark.parametrize("duty", [_wrapped, lambda e: sp.Again(e.request, attempts=6)])
+def test_a_row_s_own_attempts_travel_in_its_verdict(duty):
+    """However its duty is wrapped."""
+    script = [(503, {"retry-after": "1"})] * 9
+    assert len(replay(GET, script, table=sp.STANDARD | {503: duty}).sent) == 6
+
+
+def test_an_attribute_of_a_duty_that_is_called_attempts_means_nothing():
+    class Duty:
+        attempts = 99
+
+        def __call__(self, exchange):
+            return sp.Again(exchange.request, after=1)
+
+    story = replay(GET, [503] * 9, table=sp.STANDARD | {503: Duty()})
+    assert len(story.sent) == 4
+    assert "4 attempts" in story.trace.reason
+
+
 def test_the_retry_budget_stops_repeats_that_nobody_asked_for():
     memory = sp.Memory()
     options = {
@@ -430,6 +523,54 @@ def test_what_does_not_multiply_an_outage_takes_no_token(script, request_):
     story = replay(request_, script)
     assert not [effect for effect in story.effects if isinstance(effect, Spend)]
     assert story.response.status_code == 200
+
+
+NO_TOKENS = sp.Limits(retry_budget=sp.RetryBudget(tokens=0, per_second=0))
+
+
+@pytest.mark.parametrize(
+    "rebuilt",
+    [
+        lambda e: httpx.Request(e.request.method, e.request.url),
+        lambda e: httpx.Request(e.request.method, e.request.url, headers={"x-attempt": "2"}),
+        lambda e: body.copy(e.request),
+        lambda e: e.request,
+    ],
+)
+def test_the_retry_budget_is_not_escaped_by_a_request_that_is_made_anew(rebuilt):
+    table = sp.STANDARD | {502: lambda exchange: sp.Again(rebuilt(exchange))}
+    story = replay(GET, [502], table=table, limits=NO_TOKENS)
+    assert (story.response.status_code, len(story.sent)) == (502, 1)
+    assert "retry budget of https://home.example is spent" in story.trace.reason
+    assert len(replay(GET, [502, 200], table=table).sent) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "request_"),
+    [
+        (304, get()),
+        (411, httpx.Request("POST", HOME, content=iter([b"x"]))),
+        (417, get(headers={"expect": "100-continue"})),
+        (401, get()),
+        (407, get()),
+        (449, get()),
+    ],
+)
+def test_what_asks_for_another_request_takes_no_token(code, request_):
+    again = {
+        key: lambda exchange: sp.Again(body.copy(exchange.request), unacted=True)
+        for key in (401, 407, 449)
+    }
+    story = replay(request_, [code, 200], table=sp.STANDARD | again, limits=NO_TOKENS)
+    assert story.response.status_code == 200
+    assert not [effect for effect in story.effects if isinstance(effect, Spend)]
+
+
+def test_a_repeat_before_the_time_that_the_server_named_takes_a_token():
+    early = sp.STANDARD | {503: lambda exchange: sp.Again(exchange.request, after=1)}
+    story = replay(GET, [(503, {"retry-after": "9"})], table=early, limits=NO_TOKENS)
+    assert (len(story.sent), story.waits) == (1, [])
+    assert "retry budget" in story.trace.reason
 
 
 def test_without_a_budget_nothing_is_spent():
@@ -598,6 +739,47 @@ def test_use_stands_in_for_a_failure():
     assert replay(GET, [httpx.ReadError("no")], table=table).response.status_code == 200
 
 
+@pytest.mark.parametrize("read", [True, False])
+@pytest.mark.parametrize("status", [204, 205])
+def test_what_has_no_body_is_handed_over_empty_though_a_mock_gave_one(status, read):
+    response = httpx.Response(status, content=b"stray" if read else iter([b"stray"]))
+    story = replay(GET, [response], table=sp.STANDARD | {205: empty})
+    assert story.response.status_code == status
+    assert (story.response.content, story.response.read()) == (b"", b"")
+    assert "a 204 has no body" in story.trace.reason or status == 205
+
+
+def empty(exchange):
+    return sp.Settle(empty=True)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sentence"),
+    [
+        (sp.Again(None), "answered Again(request=None): give a Request."),
+        (sp.Again(HOME), f"answered Again(request='{HOME}'): give a Request."),
+        (sp.Follow(None), "answered Follow(url=None): give a str or URL."),
+        (sp.Refuse("no"), "answered Refuse(error='no'): give a Exception."),
+        (sp.Refuse(KeyboardInterrupt()), "answered Refuse(error=KeyboardInterrupt())"),
+        (sp.Use(None), "answered Use(response=None): give a Response."),
+        (sp.Aside(None, sp.surface), "answered Aside(request=None): give a Request."),
+        (None, "answered None: return a Verdict, such as statuspolicy.Settle()"),
+        (sp.Settle, "return a Verdict, such as statuspolicy.Settle()"),
+    ],
+)
+def test_a_verdict_about_nothing_is_one_sentence_that_names_its_row(verdict, sentence):
+    with pytest.raises(TypeError) as raised:
+        replay(GET, [500], table=sp.STANDARD | {500: lambda exchange: verdict})
+    assert str(raised.value).startswith("The duty of row 500, <function")
+    assert sentence in str(raised.value)
+
+
+def test_a_verdict_about_nothing_is_named_on_the_side_too():
+    table = sp.STANDARD | {401: lambda e: sp.Aside(get(), lambda answer: sp.Use(None))}
+    with pytest.raises(TypeError, match=r"answered Use\(response=None\): give a Response"):
+        replay(GET, [401, 200], table=table)
+
+
 def test_a_duty_that_answers_no_verdict_is_named():
     with pytest.raises(TypeError, match=r"row 500.*answered 5.*Settle"):
         replay(GET, [500], table=sp.STANDARD | {500: lambda exchange: 5})
@@ -697,6 +879,78 @@ def test_asides_are_bounded_in_number_and_in_time():
 
 
 @pytest.mark.parametrize(
+    ("verdict", "code"), [(lambda request: sp.Again(request, after=100), 202), (None, 202)]
+)
+def test_the_time_of_an_aside_counts_towards_the_deadline(verdict, code):
+    verdict = verdict or (lambda request: sp.Follow("/b", "GET", after=100))
+
+    def monitor(exchange):
+        request = get("https://home.example/monitor")
+        return sp.Aside(request, lambda answer: verdict(exchange.request), after=100)
+
+    table = sp.STANDARD | {202: monitor}
+    story = replay(GET, [202, 200], table=table)
+    assert (story.response.status_code, story.waits, len(story.sent)) == (code, [100], 2)
+    assert "100 s have passed" in story.trace.reason
+    assert "a wait of 100 s would end after Limits.deadline=150" in story.trace.reason
+    longer = replay(GET, [202, 200, 200], table=table, limits=sp.Limits(deadline=200))
+    assert (longer.response.status_code, longer.waits) == (200, [100, 100])
+
+
+def test_the_time_that_a_duty_takes_counts_towards_what_asides_may_take():
+    clock = FakeClock()
+
+    def slow(exchange):
+        clock.now += 400
+        return sp.Aside(get("https://home.example/monitor"), slow)
+
+    story = replay(GET, [202, 202, 202], table=sp.STANDARD | {202: slow}, clock=clock)
+    assert len(story.sent) == 2
+    assert "within 600 s" in story.trace.reason
+
+
+TIMEOUTS = {"connect": 1.0, "read": 2.0, "write": 3.0, "pool": 4.0}
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        lambda request: sp.Again(request("GET", HOME)),
+        lambda request: sp.Again(request("GET", HOME + "2")),
+        lambda request: sp.Again(request("GET", "https://other.example/")),
+        lambda request: sp.Aside(request("GET", HOME + "2"), sp.surface),
+        lambda request: sp.Aside(request("GET", "https://other.example/"), sp.surface),
+    ],
+    ids=["repeat", "hop", "hop abroad", "aside", "aside abroad"],
+)
+def test_a_request_that_a_duty_makes_has_the_timeouts_of_the_one_it_follows(verdict):
+    def hook(*_):
+        """httpcore calls it for each event of a connection."""
+
+    first = get(extensions={"timeout": TIMEOUTS, "trace": hook, "own": 1})
+    table = sp.STANDARD | {500: lambda exchange: verdict(httpx.Request)}
+    story = replay(first, [500, 200], table=table)
+    assert len(story.sent) == 2
+    assert story.sent[1].extensions == {"timeout": TIMEOUTS, "trace": hook}
+
+    def hurried(method, url):
+        return httpx.Request(method, url, extensions={"timeout": {"read": 9.0}})
+
+    table = sp.STANDARD | {500: lambda exchange: verdict(hurried)}
+    story = replay(first, [500, 200], table=table)
+    assert story.sent[1].extensions["timeout"] == {"read": 9.0}
+
+
+def test_a_request_that_a_duty_makes_has_no_body_but_its_own():
+    """The factory of the first request's body is not for what goes on the side."""
+    first = post(extensions={body.FACTORY: lambda: b"body"})
+    table = sp.STANDARD | {401: lambda e: sp.Aside(get("https://home.example/t"), sp.surface)}
+    story = replay(first, [401, 200], table=table)
+    assert story.bodies == [b"body", b""]
+    assert body.FACTORY not in story.sent[1].extensions
+
+
+@pytest.mark.parametrize(
     ("url", "reason"),
     [("http://home.example/", "https to http"), ("ftp://home.example/", "not http")],
 )
@@ -780,8 +1034,8 @@ def test_a_move_that_leads_nowhere_is_forgotten(status):
 
 def test_moves_that_lead_in_a_circle_are_forgotten():
     memory = sp.Memory()
-    memory.remember(HOME, "https://home.example/b", 60, 1_000_000_000)
-    memory.remember("https://home.example/b", HOME, 60, 1_000_000_000)
+    memory.remember(HOME, (301, "https://home.example/b"), 60, 1_000_000_000)
+    memory.remember("https://home.example/b", (301, HOME), 60, 1_000_000_000)
     story = replay(GET, [200], memory=memory)
     assert str(story.sent[0].url) == "https://home.example/b"
     assert len(memory.moves) == 1
@@ -789,7 +1043,7 @@ def test_moves_that_lead_in_a_circle_are_forgotten():
 
 def test_a_remembered_move_ends_in_a_loop_and_is_forgotten():
     memory = sp.Memory()
-    memory.remember(HOME, "https://home.example/b", 60, 1_000_000_000)
+    memory.remember(HOME, (301, "https://home.example/b"), 60, 1_000_000_000)
     story = replay(GET, [to("/a")], memory=memory)
     assert isinstance(story.error, sp.RedirectLoop)
     assert not memory.moves
@@ -809,6 +1063,56 @@ def test_no_remembered_move_is_taken_where_the_call_follows_no_redirects():
     assert str(replay(GET, [200], memory=memory, follow=False).sent[0].url) == HOME
 
 
+@pytest.mark.parametrize("duty", [sp.surface, lambda exchange: sp.Settle("not now")])
+def test_no_remembered_move_is_taken_where_its_row_would_not_follow_it(duty):
+    memory = sp.Memory()
+    replay(GET, [to("/new", 301), 200], memory=memory)
+    story = replay(GET, [200], memory=memory, table=sp.STANDARD | {301: duty})
+    assert str(story.sent[0].url) == HOME
+    assert len(story.trace) == 1
+    again = replay(GET, [200], memory=memory)  # it is known still
+    assert str(again.sent[0].url) == "https://home.example/new"
+
+
+def test_a_remembered_move_asks_the_row_of_its_own_code():
+    memory = sp.Memory()
+    replay(GET, [to("/new", 308), 200], memory=memory)
+    table = sp.STANDARD | {301: sp.surface}
+    assert str(replay(GET, [200], memory=memory, table=table).sent[0].url).endswith("/new")
+    table = sp.STANDARD | {308: sp.surface}
+    assert str(replay(GET, [200], memory=memory, table=table).sent[0].url) == HOME
+
+
+@pytest.mark.parametrize(
+    ("code", "citation"), [(301, "RFC 9110 §15.4.2"), (308, "RFC 9110 §15.4.9")]
+)
+def test_a_remembered_move_cites_its_own_code(code, citation):
+    memory = sp.Memory()
+    replay(GET, [to("/new", code), 200], memory=memory)
+    step = replay(GET, [200], memory=memory).trace[0]
+    assert (step.row, step.citation, step.code) == (str(code), citation, "remembered")
+    assert step.reason == f"to https://home.example/new, since {code}"
+
+
+@pytest.mark.parametrize(
+    ("first", "location", "then", "leads_to"),
+    [
+        ("#first", "/new", "", ""),
+        ("#first", "/new", "#mine", "#mine"),
+        ("", "/new", "#mine", "#mine"),
+        ("#first", "/new#servers", "#mine", "#servers"),
+        ("#first", "/new#servers", "", "#servers"),
+    ],
+)
+def test_a_remembered_move_has_the_fragment_of_its_server_or_of_the_one_who_asks(
+    first, location, then, leads_to
+):
+    memory = sp.Memory()
+    replay(get(HOME + first), [to(location, 301), 200], memory=memory)
+    story = replay(get(HOME + then), [200], memory=memory)
+    assert str(story.response.url) == "https://home.example/new" + leads_to
+
+
 # ── the log ────────────────────────────────────────────────────────────────────────────
 
 
@@ -824,3 +1128,32 @@ def test_a_refusal_is_logged_at_info(caplog):
     caplog.set_level(logging.INFO, logger="statuspolicy")
     replay(GET, [to("/a")])
     assert "refuse: Redirected in a circle" in caplog.text
+
+
+def test_no_server_forges_a_line_of_the_log_or_floods_it(caplog):
+    caplog.set_level(logging.DEBUG, logger="statuspolicy")
+    phrase = b"Busy\r\nCRITICAL forged\x1b[2J\x85" + b"x" * 100_000
+    busy = httpx.Response(503, headers={"retry-after": "1"}, extensions={"reason_phrase": phrase})
+    error = httpx.ReadError("no\nCRITICAL forged")
+    story = replay(GET, [busy, error, 200])
+    assert len(caplog.records) == 3
+    for record in caplog.records:
+        assert record.getMessage().isprintable()
+        assert len(record.getMessage()) < 1200
+    assert r"Busy\r\nCRITICAL forged\x1b[2J" in caplog.records[0].getMessage()
+    assert caplog.records[0].getMessage().endswith("[row 503, RFC 9110 §15.6.4]")
+    assert len(str(story.trace).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        httpx.Response(405, headers=[(b"allow", "GET\u2028CRITICAL\u202e".encode())]),
+        httpx.Response(302, headers=[(b"location", b"ftp://h/" + b"x" * 50_000)]),
+        httpx.Response(404, extensions={"reason_phrase": b"\x00\x7f\t"}),
+    ],
+)
+def test_what_a_server_wrote_prints_as_one_bounded_line(response):
+    trace = replay(GET, [response], table=sp.STANDARD | {404: lambda e: sp.Settle("no")}).trace
+    assert str(trace).isprintable()
+    assert len(str(trace)) < 1200

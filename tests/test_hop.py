@@ -387,12 +387,15 @@ def test_credentials_stay_behind_abroad_and_only_there(name):
     assert go(previous).headers[name] == "s3cret"
 
 
-def test_what_the_limits_call_sensitive_stays_behind_and_nothing_else():
-    previous = post(headers={"X-Mine": "1", "Authorization": "2", "Idempotency-Key": "3"})
+def test_what_the_limits_call_sensitive_stays_behind_beside_what_always_does():
+    sent = {"X-Mine": "1", "Authorization": "2", "Idempotency-Key": "3", "X-Api-Key": "4"}
+    previous = post(headers={**sent, "Proxy-Authorization": "5", "Cookie2": "6"})
     limits = Limits(sensitive_headers=["X-Mine"])
     request = go(previous, limits=limits, abroad=True)
-    assert "x-mine" not in request.headers
-    assert request.headers["authorization"] == "2"
+    for name in ("x-mine", "authorization", "proxy-authorization", "cookie2"):
+        assert name not in request.headers
+    assert request.headers["x-api-key"] == "4"  # the default's patterns were replaced
+    assert request.headers["idempotency-key"] == "3"
     assert go(previous, abroad=True).headers["idempotency-key"] == "3"
 
 
@@ -433,17 +436,33 @@ def test_host_is_made_anew_but_a_custom_one_is_kept_where_that_is_said(sent, kee
         ("trace", True, True),
         ("statuspolicy", True, True),
         (FACTORY, True, True),
-        ("sni_hostname", True, False),
+        ("sni_hostname", False, False),
         ("own", True, False),
         ("target", False, False),
     ],
 )
 def test_extensions_go_along_as_far_as_they_hold(name, at_home, far):
-    """`target` asks for one path, `sni_hostname` speaks of one host."""
+    """`target` asks for one path, `sni_hostname` speaks of one host (here it is another)."""
     value = {"read": 5.0}
     previous = post(extensions={name: value})
     assert go(previous).extensions == ({name: value} if at_home else {})
     assert go(previous, abroad=True).extensions == ({name: value} if far else {})
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://home.example:8443/c", True),
+        ("https://home.example:9443/c", True),
+        ("https://other.example:8443/c", False),
+        ("https://www.home.example:8443/c", False),
+    ],
+)
+def test_the_name_that_a_certificate_is_checked_against_holds_for_one_host(url, kept):
+    previous = post(extensions={"sni_hostname": "cert.example", "timeout": {}})
+    extensions = go(previous, httpx.URL(url)).extensions
+    assert ("sni_hostname" in extensions) is kept
+    assert "timeout" in extensions
 
 
 @pytest.mark.parametrize("how", [{}, {"abroad": True}, {"bodiless": True}, {"keep_host": True}])

@@ -6,7 +6,7 @@ from math import inf, nan
 
 import pytest
 
-from statuspolicy import Limits, RetryBudget
+from statuspolicy import Limits, Overrides, RetryBudget, surface
 from statuspolicy._value import Value
 from statuspolicy.limits import SENSITIVE_HEADERS
 
@@ -41,6 +41,35 @@ def test_an_unknown_name_is_said_with_the_known_ones(make, wrong):
     with pytest.raises(TypeError) as caught:
         make()
     assert str(caught.value).startswith(wrong)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(Limits, "redirects"), (RetryBudget, "tokens"), (Overrides, "table")]
+)
+def test_an_argument_without_its_name_is_told_its_name(kind, name):
+    with pytest.raises(TypeError) as caught:
+        kind(5, 6)
+    word = kind.__name__
+    assert str(caught.value) == f"{word}(5): name it, {word}({name}=5)."
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"table": {503: surface}}, "write a Table instead."),
+        ({"table": {}}, "write a Table instead."),
+        ({"limits": 5}, "Overrides(limits=5): write a Limits instead."),
+        ({"limits": 0}, "Overrides(limits=0): write a Limits instead."),
+        ({"confirm": True}, "Overrides(confirm=True): write a callable instead."),
+        ({"confirm": False}, "Overrides(confirm=False): write a callable instead."),
+        ({"memory": None}, "Overrides has no 'memory': it takes table, limits, confirm."),
+    ],
+)
+def test_overrides_of_the_wrong_kind_are_refused_where_they_are_written(given, sentence):
+    with pytest.raises(TypeError) as caught:
+        Overrides(**given)
+    assert str(caught.value).endswith(sentence)
+    assert str(caught.value).startswith("Overrides")
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -109,7 +138,7 @@ def test_sensitive_headers_may_be_any_collection_and_any_case(kind):
     limits = Limits(sensitive_headers=kind(["X-B", "x-a"]))
     assert limits.sensitive_headers == ("x-a", "x-b")
     assert limits.sensitive("x-b")
-    assert not limits.sensitive("authorization")
+    assert not limits.sensitive("x-api-key")
     assert hash(limits) == hash(Limits(sensitive_headers=("x-a", "x-b")))
 
 
@@ -130,6 +159,23 @@ def test_sensitive_headers_may_be_any_collection_and_any_case(kind):
         "x-session-id",
         "x-auth",
         "x-auth-user",
+        "apikey",
+        "x-apikey",
+        "x-apikey-v2",
+        "x_api_key",
+        "api_key",
+        "x-authorization",
+        "x-forwarded-authorization",
+        "x-authentication",
+        "x-authentication-info",
+        "x-password",
+        "x-passwd",
+        "x-credential",
+        "x-amz-credentials",
+        "x-jwt",
+        "x-jwt-assertion",
+        "x-signature",
+        "x-hub-signature-256",
     ],
 )
 def test_a_name_that_carries_a_credential_stays_home(name):
@@ -155,8 +201,22 @@ def test_a_name_that_only_looks_so_goes_along(name):
     assert not Limits().sensitive(name)
 
 
-def test_no_sensitive_headers_is_nothing_that_stays():
-    assert not Limits(sensitive_headers=()).sensitive("authorization")
+# RFC 9110 §15.4 names them; what is configured speaks of other names.
+@pytest.mark.parametrize("name", ["authorization", "proxy-authorization", "cookie", "cookie2"])
+@pytest.mark.parametrize("names", [(), ("x-mine",), ["X-Api-Key"]])
+def test_the_credentials_of_http_stay_whatever_is_configured(name, names):
+    assert Limits(sensitive_headers=names).sensitive(name)
+
+
+@pytest.mark.parametrize("name", ["x-api-key", "x-auth-token", "x-password", "x-mine"])
+def test_without_sensitive_headers_nothing_else_stays(name):
+    assert not Limits(sensitive_headers=()).sensitive(name)
+
+
+def test_names_are_added_to_the_defaults_with_a_star():
+    limits = Limits(sensitive_headers=(*SENSITIVE_HEADERS, "X-Mine"))
+    assert limits.sensitive("x-mine")
+    assert limits.sensitive("x-api-key")
 
 
 # ── frozen, equal, printed ─────────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ import pytest
 from statuspolicy import Memory, RetryBudget
 
 A, B, C = "https://h.example/a", "https://h.example/b", "https://h.example/c"
+TO_B, TO_C = (301, B), (308, C)
 
 
 # ── moves ──────────────────────────────────────────────────────────────────────────────
@@ -31,21 +32,21 @@ def test_nothing_is_known_at_first():
 )
 def test_a_move_is_known_until_its_time_is_over(seconds, later, known):
     memory = Memory()
-    memory.remember(A, B, seconds, now=100.0)
-    assert memory.recall(A, now=100.0 + later) == (B if known else None)
+    memory.remember(A, TO_B, seconds, now=100.0)
+    assert memory.recall(A, now=100.0 + later) == (TO_B if known else None)
     assert (A in memory.moves) is known  # the fast path looks at what is left
 
 
 def test_the_last_that_was_remembered_holds():
     memory = Memory()
-    memory.remember(A, B, 10, now=0.0)
-    memory.remember(A, C, 100, now=0.0)
-    assert memory.recall(A, now=50.0) == C
+    memory.remember(A, TO_B, 10, now=0.0)
+    memory.remember(A, TO_C, 100, now=0.0)
+    assert memory.recall(A, now=50.0) == TO_C
 
 
 def test_none_forgets_a_move_and_an_unknown_one_without_a_word():
     memory = Memory()
-    memory.remember(A, B, 10, now=0.0)
+    memory.remember(A, TO_B, 10, now=0.0)
     memory.remember(A, None, 0, now=0.0)
     memory.remember(C, None, 0, now=0.0)
     assert not memory.moves
@@ -53,17 +54,17 @@ def test_none_forgets_a_move_and_an_unknown_one_without_a_word():
 
 def test_what_was_used_longest_ago_goes_first():
     memory = Memory(entries=2)
-    memory.remember(A, "1", 10, now=0.0)
-    memory.remember(B, "2", 10, now=0.0)
-    assert memory.recall(A, now=0.0) == "1"
-    memory.remember(C, "3", 10, now=0.0)
-    assert [memory.recall(url, now=0.0) for url in (A, B, C)] == ["1", None, "3"]
+    memory.remember(A, (301, "1"), 10, now=0.0)
+    memory.remember(B, (301, "2"), 10, now=0.0)
+    assert memory.recall(A, now=0.0) == (301, "1")
+    memory.remember(C, (301, "3"), 10, now=0.0)
+    assert [memory.recall(url, now=0.0) for url in (A, B, C)] == [(301, "1"), None, (301, "3")]
 
 
 def test_remembering_anew_is_a_use():
     memory = Memory(entries=2)
     for url in (A, B, A, C):
-        memory.remember(url, "x", 10, now=0.0)
+        memory.remember(url, (301, "x"), 10, now=0.0)
     assert list(memory.moves) == [A, C]
 
 
@@ -71,7 +72,7 @@ def test_remembering_anew_is_a_use():
 def test_it_holds_no_more_moves_and_origins_than_it_was_told(entries):
     memory, budget = Memory(entries=entries), RetryBudget()
     for n in range(250):
-        memory.remember(f"https://h.example/{n}", "x", 10, now=0.0)
+        memory.remember(f"https://h.example/{n}", (301, "x"), 10, now=0.0)
         memory.spend(f"https://h{n}.example", budget, now=0.0)
     assert len(memory.moves) == entries
     assert repr(memory) == f"<Memory: {entries} moves, {entries} origins>"

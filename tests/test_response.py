@@ -247,11 +247,44 @@ def test_an_empty_kept_body_is_empty():
     assert adopted(streamed(), kept=b"").content == b""
 
 
-def test_a_kept_response_is_closed_for_good():
-    new = adopted(streamed(), kept=b"hello")
+def test_a_kept_response_of_a_history_is_closed_for_good():
+    new = adopted(streamed(), kept=b"hello", passed=True)
     assert new.is_closed
     assert new.is_stream_consumed
+    assert new.content == b"hello"
+    with pytest.raises(httpx.StreamConsumed):
+        list(new.iter_raw())
     new.close()
+
+
+def test_a_kept_response_that_is_handed_over_is_open_and_streams_raw():
+    response, raw = zipped()
+    new = adopted(response, kept=raw)
+    assert not new.is_closed
+    assert not new.is_stream_consumed
+    assert b"".join(new.iter_raw()) == raw
+    assert new.is_closed
+    assert new.read() == b"hello"
+
+
+def test_a_kept_response_that_is_handed_over_streams_raw_in_async():
+    response, raw = zipped()
+    new = adopted(response, kept=raw)
+
+    async def parts():
+        return b"".join([part async for part in new.aiter_raw()]), await new.aread()
+
+    assert anyio.run(parts) == (raw, b"hello")
+
+
+@pytest.mark.parametrize("passed", [False, True])
+def test_an_empty_body_takes_the_place_of_one_that_was_read_before(passed):
+    """As a mock gives it: its content is there before anybody reads."""
+    response = httpx.Response(204, content=b"stray")
+    new = adopted(response, kept=b"", passed=passed)
+    assert (new.content, new.text, new.read()) == (b"", "", b"")
+    assert b"".join(new.iter_bytes()) == b""
+    assert response.content == b"stray"
 
 
 def test_a_body_that_was_cut_raises():
@@ -385,15 +418,22 @@ def test_the_trace_of_an_adopted_response_is_its_steps():
     ],
 )
 def test_the_trace_of_an_untouched_response_is_made_of_its_status(status, extensions, words):
+    row, citation = {
+        200: ("200", "RFC 9110 §15.3.1"),
+        451: ("451", "RFC 7725 §3"),
+        499: ("400", "RFC 9110 §15.5.1"),
+        999: ("500", "RFC 9110 §15.6.1"),
+    }[status]
     request = httpx.Request("PUT", "http://user:secret@a.example/1?q#part")
     response = httpx.Response(status, request=request, extensions=extensions)
-    step = Step("PUT", "http://a.example/1?q", status, words, str(status), "", "settle")
+    step = Step("PUT", "http://a.example/1?q", status, words, row, citation, "settle")
     assert trace(response) == (step,)
     assert phrase(response) == words
 
 
 def test_the_trace_of_a_response_that_was_never_sent_names_no_url():
-    assert trace(httpx.Response(204)) == (Step("", "", 204, "No Content", "204", "", "settle"),)
+    step = Step("", "", 204, "No Content", "204", "RFC 9110 §15.3.5", "settle")
+    assert trace(httpx.Response(204)) == (step,)
 
 
 @pytest.mark.parametrize(
@@ -401,8 +441,43 @@ def test_the_trace_of_a_response_that_was_never_sent_names_no_url():
 )
 def test_the_trace_of_an_error_is_made_of_its_name(request_, method, url):
     error = httpx.ReadTimeout("timed out", request=request_)
-    step = Step(method, url, "ReadTimeout", "timed out", "ReadTimeout", "", "settle")
+    cited = "RFC 9110 §9.2.2"
+    step = Step(method, url, "ReadTimeout", "timed out", "ReadTimeout", cited, "settle")
     assert trace(error) == (step,)
+
+
+def test_the_trace_of_a_status_error_is_that_of_its_response():
+    response = adopted(httpx.Response(404))
+    with pytest.raises(httpx.HTTPStatusError) as raised:
+        response.raise_for_status()
+    assert trace(raised.value) is trace(response)
+    untouched = httpx.Response(499, request=FIRST)
+    with pytest.raises(httpx.HTTPStatusError) as raised:
+        untouched.raise_for_status()
+    assert trace(raised.value) == trace(untouched)
+    assert (trace(raised.value)[0].code, trace(raised.value)[0].row) == (499, "400")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "row", "citation"),
+    [
+        (httpx.DecodingError("no gzip", request=FIRST), "DecodingError", "none", ""),
+        (ValueError("odd"), "ValueError", "none", ""),
+        (httpx.ConnectError("no"), "ConnectError", "ConnectError", "RFC 9110 §9.2.2"),
+        (httpx.CloseError("no"), "CloseError", "TransportError", "the client's own"),
+        (httpx.ProxyError("407 no"), "ProxyError", "407", "RFC 9110 §15.5.8"),
+    ],
+)
+def test_the_trace_of_any_other_exception_is_one_step(error, code, row, citation):
+    (step,) = trace(error)
+    assert (step.code, step.phrase, step.verdict) == (code, str(error), "settle")
+    assert (step.row, step.citation) == (row, citation)
+
+
+@pytest.mark.parametrize("thing", [None, 404, "404", httpx.Response, KeyboardInterrupt(), FIRST])
+def test_something_that_is_no_outcome_has_no_trace(thing):
+    with pytest.raises(TypeError, match="is neither a response nor an error"):
+        trace(thing)
 
 
 def test_something_else_under_the_trace_s_name_is_no_trace():
@@ -434,6 +509,16 @@ def test_an_error_that_comes_again_has_the_last_trace_alone_in_its_notes():
     assert len(error.__notes__) == 2
     assert error.__notes__[0] == "mine"
     assert error.__notes__[1].count("\n") == 3
+
+
+@pytest.mark.parametrize("field", ["url", "phrase", "reason"])
+def test_a_printed_step_is_one_printable_line_of_bounded_length(field):
+    step = END._replace(**{field: "a\r\nb\x1b\u2028" + "x" * 50_000, "citation": "RFC 9110"})
+    assert str(step).isprintable()
+    assert r"a\r\nb\x1b\u2028" in str(step)
+    assert 1000 <= len(str(step)) < 1200
+    assert str(step).endswith("[row 200, RFC 9110]")
+    assert len(getattr(step, field)) > 50_000  # the value itself is whole
 
 
 # ── Trace and Step ─────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ import pytest
 
 import statuspolicy as sp
 from statuspolicy.row import NOTHING, REDIRECTS, Row, Table, surface
+from statuspolicy.testing import replay
 from tests.exchanges import exchange
 
 CODES = [100, 101, 102, 103]
@@ -189,7 +190,7 @@ def test_a_failure_without_a_row_gets_its_nearest_base_s(table, key, row):
 
 
 def test_a_base_s_row_holds_for_what_has_none_of_its_own():
-    table = sp.STANDARD | {httpx.NetworkError: mine}
+    table = Table([*map(sp.STANDARD.row, sp.STANDARD), Row(httpx.NetworkError, "", "", "", mine)])
     assert table.row(httpx.CloseError).duty is mine
     assert table.row(httpx.ConnectError).duty is sp.STANDARD[httpx.ConnectError]
     assert (Table() | {httpx.TimeoutException: mine}).row(httpx.ConnectError) is NOTHING
@@ -244,6 +245,43 @@ def test_a_class_on_the_right_replaces_every_row_of_that_class_and_no_other():
     assert table.row(599).duty is mine
     assert table["5xx"] is mine
     assert all(table[key] is sp.STANDARD[key] for key in sp.STANDARD if key not in range(500, 600))
+
+
+@pytest.mark.parametrize(
+    "general", [httpx.TimeoutException, httpx.NetworkError, httpx.ProtocolError]
+)
+def test_an_exception_class_on_the_right_replaces_every_row_of_that_class(general):
+    table = sp.STANDARD | {general: mine}
+    covered = {key for key in sp.STANDARD if isinstance(key, type) and issubclass(key, general)}
+    assert covered
+    assert {key for key in table if table[key] is mine} == covered | {general}
+    for key in covered:
+        assert table.row(key) == sp.STANDARD.row(key)._replace(duty=mine)
+    assert all(table[key] is sp.STANDARD[key] for key in sp.STANDARD.keys() - covered)
+
+
+def test_to_surface_timeouts_surfaces_a_read_timeout(fake_clock):
+    error = httpx.ReadTimeout("late")
+    table = sp.STANDARD | {httpx.TimeoutException: sp.surface}
+    story = replay(httpx.Request("GET", "http://h/"), [error], table=table, clock=fake_clock)
+    assert (story.error, len(story.sent), story.waits) == (error, 1, [])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_more_special_exception_class_of_the_right_wins_in_any_order(order):
+    right = [
+        (httpx.TransportError, mine),
+        (httpx.TimeoutException, sp.surface),
+        (httpx.ReadTimeout, other),
+        (503, other),
+        ("5xx", mine),
+    ]
+    table = sp.STANDARD | dict(right[::order])
+    assert table[httpx.ReadTimeout] is other
+    assert table[httpx.WriteTimeout] is sp.surface
+    assert table[httpx.ConnectError] is mine
+    assert table[httpx.TransportError] is mine
+    assert (table[503], table[502]) == (other, mine)
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -175,6 +175,19 @@ def test_a_205_without_framing_does_not_hang(session, status_server):
     assert (response.status_code, response.content) == (205, b"")
 
 
+def test_what_a_head_or_a_304_says_of_its_length_costs_no_connection(open_session, status_server):
+    """It is the length of what GET would bring: nothing follows that had to be read."""
+    session = open_session(dict(ONE))
+    big = {"Content-Length": "100000000"}
+    moved = status_server.script("/moved", Answer(302, {"Location": "/200", **big}))
+    for _ in range(3):
+        assert session.request("HEAD", moved).status_code == 200
+    for n in range(3):
+        url = status_server.script(f"/304-{n}", Answer(304, big), Answer(200, body=b"x"))
+        assert session.get(url).text == "x"
+    assert (len(status_server.received), status_server.connections) == (12, 1)
+
+
 # ── redirects ──────────────────────────────────────────────────────────────────────────
 
 
@@ -222,6 +235,27 @@ def test_a_captive_portals_cookie_stays_out_of_the_jar(session, status_server):
     response = session.get(status_server.url + "/511?set-cookie=portal=1")
     assert response.headers["set-cookie"] == "portal=1"
     assert not session.client.cookies
+
+
+@pytest.mark.parametrize("rows", [{"5xx": sp.surface}, {511: sp.surface}])
+def test_a_captive_portals_cookie_stays_out_of_the_jar_in_any_table(
+    rows, open_session, status_server
+):
+    session = open_session(table=sp.STANDARD | rows)
+    response = session.get(status_server.url + "/511?set-cookie=portal=1&body=portal")
+    assert (response.headers["set-cookie"], response.text) == ("portal=1", "portal")
+    assert not session.client.cookies
+
+
+def test_a_login_redirect_with_userinfo_in_its_url_keeps_its_cookie(session, status_server):
+    status_server.script("/login", Answer(302, {"Location": "/me", "Set-Cookie": "sid=1; Path=/"}))
+    status_server.script(
+        "/me", lambda r: Answer(200 if r.headers.get("cookie") == "sid=1" else 403)
+    )
+    url = status_server.url.replace("//", "//user:secret@") + "/login"
+    assert session.get(url).status_code == 200
+    assert [(c.name, c.domain) for c in session.client.cookies.jar] == [("sid", "127.0.0.1")]
+    assert session.get(status_server.url + "/me").status_code == 200
 
 
 def test_credentials_stay_home_on_the_wire(session, status_server):

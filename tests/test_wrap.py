@@ -1,7 +1,9 @@
 """`wrap`: a whole client, its routes, its jar, and what a call says."""
 
+import gc
 import pickle
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
@@ -215,6 +217,90 @@ def test_a_coroutine_duty_in_an_async_client_is_awaited(backend, status_server):
     assert anyio.run(main, backend=backend).status_code == 200
 
 
+@pytest.mark.parametrize("outer_follows", [True, False])
+def test_what_a_call_says_reaches_no_other_client_that_a_hook_uses(outer_follows, status_server):
+    seen = []
+    url = status_server.url + "/302?location=/200"
+    with sp.wrap(httpx.Client()) as other:
+        hooks = {
+            "request": [lambda _: seen.append(other.get(url, follow_redirects=not outer_follows))],
+            "response": [lambda _: seen.append(other.get(url, follow_redirects=not outer_follows))],
+        }
+        with sp.wrap(httpx.Client(event_hooks=hooks)) as client:
+            response = client.get(url, follow_redirects=outer_follows)
+    assert response.status_code == (200 if outer_follows else 302)
+    assert [r.status_code for r in seen] == [302 if outer_follows else 200] * 2
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("outer_follows", [True, False])
+def test_what_an_async_call_says_reaches_no_other_client_that_a_hook_uses(
+    backend, outer_follows, status_server
+):
+    seen = []
+    url = status_server.url + "/302?location=/200"
+
+    async def main():
+        async with sp.wrap(httpx.AsyncClient()) as other:
+
+            async def hook(_):
+                seen.append(await other.get(url, follow_redirects=not outer_follows))
+
+            hooks = {"request": [hook], "response": [hook]}
+            async with sp.wrap(httpx.AsyncClient(event_hooks=hooks)) as client:
+                return await client.get(url, follow_redirects=outer_follows)
+
+    assert anyio.run(main, backend=backend).status_code == (200 if outer_follows else 302)
+    assert [r.status_code for r in seen] == [302 if outer_follows else 200] * 2
+
+
+def test_what_a_call_says_reaches_no_bare_transport_that_a_hook_uses(status_server):
+    seen = []
+    url = status_server.url + "/302?location=/200"
+    with httpx.Client(transport=sp.PolicyTransport()) as other:
+        hooks = {"request": [lambda _: seen.append(other.get(url))]}
+        with sp.wrap(httpx.Client(event_hooks=hooks)) as client:
+            assert client.get(url, follow_redirects=False).status_code == 302
+    assert [r.status_code for r in seen] == [200]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_an_async_call_says_reaches_no_bare_transport_that_a_hook_uses(backend, status_server):
+    url = status_server.url + "/302?location=/200"
+
+    async def main():
+        async with httpx.AsyncClient(transport=sp.AsyncPolicyTransport()) as other:
+
+            async def hook(_):
+                assert (await other.get(url)).status_code == 200
+
+            async with sp.wrap(httpx.AsyncClient(event_hooks={"request": [hook]})) as client:
+                return await client.get(url, follow_redirects=False)
+
+    assert anyio.run(main, backend=backend).status_code == 302
+
+
+class PlainSend(httpx.AsyncClient):
+    """Whose `send` is no coroutine function, but returns a coroutine."""
+
+    def send(self, request, **options):
+        return super().send(request, **options)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_follow_redirects_false_counts_where_send_is_a_plain_function(backend, status_server):
+    url = status_server.url + "/302?location=/200"
+
+    async def main():
+        async with sp.wrap(PlainSend()) as client:
+            stopped = await client.get(url, follow_redirects=False)
+            return stopped, await client.get(url)
+
+    stopped, followed = anyio.run(main, backend=backend)
+    assert (stopped.status_code, followed.status_code) == (302, 200)
+    assert stopped.next_request.url.path == "/200"
+
+
 # ── the response that stays true ───────────────────────────────────────────────────────
 
 
@@ -278,6 +364,111 @@ def test_auth_flows_see_the_true_history(session, status_server):
     )
     assert [r.status_code for r in response.history] == [401, 302][: len(response.history)]
     assert response.status_code == 200
+
+
+def challenge(received):
+    if "authorization" in received.headers:
+        return Answer(200)
+    return Answer(401, {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'})
+
+
+class OneShot:
+    """An iterator that is no generator; of either kind."""
+
+    def __init__(self, *parts):
+        self.parts = list(parts)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if not self.parts:
+            raise StopIteration
+        return self.parts.pop(0)
+
+
+class AsyncOneShot(OneShot):
+    __iter__ = None
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if not self.parts:
+            raise StopAsyncIteration
+        return self.parts.pop(0)
+
+
+def generated(*parts):
+    yield from parts
+
+
+async def agenerated(*parts):
+    for part in parts:
+        yield part
+
+
+@pytest.mark.parametrize("shape", ["iterator", "generator"])
+def test_an_auth_flow_s_second_request_carries_the_whole_body(
+    shape, kind, open_session, status_server
+):
+    make = {
+        ("iterator", True): OneShot,
+        ("iterator", False): AsyncOneShot,
+        ("generator", True): generated,
+        ("generator", False): agenerated,
+    }[shape, kind == "sync"]
+    session = open_session({"auth": httpx.DigestAuth("user", "pass")})
+    url = status_server.script("/upload", challenge)
+    response = session.request("POST", url, content=make(b"one", b"two", b"three"))
+    assert response.status_code == 200
+    assert [r.body for r in status_server.received] == [b"onetwothree"] * 2
+    assert "authorization" in status_server.received[1].headers
+
+
+def test_an_auth_flow_sends_no_body_in_part_where_it_was_not_kept(
+    kind, open_session, status_server
+):
+    limits = sp.Limits(replay_bytes=5)
+    session = open_session({"auth": httpx.DigestAuth("user", "pass")}, limits=limits)
+    url = status_server.script("/upload", challenge)
+    make = generated if kind == "sync" else agenerated
+    with pytest.raises(httpx.LocalProtocolError, match="used up and can't be sent again"):
+        session.request("POST", url, content=make(b"one", b"two"))
+    assert [r.body for r in status_server.received] == [b"onetwo"]
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_an_answer_from_the_side_that_is_used_is_its_own_hosts(read, open_session):
+    def answer(request):
+        if request.url.host == "other.example":
+            return httpx.Response(200, text="there", headers={"set-cookie": "there=1"})
+        return httpx.Response(202, text="here", headers={"set-cookie": "here=1"})
+
+    def monitor(exchange):
+        request = httpx.Request("GET", "http://other.example/result")
+        return sp.Aside(request, lambda e: sp.Use(e.response), read=read)
+
+    session = open_session(
+        {"transport": httpx.MockTransport(answer)}, table=sp.STANDARD | {202: monitor}
+    )
+    response = session.get("http://home.example/job")
+    assert str(response.url) == str(response.request.url) == "http://other.example/result"
+    assert (response.text, response.history) == ("there", [])
+    assert {(cookie.name, cookie.domain) for cookie in session.client.cookies.jar} == {
+        ("here", "home.example"),
+        ("there", "other.example"),
+    }
+
+
+def test_text_without_a_charset_is_read_alike_in_the_history(open_session, status_server):
+    session = open_session({"default_encoding": "latin-1"})
+    fields = {"Location": "/end", "Content-Type": "text/plain"}
+    status_server.script("/end", Answer(200, {"Content-Type": "text/plain"}, b"caf\xe9 2"))
+    url = status_server.script("/start", Answer(302, fields, b"caf\xe9 1"))
+    response = session.get(url)
+    assert response.text == "caf\xe9 2"
+    assert [passed.text for passed in response.history] == ["caf\xe9 1"]
 
 
 def test_event_hooks_fire_once_with_the_final_response(status_server):
@@ -372,6 +563,20 @@ def test_an_inner_transport_of_the_wrong_kind_is_named(transport, inner):
         transport(inner)
 
 
+@pytest.mark.parametrize("kind", [sp.PolicyTransport, sp.AsyncPolicyTransport])
+def test_a_policy_in_a_policy_is_refused(kind):
+    with pytest.raises(TypeError) as caught:
+        kind(kind())
+    assert str(caught.value) == ("inner is a policy transport already: give the one that it wraps.")
+
+
+def test_a_mount_that_is_a_policy_transport_is_refused_too():
+    client = httpx.Client(mounts={"all://a.example": sp.PolicyTransport(), "all://b.example": None})
+    with pytest.raises(ValueError, match="handles status codes already"):
+        sp.wrap(client)
+    assert "send" not in vars(client)
+
+
 def test_the_transports_close_what_they_wrap(status_server):
     with sp.PolicyTransport() as transport:
         request = httpx.Request("GET", status_server.url + "/200")
@@ -443,3 +648,91 @@ def test_a_fresh_transport_that_fails_is_closed_too(kind):
     with pytest.raises(httpx.ConnectError):
         fetch(kind, Http2(421), fresh=lambda: other, table=table)
     assert other.closed == 1
+
+
+class Held(Http2):
+    """A transport whose send is cut off from outside."""
+
+    def handle_request(self, request):
+        raise KeyboardInterrupt
+
+    async def handle_async_request(self, request):
+        await anyio.sleep(60)
+
+
+def test_a_fresh_transport_whose_send_is_cut_off_is_closed():
+    other = Held()
+    with pytest.raises(KeyboardInterrupt):
+        fetch("sync", Http2(421), fresh=lambda: other)
+    assert other.closed == 1
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_fresh_transport_whose_send_is_cancelled_is_closed(backend):
+    other = Held()
+
+    async def main():
+        transport = sp.AsyncPolicyTransport(Http2(421), fresh=lambda: other)
+        async with httpx.AsyncClient(transport=transport) as client:
+            with anyio.move_on_after(0.05) as scope:
+                await client.get("https://h/")
+            return scope.cancelled_caught
+
+    assert anyio.run(main, backend=backend)
+    assert other.closed == 1
+
+
+# ── memory ─────────────────────────────────────────────────────────────────────────────
+
+
+class Marker:
+    """Something that a caller hangs on a request."""
+
+
+def raised_by(client, **extensions):
+    """What keeps an eye on the error of a request, and on nothing else of it."""
+    marker = Marker()
+    try:
+        client.get("http://h/", extensions={"marker": marker, **extensions})
+    except httpx.HTTPError as error:
+        return weakref.ref(error), weakref.ref(marker)
+    raise AssertionError("nothing was raised")
+
+
+@pytest.fixture
+def no_collector():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def fails(request):
+    raise httpx.ReadError("broke")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        sp.STANDARD | {httpx.ReadError: sp.surface},
+        sp.STANDARD | {httpx.ReadError: sp.retry(wait=0)},
+        sp.STANDARD | {httpx.ReadError: lambda exchange: sp.Follow("/b")},
+    ],
+    ids=["surface", "retry", "hop"],
+)
+@pytest.mark.parametrize("overridden", [False, True])
+@pytest.mark.usefixtures("no_collector")
+def test_no_cycle_keeps_a_failure_and_its_request_alive(table, overridden):
+    """As with httpx alone: they are gone with the last that names them."""
+    with httpx.Client(transport=httpx.MockTransport(fails)) as client:
+        assert [ref() for ref in raised_by(client)] == [None, None]
+        sp.wrap(client, table=table)
+        extensions = {"statuspolicy": table} if overridden else {}
+        assert [ref() for ref in raised_by(client, **extensions)] == [None, None]
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_no_cycle_keeps_a_refusal_and_its_request_alive():
+    loop = httpx.MockTransport(lambda _: httpx.Response(302, headers={"location": "/"}))
+    with sp.wrap(httpx.Client(transport=loop)) as client:
+        assert [ref() for ref in raised_by(client)] == [None, None]

@@ -37,7 +37,10 @@ def run(flow: Flow[Result], hands: Hands) -> Response:
     except BaseException:
         hands.drop()
         raise
-    return _result(value)
+    try:
+        return _result(value)
+    finally:
+        del value  # or the traceback of an error would hold the error
 
 
 async def arun(flow: Flow[Result], hands: AsyncHands) -> Response:
@@ -66,11 +69,14 @@ async def arun(flow: Flow[Result], hands: AsyncHands) -> Response:
     except BaseException:
         await hands.drop()
         raise
-    return _result(value)
+    try:
+        return _result(value)
+    finally:
+        del value  # or the traceback of an error would hold the error
 
 
 def _result(value: Any) -> Response:
-    # Raised here, where no frame of the engine is left to be held by the traceback.
+    # Raised here, where no frame of the engine is left for the traceback to hold.
     try:
         if isinstance(value, Exception):
             raise value

@@ -67,7 +67,8 @@ def permit(
     except (No, hop.Unusable) as reason:
         return Settle(why=str(reason))
     except TooManyRedirects as error:
-        return Refuse(error, why=str(error))
+        # Where it was found out is of no use to a reader; the frames there would be kept.
+        return Refuse(error.with_traceback(None), why=str(error))
     return permitted
 
 

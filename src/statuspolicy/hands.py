@@ -24,9 +24,7 @@ from statuspolicy._lib import (
 from statuspolicy.effects import Ask, Discard, Read, Send
 from statuspolicy.fields import digits
 from statuspolicy.plan import Plan
-from statuspolicy.streams import Owned, Parts
-
-_ONE_READ = 256 * 1024  # bytes, more than a transport takes from its socket at once
+from statuspolicy.streams import ONE_READ, Owned, Parts
 
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
@@ -186,7 +184,7 @@ class AsyncHands(_Hands[AsyncBaseTransport]):
                 # The next read ends it. To leave the loop would leave generators behind
                 # that nobody closes; only a stream that never reads is left so.
                 cancel()
-                if length > self.plan.limits.drain_bytes + _ONE_READ:
+                if length > self.plan.limits.drain_bytes + ONE_READ:
                     break
         return b"".join(parts) if length <= self.plan.limits.drain_bytes else None
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 from statuspolicy._lib import AsyncByteStream, SyncByteStream, TransportError
+
+ONE_READ = 256 * 1024  # bytes, more than a transport takes from its socket at once
 
 
 class Owned(SyncByteStream, AsyncByteStream):
@@ -38,7 +41,7 @@ class Parts(SyncByteStream, AsyncByteStream):
         self._stream = stream
         self._length = 0
         self.read: list[bytes] = []
-        self.rest: Any = ()
+        self.rest: Any = None
         self.error: TransportError | None = None
 
     def add(self, part: bytes) -> int:
@@ -64,4 +67,15 @@ class Parts(SyncByteStream, AsyncByteStream):
         self._stream.close()
 
     async def aclose(self) -> None:
+        import anyio
+
+        # To leave the rest would leave generators behind that nobody closes: its next read
+        # is cancelled, which ends them all.
+        with suppress(Exception), anyio.CancelScope() as scope:
+            scope.cancel()
+            left = ONE_READ
+            async for part in self.rest:
+                left -= len(part)
+                if left < 0:
+                    break
         await self._stream.aclose()

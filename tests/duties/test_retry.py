@@ -560,3 +560,10 @@ def test_it_is_a_frozen_value():
     assert hash(retry(attempts=6)) == hash(retry(attempts=6))
     with pytest.raises(AttributeError, match=r"retry is frozen"):
         retry().attempts = 3
+
+
+@pytest.mark.parametrize("number", [5, 0.5, "x"])
+def test_an_argument_without_its_name_is_told_its_name(number):
+    with pytest.raises(TypeError) as caught:
+        retry(number)
+    assert str(caught.value) == f"retry({number!r}): name it, retry(attempts={number!r})."
