@@ -70,7 +70,7 @@ def test_a_body_that_is_too_long_to_put_away_is_handed_over_whole_and_nothing_is
     session = open_session(table=with_token(lambda answer: sp.Settle("no")), limits=limits)
     response = session.get(url)
     assert (response.status_code, response.content) == (401, b"x" * size)
-    assert "above Limits.drain_bytes" in sp.trace(response).reason
+    assert "does not end within Limits.drain_bytes" in sp.trace(response).reason
     assert [r.target for r in status_server.received] == ["/me"]
 
 
@@ -397,3 +397,23 @@ def test_an_error_without_a_request_takes_the_clients():
         with pytest.raises(sp.ProtocolViolation, match="not this") as raised:
             client.get("http://h/a")
     assert raised.value.request.url.path == "/a"
+
+
+def test_a_side_answer_that_breaks_in_its_own_way_breaks_only_for_its_reader():
+    """The main response that was put away is still there to be handed over."""
+
+    class Broken(httpx.SyncByteStream):
+        def __iter__(self):
+            yield b"x"
+            raise OSError("reset")
+
+    def answer(request):
+        if request.url.path == "/token":
+            return httpx.Response(200, stream=Broken())
+        return httpx.Response(401, content=b"who?")
+
+    table = with_token(lambda answer: sp.Settle("no token"))
+    transport = sp.PolicyTransport(httpx.MockTransport(answer), table=table)
+    with httpx.Client(transport=transport) as client:
+        response = client.get("http://h/me")
+    assert (response.status_code, response.text) == (401, "who?")

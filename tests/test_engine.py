@@ -758,8 +758,8 @@ def empty(exchange):
     [
         (sp.Again(None), "answered Again(request=None): give a Request."),
         (sp.Again(HOME), f"answered Again(request='{HOME}'): give a Request."),
-        (sp.Follow(None), "answered Follow(url=None): give a str or URL."),
-        (sp.Refuse("no"), "answered Refuse(error='no'): give a Exception."),
+        (sp.Follow(None), "answered Follow(url=None): give a str or a URL."),
+        (sp.Refuse("no"), "answered Refuse(error='no'): give an Exception."),
         (sp.Refuse(KeyboardInterrupt()), "answered Refuse(error=KeyboardInterrupt())"),
         (sp.Use(None), "answered Use(response=None): give a Response."),
         (sp.Aside(None, sp.surface), "answered Aside(request=None): give a Request."),

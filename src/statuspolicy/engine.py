@@ -184,7 +184,9 @@ class _Conversation:
             return exchange, request
         exchange = yield from self._put_away(exchange)
         if exchange.response is not None and not is_kept(exchange.response):
-            return exchange, Settle("its body is above Limits.drain_bytes: nothing else is asked")
+            return exchange, Settle(
+                "its body does not end within Limits.drain_bytes: nothing is asked on the side"
+            )
         self._note("aside", verdict)
         if verdict.after:
             yield Wait(verdict.after)

@@ -120,7 +120,7 @@ class Hands(_Hands[BaseTransport]):
                 if parts.add(part) > self.plan.limits.drain_bytes:
                     response.stream = parts
                     return None
-        except TransportError as error:
+        except Exception as error:  # noqa: BLE001 - it is raised again, for whoever reads on
             parts.error, response.stream = error, parts
             return None
         self.drop()
@@ -197,7 +197,7 @@ class AsyncHands(_Hands[AsyncBaseTransport]):
                 if parts.add(part) > self.plan.limits.drain_bytes:
                     response.stream = parts
                     return None
-        except TransportError as error:
+        except Exception as error:  # noqa: BLE001 - it is raised again, for whoever reads on
             parts.error, response.stream = error, parts
             return None
         await self.drop()

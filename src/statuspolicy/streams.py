@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Any
 
-from statuspolicy._lib import AsyncByteStream, SyncByteStream, TransportError
+from statuspolicy._lib import AsyncByteStream, SyncByteStream
 
 ONE_READ = 256 * 1024  # bytes, more than a transport takes from its socket at once
 
@@ -42,7 +42,7 @@ class Parts(SyncByteStream, AsyncByteStream):
         self._length = 0
         self.read: list[bytes] = []
         self.rest: Any = None
-        self.error: TransportError | None = None
+        self.error: Exception | None = None
 
     def add(self, part: bytes) -> int:
         self.read.append(part)

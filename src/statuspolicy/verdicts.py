@@ -119,5 +119,5 @@ def check(answer: object, duty: str) -> None:
         )
     name, kinds = _PARTS[kind]
     if not isinstance(part := getattr(answer, name), kinds):
-        wanted = " or ".join(one.__name__ for one in kinds)
-        raise TypeError(f"{duty} answered {kind.__name__}({name}={part!r}): give a {wanted}.")
+        wanted = " or ".join(f"{'an' if one is Exception else 'a'} {one.__name__}" for one in kinds)
+        raise TypeError(f"{duty} answered {kind.__name__}({name}={part!r}): give {wanted}.")
