@@ -75,7 +75,7 @@ class _Policy(Generic[TransportT]):
             )
         self._route = route
         self._fresh = fresh
-        plan = Plan(
+        self.plan = Plan(
             table=table,
             limits=limits,
             cookies=_jar(cookies),
@@ -84,13 +84,9 @@ class _Policy(Generic[TransportT]):
             fresh=fresh,
             clock=SystemClock() if clock is None else clock,
         )
-        self._adopt(plan)
-
-    def _adopt(self, plan: Plan) -> None:
-        self.plan = plan
         # The fast path's own: a plan never changes, and memory empties in place.
-        self._quiet = plan.table.quiet
-        self._moves = plan.memory.moves
+        self._quiet = table.quiet
+        self._moves = memory.moves
 
     def _plan_for(self, request: Request) -> Plan:
         plan = self.plan
