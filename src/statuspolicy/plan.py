@@ -13,7 +13,7 @@ from statuspolicy.row import Table
 OVERRIDE = "statuspolicy"  # in a request's `extensions`: a Table or Overrides
 
 Transport: TypeAlias = BaseTransport | AsyncBaseTransport
-Confirm: TypeAlias = Callable[[Request, Request, Response], "bool | Awaitable[bool]"]
+Confirm: TypeAlias = Callable[[Request, Request, Response], bool | Awaitable[bool]]
 
 
 class Overrides(Value):

@@ -9,7 +9,7 @@ from statuspolicy._lib import Response, TransportError
 from statuspolicy.exchange import Exchange
 from statuspolicy.verdicts import Settle, Verdict
 
-Duty: TypeAlias = Callable[[Exchange], "Verdict | Awaitable[Verdict]"]
+Duty: TypeAlias = Callable[[Exchange], Verdict | Awaitable[Verdict]]
 Key: TypeAlias = "int | str | type[TransportError]"
 
 _CLASSES = {f"{n}xx": n for n in range(1, 6)}

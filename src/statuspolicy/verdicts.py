@@ -96,7 +96,7 @@ class Refuse(NamedTuple):
     why: str = ""
 
 
-Verdict: TypeAlias = "Settle | Follow | Again | Aside | Use | Refuse"
+Verdict: TypeAlias = Settle | Follow | Again | Aside | Use | Refuse
 
 _PARTS: dict[type, tuple[str, tuple[type, ...]]] = {
     Follow: ("url", (str, URL)),
