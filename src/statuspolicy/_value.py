@@ -1,31 +1,14 @@
-"""Frozen values with defaults and checks; a dataclass costs 0.6 ms of import time, this nothing."""
+"""Frozen values, as dataclasses are, whose `__init__` is compiled when the first one is made.
+
+A frozen dataclass costs 0.6 ms of import time, a NamedTuple 0.1 ms, and there are a dozen.
+"""
 
 from __future__ import annotations
 
-from typing import Any, dataclass_transform
+from typing import Any, Self, dataclass_transform
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-class Value:
-    """A base for small configuration values: each annotated default is a keyword argument."""
-
-    def __init__(self, *unnamed: Any, **given: Any) -> None:
-        cls = type(self)
-        names = list(cls.__annotations__)
-        if unnamed:
-            first = repr(unnamed[0])
-            raise TypeError(
-                f"{cls.__name__}({first}): name it, {cls.__name__}({names[0]}={first})."
-            )
-        for name in given.keys() - set(names):
-            raise TypeError(f"{cls.__name__} has no {name!r}: it takes {', '.join(names)}.")
-        for name in names:
-            object.__setattr__(self, name, given.get(name, getattr(cls, name)))
-        self.check()
-
-    def check(self) -> None:
-        """Raise TypeError or ValueError where a value makes no sense."""
-
+class _Frozen:
     def __setattr__(self, name: str, value: object) -> None:
         cls = type(self).__name__
         raise AttributeError(f"{cls} is frozen: make a new one, as in {cls}({name}={value!r}).")
@@ -42,5 +25,53 @@ class Value:
     def __repr__(self) -> str:
         """Only what was set: `retry(attempts=6)`."""
         cls = type(self)
-        changed = (f"{n}={v!r}" for n, v in vars(self).items() if v != getattr(cls, n))
+        unset = object()
+        changed = (f"{n}={v!r}" for n, v in vars(self).items() if v != getattr(cls, n, unset))
         return f"{cls.__name__}({', '.join(changed)})"
+
+    def _replace(self, **changes: Any) -> Self:
+        """The same, but for what `changes` says."""
+        return type(self)(**(vars(self) | changes))
+
+
+@dataclass_transform(frozen_default=True)
+class Record(_Frozen):
+    """A base for values that are made often: each annotation is an argument, in order."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        cls = type(self)
+        cls.__init__ = _compiled(cls)  # type: ignore[method-assign]
+        cls.__init__(self, *given, **named)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class Value(_Frozen):
+    """A base for configuration: each annotated default is a keyword argument, and checked."""
+
+    def __init__(self, *unnamed: Any, **given: Any) -> None:
+        cls = type(self)
+        names = list(cls.__annotations__)
+        if unnamed:
+            first = repr(unnamed[0])
+            raise TypeError(
+                f"{cls.__name__}({first}): name it, {cls.__name__}({names[0]}={first})."
+            )
+        for name in given.keys() - set(names):
+            raise TypeError(f"{cls.__name__} has no {name!r}: it takes {', '.join(names)}.")
+        vars(self).update({name: given.get(name, getattr(cls, name)) for name in names})
+        self.check()
+
+    def check(self) -> None:
+        """Raise TypeError or ValueError where a value makes no sense."""
+
+
+def _compiled(cls: type) -> Any:
+    """The `__init__` that one would write by hand for a Record."""
+    names = list(cls.__annotations__)
+    defaults = {f"_{name}": getattr(cls, name) for name in names if hasattr(cls, name)}
+    arguments = (f"{n}=_{n}" if f"_{n}" in defaults else n for n in names)
+    lines = [f"def __init__(self, {', '.join(arguments)}):", " values = self.__dict__"]
+    lines += [f" values[{name!r}] = {name}" for name in names]
+    scope: dict[str, Any] = {}
+    exec("\n".join(lines), defaults, scope)  # noqa: S102 - of names that stand in this package
+    return scope["__init__"]

@@ -1,6 +1,6 @@
 """What a duty sees: one answer or failure, and all that led to it, as values."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
 from statuspolicy import failure
 from statuspolicy import fields as read
@@ -11,6 +11,7 @@ from statuspolicy._lib import (
     Response,
     TransportError,
 )
+from statuspolicy._value import Record
 from statuspolicy.fields import Fields
 from statuspolicy.limits import Limits
 from statuspolicy.trace import Step
@@ -32,7 +33,7 @@ _REFUSED = frozenset({411, 417, 421, 425})
 _REFUSED_FOR_NOW = frozenset({413, 429, 503, 509})
 
 
-class Exchange(NamedTuple):
+class Exchange(Record):
     """One answer or failure and what led to it. Frozen: a duty changes nothing.
 
     request: the request as it was sent.
@@ -60,7 +61,7 @@ class Exchange(NamedTuple):
     elapsed: float = 0.0
     answers: tuple[int | str, ...] = ()
     hops: int = 0
-    main: "Exchange | None" = None
+    main: Exchange | None = None
     can_ask: bool = False
     can_renew: bool = True
 

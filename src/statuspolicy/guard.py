@@ -5,11 +5,14 @@ may go, what it may carry, how often and how late it may be sent. Where the guar
 the response is handed over with the reason, or the error is raised.
 """
 
-from typing import NamedTuple, TypeAlias
+from __future__ import annotations
+
+from typing import TypeAlias
 from urllib.parse import quote
 
 from statuspolicy import body, errors, hop, jar
 from statuspolicy._lib import URL, Cookies, Request, TooManyRedirects
+from statuspolicy._value import Record
 from statuspolicy.exchange import Exchange
 from statuspolicy.limits import Limits
 from statuspolicy.verdicts import Again, Aside, Follow, Refuse, Settle
@@ -17,7 +20,7 @@ from statuspolicy.verdicts import Again, Aside, Follow, Refuse, Settle
 State: TypeAlias = tuple[str, str, object, str | None, str | None]
 
 
-class Path(NamedTuple):
+class Path(Record):
     """Where an exchange has been.
 
     home: the URL that the caller asked for; credentials are at home there.
@@ -34,7 +37,7 @@ class Path(NamedTuple):
     cookies: tuple[str, ...] = ()
 
 
-class Permit(NamedTuple):
+class Permit(Record):
     """The request that may be sent, and the path with it.
 
     costs: whether it takes a token from the origin's retry budget.

@@ -1,10 +1,12 @@
 """The configuration that transports and engine share; nothing changes it."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from statuspolicy._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response
-from statuspolicy._value import Value
+from statuspolicy._value import Record, Value
 from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
@@ -32,7 +34,7 @@ class Overrides(Value):
             raise TypeError(f"Overrides(confirm={self.confirm!r}): write a callable instead.")
 
 
-class Plan(NamedTuple):
+class Plan(Record):
     """What a transport was told, as values.
 
     cookies: gives the jar; None for one an exchange.
@@ -52,7 +54,7 @@ class Plan(NamedTuple):
     follow: bool = True
     began: float | None = None
 
-    def overridden(self, override: object) -> "Plan":
+    def overridden(self, override: object) -> Plan:
         """The plan for a request that brings its own table."""
         if isinstance(override, Table):
             return self._replace(table=override)

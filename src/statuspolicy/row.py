@@ -1,11 +1,14 @@
 """A row says what a code asks of a client and holds its duty. A table is immutable."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from statuspolicy import failure
 from statuspolicy._lib import Response, TransportError
+from statuspolicy._value import Record
 from statuspolicy.exchange import Exchange
 from statuspolicy.verdicts import Settle, Verdict
 
@@ -25,7 +28,7 @@ def surface(exchange: Exchange) -> Verdict:
     return Settle()
 
 
-class Row(NamedTuple):
+class Row(Record):
     """One line of the table.
 
     key: a status code, a class ("4xx"), or an exception class of the HTTP library.
@@ -105,7 +108,7 @@ class Table(Mapping[Key, Duty]):
             if self.row(code).duty is surface and code not in _LOOKED_AT
         )
 
-    def __or__(self, other: Mapping[Key, Duty]) -> "Table":
+    def __or__(self, other: Mapping[Key, Duty]) -> Table:
         if not isinstance(other, Mapping):
             return NotImplemented
         for key, duty in other.items():
@@ -117,8 +120,10 @@ class Table(Mapping[Key, Duty]):
                 rows[code] = rows[code]._replace(duty=other[key])
             rows[key] = Row(key, "any other", "RFC 9110 §15", "as the class", other[key])
         for key in sorted(other.keys() - _CLASSES.keys(), key=_generality):
-            for failure_key in [row for row in rows if _is_kind_of(row, key)]:
-                rows[failure_key] = rows[failure_key]._replace(duty=other[key])
+            if isinstance(key, type):
+                kinds = [kind for kind in rows if isinstance(kind, type) and issubclass(kind, key)]
+                for kind in kinds:
+                    rows[kind] = rows[kind]._replace(duty=other[key])
             rows[key] = self.row(key)._replace(key=key, duty=other[key])
         new = Table()
         new._rows = dict(sorted(rows.items(), key=_order))
@@ -138,10 +143,6 @@ class Table(Mapping[Key, Duty]):
 
     def __repr__(self) -> str:
         return f"<Table: {len(self)} rows>"
-
-
-def _is_kind_of(key: Key, general: Key) -> bool:
-    return isinstance(key, type) and isinstance(general, type) and issubclass(key, general)
 
 
 def _generality(key: Key) -> int:

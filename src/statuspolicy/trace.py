@@ -1,9 +1,11 @@
 """What happened in an exchange, as plain values: nothing here keeps a response alive."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from statuspolicy._value import Record
 
 
-class Step(NamedTuple):
+class Step(Record):
     """One answer or failure, and what was decided about it.
 
     method, url: of the request; no userinfo.

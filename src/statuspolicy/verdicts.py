@@ -1,12 +1,15 @@
 """What a duty may answer. Small values: the engine acts on them, once the guard agrees."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from statuspolicy._lib import URL, Request, Response
+from statuspolicy._value import Record
 
 
-class Settle(NamedTuple):
+class Settle(Record):
     """Hand this response over (or raise this failure).
 
     why: the reason, for the trace.
@@ -19,7 +22,7 @@ class Settle(NamedTuple):
     empty: bool = False
 
 
-class Follow(NamedTuple):
+class Follow(Record):
     """Go there. The guard builds the request, so no duty can carry a secret along.
 
     url: where to, relative to the request's own URL.
@@ -37,7 +40,7 @@ class Follow(NamedTuple):
     remember: float = 0.0
 
 
-class Again(NamedTuple):
+class Again(Record):
     """Send this once more. Another method or URL than the last makes it a hop.
 
     request: the request to send; `exchange.request` for the same.
@@ -55,7 +58,7 @@ class Again(NamedTuple):
     attempts: int | None = None
 
 
-class Aside(NamedTuple):
+class Aside(Record):
     """Send something on the side (a token, a status monitor) and decide with its answer.
 
     It counts neither as an attempt nor as a hop, and passes the guard's rules for
@@ -82,14 +85,14 @@ class Aside(NamedTuple):
     why: str = ""
 
 
-class Use(NamedTuple):
+class Use(Record):
     """Hand over another response in this one's place."""
 
     response: Response
     why: str = ""
 
 
-class Refuse(NamedTuple):
+class Refuse(Record):
     """Raise this error."""
 
     error: Exception
