@@ -22,6 +22,10 @@ from statuspolicy.duties import amend, redirect, unparsable, verify
 from statuspolicy.duties.retry import retry
 from statuspolicy.row import Row, Table, surface
 
+_WAIT = retry()
+_WHEN_TOLD = retry(told=True)
+_ELSEWHERE = retry(times=1, wait=0.0, fresh=True)
+
 # fmt: off
 STANDARD = Table((
     # 1xx: interim. The transport reads past them; only 101 ends a request.
@@ -62,24 +66,24 @@ STANDARD = Table((
     Row(405, "Method Not Allowed", "RFC 9110 §15.5.6", "Allow lists the methods", verify.not_allowed),
     Row(406, "Not Acceptable", "RFC 9110 §15.5.7", "choose from the entity"),
     Row(407, "Proxy Authentication Required", "RFC 9110 §15.5.8", "may repeat with credentials for the proxy"),
-    Row(408, "Request Timeout", "RFC 9110 §15.5.9", "may repeat it on another connection", retry(times=1, wait=0.0, fresh=True)),
+    Row(408, "Request Timeout", "RFC 9110 §15.5.9", "may repeat it on another connection", _ELSEWHERE),
     Row(409, "Conflict", "RFC 9110 §15.5.10", "the user resolves it and resubmits"),
     Row(410, "Gone", "RFC 9110 §15.5.11", "permanent: drop what refers to it"),
     Row(411, "Length Required", "RFC 9110 §15.5.12", "may repeat with Content-Length", amend.with_length),
     Row(412, "Precondition Failed", "RFC 9110 §15.5.13", "the conditions were there to prevent it"),
-    Row(413, "Content Too Large", "RFC 9110 §15.5.14", "Retry-After says when, if temporary", retry(told=True)),
+    Row(413, "Content Too Large", "RFC 9110 §15.5.14", "Retry-After says when, if temporary", _WHEN_TOLD),
     Row(414, "URI Too Long", "RFC 9110 §15.5.15", "a redirect black hole may be the cause"),
     Row(415, "Unsupported Media Type", "RFC 9110 §15.5.16", "Accept says what would do"),
     Row(416, "Range Not Satisfiable", "RFC 9110 §15.5.17", "Content-Range tells the length"),
     Row(417, "Expectation Failed", "RFC 9110 §10.1.1", "should repeat without 100-continue", amend.without_expect),
-    Row(421, "Misdirected Request", "RFC 9110 §15.5.20", "may repeat on another connection", retry(times=1, wait=0.0, fresh=True)),
+    Row(421, "Misdirected Request", "RFC 9110 §15.5.20", "may repeat on another connection", _ELSEWHERE),
     Row(422, "Unprocessable Content", "RFC 9110 §15.5.21", "do not repeat it unmodified"),
     Row(423, "Locked", "RFC 4918 §11.3", "do not repeat it unmodified"),
     Row(424, "Failed Dependency", "RFC 4918 §11.4", "another action failed"),
     Row(425, "Too Early", "RFC 8470 §5.2", "may repeat, not in early data", retry(times=1)),
     Row(426, "Upgrade Required", "RFC 9110 §15.5.22", "Upgrade names the protocol"),
     Row(428, "Precondition Required", "RFC 6585 §3", "repeat with a condition"),
-    Row(429, "Too Many Requests", "RFC 6585 §4", "wait as Retry-After says", retry()),
+    Row(429, "Too Many Requests", "RFC 6585 §4", "wait as Retry-After says", _WAIT),
     Row(431, "Request Header Fields Too Large", "RFC 6585 §5", "may repeat with smaller fields"),
     Row(449, "Retry With", "MS-WDV §2.2.8", "repeat after doing what the server asks"),
     Row(451, "Unavailable For Legal Reasons", "RFC 7725 §3", "the entity explains"),
@@ -87,26 +91,26 @@ STANDARD = Table((
     # 5xx: server errors.
     Row(500, "Internal Server Error", "RFC 9110 §15.6.1", "show the entity"),
     Row(501, "Not Implemented", "RFC 9110 §15.6.2", "the method is not supported anywhere"),
-    Row(502, "Bad Gateway", "RFC 9110 §15.6.3", "show the entity", retry()),
-    Row(503, "Service Unavailable", "RFC 9110 §15.6.4", "wait as Retry-After says", retry()),
-    Row(504, "Gateway Timeout", "RFC 9110 §15.6.5", "show the entity", retry()),
+    Row(502, "Bad Gateway", "RFC 9110 §15.6.3", "show the entity", _WAIT),
+    Row(503, "Service Unavailable", "RFC 9110 §15.6.4", "wait as Retry-After says", _WAIT),
+    Row(504, "Gateway Timeout", "RFC 9110 §15.6.5", "show the entity", _WAIT),
     Row(505, "HTTP Version Not Supported", "RFC 9110 §15.6.6", "show the entity"),
     Row(506, "Variant Also Negotiates", "RFC 2295 §8.1", "the server is misconfigured"),
     Row(507, "Insufficient Storage", "RFC 4918 §11.5", "must not repeat it but on a user's action"),
     Row(508, "Loop Detected", "RFC 5842 §7.2", "show the entity"),
-    Row(509, "Bandwidth Limit Exceeded", "unofficial (Apache, cPanel)", "wait as Retry-After says", retry(told=True)),
+    Row(509, "Bandwidth Limit Exceeded", "unofficial (Apache, cPanel)", "wait as Retry-After says", _WHEN_TOLD),
     Row(510, "Not Extended", "RFC 2774 §7", "the entity says what extension to add"),
     Row(511, "Network Authentication Required", "RFC 6585 §6", "never the origin's answer", verify.portal),
 
     # 600, unofficial, and failures: no answer, or none that could be read.
     Row(600, "Unparsable Response Headers", "unofficial; RFC 9112 §2.2", "only entity content arrived", unparsable.elsewhere),
-    Row(ConnectError, "no connection", "RFC 9110 §9.2.2", "nothing was sent", retry()),
-    Row(ConnectTimeout, "no connection in time", "RFC 9110 §9.2.2", "nothing was sent", retry()),
-    Row(ReadError, "the connection broke", "RFC 9110 §9.2.2", "may repeat if idempotent", retry()),
-    Row(ReadTimeout, "no answer in time", "RFC 9110 §9.2.2", "may repeat if idempotent", retry()),
-    Row(WriteError, "the connection broke", "RFC 9110 §9.2.2", "may repeat if idempotent", retry()),
-    Row(WriteTimeout, "not sent in time", "RFC 9110 §9.2.2", "may repeat if idempotent", retry()),
-    Row(RemoteProtocolError, "closed without an answer", "RFC 9112 §9.3.1", "may repeat if idempotent", retry()),
+    Row(ConnectError, "no connection", "RFC 9110 §9.2.2", "nothing was sent", _WAIT),
+    Row(ConnectTimeout, "no connection in time", "RFC 9110 §9.2.2", "nothing was sent", _WAIT),
+    Row(ReadError, "the connection broke", "RFC 9110 §9.2.2", "may repeat if idempotent", _WAIT),
+    Row(ReadTimeout, "no answer in time", "RFC 9110 §9.2.2", "may repeat if idempotent", _WAIT),
+    Row(WriteError, "the connection broke", "RFC 9110 §9.2.2", "may repeat if idempotent", _WAIT),
+    Row(WriteTimeout, "not sent in time", "RFC 9110 §9.2.2", "may repeat if idempotent", _WAIT),
+    Row(RemoteProtocolError, "closed without an answer", "RFC 9112 §9.3.1", "may repeat if idempotent", _WAIT),
     Row(LocalProtocolError, "the request breaks the protocol", "RFC 9112 §3", "never repeated"),
     Row(PoolTimeout, "no connection free in time", "the client's own", "never repeated"),
     Row(ProxyError, "the proxy failed", "RFC 9110 §9.3.6", "never repeated"),
@@ -128,7 +132,7 @@ STRICT = STANDARD | {
     425: surface,
     429: surface,
     502: surface,
-    503: retry(told=True),
+    503: _WHEN_TOLD,
     504: surface,
     509: surface,
     600: unparsable.refused,
