@@ -59,20 +59,16 @@ def permit(
     """The one request that a verdict may lead to, or what happens in its place."""
     try:
         in_time(exchange, verdict.after)
-        if isinstance(verdict, Follow):
-            url = hop.resolve(exchange.request.url, verdict.url)
-            permitted = _hop(exchange, path, verdict, url, cookies)
-        elif _same_target(exchange.request, verdict.request):
-            permitted = _repeat(exchange, path, verdict, cookies)
-        else:
-            url = hop.resolve(exchange.request.url, verdict.request.url)
-            permitted = _hop(exchange, path, verdict, url, cookies)
+        if isinstance(verdict, Again) and _same_target(exchange.request, verdict.request):
+            return _repeat(exchange, path, verdict, cookies)
+        leads_to = verdict.url if isinstance(verdict, Follow) else verdict.request.url
+        url = hop.resolve(exchange.request.url, leads_to)
+        return _hop(exchange, path, verdict, url, cookies)
     except (No, hop.Unusable) as reason:
         return Settle(why=str(reason))
     except TooManyRedirects as error:
         # Where it was found out is of no use to a reader; the frames there would be kept.
         return Refuse(error.with_traceback(None), why=str(error))
-    return permitted
 
 
 def permit_aside(
