@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +18,9 @@ demo: $(VENV)/.ready ## drive a wrapped client through every row of the table
 test: $(VENV)/.ready ## the tests, with branch coverage
 	$(BIN)/python -m coverage run -m pytest
 	$(BIN)/python -m coverage report
+
+test-httpx2: $(VENV)/.ready ## the same tests, with httpx2 where they say httpx
+	$(BIN)/python -m pytest -p tests.as_httpx2
 
 lint: $(VENV)/.ready ## ruff, as CI runs it
 	$(BIN)/ruff check .
@@ -39,4 +42,4 @@ bench: $(VENV)/.ready ## what a 200 costs: nothing, a wrapper, statuspolicy, htt
 clean: ## remove what was made
 	rm -rf $(VENV) dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: help demo test lint types check fix bench clean
+.PHONY: help demo test test-httpx2 lint types check fix bench clean

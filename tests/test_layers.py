@@ -49,7 +49,16 @@ ORDER = [
 DUTIES = {"unparsable": {"retry"}}
 FREE_WITHIN = {"cli", "testing"}
 
-FILES = sorted(str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.py"))
+# `httpx2/` binds the same files to another library: links, and its own `_lib.py`.
+BINDING = SOURCE / "httpx2"
+FILES = sorted(
+    str(path.relative_to(SOURCE))
+    for path in SOURCE.rglob("*.py")
+    if not path.is_relative_to(BINDING)
+)
+LINKED = {
+    str(path.relative_to(BINDING)) for path in BINDING.rglob("*.py") if path.name != "_lib.py"
+}
 
 
 def module(file: str) -> tuple[str, ...]:
@@ -69,8 +78,11 @@ def imports(source: str, of: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{of}: a relative import"
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            # `..hop` in ("duties", "retry") is ("hop",).
+            above = of[: len(of) - node.level] if node.level else ()
+            base = ".".join(["statuspolicy", *above]) if node.level else ""
+            module = ".".join(filter(None, [base, node.module]))
+            names = [f"{module}.{alias.name}" for alias in node.names]
         for name in names:
             package, *parts = name.split(".")
             if package != "statuspolicy":
@@ -112,6 +124,33 @@ def test_a_file_imports_only_from_files_below_it(file):
     source = (SOURCE / file).read_text("utf-8")
     wrong = [objections(module(file), imported) for imported in imports(source, module(file))]
     assert not [objection for objection in wrong if objection]
+
+
+def relative(file: str) -> set[bool]:
+    """Whether a file's imports of the package are relative."""
+    nodes = ast.walk(ast.parse((SOURCE / file).read_text("utf-8")))
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {bool(node.level) for node in froms if imports(ast.unparse(node), module(file))}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_is_bound_to_the_http_library_is_linked_beside_the_other_one(file):
+    """A file that imports relatively is bound twice, and each thing it so imports is too."""
+    if file == "_lib.py":
+        return
+    bound = True in relative(file)
+    assert (file in LINKED) is (bound or file == "duties/__init__.py")
+    if bound:
+        assert (BINDING / file).resolve() == (SOURCE / file).resolve()
+
+
+@pytest.mark.parametrize("file", sorted(LINKED))
+def test_what_is_bound_takes_from_the_bound_relatively_and_from_the_shared_absolutely(file):
+    for node in ast.walk(ast.parse((SOURCE / file).read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            for imported in imports(ast.unparse(node), module(file)):
+                twice = "/".join(imported) + ".py" in LINKED or imported == ("_lib",)
+                assert bool(node.level) is twice, ast.unparse(node)
 
 
 @pytest.mark.parametrize(

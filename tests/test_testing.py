@@ -1,6 +1,7 @@
 """The tools for tests: StatusServer, FakeClock, replay, and the fixtures of the plugin."""
 
 import asyncio
+import importlib
 import socket
 import ssl
 from http import HTTPStatus
@@ -23,7 +24,6 @@ from statuspolicy import (
 )
 from statuspolicy.effects import Ask, Discard, Remember, Send, Spend, Wait
 from statuspolicy.testing import Answer, FakeClock, Received, StatusServer, replay
-from statuspolicy.testing import plugin as fixtures
 
 # What a URL can ask for as a final answer. 101 ends a request and is tried alone.
 FINAL = [
@@ -613,6 +613,7 @@ def test_a_coroutine_that_waits_for_something_real_is_an_error():
 
 def test_the_fixtures_come_from_the_installed_plugin(pytestconfig, status_server, fake_clock):
     assert pytestconfig.pluginmanager.hasplugin("statuspolicy")
+    fixtures = importlib.import_module("statuspolicy.testing.plugin")
     assert pytestconfig.pluginmanager.get_plugin("statuspolicy") is fixtures
     assert isinstance(status_server, StatusServer)
     assert isinstance(fake_clock, FakeClock)

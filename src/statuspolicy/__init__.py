@@ -1,26 +1,27 @@
 """Middleware for httpx: each response is handled as its HTTP status code asks of a client."""
 
-from statuspolicy.account import trace
 from statuspolicy.clock import Clock, SystemClock
-from statuspolicy.duties.retry import retry
-from statuspolicy.duties.verify import reset
-from statuspolicy.errors import (
+from statuspolicy.limits import Limits, RetryBudget
+from statuspolicy.memory import Memory
+from statuspolicy.trace import Step, Trace
+
+from .account import trace
+from .duties.retry import retry
+from .duties.verify import reset
+from .errors import (
     ProtocolViolation,
     RedirectBlackHole,
     RedirectCapExceeded,
     RedirectLoop,
     UnparsableResponse,
 )
-from statuspolicy.exchange import Exchange
-from statuspolicy.limits import Limits, RetryBudget
-from statuspolicy.memory import Memory
-from statuspolicy.plan import Overrides
-from statuspolicy.row import Row, Table, surface
-from statuspolicy.tables import STANDARD, STRICT
-from statuspolicy.trace import Step, Trace
-from statuspolicy.transport import AsyncPolicyTransport, PolicyTransport
-from statuspolicy.verdicts import Again, Aside, Follow, Refuse, Settle, Use, Verdict
-from statuspolicy.wrap import unwrap, wrap
+from .exchange import Exchange
+from .plan import Overrides
+from .row import Row, Table, surface
+from .tables import STANDARD, STRICT
+from .transport import AsyncPolicyTransport, PolicyTransport
+from .verdicts import Again, Aside, Follow, Refuse, Settle, Use, Verdict
+from .wrap import unwrap, wrap
 
 __all__ = [
     "STANDARD",

@@ -4,6 +4,9 @@ Everything else imports these names from here, so another library of the same
 shape needs another of these files and nothing else.
 """
 
+from collections.abc import AsyncIterator, Callable
+from typing import TypeAlias
+
 from httpx import (
     URL,
     AsyncBaseTransport,
@@ -38,12 +41,17 @@ from httpx import (
     WriteTimeout,
 )
 
+# Where the two libraries declare the same thing in their own words.
+AsyncParts: TypeAlias = AsyncIterator[bytes]
+Encoding: TypeAlias = str | Callable[[bytes], str]
+
 __all__ = [
     "URL",
     "AsyncBaseTransport",
     "AsyncByteStream",
     "AsyncClient",
     "AsyncHTTPTransport",
+    "AsyncParts",
     "BaseTransport",
     "ByteStream",
     "Client",
@@ -51,6 +59,7 @@ __all__ = [
     "ConnectTimeout",
     "Cookies",
     "DecodingError",
+    "Encoding",
     "HTTPStatusError",
     "HTTPTransport",
     "Headers",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from statuspolicy._lib import HTTPStatusError, RequestError, Response, TransportError
-from statuspolicy.hop import target
-from statuspolicy.response import kept_trace, phrase
-from statuspolicy.row import NOTHING
-from statuspolicy.tables import STANDARD
 from statuspolicy.trace import Step, Trace
+
+from ._lib import HTTPStatusError, RequestError, Response, TransportError
+from .hop import target
+from .response import kept_trace, phrase
+from .row import NOTHING
+from .tables import STANDARD
 
 
 def trace(result: Response | Exception) -> Trace:

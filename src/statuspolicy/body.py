@@ -14,14 +14,15 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 from zlib import crc32
 
-from statuspolicy._lib import (
+from statuspolicy.limits import Limits
+
+from ._lib import (
     AsyncByteStream,
     ByteStream,
     LocalProtocolError,
     Request,
     SyncByteStream,
 )
-from statuspolicy.limits import Limits
 
 FACTORY = "statuspolicy.body"  # in `extensions`: a callable that makes the body anew
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from statuspolicy._lib import Response
-from statuspolicy.effects import Ask, Discard, Read, Recall, Remember, Send, Spend, Wait
-from statuspolicy.engine import Flow, Result
-from statuspolicy.hands import AsyncHands, Hands
-from statuspolicy.plan import Plan
+from ._lib import Response
+from .effects import Ask, Discard, Read, Recall, Remember, Send, Spend, Wait
+from .engine import Flow, Result
+from .hands import AsyncHands, Hands
+from .plan import Plan
 
 
 def run(flow: Flow[Result], hands: Hands) -> Response:

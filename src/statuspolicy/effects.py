@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TypeAlias
 
-from statuspolicy._lib import Request, Response
 from statuspolicy.limits import RetryBudget
+
+from ._lib import Request, Response
 
 
 class Send:

@@ -13,17 +13,18 @@ from datetime import timedelta
 from inspect import isawaitable
 from typing import Any, TypeAlias, TypeVar
 
-from statuspolicy import body, guard, hop, jar, verdicts
-from statuspolicy._lib import Cookies, Request, Response, TransportError
-from statuspolicy.effects import Ask, Discard, Effect, Read, Recall, Remember, Send, Spend, Wait
-from statuspolicy.exchange import Exchange
 from statuspolicy.fields import NO_FIELDS, Fields
-from statuspolicy.guard import Path, Permit
-from statuspolicy.plan import Plan
-from statuspolicy.response import adopt, is_kept, keep_trace, phrase
-from statuspolicy.row import NOTHING, REDIRECTS, Duty
 from statuspolicy.trace import REMEMBERED, Step
-from statuspolicy.verdicts import Again, Aside, Follow, Refuse, Settle, Use, Verdict
+
+from . import body, guard, hop, jar, verdicts
+from ._lib import Cookies, Request, Response, TransportError
+from .effects import Ask, Discard, Effect, Read, Recall, Remember, Send, Spend, Wait
+from .exchange import Exchange
+from .guard import Path, Permit
+from .plan import Plan
+from .response import adopt, is_kept, keep_trace, phrase
+from .row import NOTHING, REDIRECTS, Duty
+from .verdicts import Again, Aside, Follow, Refuse, Settle, Use, Verdict
 
 log = logging.getLogger("statuspolicy")
 

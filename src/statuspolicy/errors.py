@@ -6,7 +6,7 @@ about, where the client would put the first request of the exchange in its place
 
 from __future__ import annotations
 
-from statuspolicy._lib import RemoteProtocolError, Request, RequestError, TooManyRedirects
+from ._lib import RemoteProtocolError, Request, RequestError, TooManyRedirects
 
 
 class _AboutItsRequest(RequestError):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from statuspolicy import failure
 from statuspolicy import fields as read
-from statuspolicy._lib import (
+from statuspolicy._value import Record
+from statuspolicy.fields import Fields
+from statuspolicy.limits import Limits
+from statuspolicy.trace import Step
+
+from . import failure
+from ._lib import (
     ConnectError,
     ConnectTimeout,
     Request,
     Response,
     TransportError,
 )
-from statuspolicy._value import Record
-from statuspolicy.fields import Fields
-from statuspolicy.limits import Limits
-from statuspolicy.trace import Step
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PROPFIND", "REPORT", "SEARCH"})
 # IANA's method registry, what it lists as idempotent.

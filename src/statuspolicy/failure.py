@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 
-from statuspolicy._lib import ConnectError, ProxyError, RemoteProtocolError, TransportError
+from ._lib import ConnectError, ProxyError, RemoteProtocolError, TransportError
 
 
 def row_key(error: TransportError) -> int | type[TransportError] | None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import TypeAlias
 from urllib.parse import quote
 
-from statuspolicy import body, errors, hop, jar
-from statuspolicy._lib import URL, Cookies, Request, TooManyRedirects
 from statuspolicy._value import Record
-from statuspolicy.exchange import Exchange
 from statuspolicy.limits import Limits
-from statuspolicy.verdicts import Again, Aside, Follow, Refuse, Settle
+
+from . import body, errors, hop, jar
+from ._lib import URL, Cookies, Request, TooManyRedirects
+from .exchange import Exchange
+from .verdicts import Again, Aside, Follow, Refuse, Settle
 
 State: TypeAlias = tuple[str, str, object, str | None, str | None]
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
-from statuspolicy._lib import (
+from statuspolicy.fields import digits
+
+from ._lib import (
     URL,
     AsyncBaseTransport,
     AsyncByteStream,
@@ -21,10 +23,9 @@ from statuspolicy._lib import (
     SyncByteStream,
     TransportError,
 )
-from statuspolicy.effects import Ask, Discard, Read, Send
-from statuspolicy.fields import digits
-from statuspolicy.plan import Plan
-from statuspolicy.streams import ONE_READ, Owned, Parts
+from .effects import Ask, Discard, Read, Send
+from .plan import Plan
+from .streams import ONE_READ, Owned, Parts
 
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from statuspolicy import body
-from statuspolicy._lib import URL, ByteStream, InvalidURL, Request
 from statuspolicy.limits import Limits
+
+from . import body
+from ._lib import URL, ByteStream, InvalidURL, Request
 
 # RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
 # keeps Expect for requests with content.

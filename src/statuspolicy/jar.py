@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 
-from statuspolicy._lib import URL, Cookies, Headers, Request, Response
+from ._lib import URL, Cookies, Headers, Request, Response
 
 
 def pairs(header: str | None) -> list[str]:

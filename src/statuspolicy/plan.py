@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from statuspolicy._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response
 from statuspolicy._value import Record, Value
 from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
-from statuspolicy.row import Table
+
+from ._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response
+from .row import Table
 
 OVERRIDE = "statuspolicy"  # in a request's `extensions`: a Table or Overrides
 

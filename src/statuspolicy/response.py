@@ -7,15 +7,16 @@ what a policy hands over after a hop is a response that knows better.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from http import HTTPStatus
 from types import MemberDescriptorType
 from typing import Any, cast
 
-from statuspolicy._lib import ByteStream, Headers, Request, Response
 from statuspolicy.trace import Step, Trace
+
+from ._lib import AsyncParts, ByteStream, Encoding, Headers, Request, Response
 
 _TRACE = "_statuspolicy_trace"  # in __dict__, so that it is pickled too
 _NOTE = "statuspolicy sent"
@@ -29,7 +30,7 @@ class PolicyResponse(Response):
     _clients: list[Response]
     _declined: bool
     _kept: bytes | None
-    _encoding_of_text: str | Callable[[bytes], str]
+    _encoding_of_text: Encoding
 
     @property
     def request(self) -> Request:
@@ -50,12 +51,12 @@ class PolicyResponse(Response):
         self._clients = value
 
     @property
-    def default_encoding(self) -> str | Callable[[bytes], str]:
+    def default_encoding(self) -> Encoding:
         """How text without a charset is read; the history's too."""
         return self._encoding_of_text
 
     @default_encoding.setter
-    def default_encoding(self, value: str | Callable[[bytes], str]) -> None:
+    def default_encoding(self, value: Encoding) -> None:
         self._encoding_of_text = value
         for passed in self._past:
             passed.default_encoding = value
@@ -87,7 +88,7 @@ class PolicyResponse(Response):
             self.read()
         return super().iter_bytes(chunk_size)
 
-    def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+    def aiter_bytes(self, chunk_size: int | None = None) -> AsyncParts:
         """The body in pieces, decoded."""
         if self._kept is not None:
             self.read()

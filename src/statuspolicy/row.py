@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TypeAlias
 
-from statuspolicy import failure
-from statuspolicy._lib import Response, TransportError
 from statuspolicy._value import Record
-from statuspolicy.exchange import Exchange
-from statuspolicy.verdicts import Settle, Verdict
+
+from . import failure
+from ._lib import Response, TransportError
+from .exchange import Exchange
+from .verdicts import Settle, Verdict
 
 Duty: TypeAlias = Callable[[Exchange], Verdict | Awaitable[Verdict]]
 Key: TypeAlias = "int | str | type[TransportError]"

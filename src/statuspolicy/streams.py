@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Any
 
-from statuspolicy._lib import AsyncByteStream, SyncByteStream
+from ._lib import AsyncByteStream, SyncByteStream
 
 ONE_READ = 256 * 1024  # bytes, more than a transport takes from its socket at once
 

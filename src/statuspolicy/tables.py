@@ -4,7 +4,7 @@ A row: the code, what it is called, where it is specified, what the specificatio
 client, and the duty that does it. `surface` hands the response over: nothing is to be done.
 """
 
-from statuspolicy._lib import (
+from ._lib import (
     ConnectError,
     ConnectTimeout,
     LocalProtocolError,
@@ -18,9 +18,9 @@ from statuspolicy._lib import (
     WriteError,
     WriteTimeout,
 )
-from statuspolicy.duties import amend, redirect, unparsable, verify
-from statuspolicy.duties.retry import retry
-from statuspolicy.row import Row, Table, surface
+from .duties import amend, redirect, unparsable, verify
+from .duties.retry import retry
+from .row import Row, Table, surface
 
 _WAIT = retry()
 _WHEN_TOLD = retry(told=True)

@@ -7,7 +7,11 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 
-from statuspolicy._lib import (
+from statuspolicy.clock import Clock, SystemClock
+from statuspolicy.limits import Limits
+from statuspolicy.memory import Memory
+
+from ._lib import (
     URL,
     AsyncBaseTransport,
     AsyncHTTPTransport,
@@ -19,15 +23,12 @@ from statuspolicy._lib import (
     Response,
     TransportError,
 )
-from statuspolicy.clock import Clock, SystemClock
-from statuspolicy.limits import Limits
-from statuspolicy.memory import Memory
-from statuspolicy.plan import OVERRIDE, Confirm, Plan
-from statuspolicy.row import Table
-from statuspolicy.tables import STANDARD
+from .plan import OVERRIDE, Confirm, Plan
+from .row import Table
+from .tables import STANDARD
 
 if TYPE_CHECKING:
-    from statuspolicy.engine import Outcome
+    from .engine import Outcome
 
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
@@ -147,9 +148,9 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
 
     def _converse(self, request: Request, outcome: Outcome | None) -> Response:
         # The engine is loaded when there is something to do, and adds nothing to the import.
-        from statuspolicy.driver import run
-        from statuspolicy.engine import converse
-        from statuspolicy.hands import Hands
+        from .driver import run
+        from .engine import converse
+        from .hands import Hands
 
         plan = self._plan_for(request)
         hands = Hands(plan, self._to, self._fresh, outcome)
@@ -201,9 +202,9 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
         return await self._converse(request, None)
 
     async def _converse(self, request: Request, outcome: Outcome | None) -> Response:
-        from statuspolicy.driver import arun
-        from statuspolicy.engine import converse
-        from statuspolicy.hands import AsyncHands
+        from .driver import arun
+        from .engine import converse
+        from .hands import AsyncHands
 
         plan = self._plan_for(request)
         hands = AsyncHands(plan, self._to, self._fresh, outcome)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from statuspolicy._lib import URL, Request, Response
 from statuspolicy._value import Record
+
+from ._lib import URL, Request, Response
 
 
 class Settle(Record):

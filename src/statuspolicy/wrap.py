@@ -10,14 +10,15 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from statuspolicy._lib import URL, AsyncClient, Client, Cookies
 from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
-from statuspolicy.plan import Confirm
-from statuspolicy.row import Table
-from statuspolicy.tables import STANDARD
-from statuspolicy.transport import CALL, AsyncPolicyTransport, Call, PolicyTransport
+
+from ._lib import URL, AsyncClient, Client, Cookies
+from .plan import Confirm
+from .row import Table
+from .tables import STANDARD
+from .transport import CALL, AsyncPolicyTransport, Call, PolicyTransport
 
 ClientT = TypeVar("ClientT", Client, AsyncClient)
 

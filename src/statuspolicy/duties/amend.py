@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from statuspolicy import body
-from statuspolicy.exchange import Exchange
-from statuspolicy.verdicts import Again, Settle, Verdict
+from .. import body
+from ..exchange import Exchange
+from ..verdicts import Again, Settle, Verdict
 
 
 def with_length(exchange: Exchange) -> Verdict:

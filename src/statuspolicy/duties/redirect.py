@@ -7,8 +7,9 @@ the application's `confirm` is asked.
 from __future__ import annotations
 
 from statuspolicy import fields as read
-from statuspolicy.exchange import SAFE, Exchange
-from statuspolicy.verdicts import Follow, Settle, Verdict
+
+from ..exchange import SAFE, Exchange
+from ..verdicts import Follow, Settle, Verdict
 
 _DAY = 86_400.0
 _GET_OR_HEAD = ("GET", "HEAD")

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy._lib import HTTPStatusError
 from statuspolicy._value import Value
-from statuspolicy.exchange import Exchange
-from statuspolicy.verdicts import Again, Settle, Verdict
+
+from .._lib import HTTPStatusError
+from ..exchange import Exchange
+from ..verdicts import Again, Settle, Verdict
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState

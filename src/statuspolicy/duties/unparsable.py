@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from statuspolicy.duties.retry import retry
-from statuspolicy.errors import UnparsableResponse
-from statuspolicy.exchange import Exchange
-from statuspolicy.hop import target
-from statuspolicy.verdicts import Again, Refuse, Settle, Verdict
+from ..errors import UnparsableResponse
+from ..exchange import Exchange
+from ..hop import target
+from ..verdicts import Again, Refuse, Settle, Verdict
+from .retry import retry
 
 _ELSEWHERE = retry(times=1, wait=0.0, fresh=True)
 

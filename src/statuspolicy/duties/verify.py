@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from statuspolicy._lib import Request, Response
-from statuspolicy.errors import ProtocolViolation
-from statuspolicy.exchange import Exchange
 from statuspolicy.fields import content_range, digits
-from statuspolicy.hop import target
-from statuspolicy.verdicts import Again, Refuse, Settle, Verdict
+
+from .._lib import Request, Response
+from ..errors import ProtocolViolation
+from ..exchange import Exchange
+from ..hop import target
+from ..verdicts import Again, Refuse, Settle, Verdict
 
 
 def switched(exchange: Exchange) -> Verdict:

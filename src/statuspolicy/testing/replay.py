@@ -4,7 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import iscoroutine
 from typing import Any, NamedTuple
 
-from statuspolicy._lib import (
+from statuspolicy.clock import Clock
+from statuspolicy.limits import Limits
+from statuspolicy.memory import Memory
+from statuspolicy.testing.clock import FakeClock
+from statuspolicy.trace import Trace
+
+from .._lib import (
     ByteStream,
     Cookies,
     Request,
@@ -12,18 +18,13 @@ from statuspolicy._lib import (
     SyncByteStream,
     TransportError,
 )
-from statuspolicy.account import trace
-from statuspolicy.clock import Clock
-from statuspolicy.driver import remembered
-from statuspolicy.effects import Ask, Discard, Effect, Read, Send, Wait
-from statuspolicy.engine import Outcome, converse
-from statuspolicy.limits import Limits
-from statuspolicy.memory import Memory
-from statuspolicy.plan import Confirm, Plan
-from statuspolicy.row import Table
-from statuspolicy.tables import STANDARD
-from statuspolicy.testing.clock import FakeClock
-from statuspolicy.trace import Trace
+from ..account import trace
+from ..driver import remembered
+from ..effects import Ask, Discard, Effect, Read, Send, Wait
+from ..engine import Outcome, converse
+from ..plan import Confirm, Plan
+from ..row import Table
+from ..tables import STANDARD
 
 Line = int | tuple[int, Mapping[str, str]] | Outcome | Callable[[Request], Response]
 

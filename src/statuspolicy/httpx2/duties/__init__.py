@@ -1,0 +1,1 @@
+../../duties/__init__.py

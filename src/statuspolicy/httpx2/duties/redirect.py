@@ -1,0 +1,1 @@
+../../duties/redirect.py

@@ -1,0 +1,1 @@
+../../testing/__init__.py
