@@ -493,8 +493,8 @@ def test_the_retry_budget_stops_repeats_that_nobody_asked_for():
         "table": sp.STANDARD | {502: sp.retry(wait=0)},
     }
     limits = sp.Limits(retry_budget=sp.RetryBudget(tokens=2, per_second=0))
-    first = replay(GET, [502, 502, 200], limits=limits, **options)
-    assert first.response.status_code == 200
+    first = replay(GET, [502, 502, 500], limits=limits, **options)
+    assert first.response.status_code == 500
     second = replay(GET, [502], limits=limits, **options)
     assert "retry budget of https://home.example" in second.trace.reason
     other = replay(get("https://other.example/"), [502, 200], limits=limits, **options)

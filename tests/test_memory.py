@@ -86,15 +86,15 @@ def test_it_holds_no_more_moves_and_origins_than_it_was_told(entries):
 )
 def test_a_bucket_gives_as_many_tokens_as_it_holds(tokens, granted):
     memory, budget = Memory(), RetryBudget(tokens=tokens, per_second=0)
-    taken = [memory.spend(A, budget, now=0.0) for _ in range(30)]
+    taken = [memory.spend(A, budget, now=0.0) is not None for _ in range(30)]
     assert taken == [True] * granted + [False] * (30 - granted)
 
 
 def test_each_origin_has_its_own_bucket():
     memory, budget = Memory(), RetryBudget(tokens=1, per_second=0)
-    assert memory.spend(A, budget, now=0.0)
-    assert not memory.spend(A, budget, now=0.0)
-    assert memory.spend(B, budget, now=0.0)
+    assert memory.spend(A, budget, now=0.0) is not None
+    assert memory.spend(A, budget, now=0.0) is None
+    assert memory.spend(B, budget, now=0.0) is not None
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,19 @@ def test_each_origin_has_its_own_bucket():
 )
 def test_time_brings_tokens_back_and_never_more_than_the_bucket_holds(later, granted):
     memory, budget = Memory(), RetryBudget(tokens=3, per_second=0.5)
-    assert [memory.spend(A, budget, now=0.0) for _ in range(4)] == [True, True, True, False]
-    taken = [memory.spend(A, budget, now=later) for _ in range(5)]
+    assert [memory.spend(A, budget, now=0.0) is not None for _ in range(4)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    taken = [memory.spend(A, budget, now=later) is not None for _ in range(5)]
     assert taken == [True] * granted + [False] * (5 - granted)
 
 
 def test_asking_in_vain_takes_nothing_and_time_adds_up_over_it():
     memory, budget = Memory(), RetryBudget(tokens=1, per_second=0.5)
-    taken = [memory.spend(A, budget, now=n / 2) for n in range(9)]
+    taken = [memory.spend(A, budget, now=n / 2) is not None for n in range(9)]
     assert taken == [True, False, False, False, True, False, False, False, True]
 
 
@@ -117,8 +122,8 @@ def test_the_bucket_used_longest_ago_goes_first():
     memory, budget = Memory(entries=2), RetryBudget(tokens=1, per_second=0)
     for url in (A, B, A, C):
         memory.spend(url, budget, now=0.0)
-    assert not memory.spend(A, budget, now=0.0)
-    assert memory.spend(B, budget, now=0.0)  # forgotten, so it is full again
+    assert memory.spend(A, budget, now=0.0) is None
+    assert memory.spend(B, budget, now=0.0) is not None  # forgotten, so it is full again
 
 
 def test_threads_together_take_no_more_than_there_is():
@@ -127,7 +132,7 @@ def test_threads_together_take_no_more_than_there_is():
 
     def work():
         start.wait()
-        granted.extend(memory.spend(A, budget, now=0.0) for _ in range(25))
+        granted.extend(memory.spend(A, budget, now=0.0) is not None for _ in range(25))
 
     threads = [Thread(target=work) for _ in range(8)]
     for thread in threads:

@@ -382,7 +382,8 @@ class Interrupted(FakeClock):
 
 def test_ctrl_c_in_a_wait_leaves_no_open_connection(status_server):
     """What was drained is back in the pool; nothing is held, and the client goes on working."""
-    client = sp.wrap(httpx.Client(**ONE), clock=Interrupted())
+    limits = sp.Limits(cooling="send")  # or the second request would wait for the first
+    client = sp.wrap(httpx.Client(**ONE), clock=Interrupted(), limits=limits)
     with client:
         for path in ("/503?retry-after=9", "/302?location=/200&retry-after=9"):
             with pytest.raises(KeyboardInterrupt):
@@ -407,7 +408,7 @@ def test_ctrl_c_while_the_application_is_asked_closes_what_is_held(status_server
 def test_cancellation_in_a_wait_or_a_drain_leaves_no_open_connection(backend, path, status_server):
     raw = b"HTTP/1.1 302 Found\r\nLocation: /200\r\nContent-Length: 9\r\n\r\nhalf"
     status_server.script("/stall", Answer(raw=raw, stall=True))
-    limits = sp.Limits(drain_seconds=30)
+    limits = sp.Limits(drain_seconds=30, cooling="send")
 
     async def main() -> None:
         async with sp.wrap(httpx.AsyncClient(**ONE), limits=limits) as client:

@@ -22,7 +22,7 @@ from statuspolicy import (
     Use,
     trace,
 )
-from statuspolicy.effects import Ask, Discard, Remember, Send, Spend, Wait
+from statuspolicy.effects import Ask, Chill, Discard, Remember, Send, Spend, Wait
 from statuspolicy.testing import Answer, FakeClock, Received, StatusServer, replay
 
 # What a URL can ask for as a final answer. 101 ends a request and is tried alone.
@@ -490,7 +490,8 @@ def test_the_story_tells_all_that_happened():
     ]
     assert story.bodies == [b"hello", b"hello", b""]
     assert story.waits == [7.0]
-    assert [type(effect) for effect in story.effects] == [Send, Discard, Wait, Send, Discard, Send]
+    kinds = [Send, Chill, Discard, Wait, Send, Chill, Discard, Send]
+    assert [type(effect) for effect in story.effects] == kinds
     assert (story.open_at_most, story.left_open) == (1, 0)
     assert [step.code for step in story.trace] == [503, 303, 200]
     assert [past.status_code for past in story.response.history] == [303]
@@ -550,7 +551,7 @@ def test_a_budget_and_a_memory_are_the_transport_s():
     assert [str(sent.url) for sent in second.sent] == ["https://a.example/2"]
     assert [step.code for step in second.trace] == ["remembered", 200]
     third = replay(request, [moved, 502, 200])
-    assert [type(e) for e in third.effects].count(Spend) == 1
+    assert [effect.back for effect in third.effects if isinstance(effect, Spend)] == [False, True]
 
 
 def test_cookies_go_into_the_jar_that_is_given():

@@ -1,23 +1,29 @@
 """Middleware for httpx: each response is handled as its HTTP status code asks of a client."""
 
 from statuspolicy.clock import Clock, SystemClock
+from statuspolicy.cooldown import Cool
 from statuspolicy.limits import Limits, RetryBudget
 from statuspolicy.memory import Memory
 from statuspolicy.trace import Step, Trace
 
+from . import events
 from .account import trace
+from .addresses import public_addresses_only
+from .duties.cooling import breaker
 from .duties.retry import retry
 from .duties.verify import reset
 from .errors import (
+    CoolingDown,
     ProtocolViolation,
     RedirectBlackHole,
     RedirectCapExceeded,
     RedirectLoop,
+    TotalTimeout,
     UnparsableResponse,
 )
 from .exchange import Exchange
 from .plan import Overrides
-from .row import Row, Table, surface
+from .row import Row, Table, resume, surface
 from .tables import STANDARD, STRICT
 from .transport import AsyncPolicyTransport, PolicyTransport
 from .verdicts import Again, Aside, Follow, Refuse, Settle, Use, Verdict
@@ -30,6 +36,8 @@ __all__ = [
     "Aside",
     "AsyncPolicyTransport",
     "Clock",
+    "Cool",
+    "CoolingDown",
     "Exchange",
     "Follow",
     "Limits",
@@ -47,11 +55,16 @@ __all__ = [
     "Step",
     "SystemClock",
     "Table",
+    "TotalTimeout",
     "Trace",
     "UnparsableResponse",
     "Use",
     "Verdict",
+    "breaker",
+    "events",
+    "public_addresses_only",
     "reset",
+    "resume",
     "retry",
     "surface",
     "trace",

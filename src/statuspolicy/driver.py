@@ -5,10 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from ._lib import Response
-from .effects import Ask, Discard, Read, Recall, Remember, Send, Spend, Wait
-from .engine import Flow, Result
+from .effects import (
+    Approach,
+    Ask,
+    Chill,
+    Discard,
+    Question,
+    Read,
+    Recall,
+    Remember,
+    Resume,
+    Send,
+    Spend,
+    Wait,
+)
 from .hands import AsyncHands, Hands
 from .plan import Plan
+from .talk import Flow, Result
 
 
 def run(flow: Flow[Result], hands: Hands) -> Response:
@@ -32,6 +45,8 @@ def run(flow: Flow[Result], hands: Hands) -> Response:
                     hands.plan.clock.sleep(effect.seconds)
                 case Ask():
                     value = hands.ask(effect)
+                case Resume():
+                    value = hands.resume(effect)
                 case _:
                     value = remembered(hands.plan, effect)
     except BaseException:
@@ -64,6 +79,8 @@ async def arun(flow: Flow[Result], hands: AsyncHands) -> Response:
                     await hands.plan.clock.asleep(effect.seconds)
                 case Ask():
                     value = await effect.answer
+                case Resume():
+                    value = hands.resume(effect)
                 case _:
                     value = remembered(hands.plan, effect)
     except BaseException:
@@ -86,14 +103,24 @@ def _result(value: Any) -> Response:
         del value
 
 
-def remembered(plan: Plan, effect: Recall | Remember | Spend) -> object:
+def remembered(plan: Plan, effect: Question) -> object:
     """What the plan's memory answers."""
-    memory = plan.memory
+    memory, clock = plan.memory, plan.clock
+    answer: object = None
     match effect:
         case Recall(url):
-            return memory.recall(url, plan.clock.time())
+            answer = memory.recall(url, clock.time())
         case Remember(url, move, seconds):
-            memory.remember(url, move, seconds, plan.clock.time())
-            return None
-        case _:
-            return memory.spend(effect.origin, effect.budget, plan.clock.monotonic())
+            memory.remember(url, move, seconds, clock.time())
+        case Spend(origin, budget, back=True):
+            memory.refund(origin, budget)
+        case Spend(origin, budget):
+            answer = memory.spend(origin, budget, clock.monotonic())
+        case Approach(origin):
+            answer = memory.approach(origin, clock.monotonic())
+        case Chill(origin, None):
+            memory.warm(origin, clock.monotonic())
+        case Chill(origin, cool):
+            assert cool is not None
+            answer = memory.cool(origin, cool, clock.monotonic())
+    return answer

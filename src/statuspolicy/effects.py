@@ -8,19 +8,42 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TypeAlias
 
+from statuspolicy.cooldown import Cool
 from statuspolicy.limits import RetryBudget
 
-from ._lib import Request, Response
+from ._lib import Request, Response, TransportError
+
+Outcome: TypeAlias = Response | TransportError
+
+
+class Reply:
+    """What a Send brought, and what is known of how.
+
+    reused: the connection had served another request before.
+    unsent: not a byte of the request was sent.
+    """
+
+    __slots__ = ("outcome", "reused", "unsent")
+
+    def __init__(self, outcome: Outcome, reused: bool = False, unsent: bool = False) -> None:
+        self.outcome = outcome
+        self.reused = reused
+        self.unsent = unsent
 
 
 class Send:
-    """Send it; the answer is a response, or the library's TransportError as a value."""
+    """Send it; the answer is a Reply, with the library's TransportError as a value.
 
-    __slots__ = __match_args__ = ("request", "fresh")
+    fresh: over a transport with connections of its own.
+    until: when it has to be over, and its body read, on the monotonic clock.
+    """
 
-    def __init__(self, request: Request, fresh: bool = False) -> None:
+    __slots__ = __match_args__ = ("request", "fresh", "until")
+
+    def __init__(self, request: Request, fresh: bool = False, until: float | None = None) -> None:
         self.request = request
         self.fresh = fresh
+        self.until = until
 
 
 class Wait:
@@ -60,6 +83,20 @@ class Read:
         self.response = response
 
 
+class Resume:
+    """Let a response's body go on where it breaks; the answer says why it can't, or "".
+
+    until: as in Send.
+    """
+
+    __slots__ = __match_args__ = ("response", "request", "until")
+
+    def __init__(self, response: Response, request: Request, until: float | None = None) -> None:
+        self.response = response
+        self.request = request
+        self.until = until
+
+
 class Ask:
     """Wait for what an application answers."""
 
@@ -90,13 +127,38 @@ class Remember:
 
 
 class Spend:
-    """Take a token from an origin's retry budget. False where none is left."""
+    """Take a token from an origin's retry budget: how many are left, None where none was.
 
-    __slots__ = __match_args__ = ("origin", "budget")
+    back: give it back.
+    """
 
-    def __init__(self, origin: str, budget: RetryBudget) -> None:
+    __slots__ = __match_args__ = ("origin", "budget", "back")
+
+    def __init__(self, origin: str, budget: RetryBudget, back: bool = False) -> None:
         self.origin = origin
         self.budget = budget
+        self.back = back
 
 
-Effect: TypeAlias = "Send | Wait | Discard | Read | Ask | Recall | Remember | Spend"
+class Approach:
+    """What a request to an origin meets: a Rest, or None where it may be sent."""
+
+    __slots__ = __match_args__ = ("origin",)
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+
+
+class Chill:
+    """Let an origin rest; whether its rest begins with this. None: it is well."""
+
+    __slots__ = __match_args__ = ("origin", "cool")
+
+    def __init__(self, origin: str, cool: Cool | None) -> None:
+        self.origin = origin
+        self.cool = cool
+
+
+# What a memory answers, and what the hands do.
+Question: TypeAlias = "Recall | Remember | Spend | Approach | Chill"
+Effect: TypeAlias = "Send | Wait | Discard | Read | Resume | Ask | Question"

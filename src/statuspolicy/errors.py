@@ -6,7 +6,14 @@ about, where the client would put the first request of the exchange in its place
 
 from __future__ import annotations
 
-from ._lib import RemoteProtocolError, Request, RequestError, TooManyRedirects
+from ._lib import (
+    RemoteProtocolError,
+    Request,
+    RequestError,
+    TimeoutException,
+    TooManyRedirects,
+    TransportError,
+)
 
 
 class _AboutItsRequest(RequestError):
@@ -39,3 +46,20 @@ class ProtocolViolation(_AboutItsRequest, RemoteProtocolError):
 
 class UnparsableResponse(_AboutItsRequest, RemoteProtocolError):
     """Bytes came that are no status line and no header section (row 600)."""
+
+
+class TotalTimeout(_AboutItsRequest, TimeoutException):
+    """`Limits.total` seconds have passed and the exchange is not over."""
+
+
+class CoolingDown(_AboutItsRequest, TransportError):
+    """Not sent: the origin asked for rest, or failed again and again.
+
+    seconds: until it may be asked again.
+    """
+
+    def __init__(
+        self, message: str, *, request: Request | None = None, seconds: float = 0.0
+    ) -> None:
+        super().__init__(message, request=request)
+        self.seconds = seconds

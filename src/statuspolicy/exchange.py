@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from statuspolicy import fields as read
 from statuspolicy._value import Record
 from statuspolicy.fields import Fields
@@ -10,8 +12,6 @@ from statuspolicy.trace import Step
 
 from . import failure
 from ._lib import (
-    ConnectError,
-    ConnectTimeout,
     Request,
     Response,
     TransportError,
@@ -37,7 +37,7 @@ _REFUSED_FOR_NOW = frozenset({413, 429, 503, 509})
 class Exchange(Record):
     """One answer or failure and what led to it. Frozen: a duty changes nothing.
 
-    request: the request as it was sent.
+    request: the request as it was sent, but for what `prepare` wrote into it.
     response: the answer, its body unread; None where there was none.
     error: the failure, where there was no answer.
     fields: the header section of the answer, names in lower case.
@@ -50,6 +50,10 @@ class Exchange(Record):
     main: where this is the answer to a request on the side, what the exchange is about.
     can_ask: whether the application has a `confirm` to ask.
     can_renew: whether another connection can be had.
+    can_sign: whether a `prepare` makes each send ready anew.
+    reused: whether the connection is known to have served another request before.
+    unsent: whether it is known that not a byte of the request was sent.
+    left: seconds until `Limits.total` ends the exchange.
     """
 
     request: Request
@@ -65,6 +69,10 @@ class Exchange(Record):
     main: Exchange | None = None
     can_ask: bool = False
     can_renew: bool = True
+    can_sign: bool = False
+    reused: bool = False
+    unsent: bool = False
+    left: float = inf
 
     @property
     def status(self) -> int | None:
@@ -116,8 +124,11 @@ class Exchange(Record):
     def unacted(self) -> bool:
         """Whether it is sure that the server did not act on the request."""
         if self.error is not None:
-            # Nothing is sent before the connection stands.
-            return isinstance(self.error, (ConnectError, ConnectTimeout))
+            return self.unsent or failure.unacted(self.error, self.reused)
+        if self.status == 408:
+            # RFC 9110 §15.5.9: the server gave up waiting for a request that it never read,
+            # where it had kept the connection for the next one and now closes it.
+            return self.reused and "close" in (self.fields.get("connection") or "").lower()
         if self.status in _REFUSED_FOR_NOW:
             return self.told is not None
         return self.status in _REFUSED

@@ -5,7 +5,15 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 
-from ._lib import ConnectError, ProxyError, RemoteProtocolError, TransportError
+from ._lib import (
+    ConnectError,
+    ConnectTimeout,
+    ProxyError,
+    ReadError,
+    RemoteProtocolError,
+    TransportError,
+    WriteError,
+)
 
 
 def row_key(error: TransportError) -> int | type[TransportError] | None:
@@ -21,6 +29,33 @@ def row_key(error: TransportError) -> int | type[TransportError] | None:
     if isinstance(error, ProxyError) and str(error).startswith("407"):
         return 407  # the proxy's answer to CONNECT
     return type(error)
+
+
+def unacted(error: TransportError, reused: bool) -> bool:
+    """Whether a failure shows that the server did not act on the request.
+
+    reused: whether the connection had served another request before.
+    """
+    if isinstance(error, (ConnectError, ConnectTimeout)):
+        return True  # nothing is sent before the connection stands
+    # RFC 9112 §9.3.1: a connection that was idle may be closed by the server at any time,
+    # and what was sent into that was not read. (HTTP/2 says itself how far it got.)
+    gone = isinstance(error, (ReadError, WriteError)) or row_key(error) is RemoteProtocolError
+    return (reused and gone) or any(map(_refused_by_http2, _chain(error)))
+
+
+def _refused_by_http2(cause: BaseException) -> bool:
+    """RFC 9113 §8.7: REFUSED_STREAM, or a GOAWAY that names no stream as processed."""
+    for event in cause.args:
+        kind = type(event).__name__
+        if kind == "StreamReset" and event.error_code == _REFUSED_STREAM:
+            return True
+        if kind == "ConnectionTerminated" and event.last_stream_id == 0:
+            return True
+    return False
+
+
+_REFUSED_STREAM = 7  # RFC 9113 §7
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

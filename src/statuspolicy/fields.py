@@ -96,7 +96,18 @@ def retry_after(fields: Fields, now: float) -> float | None:
     """Seconds that `Retry-After` asks to wait (RFC 9110 §10.2.3), or None.
 
     A date is read against the response's own Date, so a skewed clock doesn't matter.
+    `retry-after-ms`, which some vendors send beside it, says the same more finely.
     """
+    told = _retry_after(fields, now)
+    finer = digits(fields.one("retry-after-ms"))
+    if finer is None:
+        return told
+    finer /= 1000
+    # Where the two contradict each other, nobody comes back before the later one.
+    return finer if told is None or finer > told - 1 else told
+
+
+def _retry_after(fields: Fields, now: float) -> float | None:
     value = fields.one("retry-after")
     seconds = digits(value)
     if seconds is not None:

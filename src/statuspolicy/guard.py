@@ -42,12 +42,14 @@ class Permit(Record):
     """The request that may be sent, and the path with it.
 
     costs: whether it takes a token from the origin's retry budget.
+    tokens: how many are left there, once it was taken.
     """
 
     request: Request
     path: Path
     is_hop: bool
     costs: bool = False
+    tokens: float | None = None
 
 
 class No(Exception):
@@ -239,6 +241,8 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
     request = body.carry(request, exchange.limits)
     if not body.replayable(request):
         raise No(_USED_UP)
+    if not (exchange.can_sign or _untouched(exchange)) and _same_digest(sent, request):
+        raise No("its Digest counts each request (nc) and was used: give prepare=, to sign it anew")
     if answered or (amended and drop):
         # A duty may have written a cookie itself: that is the caller's own too.
         before = jar.pairs(sent.headers.get("cookie"))
@@ -248,6 +252,16 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
     # form multiplies an outage.
     invited = exchange.told is not None and exchange.told <= verdict.after
     return Permit(request, path, False, not invited and exchange.status not in _ASKS_FOR_ANOTHER)
+
+
+def _untouched(exchange: Exchange) -> bool:
+    """Whether it failed before the server saw it."""
+    return exchange.error is not None and exchange.unacted
+
+
+def _same_digest(sent: Request, request: Request) -> bool:
+    field = request.headers.get("authorization", "")
+    return hop.is_digest(field.encode()) and field == sent.headers.get("authorization")
 
 
 # These ask for another request: 304 for one without conditions, the others for what they name.
@@ -262,6 +276,8 @@ def in_time(exchange: Exchange, after: float) -> None:
     # Never clamped: to ask earlier than the server said is what gets clients blocked.
     if after > limits.retry_after:
         raise No(f"the wait of {after:g} s is above Limits.retry_after={limits.retry_after:g}")
+    if after >= exchange.left:
+        raise No(f"Limits.total={limits.total:g} would have passed before the next answer")
     if exchange.elapsed + after > limits.deadline:
         wait = f"a wait of {after:g} s would end after" if after else "it would be sent after"
         raise No(

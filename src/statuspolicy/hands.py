@@ -6,96 +6,50 @@ body: a thread lowers the read timeout, a task has a cancel scope.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Generic, TypeVar
-
-from statuspolicy.fields import digits
 
 from ._lib import (
-    URL,
     AsyncBaseTransport,
     AsyncByteStream,
     BaseTransport,
-    ByteStream,
     Request,
     Response,
     SyncByteStream,
     TransportError,
 )
-from .effects import Ask, Discard, Read, Send
-from .plan import Plan
-from .streams import ONE_READ, Owned, Parts
-
-TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
-
-
-class _Hands(Generic[TransportT]):
-    """What both kinds of hands share. They own the one response that is open.
-
-    route: the transport for a URL. outcome: of the first send, if it is there.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        route: Callable[[URL], TransportT],
-        fresh: Callable[[], TransportT] | None,
-        outcome: Response | TransportError | None = None,
-    ) -> None:
-        self.plan = plan
-        self.route = route
-        self.fresh = fresh
-        self.held: Response | None = outcome if isinstance(outcome, Response) else None
-
-    def transport(self, effect: Send) -> TransportT:
-        # A leak would show here, in every test.
-        assert self.held is None, "a response is still open"
-        if effect.fresh and self.fresh is not None:
-            return self.fresh()
-        return self.route(effect.request.url)
-
-    def hold(self, response: Response, effect: Send, transport: Any) -> Response:
-        if effect.fresh:
-            response.stream = Owned(response.stream, transport)
-        self.held = response
-        return response
-
-    def drains(self, effect: Discard) -> bool:
-        """Whether reading the rest is worth it: the connection lives on if it ends in bounds."""
-        if effect.hard or (effect.response.is_closed and not _in_memory(effect.response)):
-            return False
-        length = digits(effect.response.headers.get("content-length")) or 0
-        if effect.request.method == "HEAD" or effect.response.status_code in (204, 304):
-            length = 0  # of what it would have been
-        return length <= self.plan.limits.drain_bytes or _in_memory(effect.response)
-
-    def put_away(self, response: Response) -> bytes | None:
-        """The raw body of a response that was discarded before."""
-        return b"".join(response.stream) if isinstance(response.stream, ByteStream) else None
+from .effects import Ask, Discard, Read, Reply, Send
+from .evidence import AsyncWatch, Watch
+from .grip import Grip
+from .streams import ONE_READ, Parts
 
 
-class Hands(_Hands[BaseTransport]):
+class Hands(Grip[BaseTransport]):
     """The hands of a thread."""
 
-    def send(self, effect: Send) -> Response | TransportError:
+    watch = Watch
+
+    def send(self, effect: Send) -> Reply:
         transport = self.transport(effect)
+        request, watch = self.equipped(effect)
         try:
-            response = transport.handle_request(effect.request)
+            with self.wired(effect, transport):
+                response = transport.handle_request(request)
         except BaseException as error:
             if effect.fresh:
                 transport.close()
             if isinstance(error, TransportError):
-                return error
+                return self.failed(error, effect, watch)
             raise
-        return self.hold(response, effect, transport)
+        return self.reply(response, effect, transport, watch)
 
     def discard(self, effect: Discard) -> bytes | None:
         kept = None
         if effect.response is not self.held:
             return self.put_away(effect.response)
         if self.drains(effect):
-            with suppress(Exception), _hurried(effect.request, self.plan.limits.drain_seconds):
+            sent = self.sent or effect.request
+            with suppress(Exception), _hurried(sent, self.plan.limits.drain_seconds):
                 kept = self._drain(effect.response)
         self.drop()
         return kept
@@ -144,13 +98,17 @@ class Hands(_Hands[BaseTransport]):
                 held.close()
 
 
-class AsyncHands(_Hands[AsyncBaseTransport]):
+class AsyncHands(Grip[AsyncBaseTransport]):
     """The hands of a task, in any event loop that anyio knows."""
 
-    async def send(self, effect: Send) -> Response | TransportError:
+    watch = AsyncWatch
+
+    async def send(self, effect: Send) -> Reply:
         transport = self.transport(effect)
+        request, watch = self.equipped(effect)
         try:
-            response = await transport.handle_async_request(effect.request)
+            with self.wired(effect, transport):
+                response = await self._in_time(effect, transport.handle_async_request(request))
         except BaseException as error:
             if effect.fresh:
                 import anyio
@@ -158,9 +116,18 @@ class AsyncHands(_Hands[AsyncBaseTransport]):
                 with anyio.CancelScope(shield=True):
                     await transport.aclose()
             if isinstance(error, TransportError):
-                return error
+                return self.failed(error, effect, watch)
             raise
-        return self.hold(response, effect, transport)
+        return self.reply(response, effect, transport, watch)
+
+    async def _in_time(self, effect: Send, answer: Awaitable[Response]) -> Response:
+        if effect.until is None:
+            return await answer
+        import anyio  # here, so that a program without async never loads it
+
+        with anyio.move_on_after(self.left(effect.until)):
+            return await answer
+        raise self.late(effect.request)
 
     async def discard(self, effect: Discard) -> bytes | None:
         import anyio  # here, so that a program without async never loads it
@@ -212,10 +179,6 @@ class AsyncHands(_Hands[AsyncBaseTransport]):
             if self.held is not None:
                 await self.held.aclose()
         self.held = None
-
-
-def _in_memory(response: Response) -> bool:
-    return isinstance(response.stream, ByteStream)
 
 
 @contextmanager

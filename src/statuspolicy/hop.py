@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from statuspolicy.limits import Limits
+from statuspolicy.wire import PINS
 
 from . import body
 from ._lib import URL, ByteStream, InvalidURL, Request
@@ -95,13 +96,18 @@ def request_to(
             continue
         if abroad and limits.sensitive(key):
             continue
+        # RFC 7616 §3.4: a Digest is made for one URI, and its nonce counts each request.
+        if key == "authorization" and is_digest(value):
+            continue
+        if abroad and key == "referer" and not (value := _origin_of(value)):
+            continue
         headers.append((name, value))
     extensions = {
         name: value
         for name, value in previous.extensions.items()
         # `target` would ask the new URL for the old one's path, and `sni_hostname` check
         # the new host's certificate against the old one's name.
-        if name != "target"
+        if name not in ("target", PINS)
         and (name != "sni_hostname" or url.host == previous.url.host)
         and (not abroad or name in PORTABLE)
         and not (bodiless and name == body.FACTORY)
@@ -110,6 +116,21 @@ def request_to(
     return body.copy(
         previous, method=method, url=url, headers=headers, stream=stream, extensions=extensions
     )
+
+
+def is_digest(credentials: bytes) -> bool:
+    """Whether an Authorization field's value holds for one request alone."""
+    return credentials[:7].lower() == b"digest "
+
+
+def _origin_of(referer: bytes) -> bytes:
+    """What of a Referer may be told to another origin: not the path, and never a query."""
+    try:
+        url = plain(URL(referer.decode("latin-1")))
+        told = f"{origin(url)}/" if url.scheme in ("http", "https") and url.host else ""
+    except (InvalidURL, ValueError):
+        return b""
+    return told.encode("ascii")
 
 
 def _host(url: URL, previous: Request, keep: bool) -> bytes:

@@ -43,12 +43,14 @@ def _names(given: object) -> tuple[str, ...]:
     return tuple(sorted(str(name).lower() for name in names))
 
 
+def _is_number(given: object) -> bool:
+    return isinstance(given, (int, float)) and not isinstance(given, bool)
+
+
 def _at_least_zero(value: Value) -> None:
     for name, number in vars(value).items():
         usual = getattr(type(value), name)
-        if isinstance(usual, (int, float)) and (
-            isinstance(number, bool) or not isinstance(number, (int, float)) or not number >= 0
-        ):
+        if isinstance(usual, (int, float)) and not (_is_number(number) and number >= 0):
             raise ValueError(
                 f"{type(value).__name__}({name}={number!r}): "
                 f"write a number of 0 or more, such as {usual!r}."
@@ -60,18 +62,23 @@ def _at_least_zero(value: Value) -> None:
             )
 
 
+# What these may say.
+_WORDS = {"cooling": ("wait", "send", "raise"), "cross_origin": ("strip", "stop", "keep")}
+
+
 class RetryBudget(Value):
     """A token bucket for each origin: a repeat takes a token, time brings tokens back.
 
     So a client that meets an outage repeats a little and then stops multiplying it.
-    A repeat that waited as long as the server asked takes none: it was invited.
+    A repeat that waited as long as the server asked takes none: it was invited. One that is
+    answered well gives its token back.
 
     tokens: how many repeats may come at once.
     per_second: how many tokens come back each second.
     """
 
     tokens: float = 20.0
-    per_second: float = 0.5
+    per_second: float = 0.2
 
     def check(self) -> None:
         _at_least_zero(self)
@@ -87,8 +94,13 @@ class Limits(Value):
         take more than one try, and the wait between them grows.
     deadline: seconds after the first answer or failure within which another send may
         start and a wait may end. The first attempt is never cut by it.
+    total: seconds within which all of it has to be over: every attempt, every wait, and the
+        reading of the body (`TotalTimeout` is raised). None for no such limit.
     retry_after: seconds; a longer wait isn't slept, the response is handed over at once.
     retry_budget: tokens for repeats, for each origin; None for no such bound.
+    cooling: what becomes of a request to an origin that said 429 or 503 and when to come
+        back: "wait" as long as these limits allow (else it is sent at once), "send" it at
+        once, or "raise" `CoolingDown`.
     replay_bytes: how much of a one-shot request body is kept for sending it again.
     drain_bytes, drain_seconds: how much of an intermediate response is read to keep its
         connection alive, before it is closed.
@@ -103,8 +115,10 @@ class Limits(Value):
     redirects: int = 5
     attempts: int = 4
     deadline: float = 150.0
+    total: float | None = None
     retry_after: float = 120.0
     retry_budget: RetryBudget | None = RetryBudget()
+    cooling: Literal["wait", "send", "raise"] = "wait"
     replay_bytes: int = 1024 * 1024
     drain_bytes: int = 64 * 1024
     drain_seconds: float = 1.0
@@ -116,11 +130,15 @@ class Limits(Value):
         _at_least_zero(self)
         if self.attempts < 1:
             raise ValueError("Limits(attempts=0): the first send counts too, write 1 or more.")
-        if self.cross_origin not in ("strip", "stop", "keep"):
-            raise ValueError(
-                f"Limits(cross_origin={self.cross_origin!r}): "
-                'write "strip", "stop" or "keep" instead.'
-            )
+        for name, words in _WORDS.items():
+            if (given := getattr(self, name)) not in words:
+                first, second, third = (f'"{word}"' for word in words)
+                raise ValueError(
+                    f"Limits({name}={given!r}): write {first}, {second} or {third} instead."
+                )
+        total = self.total
+        if total is not None and (not _is_number(total) or not total > 0):
+            raise ValueError(f"Limits(total={total!r}): write seconds above 0, or None.")
         if not isinstance(self.retry_budget, RetryBudget | None):
             raise TypeError(
                 f"Limits(retry_budget={self.retry_budget!r}): "

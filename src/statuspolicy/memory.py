@@ -1,11 +1,12 @@
-"""What is remembered between exchanges: permanent moves and retry budgets."""
+"""What is remembered between exchanges: permanent moves, retry budgets, cooling origins."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from threading import Lock
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from statuspolicy.cooldown import Cool, Cooldowns, Rest
 from statuspolicy.limits import RetryBudget
 
 __all__ = ["Memory"]
@@ -17,6 +18,8 @@ Move: TypeAlias = "tuple[int, str]"
 class Memory:
     """One client's memory, in this process, bounded: what was used longest ago goes first.
 
+    Threads and tasks share it, and so may several clients.
+
     entries: how many moves and how many origins it holds at most.
     """
 
@@ -25,8 +28,9 @@ class Memory:
             raise ValueError(f"Memory(entries={entries!r}): write a number of entries, 1 or more.")
         self._most = entries
         self._lock = Lock()
-        # Public to the transport: while it is empty nothing has to be looked up before sending.
+        # Public to the transport: while both are empty nothing is looked up before sending.
         self.moves: OrderedDict[str, tuple[Move, float]] = OrderedDict()
+        self.cooling = Cooldowns()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def recall(self, url: str, now: float) -> Move | None:
@@ -45,19 +49,46 @@ class Memory:
             self.moves.pop(url, None)
             if move is not None:
                 self.moves[url] = (move, now + seconds)
-                while len(self.moves) > self._most:
-                    self.moves.popitem(last=False)
+                self._forget(self.moves)
 
-    def spend(self, origin: str, budget: RetryBudget, now: float) -> bool:
-        """Take a token from an origin's retry budget; False where there is none."""
+    def spend(self, origin: str, budget: RetryBudget, now: float) -> float | None:
+        """Take a token from an origin's retry budget: how many are left, None where none was."""
         with self._lock:
             tokens, filled = self._buckets.pop(origin, (budget.tokens, now))
             tokens = min(budget.tokens, tokens + (now - filled) * budget.per_second)
             granted = tokens >= 1
             self._buckets[origin] = (tokens - granted, now)
-            while len(self._buckets) > self._most:
-                self._buckets.popitem(last=False)
-            return granted
+            self._forget(self._buckets)
+            return tokens - 1 if granted else None
+
+    def refund(self, origin: str, budget: RetryBudget) -> None:
+        """Give a token back: the repeat that took it was answered."""
+        with self._lock:
+            if origin in self._buckets:
+                tokens, filled = self._buckets[origin]
+                self._buckets[origin] = (min(budget.tokens, tokens + 1), filled)
+
+    def cool(self, origin: str, cool: Cool, now: float) -> bool:
+        """Let an origin rest; whether its rest begins with this."""
+        with self._lock:
+            begins = self.cooling.cool(origin, cool, now)
+            self._forget(self.cooling)
+            return begins
+
+    def approach(self, origin: str, now: float) -> Rest | None:
+        """What a request to an origin meets; None where it may be sent."""
+        with self._lock:
+            return self.cooling.approach(origin, now)
+
+    def warm(self, origin: str, now: float) -> None:
+        """An origin answered as one that is well."""
+        with self._lock:
+            self.cooling.warm(origin, now)
+
+    def _forget(self, kept: OrderedDict[str, Any]) -> None:
+        while len(kept) > self._most:
+            kept.popitem(last=False)
 
     def __repr__(self) -> str:
-        return f"<Memory: {len(self.moves)} moves, {len(self._buckets)} origins>"
+        origins = len(self._buckets.keys() | self.cooling.keys())
+        return f"<Memory: {len(self.moves)} moves, {origins} origins>"

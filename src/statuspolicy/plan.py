@@ -11,20 +11,28 @@ from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
 
 from ._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response
+from .events import Event
 from .row import Table
 
 OVERRIDE = "statuspolicy"  # in a request's `extensions`: a Table or Overrides
 
 Transport: TypeAlias = BaseTransport | AsyncBaseTransport
 Confirm: TypeAlias = Callable[[Request, Request, Response], bool | Awaitable[bool]]
+AllowHop: TypeAlias = Callable[[Request, Request], bool | Awaitable[bool]]
+Prepare: TypeAlias = Callable[[Request, int], Request | Awaitable[Request | None] | None]
+Observer: TypeAlias = Callable[[Event], object]
 
 
 class Overrides(Value):
-    """Another table, other limits or another `confirm`, for one request."""
+    """Another table, other limits or another `confirm`, for one request.
+
+    resume: a 200 whose body breaks while it is read goes on with what a Range request brings.
+    """
 
     table: Table | None = None
     limits: Limits | None = None
     confirm: Confirm | None = None
+    resume: bool = False
 
     def check(self) -> None:
         for name, kind in (("table", Table), ("limits", Limits)):
@@ -33,6 +41,8 @@ class Overrides(Value):
                 raise TypeError(f"Overrides({name}={value!r}): write a {kind.__name__} instead.")
         if self.confirm is not None and not callable(self.confirm):
             raise TypeError(f"Overrides(confirm={self.confirm!r}): write a callable instead.")
+        if not isinstance(self.resume, bool):
+            raise TypeError(f"Overrides(resume={self.resume!r}): write True or False.")
 
 
 class Plan(Record):
@@ -41,6 +51,10 @@ class Plan(Record):
     cookies: gives the jar; None for one an exchange.
     confirm: the application's answer to a redirect that has to be confirmed.
     fresh: makes a transport with connections of its own.
+    allow_hop: whether a request may lead to the next one.
+    prepare: makes each request ready just before it is sent.
+    observer: is told what happens.
+    resume: whether a body that breaks is to go on; None for never, as its row may say.
     follow: False where the call itself said `follow_redirects=False`.
     began: when the first request was sent, where that is known.
     """
@@ -52,8 +66,21 @@ class Plan(Record):
     confirm: Confirm | None
     fresh: Callable[[], Transport] | None
     clock: Clock
+    allow_hop: AllowHop | None = None
+    prepare: Prepare | None = None
+    observer: Observer | None = None
+    resume: bool | None = False
     follow: bool = True
     began: float | None = None
+
+    def resumes(self, asked: bool) -> bool:
+        """Whether a response's body is to go on where it breaks; `asked` is what its row says."""
+        return self.resume is not None and (self.resume or asked)
+
+    @property
+    def looks_first(self) -> bool:
+        """Whether there is something to do before the first request is sent."""
+        return bool(self.prepare or self.observer or self.limits.total)
 
     def overridden(self, override: object) -> Plan:
         """The plan for a request that brings its own table."""
@@ -65,4 +92,4 @@ class Plan(Record):
                 "statuspolicy.STANDARD | {503: statuspolicy.surface}, "
                 "or statuspolicy.Overrides(...)."
             )
-        return self._replace(**{k: v for k, v in vars(override).items() if v is not None})
+        return self._replace(**{k: v for k, v in vars(override).items() if v})

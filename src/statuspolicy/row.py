@@ -29,6 +29,16 @@ def surface(exchange: Exchange) -> Verdict:
     return Settle()
 
 
+def resume(exchange: Exchange) -> Verdict:
+    """The duty that hands a response over whose body goes on if it breaks while it is read.
+
+    For a row of GET's answers, `{200: resume}`: what is missing is asked for with Range and
+    If-Range, given a strong validator (RFC 9110 §14.2, §13.1.5). Where it can't be had, the
+    library's own error is raised, with a note that says why.
+    """
+    return Settle(resume=True)
+
+
 class Row(Record):
     """One line of the table.
 

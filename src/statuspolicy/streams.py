@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from ._lib import AsyncByteStream, SyncByteStream
+from statuspolicy.wire import WIRE, Wire
+
+from ._lib import AsyncByteStream, SyncByteStream, TransportError
 
 ONE_READ = 256 * 1024  # bytes, more than a transport takes from its socket at once
 
@@ -32,6 +34,58 @@ class Owned(SyncByteStream, AsyncByteStream):
     async def aclose(self) -> None:
         await self._stream.aclose()
         await self._transport.aclose()
+
+
+class Bounded(SyncByteStream, AsyncByteStream):
+    """A response body that has to be read in time, however slowly it comes.
+
+    left: gives the seconds until then. late: makes the error that is raised afterwards.
+    """
+
+    def __init__(
+        self, stream: Any, left: Callable[[], float], late: Callable[[], TransportError]
+    ) -> None:
+        self._stream = stream
+        self._left = left
+        self._late = late
+
+    def __iter__(self) -> Iterator[bytes]:
+        parts = iter(self._stream)
+        while self._left() > 0:
+            token = WIRE.set(Wire(self._left))
+            try:
+                part = next(parts, None)
+            except TransportError as error:
+                if self._left() > 0:
+                    raise
+                raise self._late() from error
+            finally:
+                WIRE.reset(token)
+            if part is None:
+                return
+            yield part
+        raise self._late()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        import anyio
+
+        parts = aiter(self._stream)
+        while self._left() > 0:
+            part = None
+            with anyio.move_on_after(self._left()) as scope:
+                part = await anext(parts, None)
+            if scope.cancelled_caught:
+                break
+            if part is None:
+                return
+            yield part
+        raise self._late()
+
+    def close(self) -> None:
+        self._stream.close()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 class Parts(SyncByteStream, AsyncByteStream):

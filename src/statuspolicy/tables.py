@@ -18,7 +18,7 @@ from ._lib import (
     WriteError,
     WriteTimeout,
 )
-from .duties import amend, redirect, unparsable, verify
+from .duties import amend, cooling, redirect, unparsable, verify
 from .duties.retry import retry
 from .row import Row, Table, surface
 
@@ -128,7 +128,7 @@ STRICT = STANDARD | {
     308: redirect.confirmed,
     408: retry(times=1, wait=0.0, fresh=True, unsafe=True),
     417: surface,
-    421: surface,
+    421: cooling.too_many_connections,
     425: surface,
     429: surface,
     502: surface,

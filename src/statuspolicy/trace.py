@@ -13,9 +13,12 @@ class Step(Record):
     phrase: what the code is called, or what the exception says.
     row: the row of the table that decided ("503", "5xx", "ConnectError").
     citation: where that row's specification stands.
-    verdict: "settle", "follow", "repeat", "aside", "use" or "refuse".
+    verdict: "settle", "follow", "repeat", "aside", "use", "refuse", or "wait" for an origin
+        that cools down.
     wait: seconds waited before the next request.
     reason: why, in words.
+    told: seconds that the server asked to wait; None where it asked nothing.
+    budget: repeats that are left to the origin's retry budget; None where it wasn't asked.
     """
 
     method: str
@@ -27,6 +30,8 @@ class Step(Record):
     verdict: str
     wait: float = 0.0
     reason: str = ""
+    told: float | None = None
+    budget: float | None = None
 
     def __str__(self) -> str:
         line = f"{self.method} {self.url} → {self.code} {self.phrase}".rstrip()
@@ -35,6 +40,8 @@ class Step(Record):
             line += f" after {self.wait:g} s"
         if self.reason:
             line += f": {self.reason}"
+        if self.budget is not None:
+            line += f" ({self.budget:.3g} repeats left)"
         # What a server wrote can neither forge a line of a log nor flood it.
         line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line[:_LONGEST])
         return f"{line} [row {self.row}, {self.citation}]" if self.citation else line
@@ -51,7 +58,7 @@ class Trace(tuple[Step, ...]):
     @property
     def requests(self) -> int:
         """How many requests were sent."""
-        return sum(step.code != REMEMBERED for step in self)
+        return sum(step.code not in (REMEMBERED, COOLING) for step in self)
 
     @property
     def waited(self) -> float:
@@ -72,3 +79,5 @@ class Trace(tuple[Step, ...]):
 
 # The code of a step that took the place of a request: a move remembered from before.
 REMEMBERED = "remembered"
+# The code of a step that is no answer either: the origin had asked for rest before.
+COOLING = "cooling"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.limits import Limits
@@ -23,12 +24,12 @@ from ._lib import (
     Response,
     TransportError,
 )
-from .plan import OVERRIDE, Confirm, Plan
+from .effects import Reply
+from .evidence import AsyncWatch, Watch, watched
+from .exchange import IDEMPOTENT
+from .plan import OVERRIDE, AllowHop, Confirm, Observer, Plan, Prepare
 from .row import Table
 from .tables import STANDARD
-
-if TYPE_CHECKING:
-    from .engine import Outcome
 
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
@@ -43,6 +44,7 @@ class _Policy(Generic[TransportT]):
     """What the two transports share: all but the sending."""
 
     _sends: str
+    _is_async: bool
     _default: type[TransportT]
 
     def __init__(
@@ -55,16 +57,29 @@ class _Policy(Generic[TransportT]):
         route: Callable[[URL], TransportT] | None = None,
         memory: Memory | None = None,
         confirm: Confirm | None = None,
+        allow_hop: AllowHop | None = None,
+        prepare: Prepare | None = None,
         fresh: Callable[[], TransportT] | None = None,
+        observer: Observer | None = None,
         clock: Clock | None = None,
     ) -> None:
         _expect("table", table, Table, "statuspolicy.STANDARD | {...}")
         _expect("limits", limits, Limits, "statuspolicy.Limits(...)")
         memory = Memory() if memory is None else memory
         _expect("memory", memory, Memory, "statuspolicy.Memory()")
-        for name, value in (("route", route), ("confirm", confirm), ("fresh", fresh)):
+        callables = {
+            "route": route,
+            "confirm": confirm,
+            "allow_hop": allow_hop,
+            "prepare": prepare,
+            "fresh": fresh,
+            "observer": observer,
+        }
+        for name, value in callables.items():
             if value is not None and not callable(value):
                 raise TypeError(f"{name}={value!r}: write a callable instead.")
+        if iscoroutinefunction(observer):
+            raise TypeError(f"observer={observer!r} is a coroutine function: write a plain one.")
         given: object = inner
         if isinstance(given, _Policy):
             raise TypeError("inner is a policy transport already: give the one that it wraps.")
@@ -82,12 +97,16 @@ class _Policy(Generic[TransportT]):
             cookies=_jar(cookies),
             memory=memory,
             confirm=confirm,
+            allow_hop=getattr(allow_hop, "in_async", allow_hop) if self._is_async else allow_hop,
+            prepare=prepare,
             fresh=fresh,
+            observer=observer,
             clock=SystemClock() if clock is None else clock,
         )
         # The fast path's own: a plan never changes, and memory empties in place.
         self._quiet = table.quiet
-        self._moves = memory.moves
+        self._looks_first = self.plan.looks_first
+        self._moves, self._cooling = memory.moves, memory.cooling
 
     def _plan_for(self, request: Request) -> Plan:
         plan = self.plan
@@ -116,46 +135,65 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
     memory: what is remembered between exchanges; None for one of its own.
     confirm: `confirm(request, next_request, response) -> bool`, asked before a method that
         is not safe is sent elsewhere.
+    allow_hop: `allow_hop(request, next_request) -> bool`, asked before every redirect and every
+        request on the side, such as `statuspolicy.public_addresses_only`.
+    prepare: `prepare(request, attempt)`, called before every send with a request to change in
+        place, its header fields and extensions (a signature, a token). It sees requests to
+        other origins too: look at `request.url` before a secret is written.
     fresh: makes a transport with connections of its own, for an answer over HTTP/2 that
         asks for another connection.
+    observer: is told each event (`statuspolicy.events`) as it happens.
     clock: where time comes from; `statuspolicy.testing.FakeClock()` in tests.
 
     Raises TypeError for an argument of the wrong kind.
     """
 
     _sends = "handle_request"
+    _is_async = False
     _default = HTTPTransport
 
     def handle_request(self, request: Request) -> Response:
         """Send a request and see its exchange through."""
         if (
-            type(request.stream) is ByteStream
-            and OVERRIDE not in request.extensions
-            and not self._moves
+            type(request.stream) is not ByteStream
+            or OVERRIDE in request.extensions
+            or self._moves
+            or self._cooling
+            or self._looks_first
         ):
-            outcome: Outcome
-            try:
-                outcome = response = self._inner.handle_request(request)
-                if response.status_code in self._quiet:
-                    return response
-            except TransportError as error:
-                outcome = error
-            try:
-                return self._converse(request, outcome)
-            finally:
-                del outcome  # or an error's traceback would hold the error
-        return self._converse(request, None)
+            return self._converse(self._plan_for(request), request)
+        sent, watch = request, None
+        if request.method not in IDEMPOTENT:
+            sent, watch = watched(request, Watch)
+        try:
+            response = self._inner.handle_request(sent)
+            if response.status_code in self._quiet:
+                return response
+            reply = Reply(response)
+        except TransportError as error:
+            reply = Reply(error)
+        if watch is not None:
+            reply.reused, reply.unsent = watch.reused, watch.unsent
+        try:
+            return self._converse(self._plan_for(request), request, sent, reply)
+        finally:
+            del reply  # or an error's traceback would hold the error
 
-    def _converse(self, request: Request, outcome: Outcome | None) -> Response:
+    def _converse(
+        self,
+        plan: Plan,
+        request: Request,
+        sent: Request | None = None,
+        reply: Reply | None = None,
+    ) -> Response:
         # The engine is loaded when there is something to do, and adds nothing to the import.
         from .driver import run
         from .engine import converse
         from .hands import Hands
 
-        plan = self._plan_for(request)
-        hands = Hands(plan, self._to, self._fresh, outcome)
-        flow = converse(plan, request, outcome)
-        del outcome
+        hands = Hands(plan, self._to, self._fresh, self._converse, sent, reply)
+        flow = converse(plan, request, reply)
+        del reply
         return run(flow, hands)
 
     def close(self) -> None:
@@ -179,37 +217,51 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
     """As `PolicyTransport`, for `httpx.AsyncClient`; works in asyncio and trio."""
 
     _sends = "handle_async_request"
+    _is_async = True
     _default = AsyncHTTPTransport
 
     async def handle_async_request(self, request: Request) -> Response:
         """Send a request and see its exchange through."""
         if (
-            type(request.stream) is ByteStream
-            and OVERRIDE not in request.extensions
-            and not self._moves
+            type(request.stream) is not ByteStream
+            or OVERRIDE in request.extensions
+            or self._moves
+            or self._cooling
+            or self._looks_first
         ):
-            outcome: Outcome
-            try:
-                outcome = response = await self._inner.handle_async_request(request)
-                if response.status_code in self._quiet:
-                    return response
-            except TransportError as error:
-                outcome = error
-            try:
-                return await self._converse(request, outcome)
-            finally:
-                del outcome  # or an error's traceback would hold the error
-        return await self._converse(request, None)
+            return await self._converse(self._plan_for(request), request)
+        sent, watch = request, None
+        if request.method not in IDEMPOTENT:
+            sent, watch = watched(request, AsyncWatch)
+        try:
+            response = await self._inner.handle_async_request(sent)
+            if response.status_code in self._quiet:
+                return response
+            reply = Reply(response)
+        except TransportError as error:
+            reply = Reply(error)
+        if watch is not None:
+            reply.reused, reply.unsent = watch.reused, watch.unsent
+        try:
+            return await self._converse(self._plan_for(request), request, sent, reply)
+        finally:
+            del reply  # or an error's traceback would hold the error
 
-    async def _converse(self, request: Request, outcome: Outcome | None) -> Response:
+    async def _converse(
+        self,
+        plan: Plan,
+        request: Request,
+        sent: Request | None = None,
+        reply: Reply | None = None,
+    ) -> Response:
+        # The engine is loaded when there is something to do, and adds nothing to the import.
         from .driver import arun
         from .engine import converse
         from .hands import AsyncHands
 
-        plan = self._plan_for(request)
-        hands = AsyncHands(plan, self._to, self._fresh, outcome)
-        flow = converse(plan, request, outcome)
-        del outcome
+        hands = AsyncHands(plan, self._to, self._fresh, self._converse, sent, reply)
+        flow = converse(plan, request, reply)
+        del reply
         return await arun(flow, hands)
 
     async def aclose(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from statuspolicy._value import Record
+from statuspolicy.cooldown import Cool
 
 from ._lib import URL, Request, Response
 
@@ -16,11 +17,15 @@ class Settle(Record):
     why: the reason, for the trace.
     tell: called with the request and the response before they are handed over.
     empty: what follows the header section is no body: close it unread, hand over none.
+    resume: a body that breaks while it is read goes on with what a Range request brings.
+    cool: how the origin is to be left alone from now on.
     """
 
     why: str = ""
     tell: Callable[[Request, Response], object] | None = None
     empty: bool = False
+    resume: bool = False
+    cool: Cool | None = None
 
 
 class Follow(Record):
@@ -49,6 +54,7 @@ class Again(Record):
     unacted: the server did not act on the request, so any method may be repeated.
     fresh: on another connection.
     attempts: sends of this request at most; None for `Limits.attempts`.
+    cool: how the origin is to be left alone from now on; this request keeps to `after`.
     """
 
     request: Request
@@ -57,6 +63,7 @@ class Again(Record):
     fresh: bool = False
     why: str = ""
     attempts: int | None = None
+    cool: Cool | None = None
 
 
 class Aside(Record):
@@ -94,10 +101,14 @@ class Use(Record):
 
 
 class Refuse(Record):
-    """Raise this error."""
+    """Raise this error.
+
+    cool: how the origin is to be left alone from now on.
+    """
 
     error: Exception
     why: str = ""
+    cool: Cool | None = None
 
 
 Verdict: TypeAlias = Settle | Follow | Again | Aside | Use | Refuse

@@ -15,7 +15,7 @@ from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
 
 from ._lib import URL, AsyncClient, Client, Cookies
-from .plan import Confirm
+from .plan import AllowHop, Confirm, Observer, Prepare
 from .row import Table
 from .tables import STANDARD
 from .transport import CALL, AsyncPolicyTransport, Call, PolicyTransport
@@ -30,7 +30,10 @@ def wrap(
     limits: Limits = Limits(),
     memory: Memory | None = None,
     confirm: Confirm | None = None,
+    allow_hop: AllowHop | None = None,
+    prepare: Prepare | None = None,
     fresh: Callable[[], Any] | None = None,
+    observer: Observer | None = None,
     clock: Clock | None = None,
 ) -> ClientT:
     """Make a client handle each response as its status code asks; returns the same client.
@@ -72,7 +75,10 @@ def wrap(
             route=route,
             memory=memory,
             confirm=confirm,
+            allow_hop=allow_hop,
+            prepare=prepare,
             fresh=fresh,
+            observer=observer,
             clock=clock,
         )
 

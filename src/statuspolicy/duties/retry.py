@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from statuspolicy._value import Value
+from statuspolicy.cooldown import Cool
 
 from .._lib import HTTPStatusError
 from ..exchange import Exchange
@@ -71,7 +72,14 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
             )
 
     def __call__(self, exchange: Exchange) -> Verdict:
-        """Wait as the server says, else back off, and repeat."""
+        """Wait as the server says, else back off, and repeat; the origin rests as long."""
+        verdict = self._decided(exchange)
+        # Rule 14: "Only 429 and 503 that told cool an origin".
+        if exchange.status in (429, 503) and exchange.told:
+            return verdict._replace(cool=Cool(exchange.told))
+        return verdict
+
+    def _decided(self, exchange: Exchange) -> Settle | Again:
         told = exchange.told
         if told is None and self.told:
             return Settle("the server names no time to come back at")

@@ -16,17 +16,16 @@ from .._lib import (
     Request,
     Response,
     SyncByteStream,
-    TransportError,
 )
 from ..account import trace
 from ..driver import remembered
-from ..effects import Ask, Discard, Effect, Read, Send, Wait
-from ..engine import Outcome, converse
-from ..plan import Confirm, Plan
+from ..effects import Ask, Discard, Effect, Outcome, Read, Reply, Resume, Send, Wait
+from ..engine import converse
+from ..plan import AllowHop, Confirm, Observer, Plan, Prepare
 from ..row import Table
 from ..tables import STANDARD
 
-Line = int | tuple[int, Mapping[str, str]] | Outcome | Callable[[Request], Response]
+Line = int | tuple[int, Mapping[str, str]] | Outcome | Reply | Callable[[Request], Response | Reply]
 
 
 class Story(NamedTuple):
@@ -67,13 +66,17 @@ def replay(
     cookies: Cookies | None = None,
     memory: Memory | None = None,
     confirm: Confirm | None = None,
+    allow_hop: AllowHop | None = None,
+    prepare: Prepare | None = None,
+    observer: Observer | None = None,
     clock: Clock | None = None,
     follow: bool = True,
 ) -> Story:
     """Play an exchange against a script, without a transport and without waiting.
 
     script: what comes back for each send: a status code, a (status, headers) pair, a
-        response, a `TransportError`, or a callable that makes a response of the request.
+        response, a `TransportError`, a `Reply` of either that says how it came, or a callable
+        that makes one of the request.
     The other parameters are those of `statuspolicy.PolicyTransport`; `follow=False` is a
     call's `follow_redirects=False`.
 
@@ -89,6 +92,9 @@ def replay(
         confirm=confirm,
         fresh=None,
         clock=FakeClock() if clock is None else clock,
+        allow_hop=allow_hop,
+        prepare=prepare,
+        observer=observer,
         follow=follow,
     )
     lines = iter(script)
@@ -117,9 +123,9 @@ def replay(
             case Send():
                 sent.append(effect.request)
                 bodies.append(_body(effect.request))
-                value = _outcome(lines, effect.request, len(sent))
-                if isinstance(value, Response):
-                    held.append(value)
+                reply = value = _outcome(lines, effect.request, len(sent))
+                if isinstance(reply.outcome, Response):
+                    held.append(reply.outcome)
                 most = max(most, len(held))
             case Wait(seconds):
                 waits.append(seconds)
@@ -132,6 +138,8 @@ def replay(
                 held = [one for one in held if one is not effect.response]
             case Ask():
                 value = _answer(effect)
+            case Resume():
+                value = ""
             case _:
                 value = remembered(plan, effect)
     left = len(held) - (response is not None and bool(held))
@@ -143,16 +151,18 @@ def _body(request: Request) -> bytes:
     return b"".join(request.stream)
 
 
-def _outcome(lines: Iterator[Line], request: Request, n: int) -> Outcome:
+def _outcome(lines: Iterator[Line], request: Request, n: int) -> Reply:
     try:
         line = next(lines)
     except StopIteration:
         raise LookupError(f"The script ends before request {n}, {request!r}.") from None
     if isinstance(line, int):
-        return Response(line)
-    if isinstance(line, tuple):
-        return Response(line[0], headers=line[1])
-    return line if isinstance(line, (Response, TransportError)) else line(request)
+        line = Response(line)
+    elif isinstance(line, tuple):
+        line = Response(line[0], headers=line[1])
+    elif callable(line):
+        line = line(request)
+    return line if isinstance(line, Reply) else Reply(line)
 
 
 def _discard(effect: Discard) -> bytes | None:

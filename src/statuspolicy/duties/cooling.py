@@ -1,0 +1,66 @@
+"""Leave an origin alone for a while: 421 to the letter, and a breaker around any duty."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any
+
+from statuspolicy.cooldown import Cool
+
+from ..exchange import Exchange
+from ..row import Duty, surface
+from ..verdicts import Again, Refuse, Settle, Verdict
+
+
+def too_many_connections(exchange: Exchange) -> Verdict:
+    """421 as the reference document knows it: too many connections from this address."""
+    seconds = 1.0 if exchange.told is None else exchange.told
+    return Settle("too many connections from here", cool=Cool(seconds, probe=True))
+
+
+def breaker(
+    duty: Duty = surface, *, failures: int = 5, seconds: float = 30.0
+) -> Callable[[Exchange], Verdict | Awaitable[Verdict]]:
+    """A duty that leaves an origin alone which fails again and again.
+
+    It does what `duty` does, and counts. After the last of `failures` in a row the origin is
+    not asked for `seconds`: requests to it raise `CoolingDown` at once. Then one request at a
+    time probes it, until one is answered by another row.
+
+    duty: what is done about each answer meanwhile.
+    failures: answers in a row by rows that have this duty.
+    seconds: how long the origin is left alone.
+
+    As in `STANDARD | {"5xx": breaker(), ConnectError: breaker(retry())}`.
+
+    Raises TypeError or ValueError for an argument that makes no sense.
+    """
+    return _Breaker(duty, failures, seconds)
+
+
+class _Breaker:
+    def __init__(self, duty: Duty, failures: int, seconds: float) -> None:
+        if not callable(duty) or isinstance(duty, type):
+            raise TypeError(f"breaker({duty!r}): write a duty, such as breaker(retry()).")
+        if type(failures) is not int or failures < 1:
+            raise ValueError(f"breaker(failures={failures!r}): write a whole number, 1 or more.")
+        if not isinstance(seconds, (int, float)) or not seconds > 0:
+            raise ValueError(f"breaker(seconds={seconds!r}): write a number of seconds above 0.")
+        self._duty = duty
+        self._cool = Cool(float(seconds), failures, probe=True, refuse=True)
+
+    def __call__(self, exchange: Exchange) -> Verdict | Awaitable[Verdict]:
+        verdict: Any = self._duty(exchange)
+        return self._awaited(verdict) if isawaitable(verdict) else self._counted(verdict)
+
+    async def _awaited(self, verdict: Awaitable[Verdict]) -> Verdict:
+        return self._counted(await verdict)
+
+    def _counted(self, verdict: Verdict) -> Verdict:
+        if isinstance(verdict, (Settle, Again, Refuse)):
+            return verdict._replace(cool=self._cool)
+        return verdict
+
+    def __repr__(self) -> str:
+        return f"breaker({getattr(self._duty, '__name__', None) or repr(self._duty)})"

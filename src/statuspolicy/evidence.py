@@ -1,0 +1,56 @@
+"""What was seen of a send: whether its connection was an old one, and whether anything was sent.
+
+The library's transport reports its steps to a `trace` callable in a request's extensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import body
+from ._lib import Request
+
+# The one event that a request on a kept-alive connection begins with; a new one connects first.
+_SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")
+
+
+class Watch:
+    """A `trace` callable that takes notes and calls the caller's own."""
+
+    def __init__(self, theirs: Callable[..., Any] | None) -> None:
+        self._theirs = theirs
+        self._first = ""
+        self._sent = False
+
+    def __call__(self, event: str, info: dict[str, Any]) -> Any:
+        """Note an event; the answer of the caller's own, which an async one awaits."""
+        self._first = self._first or event
+        self._sent = self._sent or event in _SENDING
+        return None if self._theirs is None else self._theirs(event, info)
+
+    @property
+    def reused(self) -> bool:
+        """Whether it went over an HTTP/1.1 connection that had served a request before."""
+        return self._first == _SENDING[0]
+
+    @property
+    def unsent(self) -> bool:
+        """Whether the transport told what it does, and sending was not of it."""
+        return bool(self._first) and not self._sent
+
+
+class AsyncWatch(Watch):
+    """The same for a transport that awaits what its trace callable answers."""
+
+    async def __call__(self, event: str, info: dict[str, Any]) -> None:
+        """Note an event, and await the caller's own."""
+        theirs = super().__call__(event, info)
+        if theirs is not None:
+            await theirs
+
+
+def watched(request: Request, kind: type[Watch]) -> tuple[Request, Watch]:
+    """A copy of a request that is watched while it is sent, and what watches it."""
+    watch = kind(request.extensions.get("trace"))
+    return body.copy(request, extensions={**request.extensions, "trace": watch}), watch

@@ -1,0 +1,174 @@
+"""What both kinds of hands share: how a request is made ready, and what is made of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from math import inf
+from typing import Any, Generic, TypeVar
+
+from statuspolicy import wire
+from statuspolicy.fields import digits
+from statuspolicy.wire import PINS, WIRE, Wire
+
+from . import body
+from ._lib import (
+    URL,
+    AsyncBaseTransport,
+    BaseTransport,
+    ByteStream,
+    Request,
+    Response,
+    TransportError,
+)
+from .effects import Discard, Reply, Resume, Send
+from .errors import TotalTimeout
+from .evidence import Watch, watched
+from .exchange import IDEMPOTENT
+from .hop import target
+from .plan import Plan
+from .resume import Resuming, resumable
+from .streams import Bounded, Owned
+
+TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
+
+
+class Grip(Generic[TransportT]):
+    """What both kinds of hands share. They own the one response that is open.
+
+    route: the transport for a URL.
+    again: sees a request through in an exchange of its own.
+    sent, reply: of the first send, where it was made already.
+    """
+
+    watch: type[Watch]
+
+    def __init__(
+        self,
+        plan: Plan,
+        route: Callable[[URL], TransportT],
+        fresh: Callable[[], TransportT] | None,
+        again: Callable[[Plan, Request], Any],
+        sent: Request | None = None,
+        reply: Reply | None = None,
+    ) -> None:
+        self.plan = plan
+        self.route = route
+        self.fresh = fresh
+        self.again = again
+        self.sent = sent  # the very request that the transport was given
+        outcome = None if reply is None else reply.outcome
+        self.held: Response | None = outcome if isinstance(outcome, Response) else None
+
+    def transport(self, effect: Send) -> TransportT:
+        # A leak would show here, in every test.
+        assert self.held is None, "a response is still open"
+        if effect.fresh and self.fresh is not None:
+            return self.fresh()
+        return self.route(effect.request.url)
+
+    def equipped(self, effect: Send) -> tuple[Request, Watch | None]:
+        """The request as the transport gets it, with its timeouts capped, and its watch."""
+        request, watch = effect.request, None
+        if request.method not in IDEMPOTENT:
+            request, watch = watched(request, self.watch)
+        if effect.until is not None:
+            request = _capped(request, self.left(effect.until))
+        self.sent = request
+        return request, watch
+
+    def wired(self, effect: Send, transport: TransportT) -> AbstractContextManager[None]:
+        """What the sockets below have to heed while it is sent."""
+        pins = effect.request.extensions.get(PINS)
+        until = effect.until
+        if until is not None and self.left(until) <= 0:
+            raise self.late(effect.request)
+        if (until is None and not pins) or not wire.install(transport):
+            return nullcontext()
+        left = None if until is None else (lambda: self.left(until))
+        return _wired(Wire(left, pins or {}))
+
+    def left(self, until: float) -> float:
+        """Seconds until then."""
+        return until - self.plan.clock.monotonic()
+
+    def late(self, request: Request) -> TotalTimeout:
+        """The error that says that `Limits.total` is over."""
+        return TotalTimeout(
+            f"{request.method} {target(request.url)} was not over, its body read, within "
+            f"Limits.total={self.plan.limits.total:g} s.",
+            request=request,
+        )
+
+    def reply(self, response: Response, effect: Send, transport: Any, watch: Watch | None) -> Reply:
+        """What a send brought; the response is held from now on."""
+        until, request = effect.until, effect.request
+        if effect.fresh:
+            response.stream = Owned(response.stream, transport)
+        if until is not None and not in_memory(response):
+            response.stream = Bounded(
+                response.stream, lambda: self.left(until), lambda: self.late(request)
+            )
+        self.held = response
+        return Reply(response, watch is not None and watch.reused)
+
+    def failed(self, error: TransportError, effect: Send, watch: Watch | None) -> Reply:
+        """What a send brought that failed."""
+        over = effect.until is not None and self.left(effect.until) <= 0
+        if over and not isinstance(error, TotalTimeout):
+            late = self.late(effect.request)
+            late.__cause__ = error
+            return Reply(late)
+        return Reply(error, watch is not None and watch.reused, watch is not None and watch.unsent)
+
+    def resume(self, effect: Resume) -> str:
+        """Let a response's body go on where it breaks."""
+        why = resumable(effect.response, effect.request)
+        if not why:
+            plan, until = self.plan, effect.until
+
+            def send(request: Request) -> Any:
+                limits = plan.limits
+                if until is not None:
+                    limits = limits._replace(total=max(self.left(until), 0.001))
+                return self.again(plan._replace(resume=None, limits=limits, began=None), request)
+
+            effect.response.stream = Resuming(
+                effect.response, effect.request, send, plan.limits.attempts
+            )
+        return why
+
+    def drains(self, effect: Discard) -> bool:
+        """Whether reading the rest is worth it: the connection lives on if it ends in bounds."""
+        if effect.hard or (effect.response.is_closed and not in_memory(effect.response)):
+            return False
+        length = digits(effect.response.headers.get("content-length")) or 0
+        if effect.request.method == "HEAD" or effect.response.status_code in (204, 304):
+            length = 0  # of what it would have been
+        return length <= self.plan.limits.drain_bytes or in_memory(effect.response)
+
+    def put_away(self, response: Response) -> bytes | None:
+        """The raw body of a response that was discarded before."""
+        return b"".join(response.stream) if isinstance(response.stream, ByteStream) else None
+
+
+def in_memory(response: Response) -> bool:
+    return isinstance(response.stream, ByteStream)
+
+
+def _capped(request: Request, seconds: float) -> Request:
+    """A copy of a request none of whose timeouts is longer than that."""
+    given = request.extensions.get("timeout") or {}
+    kinds = ("connect", "read", "write", "pool")
+    # A number is not None, whatever the library makes of 0.
+    timeout = {kind: min(seconds, inf if (t := given.get(kind)) is None else t) for kind in kinds}
+    return body.copy(request, extensions={**request.extensions, "timeout": timeout})
+
+
+@contextmanager
+def _wired(wire: Wire) -> Iterator[None]:
+    token = WIRE.set(wire)
+    try:
+        yield
+    finally:
+        WIRE.reset(token)

@@ -1,0 +1,229 @@
+"""A body that goes on where it broke: the rest is asked for with Range and If-Range."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from math import inf
+from typing import Any
+
+from statuspolicy.fields import Fields, content_range, digits, http_date
+
+from ._lib import AsyncByteStream, Request, Response, SyncByteStream, TransportError
+from .body import copy, replayable
+from .hop import target
+
+log = logging.getLogger("statuspolicy")
+
+
+def resumable(response: Response, request: Request) -> str:
+    """Why the body could not be resumed if it broke, in words; "" where it could.
+
+    A request's own If-Range is no hindrance: its response has a validator of its own.
+    """
+    fields, asked = Fields(response.headers.raw), request.headers.get("range", "")
+    if request.method != "GET":
+        return "its method is not GET"
+    if response.status_code not in (200, 206):
+        return f"its status is {response.status_code}"
+    if response.status_code == 206 and not re.fullmatch("bytes=[^,]+", asked, re.IGNORECASE):
+        return "it is a part, and not one range of bytes was asked for"
+    if response.status_code == 206 and (flaw := _flaw(fields)):
+        return flaw
+    if not replayable(request):
+        return "its request has a body that can't be sent again"
+    if (fields.get("accept-ranges") or "").lower() == "none":
+        return "its server has no ranges"
+    return _weakness(fields)
+
+
+def _flaw(fields: Fields) -> str:
+    """What keeps a 206 from being joined with anything (RFC 9110 §14.4, §15.3.7), or ""."""
+    if (fields.get("content-type") or "").lower().startswith("multipart/byteranges"):
+        return "it is in several parts"
+    part = content_range(fields)
+    if part is None:
+        return "its Content-Range can't be used"
+    fits = digits(fields.one("content-length")) in (None, part[1] - part[0] + 1)
+    return "" if fits else "its Content-Length is not its Content-Range's"
+
+
+def _weakness(fields: Fields) -> str:
+    """What keeps a response from having a strong validator (RFC 9110 §8.8), or ""."""
+    etag = fields.get("etag")
+    if etag is not None:
+        if etag.startswith("W/"):
+            return "its ETag is weak"
+        # Other characters than ASCII are allowed, but don't come back as they were sent.
+        return "" if re.fullmatch(r'"[!#-~]*"', etag) else "its ETag is not a quoted ASCII string"
+    now = time.time()  # for the century of a two-digit year
+    modified, sent = (http_date(fields.one(name), now) for name in ("last-modified", "date"))
+    if modified is None:
+        return "it has neither an ETag nor a usable Last-Modified"
+    # §8.8.2.2: strong with "a Date value which is at least one second after the Last-Modified".
+    strong = sent is not None and sent - modified >= 1
+    return "" if strong else "its Last-Modified is not at least a second before its Date"
+
+
+def _extent(response: Response, fields: Fields) -> tuple[int, float, float]:
+    """A body's first byte, the one after its last, and the whole's length: infinite if unknown."""
+    part = content_range(fields) if response.status_code == 206 else None
+    if part is not None:
+        return part[0], part[1] + 1, inf if part[2] is None else part[2]
+    told = None if "transfer-encoding" in fields else digits(fields.one("content-length"))
+    return (0, inf, inf) if told is None else (0, told, told)
+
+
+class _Unfit(Exception):
+    """The body can't go on where it broke, and why."""
+
+
+class Resuming(SyncByteStream, AsyncByteStream):
+    """The raw body of a response to a GET; where it breaks, the rest is fetched.
+
+    response: one that is `resumable`. request: what it answers; it is not changed.
+    send: sends a request and sees it through; its response, or an awaitable of it, with a
+        stream that doesn't resume by itself. It raises TransportError.
+    attempts: how often the same byte is asked for. A byte that comes sets that back: then
+        the body's length is the only bound.
+
+    The caller holds the header section of the first response. So a part is joined only where
+    that stays true: same validator, Content-Encoding and length. Otherwise the error that
+    broke the body is raised, with a note that says why.
+    """
+
+    def __init__(
+        self, response: Response, request: Request, send: Callable[[Request], Any], attempts: int
+    ) -> None:
+        self._stream: Any = response.stream
+        self._fields = Fields(response.headers.raw)
+        self._request, self._send, self._attempts = request, send, attempts
+        self._whole = response.status_code == 200
+        self._at, self._end, self._length = _extent(response, self._fields)
+        self._part_end = inf  # where an answer's bytes end; the first response is as it is
+        self._asked = 0  # since the last byte came
+        self._error: TransportError | None = None
+        self._closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            while True:
+                try:
+                    for part in self._stream:
+                        yield self._counted(part)
+                except TransportError as error:
+                    self._error = error
+                with suppress(Exception):
+                    self._stream.close()  # now, so that a pool of one connection is free
+                rest = self._rest()
+                if rest is None or not self._joins(self._send(rest)):
+                    return
+        except (TransportError, _Unfit) as why:
+            raise self._told(why)  # noqa: B904 - it keeps its own cause; `why` is its context
+        finally:
+            with suppress(Exception):
+                self.close()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                try:
+                    async for part in self._stream:
+                        yield self._counted(part)
+                except TransportError as error:
+                    self._error = error
+                with suppress(Exception):
+                    await self._stream.aclose()  # now, so that a pool of one connection is free
+                rest = self._rest()
+                if rest is None or not self._joins(await self._send(rest)):
+                    return
+        except (TransportError, _Unfit) as why:
+            raise self._told(why)  # noqa: B904 - it keeps its own cause; `why` is its context
+        finally:
+            with suppress(Exception):
+                await self.aclose()
+
+    def close(self) -> None:
+        self._closed = True
+        self._stream.close()
+
+    async def aclose(self) -> None:
+        import anyio
+
+        self._closed = True
+        with anyio.CancelScope(shield=True):  # a cancelled task must still close what it holds
+            await self._stream.aclose()
+
+    def _counted(self, part: bytes) -> bytes:
+        if self._at + len(part) > self._part_end:
+            raise _Unfit("more came than was announced")
+        self._at += len(part)
+        self._asked = 0 if part else self._asked
+        return part
+
+    def _rest(self) -> Request | None:
+        """The request for what is missing; None where nothing is. Raises _Unfit."""
+        if self._error is None or self._at == self._end:
+            return None
+        if self._closed or self._at > self._end:
+            raise _Unfit("it was closed" if self._closed else "more came than was announced")
+        if self._asked >= self._attempts:
+            raise _Unfit(f"it was asked for {self._asked} times in vain")
+        self._asked += 1
+        # The caller's own conditions were answered when the response came. If-Range now says
+        # more than each of them, and no 304 or 412 comes between.
+        headers = [h for h in self._request.headers.raw if not re.match(b"(?i)if-|range$", h[0])]
+        last = "" if self._whole else int(self._end) - 1
+        validator = self._fields.get("etag") or self._fields.one("last-modified") or ""
+        headers.append((b"Range", f"bytes={self._at}-{last}".encode()))
+        return copy(self._request, headers=[*headers, (b"If-Range", validator.encode())])
+
+    def _joins(self, answer: Response) -> bool:
+        """Read the answer from now on; False where nothing was missing. Raises _Unfit."""
+        self._stream = answer.stream
+        old, new, status = self._fields, Fields(answer.headers.raw), answer.status_code
+        # Only what is unchanged ends here: of anything else, If-Range had brought the whole.
+        ends = status == 416 and new.one("content-range") == f"bytes */{self._at}"
+        if ends and self._end == inf and new.get("etag") in (None, old.get("etag")):
+            return False
+        first, end, length = _extent(answer, new)
+        flaw = _flaw(new) if status == 206 else ""
+        # RFC 9110 §14.2: a server may ignore Range. That is fine before the first byte.
+        fits = status == 206 or (status == 200 and self._whole and self._at == 0)
+        # A validator is one resource's own. (A bare transport's answer names no request.)
+        url = (answer._request or self._request).url
+        # §15.3.7 lets a 206 leave out Last-Modified beside an ETag; where both came, it counts.
+        dates = [old.one("last-modified"), new.one("last-modified")]
+        redated = dates[0] != dates[1] and ("etag" not in old or None not in dates)
+        recoded = new.get("content-encoding") != old.get("content-encoding")
+        resized = inf not in (length, self._length) and length != self._length
+        for wrong, why in (
+            (self._closed, "it was closed"),
+            (not fits, f"the request for the rest was answered {status}"),
+            (target(url) != target(self._request.url), "the rest came from another URL"),
+            (flaw, f"a 206 came, but {flaw}"),
+            (new.get("etag") != old.get("etag"), "the ETag changed"),
+            (redated, "the Last-Modified changed"),
+            (recoded, "the Content-Encoding changed"),
+            (resized, "the length changed"),
+            (status == 206 and first != self._at, f"the part begins at byte {first}"),
+            (status == 206 and end > self._end, "the part ends after the last byte"),
+        ):
+            if wrong:
+                raise _Unfit(why)
+        self._length = min(self._length, length)
+        self._end = self._length if self._whole else self._end
+        self._part_end = min(end, self._end)
+        why = type(self._error).__name__
+        log.info("GET %s broke (%s), resumed at byte %d", target(url), why, first)
+        return True
+
+    def _told(self, why: Exception) -> TransportError:
+        """The error that broke the body, with a note on why it was not resumed."""
+        assert self._error is not None
+        said = why if isinstance(why, _Unfit) else f"the request for the rest failed ({why!r})"
+        self._error.add_note(f"statuspolicy did not resume the body at byte {self._at}: {said}.")
+        return self._error

@@ -1,0 +1,165 @@
+"""All that one exchange knows while it is under way, and the smallest steps with it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from inspect import isawaitable
+from math import inf
+from typing import Any, TypeAlias, TypeVar
+
+from statuspolicy.fields import NO_FIELDS, Fields
+from statuspolicy.trace import REMEMBERED, Step, Trace
+
+from . import body, hop, jar, verdicts
+from ._lib import Cookies, Request, Response, TransportError
+from .effects import Ask, Effect, Reply
+from .events import Decision, Event, Settled
+from .exchange import Exchange
+from .guard import Path
+from .plan import Plan
+from .response import phrase
+from .row import NOTHING, Duty
+from .verdicts import Settle, Verdict
+
+log = logging.getLogger("statuspolicy")
+
+T = TypeVar("T")
+Result: TypeAlias = Response | Exception
+Flow: TypeAlias = Generator[Effect, Any, T]
+
+
+class Talk:
+    """The state of one exchange; nothing of it outlives the exchange but the trace."""
+
+    def __init__(self, plan: Plan, request: Request) -> None:
+        self.plan = plan
+        self.sent = self.went = body.carry(request, plan.limits)  # `went` as it was prepared
+        self.cookies = None if plan.cookies is None else plan.cookies()
+        self.path = Path(request.url, cookies=jar.own(self.cookies, request))
+        self.steps: tuple[Step, ...] = ()
+        self.past: list[Response] = []  # what another request answered: response.history
+        self.answers: tuple[int | str, ...] = ()  # to the request that is being sent
+        self.hops = 0
+        self.fresh = False
+        self.began = plan.began
+        self.until = self._end()
+        self.first_heard: float | None = None
+        self.shortcuts: list[str] = []  # remembered moves that were taken
+        self.spent: str | None = None  # the origin whose budget the last repeat took from
+        self.row = NOTHING  # of the answer heard last
+        self.heard: Exchange | None = None
+
+    def _end(self) -> float | None:
+        """When all has to be over, on the monotonic clock."""
+        total, began = self.plan.limits.total, self.began
+        if total is None:
+            return None
+        return (self.plan.clock.monotonic() if began is None else began) + total
+
+    def hear(
+        self, reply: Reply, request: Request | None = None, main: Exchange | None = None
+    ) -> Exchange:
+        """What a duty is to see of an answer; `request` and `main` where it came on the side."""
+        plan, outcome = self.plan, reply.outcome
+        response = outcome if isinstance(outcome, Response) else None
+        heard = plan.clock.monotonic()
+        if self.first_heard is None:
+            self.first_heard = heard
+        self.row = plan.table.match(outcome)
+        self.heard = Exchange(
+            request=self.sent if request is None else request,
+            response=response,
+            error=outcome if isinstance(outcome, TransportError) else None,
+            fields=NO_FIELDS if response is None else Fields(response.headers.raw),
+            steps=self.steps,
+            limits=plan.limits,
+            now=plan.clock.time(),
+            elapsed=heard - self.first_heard,
+            answers=self.answers,
+            hops=self.hops,
+            main=main,
+            can_ask=plan.confirm is not None,
+            can_renew=plan.fresh is not None or not is_http2(response),
+            can_sign=plan.prepare is not None,
+            reused=reply.reused,
+            unsent=reply.unsent,
+            left=inf if self.until is None else self.until - heard,
+        )
+        return self.heard
+
+    def decide(self, duty: Duty, exchange: Exchange) -> Flow[Verdict]:
+        """What a duty answers, once it is sure that it is a verdict."""
+        if not self.plan.follow and exchange.redirected:
+            return Settle()  # the call said follow_redirects=False
+        verdict: Verdict = yield from asked(duty(exchange))
+        verdicts.check(verdict, f"The duty of row {self.row.name}, {duty!r},")
+        return verdict
+
+    def as_of_now(self, exchange: Exchange) -> Exchange:
+        """An exchange that knows how long it was asked and awaited since it was heard."""
+        now = self.plan.clock.monotonic()
+        left = inf if self.until is None else self.until - now
+        return exchange._replace(elapsed=now - (self.first_heard or 0.0), left=left)
+
+    def take_cookies(self, exchange: Exchange) -> None:
+        """Into the jar, before anything is decided by it."""
+        if exchange.response is not None and "set-cookie" in exchange.fields:
+            self.cookies = Cookies() if self.cookies is None else self.cookies
+            jar.extract(self.cookies, exchange.response, exchange.request)
+
+    # ── what is told ──────────────────────────────────────────────────────────────────
+
+    def note(self, kind: str, verdict: Verdict, budget: float | None = None) -> None:
+        """One step of the trace, about what was heard last, and its line in the log."""
+        row, heard = self.row, self.heard
+        assert heard is not None
+        words = phrase(heard.response) if heard.response is not None else str(heard.error or "")
+        step = Step(
+            method=heard.request.method,
+            url=hop.target(heard.request.url),
+            code=heard.code or REMEMBERED,
+            phrase=words,
+            row=row.name,
+            citation=row.citation,
+            verdict=kind,
+            wait=getattr(verdict, "after", 0.0),
+            reason=verdict.why,
+            told=heard.told,
+            budget=budget,
+        )
+        self.add(step)
+
+    def add(self, step: Step) -> None:
+        """A step of the trace."""
+        self.steps = (*self.steps, step)
+        quiet = step.verdict in ("settle", "use")
+        log.log(logging.DEBUG if quiet else logging.INFO, "%s", step)
+        self.tell(Decision, step)
+
+    def tell(self, event: type[Event], *values: Any) -> None:
+        """Tell the observer; what it raises is its own affair."""
+        if self.plan.observer is None:
+            return
+        try:
+            self.plan.observer(event(*values))
+        except Exception:
+            log.exception("The observer failed, and the exchange goes on.")
+
+    def tell_the_end(self, result: Result) -> Result:
+        """Tell the observer what is handed over or raised."""
+        response, error = (result, None) if isinstance(result, Response) else (None, result)
+        self.tell(Settled, self.went, response, error, Trace(self.steps))
+        return result
+
+
+def asked(answer: Any) -> Flow[Any]:
+    """What an application answers, waited for where it has to be."""
+    if isawaitable(answer):
+        answer = yield Ask(answer)
+    return answer
+
+
+def is_http2(response: Response | None) -> bool:
+    """Whether closing a response unread leaves its connection as it is."""
+    return response is not None and response.extensions.get("http_version") == b"HTTP/2"

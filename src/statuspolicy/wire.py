@@ -1,0 +1,160 @@
+"""What one exchange asks of the sockets below it: to be over in time, and where to connect.
+
+A timeout of httpx is for one read, so a server that drips a byte a second is never late. In a
+thread nothing but the socket can end a read, so there each call on it gets what is left. A
+task has cancel scopes for that, and only connects as it is told.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
+from math import inf
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+PINS = "statuspolicy.pins"  # in a request's `extensions`: what is to become `Wire.pins`
+
+_TICK = 0.001  # seconds: 0 would not be a timeout but a non-blocking socket
+_LONGEST = 2_000_000.0  # seconds: a socket holds no more than 2^31 milliseconds
+_PIECE = 16 * 1024  # bytes: a TLS record (RFC 8446 §5.1), and what a writable socket takes whole
+
+
+class Wire(NamedTuple):
+    """What holds for the call under way.
+
+    left: gives the seconds until the exchange has to be over. What it raises ends the call.
+    pins: the addresses that were checked, one or more for a host name as it is in the URL's
+        `raw_host`. They are connected to in turn; the name is not resolved again. The Host
+        field, and the name that TLS sends and verifies, stay as they are.
+
+    Two things in a thread heed no `left`: the resolving of a name, and the parts of one TLS
+    record inside the TLS of an https proxy, each of which may take that long.
+    """
+
+    left: Callable[[], float] | None = None
+    pins: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+
+# Of this thread, or of this task.
+WIRE: ContextVar[Wire | None] = ContextVar("statuspolicy.wire", default=None)
+
+
+def install(transport: object) -> bool:
+    """Let a transport's sockets heed WIRE, once; whether they do.
+
+    False for what has no connection pool of httpcore's shape, as a MockTransport. Connections
+    that are open already stay as they are, and one that is kept alive has its address.
+    """
+    pool: Any = getattr(transport, "_pool", None)
+    backend = getattr(pool, "_network_backend", None)
+    if not callable(getattr(backend, "connect_tcp", None)):
+        return False
+    if not isinstance(backend, _Around):
+        is_async = hasattr(pool, "handle_async_request")
+        # Two threads may both come here: each wraps the same backend, and either will do.
+        pool._network_backend = AsyncBackend(backend) if is_async else Backend(backend)
+    return True
+
+
+class _Around:
+    """Something of httpcore's; what isn't said here is its own."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class Backend(_Around):
+    """Opens the connections of a thread, and lends each call on them no more than is left."""
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, **options: Any
+    ) -> Stream:
+        *others, last = _pinned(host) or _resolved(host)
+        for address in others:
+            with suppress(Exception):
+                stream = self._inner.connect_tcp(address, port, _within(timeout), **options)
+                return Stream(stream)
+        return Stream(self._inner.connect_tcp(last, port, _within(timeout), **options))
+
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, **options: Any
+    ) -> Stream:
+        return Stream(self._inner.connect_unix_socket(path, _within(timeout), **options))
+
+    def sleep(self, seconds: float) -> None:
+        """Wait between two tries to connect, which are an option of HTTPTransport."""
+        self._inner.sleep(_within(seconds))
+
+
+class Stream(_Around):
+    """A connection of a thread. It asks WIRE at each call, so it may outlive the exchange."""
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        data: bytes = self._inner.read(max_bytes, self._in_time(timeout))
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        # The inner write loops until all is sent, with the whole timeout for each turn.
+        size = _PIECE if _left() < inf else max(len(buffer), 1)
+        for start in range(0, len(buffer), size):
+            self._inner.write(buffer[start : start + size], self._in_time(timeout))
+
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> Stream:
+        within = self._in_time(timeout)
+        return Stream(self._inner.start_tls(ssl_context, server_hostname, within))
+
+    def _in_time(self, timeout: float | None) -> float | None:
+        if _left() <= 0:
+            # Bytes that are there already can be read within any timeout, endlessly. On a
+            # closed socket every call fails at once, and in the inner stream's own words.
+            self._inner.close()
+        return _within(timeout)
+
+
+class AsyncBackend(_Around):
+    """Opens the connections of a task."""
+
+    async def connect_tcp(self, host: str, port: int, **options: Any) -> Any:
+        *others, last = _pinned(host) or (host,)
+        for address in others:
+            with suppress(Exception):
+                return await self._inner.connect_tcp(address, port, **options)
+        return await self._inner.connect_tcp(last, port, **options)
+
+
+def _left() -> float:
+    """Seconds; inf where nothing has to be over."""
+    wire = WIRE.get()
+    return inf if wire is None or wire.left is None else wire.left()
+
+
+def _within(timeout: float | None) -> float | None:
+    left = _left()
+    if left >= (_LONGEST if timeout is None else timeout):
+        return timeout
+    return max(left, _TICK)
+
+
+def _pinned(host: str) -> Sequence[str]:
+    wire = WIRE.get()
+    return () if wire is None else wire.pins.get(host, ())
+
+
+def _resolved(host: str) -> Sequence[str]:
+    """The addresses of a host that has to be reached in time; else its name.
+
+    Given a name, the inner backend would take the same timeout for each of its addresses.
+    """
+    if _left() < inf:
+        with suppress(OSError, ValueError):  # the inner backend will say it in its own words
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return (host,)
