@@ -46,6 +46,7 @@ ORDER = [
     "effects",
     "memory",
     "cooldown",
+    "ranges",
     "fields",
     "errors",
     "failure",

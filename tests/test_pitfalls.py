@@ -8,13 +8,14 @@ import io
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Self
 
 import anyio
+import anyio.lowlevel
 import h2.config
 import h2.connection
 import h2.events
@@ -357,7 +358,7 @@ def test_the_timeouts_of_a_call_hold_on_every_hop_and_every_try(open_session):
     }
 
 
-# ── what is let go of: row 16 ──────────────────────────────────────────────────────────
+# ── what is let go of: rows 16, 17 ─────────────────────────────────────────────────────
 
 
 class Meanwhile(FakeClock):
@@ -423,6 +424,46 @@ def test_what_an_application_raises_leaves_no_response_open(options, open_sessio
     assert session.get(status_server.url + "/200").status_code == 200
 
 
+class ClosesSlowly(httpx.AsyncByteStream):
+    """A body whose closing gives other tasks a turn, as httpcore's does not."""
+
+    closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"begun"
+        await anyio.sleep_forever()
+
+    async def aclose(self) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.closed = True
+
+
+async def asleep(*asked: Any) -> Any:
+    await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("options", [{}, {"confirm": asleep}], ids=["drain", "confirm"])
+def test_a_cancelled_call_closes_what_it_holds_however_long_that_takes(options, backend):
+    """Row 17: the first await of a cancelled task raises, and what comes after it is left out."""
+    held = ClosesSlowly()
+
+    class Redirects(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(307, headers={"location": "/b"}, stream=held)
+
+    async def main() -> None:
+        limits = sp.Limits(drain_seconds=999)
+        policy = sp.AsyncPolicyTransport(Redirects(), limits=limits, **options)
+        async with httpx.AsyncClient(transport=policy) as client:
+            with anyio.move_on_after(0.05) as scope:
+                await client.put("http://h/a", content=b"x")
+            assert scope.cancelled_caught
+
+    anyio.run(main, backend=backend)
+    assert held.closed
+
+
 # ── what runs above, and what runs below: rows 20, 22, 23, 25, 27, 28 ──────────────────
 
 
@@ -454,28 +495,65 @@ def test_a_flow_of_the_clients_own_reads_what_is_handed_over(path, hops, session
     assert flow.read == [(response.status_code, "text", response.url.path, hops)]
 
 
-def test_a_tunnel_is_handed_over_untouched_with_its_stream(session, status_server):
-    """Row 22: what follows a 2xx to CONNECT is no body, and to drain it would end the tunnel."""
-    raw = b"HTTP/1.1 200 Connection established\r\n\r\nhello"
+@pytest.mark.parametrize("path", ["/200x", "/404x", "/302?location=/200x", "/503x"])
+def test_what_is_handed_over_is_left_for_the_caller_to_read(path, session, status_server):
+    """Row 20: a body that was read ahead is no stream, and may be longer than the memory."""
+    body = b"x" * 100_000
+    status_server.script("/200x", Answer(200, body=body))
+    status_server.script("/404x", Answer(404, body=body))
+    status_server.script("/503x", Answer(503, {"Retry-After": "1"}), Answer(200, body=body))
+
+    def stream() -> bytes:
+        with session.client.stream("GET", status_server.url + path) as response:
+            assert not hasattr(response, "_content")
+            assert not response.is_stream_consumed
+            return b"".join(response.iter_raw())
+
+    async def astream() -> bytes:
+        async with session.client.stream("GET", status_server.url + path) as response:
+            assert not hasattr(response, "_content")
+            assert not response.is_stream_consumed
+            return b"".join([part async for part in response.aiter_raw()])
+
+    assert session.run(stream if session.portal is None else astream) == body
+
+
+UPGRADE = {"Upgrade": "echo", "Connection": "upgrade"}
+
+
+@pytest.mark.parametrize(
+    ("method", "head", "status"),
+    [
+        ("CONNECT", b"200 Connection established\r\n", 200),
+        ("GET", b"101 Switching Protocols\r\nUpgrade: echo\r\nConnection: upgrade\r\n", 101),
+    ],
+    ids=["CONNECT", "101"],
+)
+def test_a_tunnel_is_handed_over_untouched_with_its_stream_open(
+    method, head, status, session, status_server
+):
+    """Row 22: what follows is no body, and to drain or close it would end the tunnel."""
+    raw = b"HTTP/1.1 " + head + b"\r\nhello"
     status_server.script("h.example:443", Answer(raw=raw, stall=True))
-    options = {"extensions": {"target": b"h.example:443"}}
+    options: dict[str, Any] = {"extensions": {"target": b"h.example:443"}}
+    options["headers"] = UPGRADE if method == "GET" else {}
 
     def tunnel() -> tuple[int, bytes]:
-        with session.client.stream("CONNECT", status_server.url, **options) as response:
+        with session.client.stream(method, status_server.url, **options) as response:
             assert type(response) is httpx.Response
             stream = response.extensions["network_stream"]
             stream.write(b"x")
             return response.status_code, stream.read(5, timeout=5)
 
     async def atunnel() -> tuple[int, bytes]:
-        async with session.client.stream("CONNECT", status_server.url, **options) as response:
+        async with session.client.stream(method, status_server.url, **options) as response:
             assert type(response) is httpx.Response
             stream = response.extensions["network_stream"]
             await stream.write(b"x")
             return response.status_code, await stream.read(5, timeout=5)
 
-    assert session.run(tunnel if session.portal is None else atunnel) == (200, b"hello")
-    assert [r.method for r in status_server.received] == ["CONNECT"]
+    assert session.run(tunnel if session.portal is None else atunnel) == (status, b"hello")
+    assert [r.method for r in status_server.received] == [method]
 
 
 @pytest.mark.parametrize(("renewed", "status", "connections"), [(True, 200, 2), (False, 421, 1)])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from math import inf
 from typing import Any
 
-from statuspolicy.fields import Fields, content_range, digits, http_date
+from statuspolicy.fields import Fields
+from statuspolicy.ranges import extent, flaw, weakness
 
 from ._lib import AsyncByteStream, Request, Response, SyncByteStream, TransportError
 from .body import copy, replayable
@@ -31,50 +31,13 @@ def resumable(response: Response, request: Request) -> str:
         return f"its status is {response.status_code}"
     if response.status_code == 206 and not re.fullmatch("bytes=[^,]+", asked, re.IGNORECASE):
         return "it is a part, and not one range of bytes was asked for"
-    if response.status_code == 206 and (flaw := _flaw(fields)):
-        return flaw
+    if response.status_code == 206 and (spoilt := flaw(fields)):
+        return spoilt
     if not replayable(request):
         return "its request has a body that can't be sent again"
     if (fields.get("accept-ranges") or "").lower() == "none":
         return "its server has no ranges"
-    return _weakness(fields)
-
-
-def _flaw(fields: Fields) -> str:
-    """What keeps a 206 from being joined with anything (RFC 9110 §14.4, §15.3.7), or ""."""
-    if (fields.get("content-type") or "").lower().startswith("multipart/byteranges"):
-        return "it is in several parts"
-    part = content_range(fields)
-    if part is None:
-        return "its Content-Range can't be used"
-    fits = digits(fields.one("content-length")) in (None, part[1] - part[0] + 1)
-    return "" if fits else "its Content-Length is not its Content-Range's"
-
-
-def _weakness(fields: Fields) -> str:
-    """What keeps a response from having a strong validator (RFC 9110 §8.8), or ""."""
-    etag = fields.get("etag")
-    if etag is not None:
-        if etag.startswith("W/"):
-            return "its ETag is weak"
-        # Other characters than ASCII are allowed, but don't come back as they were sent.
-        return "" if re.fullmatch(r'"[!#-~]*"', etag) else "its ETag is not a quoted ASCII string"
-    now = time.time()  # for the century of a two-digit year
-    modified, sent = (http_date(fields.one(name), now) for name in ("last-modified", "date"))
-    if modified is None:
-        return "it has neither an ETag nor a usable Last-Modified"
-    # §8.8.2.2: strong with "a Date value which is at least one second after the Last-Modified".
-    strong = sent is not None and sent - modified >= 1
-    return "" if strong else "its Last-Modified is not at least a second before its Date"
-
-
-def _extent(response: Response, fields: Fields) -> tuple[int, float, float]:
-    """A body's first byte, the one after its last, and the whole's length: infinite if unknown."""
-    part = content_range(fields) if response.status_code == 206 else None
-    if part is not None:
-        return part[0], part[1] + 1, inf if part[2] is None else part[2]
-    told = None if "transfer-encoding" in fields else digits(fields.one("content-length"))
-    return (0, inf, inf) if told is None else (0, told, told)
+    return weakness(fields)
 
 
 class _Unfit(Exception):
@@ -102,7 +65,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
         self._fields = Fields(response.headers.raw)
         self._request, self._send, self._attempts = request, send, attempts
         self._whole = response.status_code == 200
-        self._at, self._end, self._length = _extent(response, self._fields)
+        self._at, self._end, self._length = extent(response.status_code, self._fields)
         self._part_end = inf  # where an answer's bytes end; the first response is as it is
         self._asked = 0  # since the last byte came
         self._error: TransportError | None = None
@@ -189,8 +152,8 @@ class Resuming(SyncByteStream, AsyncByteStream):
         ends = status == 416 and new.one("content-range") == f"bytes */{self._at}"
         if ends and self._end == inf and new.get("etag") in (None, old.get("etag")):
             return False
-        first, end, length = _extent(answer, new)
-        flaw = _flaw(new) if status == 206 else ""
+        first, end, length = extent(status, new)
+        spoilt = flaw(new) if status == 206 else ""
         # RFC 9110 §14.2: a server may ignore Range. That is fine before the first byte.
         fits = status == 206 or (status == 200 and self._whole and self._at == 0)
         # A validator is one resource's own. (A bare transport's answer names no request.)
@@ -204,7 +167,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
             (self._closed, "it was closed"),
             (not fits, f"the request for the rest was answered {status}"),
             (target(url) != target(self._request.url), "the rest came from another URL"),
-            (flaw, f"a 206 came, but {flaw}"),
+            (spoilt, f"a 206 came, but {spoilt}"),
             (new.get("etag") != old.get("etag"), "the ETag changed"),
             (redated, "the Last-Modified changed"),
             (recoded, "the Content-Encoding changed"),

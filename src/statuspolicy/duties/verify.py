@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from statuspolicy.fields import content_range, digits
+from statuspolicy import ranges
+from statuspolicy.fields import digits
 
 from .._lib import Request, Response
 from ..errors import ProtocolViolation
@@ -65,18 +66,11 @@ def partial(exchange: Exchange) -> Verdict:
     """206: only to a Range request, and only with a Content-Range that says what came."""
     if "range" not in exchange.request.headers:
         return _violation(exchange, "sent a part of something that was asked for whole")
-    kind = (exchange.fields.get("content-type") or "").lower()
-    if kind.startswith("multipart/byteranges"):
-        return Settle()  # RFC 9110 §15.3.7.2: each part has a Content-Range of its own
-    part = content_range(exchange.fields)
-    if part is None:
-        return Settle("without a usable Content-Range: it may be joined with nothing")
-    first, last, _ = part
-    if digits(exchange.fields.one("content-length")) not in (None, last - first + 1):
-        return Settle(
-            "its Content-Length is not its Content-Range's: it may be joined with nothing"
-        )
-    return Settle()
+    flaw = ranges.flaw(exchange.fields)
+    # RFC 9110 §15.3.7.2: where there are several parts, each has a Content-Range of its own.
+    if not flaw or flaw == ranges.SEVERAL:
+        return Settle()
+    return Settle(f"{flaw}: it may be joined with nothing")
 
 
 def unmodified(exchange: Exchange) -> Verdict:
