@@ -1,12 +1,13 @@
 """The guarantees as properties, over random scripts and duties that try to break out."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
 import statuspolicy as sp
+from statuspolicy.effects import Reply
 from statuspolicy.exchange import IDEMPOTENT
 from statuspolicy.testing import FakeClock, Story, replay
 
@@ -29,6 +30,8 @@ headers = st.fixed_dictionaries(
         "set-cookie": st.sampled_from(["a=1", "b=2; Path=/b", "c=3; Domain=other.example"]),
         "content-length": st.just("7"),
         "ratelimit": st.just('"d";r=0;t=9'),
+        "retry-after-ms": st.sampled_from(["0", "1500", "-1", "soon", "1e309", "9" * 400]),
+        "connection": st.sampled_from(["close", "keep-alive"]),
     },
 )
 statuses = st.sampled_from([200, 204, 205, 206, 300, 301, 302, 303, 304, 305, 307, 308, 399, 401,
@@ -38,9 +41,25 @@ failures = st.sampled_from(
     [httpx.ConnectError, httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError,
      httpx.WriteError, httpx.PoolTimeout, httpx.UnsupportedProtocol]
 )  # fmt: skip
+
+
+class Seen(NamedTuple):
+    """A failure or an answer, and what was seen of how it came."""
+
+    what: Any
+    reused: bool
+    unsent: bool
+
+
 answers = st.one_of(
     st.tuples(statuses, headers),
     failures.map(lambda kind: kind("broken")),
+    st.builds(
+        Seen,
+        failures.map(lambda kind: kind("broken")) | st.tuples(statuses, headers),
+        reused=st.booleans(),
+        unsent=st.booleans(),
+    ),
 )
 scripts = st.lists(answers, max_size=30)
 
@@ -70,9 +89,15 @@ def evil_aside(exchange: sp.Exchange) -> sp.Verdict:
     return sp.Aside(request, evil_again, times=3)
 
 
+def evil_cool(exchange: sp.Exchange) -> sp.Verdict:
+    """Leave its own origin alone for ever, and go on."""
+    forever = sp.Cool(1e300, probe=True, refuse=True)
+    return sp.Again(exchange.request, unacted=True, cool=forever)
+
+
 duties = st.sampled_from(
-    [sp.surface, sp.retry(), evil_again, evil_elsewhere, evil_home, evil_follow, evil_wait,
-     evil_aside]
+    [sp.surface, sp.resume, sp.retry(), sp.breaker(sp.retry(), failures=2), evil_again,
+     evil_elsewhere, evil_home, evil_follow, evil_wait, evil_aside, evil_cool]
 )  # fmt: skip
 tables = st.builds(
     lambda base, rows: base | rows,
@@ -95,22 +120,28 @@ def make(method: str, content: Any) -> httpx.Request:
     return httpx.Request(method, HOME + "/a", content=content or None, headers=SECRETS)
 
 
-def play(script: list[Any], table: sp.Table, method: str, content: Any) -> tuple[Story, list[Any]]:
-    """The story, and the outcomes that were used up, in order."""
+def play(
+    script: list[Any], table: sp.Table, method: str, content: Any, takes: float = 0.0, **more: Any
+) -> tuple[Story, list[Any]]:
+    """The story, and the outcomes that were used up, in order; each send `takes` seconds."""
     used: list[Any] = []
+    clock = more.setdefault("clock", FakeClock())
 
     def line(outcome: Any) -> Any:
-        def answer(request: httpx.Request) -> httpx.Response:
+        def answer(request: httpx.Request) -> Any:
+            clock.now += takes
             used.append(outcome)
-            if isinstance(outcome, tuple):
-                return httpx.Response(outcome[0], headers=outcome[1])
-            return outcome
+            seen = outcome if isinstance(outcome, Seen) else Seen(outcome, False, False)
+            what = seen.what
+            if isinstance(what, tuple):
+                what = httpx.Response(what[0], headers=what[1])
+            return Reply(what, seen.reused, seen.unsent)
 
         return answer
 
     endless = [*script, *[(200, {})] * 200]
-    story = replay(make(method, content), map(line, endless), table=table, limits=LIMITS)
-    return story, used
+    options = {"table": table, "limits": LIMITS, **more}
+    return replay(make(method, content), map(line, endless), **options), used
 
 
 def runs(story: Story) -> list[list[int]]:
@@ -152,11 +183,10 @@ def test_whatever_a_duty_says_an_exchange_ends(script, table, method, content):
 def test_nothing_is_waited_for_past_the_deadline_or_above_retry_after(
     script, table, method, content
 ):
-    clock = FakeClock()
     story, _ = play(script, table, method, content)
     assert sum(story.waits) <= LIMITS.deadline
     assert all(0 < wait <= LIMITS.retry_after for wait in story.waits)
-    assert clock.waits == []
+    assert story.trace.waited == sum(story.waits)
 
 
 @given(scripts, tables, methods, contents)
@@ -191,17 +221,23 @@ def test_what_may_have_been_acted_on_is_not_repeated(script, method, content):
 
 
 def _status(outcome: Any) -> int:
+    outcome = outcome.what if isinstance(outcome, Seen) else outcome
     return outcome[0] if isinstance(outcome, tuple) else 0
 
 
 def _refused(outcome: Any) -> bool:
+    outcome, reused, unsent = outcome if isinstance(outcome, Seen) else (outcome, False, False)
     if isinstance(outcome, Exception):
-        return isinstance(outcome, httpx.ConnectError)
+        gone = isinstance(outcome, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError))
+        return unsent or isinstance(outcome, httpx.ConnectError) or (reused and gone)
     status, fields = outcome
     if status in (411, 417, 421, 425):
         return True
-    told = "retry-after" in fields or (status in (429, 503) and "ratelimit" in fields)
-    return status in (413, 429, 503, 509) and told
+    if status == 408:
+        return reused and fields.get("connection") == "close"
+    told = fields.keys() & {"retry-after", "retry-after-ms"}
+    told = told or (status in (429, 503) and "ratelimit" in fields)
+    return status in (413, 429, 503, 509) and bool(told)
 
 
 @given(scripts, tables, methods, contents)
@@ -229,6 +265,7 @@ def test_the_callers_request_is_never_changed(script, method):
         request.stream,
         dict(request.extensions),
     )
+    script = [line.what if isinstance(line, Seen) else line for line in script]
     replay(request, [*script, *[200] * 50], limits=LIMITS)
     after = (
         request.method,
@@ -267,3 +304,96 @@ def test_no_header_value_of_any_server_raises_anything(fields, status, method):
     table = sp.STANDARD | {"5xx": sp.retry(wait=0)}
     answer = httpx.Response(status, headers=fields)
     replay(make(method, b""), [answer, *[200] * 50], table=table)
+
+
+@given(scripts, tables, methods, contents, st.floats(0, 30), st.floats(0.1, 120))
+def test_nothing_is_begun_after_the_total(script, table, method, content, takes, total):
+    """Each send takes its time, and the last may end late; no other begins then."""
+    clock, limits = FakeClock(), sp.Limits(total=total, replay_bytes=1000)
+    begun: list[float] = []
+
+    def prepare(request: httpx.Request, attempt: int) -> None:
+        begun.append(clock.monotonic())
+
+    more = {"limits": limits, "clock": clock, "prepare": prepare}
+    story, _ = play(script, table, method, content, takes, **more)
+    assert all(when < total for when in begun)
+    assert len(begun) == len(story.sent)
+    assert sum(story.waits) < total
+
+
+@given(scripts, tables, methods, contents)
+def test_a_signature_is_on_each_send_and_on_no_other(script, table, method, content):
+    """What `prepare` writes for one request never travels to the next."""
+
+    def prepare(request: httpx.Request, attempt: int) -> None:
+        assert "x-signed-for" not in request.headers
+        request.headers["x-signed-for"] = f"{attempt} {request.method} {request.url}"
+
+    story, _ = play(script, table, method, content, prepare=prepare)
+    for request in story.sent:
+        attempt, signed = request.headers["x-signed-for"].split(" ", 1)
+        assert signed == f"{request.method} {request.url}"
+        assert int(attempt) >= 1
+
+
+@given(scripts, tables, methods, contents, st.sets(st.sampled_from(["other", "evil", "home"])))
+def test_no_hop_goes_where_allow_hop_does_not_let_it(script, table, method, content, forbidden):
+    def allow_hop(request: httpx.Request, next_request: httpx.Request) -> bool:
+        return next_request.url.host.partition(".")[0] not in forbidden
+
+    story, _ = play(script, table, method, content, allow_hop=allow_hop)
+    hosts = [request.url.host.partition(".")[0] for request in story.sent]
+    left = next((n for n, host in enumerate(hosts) if host != "home"), len(hosts))
+    assert not forbidden & set(hosts[left:])
+
+
+@given(
+    st.lists(scripts, min_size=2, max_size=4), tables, st.sampled_from(["wait", "send", "raise"])
+)
+def test_who_shares_a_memory_keeps_to_these_guarantees_too(many, table, cooling):
+    """Cooling origins, breakers, moves and spent budgets of one exchange meet the next."""
+    memory, clock = sp.Memory(), FakeClock()
+    limits = sp.Limits(cooling=cooling)
+    for script in many:
+        waited = len(clock.waits)
+        story, used = play(
+            script, table, "GET", b"", memory=memory, clock=clock, limits=limits, takes=0.5
+        )
+        assert (story.response is None) != (story.error is None)
+        assert len(story.sent) == len(used)
+        assert all(0 < wait <= limits.retry_after for wait in clock.waits[waited:])
+        assert story.left_open == 0
+        if isinstance(story.error, sp.CoolingDown):
+            assert story.error.seconds > 0
+
+
+@given(scripts, methods, contents)
+def test_repeats_that_nobody_asked_for_take_from_the_budget(script, method, content):
+    """No more of them than the bucket holds, what time brings, and what good answers give back."""
+    budget = sp.RetryBudget(tokens=2, per_second=0)
+    limits = sp.Limits(retry_budget=budget, replay_bytes=1000)
+    story, _ = play(script, sp.STANDARD, method, content, limits=limits)
+    paid = [step for step in story.trace if step.budget is not None]
+    assert all(0 <= step.budget < budget.tokens for step in paid)
+    good = sum(isinstance(step.code, int) and step.code < 500 and step.code != 429
+               for step in story.trace)  # fmt: skip
+    assert len(paid) <= budget.tokens + good
+
+
+@given(scripts, tables, methods, contents)
+def test_an_observer_hears_of_each_send_wait_and_decision_and_of_one_end(
+    script, table, method, content
+):
+    heard: list[Any] = []
+    story, _ = play(script, table, method, content, observer=heard.append)
+    kinds = [type(event) for event in heard]
+    attempts = [event for event in heard if isinstance(event, sp.events.Attempt)]
+    assert [event.request for event in attempts] == story.sent
+    assert [e.seconds for e in heard if isinstance(e, sp.events.Wait)] == story.waits
+    steps = tuple(event.step for event in heard if isinstance(event, sp.events.Decision))
+    assert steps == heard[-1].trace
+    assert kinds.count(sp.events.Settled) == 1
+    assert isinstance(heard[-1], sp.events.Settled)
+    assert heard[-1].response is story.response
+    assert heard[-1].error is story.error

@@ -23,7 +23,7 @@ ORDER = [
     "driver",
     "hands",
     "grip",
-    "resume",
+    "resuming",
     "streams",
     "engine",
     "aside",

@@ -713,6 +713,7 @@ def test_a_304_to_a_condition_of_the_callers_own_is_his_also_after_a_hop(
     """Row 27: the caller has a cache of his own, and asked whether it holds."""
     response = session.get(status_server.url + path, headers=condition)
     assert (response.status_code, response.content) == (304, b"")
+    assert len(status_server.received) == 1 + len(response.history)
     for received in status_server.received:
         assert received.headers.items() >= {k.lower(): v for k, v in condition.items()}.items()
 

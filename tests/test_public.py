@@ -78,6 +78,21 @@ def test_what_is_raised_is_of_the_http_library_s_own_family(error):
         assert issubclass(raised, httpx.RequestError)
 
 
+def test_a_public_name_stays_what_it_is_when_all_modules_are_loaded():
+    """A module that is imported late would take the place of a name that is spelt alike."""
+    program = """
+import importlib, pathlib, httpx, statuspolicy as sp
+before = {name: getattr(sp, name) for name in sp.__all__}
+for path in pathlib.Path(sp.__file__).parent.glob("*.py"):
+    importlib.import_module(f"statuspolicy.{path.stem}".removesuffix(".__init__"))
+print([name for name in sp.__all__ if getattr(sp, name) is not before[name]])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
+
+
 # ── docstrings ─────────────────────────────────────────────────────────────────────────
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
@@ -14,35 +15,32 @@ from ._lib import Request
 
 # The IANA special-purpose registries (RFC 6890). They stand here, since versions of Python
 # disagree on `is_global`.
-_NOT_PUBLIC = tuple(
-    ip_network(network)
-    for network in (
-        "0.0.0.0/8",  # this network
-        "10.0.0.0/8",  # private (RFC 1918)
-        "100.64.0.0/10",  # shared by a provider's customers (RFC 6598); Alibaba's metadata
-        "127.0.0.0/8",  # loopback
-        "168.63.129.16/32",  # Azure's platform, inside each of its networks
-        "169.254.0.0/16",  # link-local (RFC 3927); most clouds' metadata
-        "172.16.0.0/12",  # private (RFC 1918)
-        "192.0.0.0/24",  # protocol assignments (RFC 6890); Oracle's metadata
-        "192.0.2.0/24",  # documentation (RFC 5737)
-        "192.88.99.0/24",  # relays of 6to4 (RFC 7526)
-        "192.168.0.0/16",  # private (RFC 1918)
-        "198.18.0.0/15",  # benchmarks (RFC 2544)
-        "198.51.100.0/24",  # documentation (RFC 5737)
-        "203.0.113.0/24",  # documentation (RFC 5737)
-        "224.0.0.0/4",  # multicast
-        "240.0.0.0/4",  # reserved, and broadcast
-        "2001::/23",  # protocol assignments (RFC 2928), with Teredo, which embeds IPv4
-        "2001:db8::/32",  # documentation (RFC 3849)
-        "2002::/16",  # 6to4, which embeds IPv4, and is deprecated (RFC 7526)
-        "3fff::/20",  # documentation (RFC 9637)
-    )
+_NOT_PUBLIC = (
+    "0.0.0.0/8",  # this network
+    "10.0.0.0/8",  # private (RFC 1918)
+    "100.64.0.0/10",  # shared by a provider's customers (RFC 6598); Alibaba's metadata
+    "127.0.0.0/8",  # loopback
+    "168.63.129.16/32",  # Azure's platform, inside each of its networks
+    "169.254.0.0/16",  # link-local (RFC 3927); most clouds' metadata
+    "172.16.0.0/12",  # private (RFC 1918)
+    "192.0.0.0/24",  # protocol assignments (RFC 6890); Oracle's metadata
+    "192.0.2.0/24",  # documentation (RFC 5737)
+    "192.88.99.0/24",  # relays of 6to4 (RFC 7526)
+    "192.168.0.0/16",  # private (RFC 1918)
+    "198.18.0.0/15",  # benchmarks (RFC 2544)
+    "198.51.100.0/24",  # documentation (RFC 5737)
+    "203.0.113.0/24",  # documentation (RFC 5737)
+    "224.0.0.0/4",  # multicast
+    "240.0.0.0/4",  # reserved, and broadcast
+    "2001::/23",  # protocol assignments (RFC 2928), with Teredo, which embeds IPv4
+    "2001:db8::/32",  # documentation (RFC 3849)
+    "2002::/16",  # 6to4, which embeds IPv4, and is deprecated (RFC 7526)
+    "3fff::/20",  # documentation (RFC 9637)
 )
 # All that is global unicast (RFC 4291 §2.4): ::1, fc00::/7, fe80::/10, fec0::/10 and ff00::/8
 # are outside, and so is what IANA has not given out.
-_GLOBAL = ip_network("2000::/3")
-_NAT64 = ip_network("64:ff9b::/96")  # RFC 6052 §2.1
+_GLOBAL = "2000::/3"
+_NAT64 = "64:ff9b::/96"  # RFC 6052 §2.1
 # A host that ends so is an IPv4 address to some parsers and to others a name.
 _NUMBER_AT_END = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$")
 
@@ -123,8 +121,11 @@ def is_public(address: str) -> bool:
     """Whether an address is one of the public internet. Raises ValueError where it is none."""
     ip = ip_address(address)
     if isinstance(ip, IPv6Address):
-        carried = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip.ipv4_mapped
-        if carried is None and ip not in _GLOBAL:
+        carried = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _network(_NAT64) else ip.ipv4_mapped
+        if carried is None and ip not in _network(_GLOBAL):
             return False
         ip = carried or ip
-    return not any(ip in network for network in _NOT_PUBLIC)
+    return not any(ip in _network(network) for network in _NOT_PUBLIC)
+
+
+_network = cache(ip_network)  # made when the first address is judged, not at import

@@ -32,7 +32,8 @@ def ahead(talk: Talk) -> Flow[CoolingDown | None]:
 
 def rest(talk: Talk, request: Request) -> Flow[CoolingDown | None]:
     """Rule 14: a request to a cooling origin waits before its first send, as limits allow."""
-    limits, waited = talk.plan.limits, 0.0
+    limits, clock = talk.plan.limits, talk.plan.clock
+    since = clock.monotonic() if talk.first_heard is None else talk.first_heard
     while talk.plan.memory.cooling:
         origin = hop.origin(request.url)
         met = yield Approach(origin)
@@ -45,13 +46,13 @@ def rest(talk: Talk, request: Request) -> Flow[CoolingDown | None]:
                 request=request,
                 seconds=met.least,
             )
-        left = limits.deadline - waited
+        now = clock.monotonic()
+        left = since + limits.deadline - now
         if talk.until is not None:
-            left = min(left, talk.until - talk.plan.clock.monotonic())
+            left = min(left, talk.until - now)
         if limits.cooling == "send" or met.least > min(left, limits.retry_after):
             return None
         seconds = min(met.seconds, left)
-        waited += seconds
         step = Step(
             method=request.method,
             url=hop.target(request.url),

@@ -10,6 +10,7 @@ from typing import Any
 
 from . import body
 from ._lib import Request
+from .effects import Reply
 
 # The one event that a request on a kept-alive connection begins with; a new one connects first.
 _SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")
@@ -50,7 +51,15 @@ class AsyncWatch(Watch):
             await theirs
 
 
-def watched(request: Request, kind: type[Watch]) -> tuple[Request, Watch]:
-    """A copy of a request that is watched while it is sent, and what watches it."""
+def watched(request: Request, kind: type[Watch]) -> Request:
+    """A copy of a request that is watched while it is sent."""
     watch = kind(request.extensions.get("trace"))
-    return body.copy(request, extensions={**request.extensions, "trace": watch}), watch
+    return body.copy(request, extensions={**request.extensions, "trace": watch})
+
+
+def saw(sent: Request, reply: Reply) -> Reply:
+    """What a send brought, with what was seen of it where it was watched."""
+    watch = sent.extensions.get("trace")
+    if isinstance(watch, Watch):
+        reply.reused, reply.unsent = watch.reused, watch.unsent
+    return reply

@@ -23,11 +23,11 @@ from ._lib import (
 )
 from .effects import Discard, Reply, Resume, Send
 from .errors import TotalTimeout
-from .evidence import Watch, watched
+from .evidence import Watch, saw, watched
 from .exchange import IDEMPOTENT
 from .hop import target
 from .plan import Plan
-from .resume import Resuming, resumable
+from .resuming import Resuming, resumable
 from .streams import Bounded, Owned
 
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
@@ -67,15 +67,15 @@ class Grip(Generic[TransportT]):
             return self.fresh()
         return self.route(effect.request.url)
 
-    def equipped(self, effect: Send) -> tuple[Request, Watch | None]:
-        """The request as the transport gets it, with its timeouts capped, and its watch."""
-        request, watch = effect.request, None
+    def equipped(self, effect: Send) -> Request:
+        """The request as the transport gets it: watched, and with its timeouts capped."""
+        request = effect.request
         if request.method not in IDEMPOTENT:
-            request, watch = watched(request, self.watch)
+            request = watched(request, self.watch)
         if effect.until is not None:
             request = _capped(request, self.left(effect.until))
         self.sent = request
-        return request, watch
+        return request
 
     def wired(self, effect: Send, transport: TransportT) -> AbstractContextManager[None]:
         """What the sockets below have to heed while it is sent."""
@@ -100,7 +100,7 @@ class Grip(Generic[TransportT]):
             request=request,
         )
 
-    def reply(self, response: Response, effect: Send, transport: Any, watch: Watch | None) -> Reply:
+    def reply(self, response: Response, effect: Send, sent: Request, transport: Any) -> Reply:
         """What a send brought; the response is held from now on."""
         until, request = effect.until, effect.request
         if effect.fresh:
@@ -110,16 +110,16 @@ class Grip(Generic[TransportT]):
                 response.stream, lambda: self.left(until), lambda: self.late(request)
             )
         self.held = response
-        return Reply(response, watch is not None and watch.reused)
+        return saw(sent, Reply(response))
 
-    def failed(self, error: TransportError, effect: Send, watch: Watch | None) -> Reply:
+    def failed(self, error: TransportError, effect: Send, sent: Request) -> Reply:
         """What a send brought that failed."""
         over = effect.until is not None and self.left(effect.until) <= 0
         if over and not isinstance(error, TotalTimeout):
             late = self.late(effect.request)
             late.__cause__ = error
-            return Reply(late)
-        return Reply(error, watch is not None and watch.reused, watch is not None and watch.unsent)
+            error = late
+        return saw(sent, Reply(error))
 
     def resume(self, effect: Resume) -> str:
         """Let a response's body go on where it breaks."""

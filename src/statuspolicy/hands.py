@@ -31,7 +31,7 @@ class Hands(Grip[BaseTransport]):
 
     def send(self, effect: Send) -> Reply:
         transport = self.transport(effect)
-        request, watch = self.equipped(effect)
+        request = self.equipped(effect)
         try:
             with self.wired(effect, transport):
                 response = transport.handle_request(request)
@@ -39,9 +39,9 @@ class Hands(Grip[BaseTransport]):
             if effect.fresh:
                 transport.close()
             if isinstance(error, TransportError):
-                return self.failed(error, effect, watch)
+                return self.failed(error, effect, request)
             raise
-        return self.reply(response, effect, transport, watch)
+        return self.reply(response, effect, request, transport)
 
     def discard(self, effect: Discard) -> bytes | None:
         kept = None
@@ -105,7 +105,7 @@ class AsyncHands(Grip[AsyncBaseTransport]):
 
     async def send(self, effect: Send) -> Reply:
         transport = self.transport(effect)
-        request, watch = self.equipped(effect)
+        request = self.equipped(effect)
         try:
             with self.wired(effect, transport):
                 response = await self._in_time(effect, transport.handle_async_request(request))
@@ -116,9 +116,9 @@ class AsyncHands(Grip[AsyncBaseTransport]):
                 with anyio.CancelScope(shield=True):
                     await transport.aclose()
             if isinstance(error, TransportError):
-                return self.failed(error, effect, watch)
+                return self.failed(error, effect, request)
             raise
-        return self.reply(response, effect, transport, watch)
+        return self.reply(response, effect, request, transport)
 
     async def _in_time(self, effect: Send, answer: Awaitable[Response]) -> Response:
         if effect.until is None:

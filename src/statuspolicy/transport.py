@@ -25,7 +25,7 @@ from ._lib import (
     TransportError,
 )
 from .effects import Reply
-from .evidence import AsyncWatch, Watch, watched
+from .evidence import AsyncWatch, Watch, saw, watched
 from .exchange import IDEMPOTENT
 from .plan import OVERRIDE, AllowHop, Confirm, Observer, Plan, Prepare
 from .row import Table
@@ -105,8 +105,8 @@ class _Policy(Generic[TransportT]):
         )
         # The fast path's own: a plan never changes, and memory empties in place.
         self._quiet = table.quiet
-        self._looks_first = self.plan.looks_first
-        self._moves, self._cooling = memory.moves, memory.cooling
+        self._ahead = (True,) if self.plan.looks_first else memory.moves
+        self._cooling = memory.cooling
 
     def _plan_for(self, request: Request) -> Plan:
         plan = self.plan
@@ -157,14 +157,11 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
         if (
             type(request.stream) is not ByteStream
             or OVERRIDE in request.extensions
-            or self._moves
+            or self._ahead
             or self._cooling
-            or self._looks_first
         ):
             return self._converse(self._plan_for(request), request)
-        sent, watch = request, None
-        if request.method not in IDEMPOTENT:
-            sent, watch = watched(request, Watch)
+        sent = request if request.method in IDEMPOTENT else watched(request, Watch)
         try:
             response = self._inner.handle_request(sent)
             if response.status_code in self._quiet:
@@ -172,8 +169,7 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
             reply = Reply(response)
         except TransportError as error:
             reply = Reply(error)
-        if watch is not None:
-            reply.reused, reply.unsent = watch.reused, watch.unsent
+        saw(sent, reply)
         try:
             return self._converse(self._plan_for(request), request, sent, reply)
         finally:
@@ -225,14 +221,11 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
         if (
             type(request.stream) is not ByteStream
             or OVERRIDE in request.extensions
-            or self._moves
+            or self._ahead
             or self._cooling
-            or self._looks_first
         ):
             return await self._converse(self._plan_for(request), request)
-        sent, watch = request, None
-        if request.method not in IDEMPOTENT:
-            sent, watch = watched(request, AsyncWatch)
+        sent = request if request.method in IDEMPOTENT else watched(request, AsyncWatch)
         try:
             response = await self._inner.handle_async_request(sent)
             if response.status_code in self._quiet:
@@ -240,8 +233,7 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
             reply = Reply(response)
         except TransportError as error:
             reply = Reply(error)
-        if watch is not None:
-            reply.reused, reply.unsent = watch.reused, watch.unsent
+        saw(sent, reply)
         try:
             return await self._converse(self._plan_for(request), request, sent, reply)
         finally:

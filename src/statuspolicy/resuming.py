@@ -12,7 +12,14 @@ from typing import Any
 from statuspolicy.fields import Fields
 from statuspolicy.ranges import extent, flaw, weakness
 
-from ._lib import AsyncByteStream, Request, Response, SyncByteStream, TransportError
+from ._lib import (
+    AsyncByteStream,
+    Request,
+    RequestError,
+    Response,
+    SyncByteStream,
+    TransportError,
+)
 from .body import copy, replayable
 from .hop import target
 
@@ -49,7 +56,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
 
     response: one that is `resumable`. request: what it answers; it is not changed.
     send: sends a request and sees it through; its response, or an awaitable of it, with a
-        stream that doesn't resume by itself. It raises TransportError.
+        stream that doesn't resume by itself. It raises RequestError.
     attempts: how often the same byte is asked for. A byte that comes sets that back: then
         the body's length is the only bound.
 
@@ -84,7 +91,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
                 rest = self._rest()
                 if rest is None or not self._joins(self._send(rest)):
                     return
-        except (TransportError, _Unfit) as why:
+        except (RequestError, _Unfit) as why:
             raise self._told(why)  # noqa: B904 - it keeps its own cause; `why` is its context
         finally:
             with suppress(Exception):
@@ -103,7 +110,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
                 rest = self._rest()
                 if rest is None or not self._joins(await self._send(rest)):
                     return
-        except (TransportError, _Unfit) as why:
+        except (RequestError, _Unfit) as why:
             raise self._told(why)  # noqa: B904 - it keeps its own cause; `why` is its context
         finally:
             with suppress(Exception):
