@@ -2,24 +2,25 @@
 
 import socket
 import ssl
+import struct
 import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 
 import anyio
 import h2.events
+import h11
 import httpcore
 import httpx
 import pytest
 import trustme
 
 import statuspolicy as sp
-from statuspolicy.evidence import AsyncWatch, Watch, watched
+from statuspolicy.effects import Reply
+from statuspolicy.evidence import AsyncWatch, Watch, saw, watched
 from statuspolicy.failure import unacted
-from statuspolicy.testing import Answer, StatusServer
-from tests.conftest import KINDS
+from statuspolicy.testing import Answer, FakeClock, StatusServer
 from tests.exchanges import exchange
-from tests.test_failure import raised
 
 # ── a watch, as a value ────────────────────────────────────────────────────────────────
 
@@ -112,13 +113,27 @@ def test_a_watched_request_is_a_copy_and_the_callers_is_as_it_was(watch_kind, th
         extensions["trace"] = theirs
     request = httpx.Request("POST", "http://a/", content=b"x", extensions=dict(extensions))
     headers, stream = list(request.headers.raw), request.stream
-    copy, watch = watched(request, watch_kind)
+    copy = watched(request, watch_kind)
+    watch = copy.extensions["trace"]
     assert copy is not request
     assert (request.extensions, list(request.headers.raw)) == (extensions, headers)
     assert request.stream is copy.stream is stream
     assert type(watch) is watch_kind
     assert copy.extensions == {**extensions, "trace": watch}
     assert (copy.method, copy.url, copy.headers) == (request.method, request.url, request.headers)
+
+
+@pytest.mark.parametrize("outcome", [httpx.Response(408), httpx.ReadError("reset")])
+def test_a_reply_says_what_was_seen_of_a_watched_request_and_nothing_of_any_other(outcome):
+    request = httpx.Request("POST", "http://a/", extensions={"trace": print})
+    for events, seen_of_it in [([SENDING], (True, False)), ([CONNECTING], (False, True))]:
+        sent = watched(watched(request, Watch), Watch)
+        tell(sent.extensions["trace"], *events)
+        reply = saw(sent, Reply(outcome))
+        assert (reply.outcome, reply.reused, reply.unsent) == (outcome, *seen_of_it)
+    for unwatched in (request, httpx.Request("POST", "http://a/")):
+        reply = saw(unwatched, Reply(outcome))
+        assert (reply.outcome, reply.reused, reply.unsent) == (outcome, False, False)
 
 
 # ── what shows that a server did not act ───────────────────────────────────────────────
@@ -129,22 +144,16 @@ def reset(code):
 
 
 def goaway(last):
-    return h2.events.ConnectionTerminated(
-        error_code=0, last_stream_id=last, additional_data=b"REFUSED_STREAM"
-    )
+    event = h2.events.ConnectionTerminated()
+    event.error_code, event.last_stream_id = 0, last
+    return event
 
 
 def failed_by(*causes, kind=httpx.RemoteProtocolError):
     """A failure as httpx raises it: from httpcore's, which has the event as its argument."""
-    return raised(kind, lambda_error(causes))
-
-
-def lambda_error(causes):
-    class Library(httpcore.RemoteProtocolError):
-        def __init__(self, message):
-            super().__init__(*causes)
-
-    return Library
+    error = kind("it failed")
+    error.__cause__ = httpcore.RemoteProtocolError(*causes)
+    return error
 
 
 def nested(event):
@@ -162,7 +171,6 @@ def while_handling(event):
         try:
             raise httpx.ReadError("another")
         except httpx.ReadError as error:
-            assert error.__context__.args == (event,)
             return error
 
 
@@ -199,8 +207,7 @@ def test_what_http2_says_it_did_not_act_on_is_unacted_on_any_connection(error, s
     assert exchange(error, method=method).unacted is sure
 
 
-UNPARSABLE = httpx.RemoteProtocolError("illegal status line")
-UNPARSABLE.__cause__ = __import__("h11").RemoteProtocolError("illegal status line")
+UNPARSABLE = failed_by(h11.RemoteProtocolError("illegal status line"))
 
 
 @pytest.mark.parametrize(
@@ -287,9 +294,13 @@ def seen(server):
     return [(r.method, r.body, r.connection) for r in server.received]
 
 
+# The HTTP library abandons the body's iterator where a connection breaks under it, and trio says
+# so of any async generator.
+ABANDONED = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 ANY_METHOD = pytest.mark.parametrize("method", ["POST", "PATCH", "FROBNICATE", "PUT"])
 
 
+@ABANDONED
 @ANY_METHOD
 def test_what_was_sent_into_a_connection_that_was_closed_meanwhile_is_sent_again(
     method, kind, open_session, status_server
@@ -306,6 +317,7 @@ def test_what_was_sent_into_a_connection_that_was_closed_meanwhile_is_sent_again
     assert seen(status_server) == [("GET", b"", 1), (method, b"pay", 2)]
 
 
+@ABANDONED
 @ANY_METHOD
 def test_what_was_sent_into_a_new_connection_that_broke_is_sent_again_only_if_idempotent(
     method, kind, open_session, status_server
@@ -430,30 +442,276 @@ def test_a_one_shot_body_that_was_begun_is_sent_again_whole_or_not_at_all(
     assert (posts, begun) == ([b"onetwo"] * times, [1])
 
 
-def test_a_one_shot_body_that_was_not_begun_is_sent(kind, open_session):
-    """It is known that nothing was sent, so not even a body that is kept nowhere is lost."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    started = []
+# ── before anything was sent ───────────────────────────────────────────────────────────
 
-    def start(clock_wait):
-        started.append(StatusServer.__new__(StatusServer))
-        started[0].__init__()
-        started[0]._listener.close()
-        started[0]._listener = socket.create_server(("127.0.0.1", port), backlog=8)
-        started[0].__enter__()
+
+class ResetServer:
+    """One that accepts a connection, reads nothing, and resets it when it is told to."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/"
+        self.connections = 0
+
+    def reset(self):
+        connection, _ = self.listener.accept()
+        self.connections += 1
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+
+INIT = "http2.send_connection_init.started"
+
+
+class Inner(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Answers in turn, and keeps the requests that it was given."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.requests = []
+
+    def handle_request(self, request):
+        self.requests.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer, stream=httpx.ByteStream(b""))
+
+    async def handle_async_request(self, request):
+        return self.handle_request(request)
+
+
+def sent_through(kind, inner, request):
+    """What reaches a transport below the policy."""
+    clock = FakeClock()
+    if kind == "sync":
+        sp.PolicyTransport(inner, clock=clock).handle_request(request)
+    else:
+        policy = sp.AsyncPolicyTransport(inner, clock=clock)
+        anyio.run(policy.handle_async_request, request, backend=kind)
+    return inner.requests
+
+
+# A task of asyncio learns of a reset by writing, and only after the write.
+@pytest.mark.parametrize("kind", ["sync", "trio"])
+def test_a_connection_that_broke_before_a_byte_of_the_request_was_sent_is_left_for_another(
+    kind, open_session
+):
+    """HTTP/2 begins with a preface: where that can't be sent the request wasn't either.
+
+    Each connection is reset, and a body that can be sent but once is tried on each of them.
+    """
+    server, heard, begun = ResetServer(), [], []
+
+    def trace(event, info):
+        heard.append(event)
+        if event == INIT:
+            server.reset()
+
+    async def async_trace(event, info):
+        trace(event, info)
 
     session = open_session(
-        NO_PROXY,
-        limits=sp.Limits(replay_bytes=0),
-        observer=lambda event: start(event) if type(event).__name__ == "Wait" else None,
+        {"http1": False, "http2": True, **NO_PROXY}, limits=sp.Limits(replay_bytes=0)
     )
-    try:
-        content = one_shot(kind, [], b"one", b"two")
-        response = session.request("POST", f"http://127.0.0.1:{port}/201", content=content)
-        assert response.status_code == 201
-        assert seen(started[0]) == [("POST", b"onetwo", 1)]
-    finally:
-        session.run(session.client.close if kind == "sync" else session.client.aclose)
-        for server in started:
-            server.__exit__()
+    with server.listener, pytest.raises(httpx.WriteError) as error:
+        session.request(
+            "POST",
+            server.url,
+            content=one_shot(kind, begun, b"pay"),
+            extensions={"trace": trace if kind == "sync" else async_trace},
+        )
+    assert [step.verdict for step in sp.trace(error.value)] == ["repeat"] * 3 + ["settle"]
+    assert "4 attempts" in sp.trace(error.value).reason
+    assert (server.connections, begun, SENDING_2 in heard) == (4, [], False)
+
+
+@pytest.mark.parametrize(
+    ("events", "times"), [([CONNECTING], 2), ([CONNECTING, SENDING], 1), ([], 1)]
+)
+def test_a_transport_that_fails_before_it_sends_is_asked_again(events, times, kind):
+    """Whatever it raises, and whether it was the first send or the repeat that failed so."""
+
+    class Failing(Inner):
+        def handle_request(self, request):
+            if self.answers[0] == 200:
+                return super().handle_request(request)
+            tell(request.extensions["trace"], *events)
+            return super().handle_request(request)
+
+        async def handle_async_request(self, request):
+            if self.answers[0] != 200:
+                for event in events:
+                    await request.extensions["trace"](event, {})
+            return Inner.handle_request(self, request)
+
+    for before in ([], [httpx.ConnectError("no")]):
+        inner = Failing(*before, httpx.WriteTimeout("too slow"), 200)
+        request = httpx.Request("POST", "http://a/", content=b"pay")
+        if times == 1:
+            with pytest.raises(httpx.WriteTimeout):
+                sent_through(kind, inner, request)
+        else:
+            sent_through(kind, inner, request)
+        assert len(inner.requests) == len(before) + times
+
+
+# ── the caller's own trace, and the caller's own request ───────────────────────────────
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/200", "/503?retry-after=1&then=200", "/307?location=/200"])
+def test_the_callers_own_trace_hears_what_it_would_hear_of_the_transport_alone(
+    method, path, kind, open_session, status_server
+):
+    heard = []
+
+    def trace(event, info):
+        heard.append((event, sorted(info)))
+
+    async def async_trace(event, info):
+        await anyio.sleep(0)
+        trace(event, info)
+
+    theirs = trace if kind == "sync" else async_trace
+    session = open_session({**NO_PROXY, "follow_redirects": True})
+    extensions = {"trace": theirs, "mine": 1}
+    url = status_server.url + path
+    request = session.client.build_request(method, url, content=b"pay", extensions=extensions)
+    kept = dict(request.extensions)
+    response = session.run(session.client.send, request)
+    assert response.status_code == 200
+    assert request.extensions == kept
+    assert request.extensions["trace"] is theirs
+    assert response.request.extensions["trace"] is theirs
+    through_policy, heard[:] = heard[:], []
+
+    plain = open_session(NO_PROXY)
+    sp.unwrap(plain.client)
+    for one in [url, status_server.url + "/200"][: sp.trace(response).requests]:
+        plain.request(method, one, content=b"pay", extensions=extensions)
+    assert through_policy == heard
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PROPFIND"])
+def test_an_idempotent_request_that_is_well_reaches_the_transport_as_it_is(method, kind):
+    request = httpx.Request(method, "http://a/", content=b"")
+    (sent,) = sent_through(kind, Inner(200), request)
+    assert sent is request
+    assert "trace" not in request.extensions
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "CONNECT", "FROBNICATE"])
+def test_any_other_request_is_watched_each_time_that_it_is_sent(method, kind):
+    theirs = object()
+    request = httpx.Request(method, "http://a/", content=b"pay", extensions={"trace": theirs})
+    sent = sent_through(kind, Inner(httpx.ConnectError("no"), 421, 200), request)
+    assert len(sent) == 3
+    watches = [each.extensions["trace"] for each in sent]
+    assert {type(watch) for watch in watches} == {Watch if kind == "sync" else AsyncWatch}
+    assert len(set(map(id, watches))) == 3
+    assert [watch._theirs for watch in watches] == [theirs] * 3
+    assert request.extensions == {"trace": theirs}
+
+
+# ── proxies ────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def tunnels():
+    """A proxy that knows CONNECT alone. What it was asked for is a list."""
+    asked, threads, ends = [], [], []
+
+    def pump(source, target):
+        with suppress(OSError):
+            while part := source.recv(65536):
+                target.sendall(part)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def start(do, *args):
+        threads.append(threading.Thread(target=do, args=args, daemon=True))
+        threads[-1].start()
+
+    def accept():
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            head = b""
+            while b"\r\n\r\n" not in head and (part := client.recv(65536)):
+                head += part
+            authority = head.split()[1].decode()
+            asked.append(authority)
+            host, _, port = authority.rpartition(":")
+            origin = socket.create_connection((host, int(port)))
+            ends.extend((client, origin))
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            start(pump, client, origin)
+            start(pump, origin, client)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        start(accept)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            for end in ends:
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join(5)
+            for end in ends:
+                end.close()
+
+
+@pytest.fixture(scope="module")
+def trusted():
+    """A context to serve https with, and the one that trusts it."""
+    authority = trustme.CA()
+    serve = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(serve)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    return serve, trust
+
+
+def test_through_a_tunnel_the_connect_is_not_taken_for_a_request_that_went_well(
+    open_session, trusted
+):
+    """CONNECT is sent and answered on the same connection, so it is an old one in a way."""
+    serve, trust = trusted
+    with tunnels() as (proxy, asked), StatusServer(tls=serve) as server:
+        url = server.script("/gone", b"", 200)
+        session = open_session({"verify": trust, "proxy": proxy, **NO_PROXY})
+        with pytest.raises(httpx.RemoteProtocolError):
+            session.request("POST", url, content=b"pay")
+        assert seen(server) == [("POST", b"pay", 1)]
+        assert asked == [f"127.0.0.1:{server.port}"]
+        session.run(session.client.close if session.portal is None else session.client.aclose)
+
+
+def test_a_kept_tunnel_that_broke_is_an_old_connection(open_session, trusted):
+    serve, trust = trusted
+    with tunnels() as (proxy, asked), StatusServer(tls=serve) as server:
+        url = server.script("/gone", b"", 200)
+        session = open_session({"verify": trust, "proxy": proxy, **NO_PROXY})
+        session.get(server.url + "/200")
+        assert session.request("POST", url, content=b"pay").status_code == 200
+        assert seen(server) == [("GET", b"", 1), ("POST", b"pay", 1), ("POST", b"pay", 2)]
+        assert asked == [f"127.0.0.1:{server.port}"] * 2
+        session.run(session.client.close if session.portal is None else session.client.aclose)
+
+
+def test_a_forwarding_proxy_that_hangs_up_on_an_old_connection_is_asked_once_more(
+    open_session, status_server
+):
+    """It is a proxy's connection to the client that is old, and the proxy that hung up."""
+    session = open_session({"proxy": status_server.url, **NO_PROXY})
+    status_server.script("http://home.example/gone", b"", 200)
+    session.get("http://home.example/200")
+    response = session.request("POST", "http://home.example/gone", content=b"pay")
+    assert response.status_code == 200
+    assert seen(status_server) == [("GET", b"", 1), ("POST", b"pay", 1), ("POST", b"pay", 2)]

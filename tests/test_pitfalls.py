@@ -5,9 +5,11 @@ other libraries' users ran into. Rows that aren't here are held by the tests of 
 """
 
 import io
+import pickle
 import socket
 import ssl
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -853,3 +855,167 @@ def test_the_callers_request_is_as_it_was_whenever_a_transport_is_asked(open_ses
     response = session.run(session.client.send, mine)
     assert (response.status_code, len(sent)) == (200, 5)
     assert now() == before
+
+
+# ── rows that had no handling at first ─────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nstray",
+        b"HTTP/1.1 205 Reset Content\r\n\r\n",
+    ],
+)
+def test_what_is_handed_over_empty_has_an_elapsed_time_and_is_closed(raw, session, status_server):
+    """Row 10: also where there is nothing that a client could read to its end."""
+    response = session.get(status_server.script("/x", raw))
+    assert response.is_closed
+    assert response.elapsed.total_seconds() > 0
+
+
+def test_a_failure_of_a_later_hop_names_that_hop(open_session):
+    """Row 12: the client writes its first request into every error that has none."""
+
+    def answer(request):
+        if request.url.path == "/b":
+            raise httpx.ConnectError("no", request=request)
+        return httpx.Response(302, headers={"location": "/b"})
+
+    session = open_session(
+        {"transport": httpx.MockTransport(answer)},
+        table=sp.STANDARD | {httpx.ConnectError: sp.surface},
+    )
+    with pytest.raises(httpx.ConnectError) as raised:
+        session.get("http://h/a")
+    assert raised.value.request.url.path == "/b"
+    again = pickle.loads(pickle.dumps(raised.value))
+    assert type(again) is httpx.ConnectError
+    assert str(again) == "no"
+
+
+class Slow(httpx.AsyncByteStream):
+    def __init__(self, chunks, slow_close=False):
+        self.chunks, self.slow_close, self.closed = chunks, slow_close, False
+
+    async def __aiter__(self):
+        for _ in range(self.chunks):
+            await anyio.lowlevel.checkpoint()
+            yield b"x" * 1000
+
+    async def aclose(self):
+        if self.slow_close:
+            await anyio.lowlevel.checkpoint()
+        self.closed = True
+
+
+class Scripted(httpx.AsyncBaseTransport):
+    def __init__(self, *responses):
+        self.responses, self.closed = list(responses), 0
+
+    async def handle_async_request(self, request):
+        return self.responses.pop(0)
+
+    async def aclose(self):
+        self.closed += 1
+
+
+def over_http2(status, stream):
+    return httpx.Response(status, stream=stream, extensions={"http_version": b"HTTP/2"})
+
+
+async def cancelled_while_streaming(transport):
+    async with httpx.AsyncClient(transport=transport) as client:
+        with anyio.CancelScope() as scope:
+            async with client.stream("GET", "https://h/"):
+                scope.cancel()
+                await anyio.sleep(1)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_fresh_transport_is_closed_with_its_response_also_when_cancelled(backend):
+    """Row 17: whatever the closing of the response awaits."""
+    fresh = Scripted(over_http2(200, Slow(10, slow_close=True)))
+    transport = sp.AsyncPolicyTransport(Scripted(over_http2(421, Slow(1))), fresh=lambda: fresh)
+    anyio.run(cancelled_while_streaming, transport, backend=backend)
+    assert fresh.closed == 1
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_was_too_long_to_put_away_is_closed_also_when_cancelled(backend):
+    """Row 17: a body of which only the beginning was read."""
+
+    def aside(exchange):
+        return sp.Aside(httpx.Request("GET", "https://h/side"), lambda exchange: sp.Settle())
+
+    stream = Slow(100)
+    transport = sp.AsyncPolicyTransport(
+        Scripted(over_http2(202, stream)),
+        table=sp.STANDARD | {202: aside},
+        limits=sp.Limits(drain_bytes=1000),
+    )
+    anyio.run(cancelled_while_streaming, transport, backend=backend)
+    assert stream.closed
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"200 OK\r\n",
+        b"204 No Content\r\nContent-Length: 7\r\n",
+        b"205 Reset\r\n",
+        b"206 Partial\r\n",
+    ],
+)
+def test_any_2xx_to_connect_is_a_tunnel(head, status_server):
+    """Row 22: whatever the code and the fields say (RFC 9110 §9.3.6)."""
+    status_server.script(
+        "h.example:443", Answer(raw=b"HTTP/1.1 " + head + b"\r\nhello", stall=True)
+    )
+    with sp.wrap(httpx.Client()) as client:
+        with client.stream(
+            "CONNECT", status_server.url, extensions={"target": b"h.example:443"}
+        ) as response:
+            stream = response.extensions["network_stream"]
+            stream.write(b"x")
+            assert stream.read(5, timeout=5) == b"hello"
+            assert type(response) is httpx.Response
+
+
+def test_closing_the_client_ends_a_wait(status_server):
+    """Row 18: a thread that waits does so no longer, and opens no connection afterwards."""
+    client = sp.wrap(httpx.Client())
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(client.get, status_server.url + "/503?retry-after=60")
+        while not status_server.received:
+            time.sleep(0.001)
+        client.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            call.result(5)
+    assert len(status_server.received) == 1
+
+
+def test_a_task_does_not_send_with_a_client_that_was_closed_while_it_waited(status_server):
+    """Row 18: in a task too, where closing ends no wait of another clock."""
+
+    class Closing(FakeClock):
+        async def asleep(self, seconds: float) -> None:
+            await client.aclose()
+
+    client = sp.wrap(httpx.AsyncClient(), clock=Closing())
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="closed"):
+            await client.get(status_server.url + "/503?retry-after=60")
+
+    anyio.run(main)
+    assert len(status_server.received) == 1
+
+
+def test_a_transport_that_is_entered_again_waits_and_sends_again(status_server):
+    """Row 18: what was closed is open again, as the library's own transports are."""
+    transport = sp.PolicyTransport(clock=FakeClock())
+    for n in range(2):
+        with transport:
+            url = f"{status_server.url}/503?retry-after=1&then=200&n={n}"
+            assert transport.handle_request(httpx.Request("GET", url)).status_code == 200

@@ -67,3 +67,21 @@ def test_the_example_of_a_test_works(status_server, fake_clock):
     names: dict[str, object] = {"sp": sp, "httpx": httpx}
     exec(code, names)
     names["test_my_client_waits"](status_server, fake_clock)
+
+
+def test_the_example_of_politeness_works(status_server, capsys):
+    """A hop to the loopback is refused, the observer prints, the breaker opens and raises."""
+    part = README.partition("## Be polite, and on time")[2]
+    names: dict[str, object] = {"sp": sp, "httpx": httpx}
+    exec(part.partition("```python\n")[2].partition("```")[0], names)
+    with contextlib.closing(names["client"]) as client:
+        response = client.get(status_server.url + "/302?location=/200")
+        assert (response.status_code, response.history) == (302, [])
+        assert "allow_hop" in sp.trace(response).reason
+        with pytest.raises(sp.CoolingDown):
+            client.get(status_server.url + "/500")
+            client.get(status_server.url + "/500")
+    assert "Settled(" in capsys.readouterr().out
+    request = httpx.Request("GET", "https://api.example.org/")
+    names["sign"](request, 2)
+    assert request.headers["x-signature"] == "of attempt 2"

@@ -24,7 +24,7 @@ import pytest
 
 import statuspolicy as sp
 
-POOL = 50
+POOL = 20
 CLIENT: dict[str, Any] = {
     "limits": httpx.Limits(
         max_connections=POOL, max_keepalive_connections=POOL, keepalive_expiry=600
@@ -108,6 +108,9 @@ def flaky() -> Iterator[Flaky]:
 # ── what is asked, and what may come of it ─────────────────────────────────────────────
 
 
+MIX = ("GET", "GET", "POST", "GET", "GET", "GET", "POST", "GET", "GET", "PUT")
+
+
 def content(n: int) -> bytes:
     """What request n carries."""
     return b"%d/" % n * (n % 50)
@@ -115,12 +118,12 @@ def content(n: int) -> bytes:
 
 def method(n: int) -> str:
     """Seven GETs, two POSTs and a PUT of ten."""
-    return "GGGPGGPGGU"[n % 10].replace("U", "PUT").replace("G", "GET").replace("P", "POST")
+    return MIX[n % 10]
 
 
 def options(n: int, kind: str) -> dict[str, Any]:
     """The body of request n: bytes for a POST, for a PUT what can be iterated once."""
-    if n % 10 != 9:
+    if method(n) != "PUT":
         return {"content": content(n)} if method(n) == "POST" else {}
     half = len(content(n)) // 2
     parts = [part for part in (content(n)[:half], content(n)[half:]) if part]
@@ -282,8 +285,8 @@ class Run:
                 self._staged()
 
     async def _tasks(self) -> None:
-        transport = httpx.AsyncHTTPTransport(limits=CLIENT["limits"], trust_env=False)
-        client = httpx.AsyncClient(**CLIENT)
+        transport = Gate(httpx.AsyncHTTPTransport(limits=CLIENT["limits"], trust_env=False))
+        client = httpx.AsyncClient(**CLIENT, transport=transport)
         async with sp.wrap(client, **self.wrap):
 
             async def work(numbers: Iterator[int]) -> None:

@@ -42,7 +42,7 @@ def run(flow: Flow[Result], hands: Hands) -> Response:
                 case Read():
                     value = hands.read(effect)
                 case Wait():
-                    hands.plan.clock.sleep(effect.seconds)
+                    hands.wait(effect.seconds)
                 case Ask():
                     value = hands.ask(effect)
                 case Resume():
@@ -76,7 +76,7 @@ async def arun(flow: Flow[Result], hands: AsyncHands) -> Response:
                 case Read():
                     value = await hands.read(effect)
                 case Wait():
-                    await hands.plan.clock.asleep(effect.seconds)
+                    await hands.wait(effect.seconds)
                 case Ask():
                     value = await effect.answer
                 case Resume():

@@ -15,6 +15,7 @@ from ._lib import Request
 from .ahead import ahead, forbidden, take
 from .aside import step_aside
 from .effects import Approach, Chill, Discard, Remember, Reply, Resume, Send, Spend, Wait
+from .errors import about
 from .events import Wait as Waiting
 from .exchange import Exchange
 from .guard import Permit
@@ -181,6 +182,8 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
         return adopt(verdict.response, answers, talk.past, talk.steps)
     if response is None:
         assert exchange.error is not None
+        if talk.hops:
+            about(exchange.error, talk.went)
         keep_trace(exchange.error, talk.steps)
         return exchange.error
     if verdict.tell is not None:
@@ -200,7 +203,8 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
 def _client_can_read(exchange: Exchange) -> bool:
     """Whether the client could build the next request from this Location without raising."""
     try:
-        hop.resolve(exchange.request.url, exchange.fields.get("location") or "")
+        assert exchange.response is not None
+        hop.resolve(exchange.request.url, exchange.response.headers.get("location", ""))
     except hop.Unusable:
         return False
     return True

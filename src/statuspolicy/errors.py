@@ -6,6 +6,9 @@ about, where the client would put the first request of the exchange in its place
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from ._lib import (
     RemoteProtocolError,
     Request,
@@ -26,6 +29,26 @@ class _AboutItsRequest(RequestError):
     def request(self, request: Request) -> None:
         if self._request is None:
             self._request = request
+
+
+def about(error: TransportError, request: Request) -> None:
+    """Let a failure of the transport keep the request that it is about, as ours do."""
+    if not isinstance(error, _AboutItsRequest):
+        kind: Any = type(error)
+        error.__class__ = _kind(kind)
+        error._request = request
+
+
+@cache
+def _kind(kind: Any) -> Any:
+    """The library's own exception, which keeps its request; it is still named as it was."""
+    named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__reduce__": _plain}
+    return type(kind.__name__, (_AboutItsRequest, kind), named)
+
+
+def _plain(error: TransportError) -> tuple[Any, ...]:
+    # A class made at run time has no name to be pickled by; the library's own has.
+    return type(error).__mro__[2], error.args, vars(error)
 
 
 class RedirectLoop(_AboutItsRequest, TooManyRedirects):

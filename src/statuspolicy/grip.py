@@ -88,6 +88,11 @@ class Grip(Generic[TransportT]):
         left = None if until is None else (lambda: self.left(until))
         return _wired(Wire(left, pins or {}))
 
+    def still_open(self) -> None:
+        """Raise RuntimeError, as the client does, where it was closed during a wait."""
+        if self.plan.closed is not None and self.plan.closed.is_set():
+            raise RuntimeError("The client was closed while a request waited to be sent.")
+
     def left(self, until: float) -> float:
         """Seconds until then."""
         return until - self.plan.clock.monotonic()

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
+
+from statuspolicy.clock import SystemClock
 
 from ._lib import (
     AsyncBaseTransport,
@@ -42,6 +45,14 @@ class Hands(Grip[BaseTransport]):
                 return self.failed(error, effect, request)
             raise
         return self.reply(response, effect, request, transport)
+
+    def wait(self, seconds: float) -> None:
+        clock, closed = self.plan.clock, self.plan.closed
+        if closed is not None and type(clock) is SystemClock:
+            closed.wait(seconds)  # close() ends it
+        else:
+            clock.sleep(seconds)
+        self.still_open()
 
     def discard(self, effect: Discard) -> bytes | None:
         kept = None
@@ -129,6 +140,10 @@ class AsyncHands(Grip[AsyncBaseTransport]):
             return await answer
         raise self.late(effect.request)
 
+    async def wait(self, seconds: float) -> None:
+        await self.plan.clock.asleep(seconds)
+        self.still_open()
+
     async def discard(self, effect: Discard) -> bytes | None:
         import anyio  # here, so that a program without async never loads it
 
@@ -181,6 +196,12 @@ class AsyncHands(Grip[AsyncBaseTransport]):
         self.held = None
 
 
+class _Lowered(dict[str, Any]):
+    """Timeouts for the time of a drain, which know what was there before."""
+
+    before: Any
+
+
 @contextmanager
 def _hurried(request: Request, seconds: float) -> Iterator[None]:
     """Lower a sent request's read timeout while its response is drained.
@@ -190,13 +211,16 @@ def _hurried(request: Request, seconds: float) -> Iterator[None]:
     """
     extensions = request.extensions
     before = extensions.get("timeout")
+    if isinstance(before, _Lowered):
+        before = before.before  # another thread drains a response to the same request
     read = (before or {}).get("read")
     hurried = seconds if read is None else min(read, seconds)
-    extensions["timeout"] = {**(before or {}), "read": hurried}
+    extensions["timeout"] = lowered = _Lowered({**(before or {}), "read": hurried})
+    lowered.before = before
     try:
         yield
     finally:
         if before is None:
-            del extensions["timeout"]
+            extensions.pop("timeout", None)
         else:
             extensions["timeout"] = before

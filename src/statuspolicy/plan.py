@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from threading import Event as Closed
 from typing import TypeAlias
 
 from statuspolicy._value import Record, Value
@@ -57,6 +58,7 @@ class Plan(Record):
     resume: whether a body that breaks is to go on; None for never, as its row may say.
     follow: False where the call itself said `follow_redirects=False`.
     began: when the first request was sent, where that is known.
+    closed: is set when the transport is closed, which ends its waits.
     """
 
     table: Table
@@ -72,6 +74,7 @@ class Plan(Record):
     resume: bool | None = False
     follow: bool = True
     began: float | None = None
+    closed: Closed | None = None
 
     def resumes(self, asked: bool) -> bool:
         """Whether a response's body is to go on where it breaks; `asked` is what its row says."""

@@ -69,29 +69,38 @@ class PolicyResponse(Response):
     @property
     def content(self) -> bytes:
         """The body, decoded. An intermediate response's was kept raw until it is asked for."""
+        self._unpack()
+        return super().content
+
+    def _unpack(self) -> None:
         if self._kept is not None and not hasattr(self, "_content"):
             kept = Response(self.status_code, headers=self.headers, content=self._kept)
             self._content = kept.content
-        return super().content
 
     def read(self) -> bytes:
         """Read and return the body."""
-        return super().read() if self._kept is None else self.content
+        if self._kept is None:
+            return super().read()
+        if not self.is_closed:
+            self.close()  # so that the client knows how long it took
+        return self.content
 
     async def aread(self) -> bytes:
         """Read and return the body."""
-        return await super().aread() if self._kept is None else self.content
+        if self._kept is None:
+            return await super().aread()
+        if not self.is_closed:
+            await self.aclose()
+        return self.content
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """The body in pieces, decoded."""
-        if self._kept is not None:
-            self.read()
+        self._unpack()
         return super().iter_bytes(chunk_size)
 
     def aiter_bytes(self, chunk_size: int | None = None) -> AsyncParts:
         """The body in pieces, decoded."""
-        if self._kept is not None:
-            self.read()
+        self._unpack()
         return super().aiter_bytes(chunk_size)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -28,12 +28,19 @@ class Owned(SyncByteStream, AsyncByteStream):
             yield part
 
     def close(self) -> None:
-        self._stream.close()
-        self._transport.close()
+        try:
+            self._stream.close()
+        finally:
+            self._transport.close()
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
-        await self._transport.aclose()
+        import anyio
+
+        with anyio.CancelScope(shield=True):  # a cancelled task must still close both
+            try:
+                await self._stream.aclose()
+            finally:
+                await self._transport.aclose()
 
 
 class Bounded(SyncByteStream, AsyncByteStream):
@@ -125,11 +132,12 @@ class Parts(SyncByteStream, AsyncByteStream):
 
         # To leave the rest would leave generators behind that nobody closes: its next read
         # is cancelled, which ends them all.
-        with suppress(Exception), anyio.CancelScope() as scope:
-            scope.cancel()
-            left = ONE_READ
-            async for part in self.rest:
-                left -= len(part)
-                if left < 0:
-                    break
-        await self._stream.aclose()
+        with anyio.CancelScope(shield=True):
+            with suppress(Exception), anyio.CancelScope() as scope:
+                scope.cancel()
+                left = ONE_READ
+                async for part in self.rest:
+                    left -= len(part)
+                    if left < 0:
+                        break
+            await self._stream.aclose()

@@ -92,6 +92,10 @@ class Talk:
         """What a duty answers, once it is sure that it is a verdict."""
         if not self.plan.follow and exchange.redirected:
             return Settle()  # the call said follow_redirects=False
+        if exchange.request.method == "CONNECT" and 200 <= (exchange.status or 0) < 300:
+            # RFC 9110 §9.3.6: a tunnel begins after "the blank line that concludes the […]
+            # header section"; Content-Length and the like say nothing.
+            return Settle()
         verdict: Verdict = yield from asked(duty(exchange))
         verdicts.check(verdict, f"The duty of row {self.row.name}, {duty!r},")
         return verdict

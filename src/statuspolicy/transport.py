@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from inspect import iscoroutinefunction
+from threading import Event
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
@@ -90,6 +91,7 @@ class _Policy(Generic[TransportT]):
                 "or use the other of PolicyTransport and AsyncPolicyTransport."
             )
         self._route = route
+        self._closed = Event()
         self._fresh = fresh
         self.plan = Plan(
             table=table,
@@ -102,6 +104,7 @@ class _Policy(Generic[TransportT]):
             fresh=fresh,
             observer=observer,
             clock=SystemClock() if clock is None else clock,
+            closed=self._closed,
         )
         # The fast path's own: a plan never changes, and memory empties in place.
         self._quiet = table.quiet
@@ -193,10 +196,12 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
         return run(flow, hands)
 
     def close(self) -> None:
-        """Close the inner transport."""
+        """Close the inner transport; a request that waits raises RuntimeError."""
+        self._closed.set()
         self._inner.close()
 
     def __enter__(self) -> Self:
+        self._closed.clear()
         self._inner.__enter__()
         return self
 
@@ -206,6 +211,7 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
+        self._closed.set()
         self._inner.__exit__(exc_type, exc_value, traceback)
 
 
@@ -257,10 +263,12 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
         return await arun(flow, hands)
 
     async def aclose(self) -> None:
-        """Close the inner transport."""
+        """Close the inner transport; a request that waits raises RuntimeError."""
+        self._closed.set()
         await self._inner.aclose()
 
     async def __aenter__(self) -> Self:
+        self._closed.clear()
         await self._inner.__aenter__()
         return self
 
@@ -270,6 +278,7 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
+        self._closed.set()
         await self._inner.__aexit__(exc_type, exc_value, traceback)
 
 
