@@ -22,6 +22,13 @@ test: $(VENV)/.ready ## the tests, with branch coverage
 test-httpx2: $(VENV)/.ready ## the same tests, with httpx2 where they say httpx
 	$(BIN)/python -m pytest -p tests.as_httpx2
 
+night: $(VENV)/.ready ## the properties, with 100,000 examples each: for hours without you
+	HYPOTHESIS_PROFILE=night $(BIN)/python -m pytest --timeout 0 -k 'guarantees or any or no_header' \
+		tests/test_guarantees.py tests/test_fields.py tests/test_hop.py
+
+fleet: $(VENV)/.ready ## 1,000 clients and an outage, with and without a retry budget
+	@$(BIN)/python benchmarks/fleet.py
+
 lint: $(VENV)/.ready ## ruff, as CI runs it
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,4 +49,4 @@ bench: $(VENV)/.ready ## what a 200 costs: nothing, a wrapper, statuspolicy, htt
 clean: ## remove what was made
 	rm -rf $(VENV) dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: help demo test test-httpx2 lint types check fix bench clean
+.PHONY: help demo test test-httpx2 night fleet lint types check fix bench clean

@@ -1,7 +1,10 @@
 """The README's comparison: each line of its table is shown here, on a real server."""
 
 import re
+import socket
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -111,6 +114,99 @@ def test_a_204_with_stray_bytes_after_it(plain, retries, ours, status_server):
         assert client.get(status_server.url + "/200").status_code == 200
 
 
+def test_a_post_on_a_kept_alive_connection_that_the_server_has_closed(plain, ours, status_server):
+    """The server reads nothing more on it: what is sent there is lost, and was never acted on."""
+    by_default = httpx_retries.RetryTransport()  # the fixture's may repeat POST, blindly
+    with httpx.Client(transport=by_default) as retries:
+        for client in (plain, retries, ours):
+            assert client.get(status_server.url + "/200").status_code == 200
+            url = f"{status_server.url}/disconnect?then=201&n={id(client)}"
+            if client is ours:
+                assert client.post(url, content=b"x").status_code == 201
+            else:
+                with pytest.raises(httpx.TransportError):
+                    client.post(url, content=b"x")
+
+
+def test_a_429_with_retry_after_9_and_another_call(
+    retries, plain, ours, status_server, monkeypatch
+):
+    slept = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    for n, client in enumerate((plain, retries)):
+        client.get(f"{status_server.url}/429?retry-after=9&then=200&n={n}")
+        slept.clear()
+        client.get(status_server.url + "/200")
+        assert slept == []
+    # The one that was told gives up, since its own limits are shorter than another's.
+    with sp.wrap(httpx.Client(), clock=FakeClock(), limits=sp.Limits(attempts=1)) as impatient:
+        impatient.get(status_server.url + "/429?retry-after=9")
+        response = impatient.get(status_server.url + "/200")
+        assert response.status_code == 200
+        assert 9 <= sp.trace(response).waited <= 13.5
+
+
+def test_a_body_that_breaks_while_it_is_read(plain, retries, status_server):
+    def part(request):
+        first = int((request.headers.get("range") or "bytes=0-")[6:-1])
+        if not first:
+            head = b'HTTP/1.1 200 OK\r\nETag: "v"\r\nContent-Length: 9\r\n\r\n'
+            return Answer(raw=head + b"012", close=True)
+        fields = {"ETag": '"v"', "Content-Range": f"bytes {first}-8/9"}
+        return Answer(206, fields, b"012345678"[first:])
+
+    url = status_server.script("/file", part)
+    for client in (plain, retries):
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get(url)
+    with sp.wrap(httpx.Client(), table=sp.STANDARD | {200: sp.resume}) as ours:
+        assert ours.get(url).content == b"012345678"
+
+
+def test_a_server_that_drips_a_byte_at_a_time(retries, plain, dripping):
+    """Each byte comes in time for every timeout; they are left after twenty of them."""
+    for client in (plain, retries):
+        with client.stream("GET", dripping, timeout=0.2) as response:
+            assert sum(1 for _, byte in zip(range(20), response.iter_raw(1), strict=False)) == 20
+    with sp.wrap(httpx.Client(timeout=0.2), limits=sp.Limits(total=0.15)) as ours:
+        with pytest.raises(sp.TotalTimeout, match="total=0.15"):
+            ours.get(dripping)
+
+
+@pytest.fixture
+def dripping():
+    """A server that sends a byte of its body every 10 ms, without end."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.01)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=drip, args=[listener.accept()[0]], daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    with listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_redirect_to_a_private_address(plain, retries, status_server):
+    url = status_server.url + "/302?location=/200"  # the loopback is one
+    for client in (plain, retries):
+        assert client.get(url).status_code == 200
+    with sp.wrap(httpx.Client(), allow_hop=sp.public_addresses_only) as ours:
+        response = ours.get(url)
+    assert response.status_code == 302
+    assert "allow_hop" in sp.trace(response).reason
+
+
 @pytest.mark.parametrize("code", [304, 408, 411, 417, 421])
 def test_codes_that_are_repaired(code, plain, retries, ours, status_server):
     headers = {"Expect": "100-continue"} if code == 417 else {}
@@ -132,6 +228,11 @@ def test_the_readme_claims_no_line_that_is_not_shown_here():
         "ten 503s with a body over keep-alive",
         "a `Location` that can't be parsed",
         "a 204 that announces a body and sends one",
+        "a POST on a kept-alive connection that the server has closed",
+        "a 429 with `Retry-After: 9`, then another call to that host",
+        "a body that breaks while it is read",
+        "a server that drips a byte at a time",
+        "a redirect to a private address",
         "304 unasked, 408, 411, 417, 421",
         "cost of a 200, over a wrapper that does nothing",
     ]
