@@ -38,7 +38,9 @@ table = sp.STANDARD | {
     "5xx": my_duty,
     401: my_aside,
     409: my_async_duty,
-    httpx.ConnectError: sp.retry(),
+    httpx.ConnectError: sp.breaker(sp.retry(), failures=3, seconds=10),
+    200: sp.resume,
+    504: sp.breaker(my_async_duty),
 }
 assert_type(table, sp.Table)
 assert_type(table.row(503), sp.Row)
@@ -56,6 +58,25 @@ async def aconfirm(
     return True
 
 
+def allow_hop(request: httpx.Request, next_request: httpx.Request) -> bool:
+    return next_request.url.host.endswith(".example.org")
+
+
+def prepare(request: httpx.Request, attempt: int) -> None:
+    request.headers["X-Attempt"] = str(attempt)
+
+
+async def aprepare(request: httpx.Request, attempt: int) -> None:
+    request.headers["Authorization"] = "Bearer fresh"
+
+
+def observe(event: sp.events.Event) -> None:
+    if isinstance(event, sp.events.Decision):
+        assert_type(event.step, sp.Step)
+    elif isinstance(event, sp.events.Settled):
+        assert_type(event.response, httpx.Response | None)
+
+
 limits = sp.Limits(redirects=3, attempts=2, retry_budget=sp.RetryBudget(tokens=5), deadline=10)
 jar = httpx.Cookies()
 transport = sp.PolicyTransport(
@@ -65,17 +86,30 @@ transport = sp.PolicyTransport(
     cookies=lambda: jar,
     memory=sp.Memory(entries=10),
     confirm=confirm,
+    allow_hop=allow_hop,
+    prepare=prepare,
+    observer=observe,
     fresh=httpx.HTTPTransport,
     clock=testing.FakeClock(),
 )
-async_transport = sp.AsyncPolicyTransport(confirm=aconfirm, clock=sp.SystemClock())
+async_transport = sp.AsyncPolicyTransport(
+    confirm=aconfirm, prepare=aprepare, allow_hop=sp.public_addresses_only, clock=sp.SystemClock()
+)
 httpx.Client(transport=transport)
 httpx.AsyncClient(transport=async_transport)
 sp.wrap(httpx.Client(), table=sp.STRICT, limits=limits, confirm=confirm)
+sp.wrap(
+    httpx.AsyncClient(),
+    limits=sp.Limits(total=30, cooling="raise"),
+    allow_hop=sp.public_addresses_only,
+    prepare=aprepare,
+    observer=observe,
+)
 
 response = client.get("https://example.org/", extensions={"statuspolicy": sp.STRICT})
 client.get(
-    "https://example.org/", extensions={"statuspolicy": sp.Overrides(table=table, limits=limits)}
+    "https://example.org/",
+    extensions={"statuspolicy": sp.Overrides(table=table, limits=limits, resume=True)},
 )
 trace = assert_type(sp.trace(response), sp.Trace)
 assert_type(trace[0], sp.Step)
@@ -88,6 +122,10 @@ try:
 except (sp.RedirectLoop, sp.RedirectCapExceeded, sp.RedirectBlackHole) as error:
     assert_type(sp.trace(error), sp.Trace)
     too_many: httpx.TooManyRedirects = error
+except sp.CoolingDown as error:
+    assert_type(error.seconds, float)
+except sp.TotalTimeout as error:
+    timeout: httpx.TimeoutException = error
 except (sp.UnparsableResponse, sp.ProtocolViolation) as error:
     protocol: httpx.RemoteProtocolError = error
 
