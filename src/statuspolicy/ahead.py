@@ -40,34 +40,39 @@ def rest(talk: Talk, request: Request) -> Flow[CoolingDown | None]:
         if met is None:
             return None
         if met.refuse or limits.cooling == "raise":
-            return CoolingDown(
+            why = (
                 f"{origin} is left alone for {met.least:.3g} s more: it asked for that, "
-                "or failed again and again.",
-                request=request,
-                seconds=met.least,
+                "or failed again and again"
             )
+            _note(talk, request, "refuse", 0.0, why)
+            return CoolingDown(f"{why}.", request=request, seconds=met.least)
         now = clock.monotonic()
-        left = since + limits.deadline - now
+        left = min(since + limits.deadline - now, limits.retry_after)
         if talk.until is not None:
             left = min(left, talk.until - now)
-        if limits.cooling == "send" or met.least > min(left, limits.retry_after):
+        if limits.cooling == "send" or met.least > left:
             return None
         seconds = min(met.seconds, left)
-        step = Step(
-            method=request.method,
-            url=hop.target(request.url),
-            code=COOLING,
-            phrase="",
-            row="",
-            citation="",
-            verdict="wait",
-            wait=seconds,
-            reason=f"{origin} is cooling down",
-        )
-        talk.add(step)
+        _note(talk, request, "wait", seconds, f"{origin} is cooling down")
         talk.tell(Waiting, seconds, request)
         yield Wait(seconds)
     return None
+
+
+def _note(talk: Talk, request: Request, verdict: str, seconds: float, why: str) -> None:
+    """A step of the trace about a request that is held back."""
+    step = Step(
+        method=request.method,
+        url=hop.target(request.url),
+        code=COOLING,
+        phrase="",
+        row="",
+        citation="",
+        verdict=verdict,
+        wait=seconds,
+        reason=why,
+    )
+    talk.add(step)
 
 
 def prepared(talk: Talk, request: Request, attempt: int, aside: bool = False) -> Flow[Request]:

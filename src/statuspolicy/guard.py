@@ -88,6 +88,7 @@ def permit_aside(
     if exchange.elapsed + verdict.after > verdict.within:
         return Settle(f"requests on the side did not settle it within {verdict.within:g} s")
     try:
+        _within_the_total(exchange, verdict.after)
         url = hop.resolve(exchange.request.url, request.url)
         _no_downgrade(exchange.request.url, url)
     except (No, hop.Unusable) as reason:
@@ -276,14 +277,19 @@ def in_time(exchange: Exchange, after: float) -> None:
     # Never clamped: to ask earlier than the server said is what gets clients blocked.
     if after > limits.retry_after:
         raise No(f"the wait of {after:g} s is above Limits.retry_after={limits.retry_after:g}")
-    if after >= exchange.left:
-        raise No(f"Limits.total={limits.total:g} would have passed before the next answer")
+    _within_the_total(exchange, after)
     if exchange.elapsed + after > limits.deadline:
         wait = f"a wait of {after:g} s would end after" if after else "it would be sent after"
         raise No(
             f"{exchange.elapsed:.3g} s have passed since the first answer, and {wait} "
             f"Limits.deadline={limits.deadline:g}"
         )
+
+
+def _within_the_total(exchange: Exchange, after: float) -> None:
+    if after >= exchange.left:
+        total = exchange.limits.total
+        raise No(f"Limits.total={total:g} would have passed before the next answer")
 
 
 _USED_UP = (
