@@ -27,7 +27,7 @@ night: $(VENV)/.ready ## the properties, with 100,000 examples each: for hours w
 		tests/test_guarantees.py tests/test_fields.py tests/test_hop.py
 
 fleet: $(VENV)/.ready ## 1,000 clients and an outage, with and without a retry budget
-	@$(BIN)/python benchmarks/fleet.py
+	@$(BIN)/python benchmarks/fleet.py 1000
 
 lint: $(VENV)/.ready ## ruff, as CI runs it
 	$(BIN)/ruff check .

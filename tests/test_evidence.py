@@ -423,6 +423,21 @@ def one_shot(kind, iterations, *parts):
     return chunks() if kind == "sync" else achunks()
 
 
+@pytest.mark.parametrize(("old", "status"), [(True, 200), (False, 408)])
+def test_a_408_repeats_a_recorded_body_too_where_it_closes_an_old_connection(
+    old, status, kind, open_session, status_server
+):
+    session = open_session(NO_PROXY)
+    url = status_server.script("/408", Answer(408, close=True), 200)
+    if old:
+        session.get(status_server.url + "/200")
+    begun = []
+    response = session.request("POST", url, content=one_shot(kind, begun, b"one", b"two"))
+    assert (response.status_code, begun) == (status, [1])
+    posts = [r.body for r in status_server.received if r.method == "POST"]
+    assert posts == [b"onetwo"] * (2 if old else 1)
+
+
 @pytest.mark.parametrize(("keep", "times"), [(1000, 2), (5, 1), (0, 1)])
 def test_a_one_shot_body_that_was_begun_is_sent_again_whole_or_not_at_all(
     keep, times, kind, open_session, status_server

@@ -107,7 +107,7 @@ class Hypercorn:
         self.config.loglevel = "CRITICAL"
         self.config.graceful_timeout = 1
         self.config.keep_alive_timeout = 60
-        self._listener = Listener()
+        self._listener = Listener(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._listener.bind(("127.0.0.1", 0))
         self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
         self._ready = threading.Event()

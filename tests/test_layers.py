@@ -28,6 +28,7 @@ ORDER = [
     "engine",
     "aside",
     "ahead",
+    "rest",
     "talk",
     "guard",
     "plan",

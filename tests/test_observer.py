@@ -62,39 +62,41 @@ def moved() -> sp.Memory:
 # ── what it is told, in order ──────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    ("script", "options", "order"),
-    [
-        ([200], {}, "Attempt settle Settled"),
-        ([404], {}, "Attempt settle Settled"),
-        ([BUSY, 200], {}, "Attempt repeat Wait Attempt settle Settled"),
-        ([408, 200], {}, "Attempt repeat Attempt settle Settled"),
-        ([to("/b"), 200], {}, "Attempt follow Attempt settle Settled"),
-        ([to("/b", retry_after="2"), 200], {}, "Attempt follow Wait Attempt settle Settled"),
-        ([to("/a")], {}, "Attempt refuse Settled"),
-        ([to("/b"), to("/a")], {}, "Attempt follow Attempt refuse Settled"),
-        ([to("mailto:a@b")], {}, "Attempt settle Settled"),
-        ([401, 200, 200], {"table": ASIDE}, "Attempt aside Wait Attempt repeat Attempt settle Settled"),
-        ([httpx.ReadTimeout("slow")] * 4, {"limits": sp.Limits(attempts=1)}, "Attempt settle Settled"),
-        ([httpx.ConnectError("no"), 200], {}, "Attempt repeat Wait Attempt settle Settled"),
-        ([httpx.UnsupportedProtocol("ftp")], {}, "Attempt settle Settled"),
-    ],
-    ids=[
-        "a quiet 200",
-        "a quiet 404",
-        "a repeat",
-        "a repeat at once",
-        "a redirect",
-        "a redirect after a wait",
-        "a refusal",
-        "a refusal after a hop",
-        "a decline",
-        "an aside",
-        "a failure",
-        "a failure that is repeated",
-        "a failure without a row",
-    ],
-)  # fmt: skip
+ONCE = {"limits": sp.Limits(attempts=1)}
+ORDER = {
+    "a quiet 200": ([200], {}, "Attempt settle Settled"),
+    "a quiet 404": ([404], {}, "Attempt settle Settled"),
+    "a repeat": ([BUSY, 200], {}, "Attempt repeat Wait Attempt settle Settled"),
+    "a repeat at once": ([408, 200], {}, "Attempt repeat Attempt settle Settled"),
+    "a redirect": ([to("/b"), 200], {}, "Attempt follow Attempt settle Settled"),
+    "a redirect after a wait": (
+        [to("/b", retry_after="2"), 200],
+        {},
+        "Attempt follow Wait Attempt settle Settled",
+    ),
+    "a refusal": ([to("/a")], {}, "Attempt refuse Settled"),
+    "a refusal after a hop": ([to("/b"), to("/a")], {}, "Attempt follow Attempt refuse Settled"),
+    "a decline": ([to("mailto:a@b")], {}, "Attempt settle Settled"),
+    "an aside": (
+        [401, 200, 200],
+        {"table": ASIDE},
+        "Attempt aside Wait Attempt repeat Attempt settle Settled",
+    ),
+    "a failure": ([httpx.ReadTimeout("slow")], ONCE, "Attempt settle Settled"),
+    "a failure that is repeated": (
+        [httpx.ConnectError("no"), 200],
+        {},
+        "Attempt repeat Wait Attempt settle Settled",
+    ),
+    "a failure without a row": (
+        [httpx.UnsupportedProtocol("ftp")],
+        {},
+        "Attempt settle Settled",
+    ),
+}
+
+
+@pytest.mark.parametrize(("script", "options", "order"), ORDER.values(), ids=ORDER)
 def test_each_step_is_told_in_order(script, options, order):
     told, _ = observed(script, **options)
     assert kinds(told) == order
@@ -110,12 +112,14 @@ def test_a_wait_for_a_cooling_origin_is_decided_and_told_before_the_first_attemp
     assert (wait.request.url, wait.seconds >= 2) == (HOME, True)
 
 
-def test_what_is_not_sent_at_all_is_settled_and_nothing_else():
+def test_what_is_not_sent_at_all_is_neither_attempted_nor_waited_for_but_settled():
     told, story = observed([], memory=cooled(), limits=sp.Limits(cooling="raise"))
-    assert kinds(told) == "Settled"
-    assert isinstance(told[0].error, sp.CoolingDown)
-    assert told[0].error is story.error
-    assert (told[0].trace, told[0].request.url) == (sp.Trace(), HOME)
+    assert not any(isinstance(event, (Attempt, Wait)) for event in told)
+    settled = told[-1]
+    assert isinstance(settled, Settled)
+    assert isinstance(settled.error, sp.CoolingDown)
+    assert settled.error is story.error
+    assert (settled.trace, settled.request.url) == (story.trace, HOME)
 
 
 def test_a_remembered_move_is_a_decision_and_its_request_a_hop():

@@ -78,8 +78,8 @@ def test_the_example_of_politeness_works(status_server, capsys):
         response = client.get(status_server.url + "/302?location=/200")
         assert (response.status_code, response.history) == (302, [])
         assert "allow_hop" in sp.trace(response).reason
+        assert client.get(status_server.url + "/500").status_code == 500
         with pytest.raises(sp.CoolingDown):
-            client.get(status_server.url + "/500")
             client.get(status_server.url + "/500")
     assert "Settled(" in capsys.readouterr().out
     request = httpx.Request("GET", "https://api.example.org/")

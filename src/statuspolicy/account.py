@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from time import time
+
+from statuspolicy.fields import Fields, told
 from statuspolicy.trace import Step, Trace
 
 from ._lib import HTTPStatusError, RequestError, Response, TransportError
@@ -24,9 +27,11 @@ def trace(result: Response | Exception) -> Trace:
     if (kept := kept_trace(result)) is not None:
         return kept
     code: int | str
+    wait = None
     if isinstance(result, Response):
         row = STANDARD.match(result)
         code, words = result.status_code, phrase(result)
+        wait = told(code, Fields(result.headers.raw), time())
     elif isinstance(result, Exception):
         row = STANDARD.match(result) if isinstance(result, TransportError) else NOTHING
         code, words = type(result).__name__, str(result)
@@ -34,4 +39,5 @@ def trace(result: Response | Exception) -> Trace:
         raise TypeError(f"{result!r} is neither a response nor an error: there is no trace of it.")
     request = result._request if isinstance(result, (Response, RequestError)) else None
     method, url = (request.method, target(request.url)) if request else ("", "")
-    return Trace((Step(method, url, code, words, row.name, row.citation, "settle"),))
+    step = Step(method, url, code, words, row.name, row.citation, "settle", told=wait)
+    return Trace((step,))

@@ -1,18 +1,17 @@
-"""What comes before a request is sent: remembered moves, cooling origins, the last touches."""
+"""What comes before a request is sent: remembered moves, then the last touches."""
 
 from __future__ import annotations
 
 from statuspolicy.fields import Fields
-from statuspolicy.trace import COOLING, Step
 
 from . import body, guard, hop
 from ._lib import Request, Response
-from .effects import Approach, Recall, Remember, Wait
+from .effects import Recall, Remember
 from .errors import CoolingDown
 from .events import Attempt
-from .events import Wait as Waiting
 from .exchange import Exchange
 from .guard import Permit
+from .rest import held_back
 from .talk import Flow, Talk, asked
 from .verdicts import Follow, Settle
 
@@ -22,57 +21,10 @@ def ahead(talk: Talk) -> Flow[CoolingDown | None]:
     while talk.plan.memory.moves and not talk.answers:
         if not (yield from _shortcut(talk)):
             break
-    if not talk.answers:
-        held_back = yield from rest(talk, talk.sent)
-        if held_back is not None:
-            return held_back
+    if not talk.answers and (refused := (yield from held_back(talk, talk.sent))) is not None:
+        return refused
     talk.went = yield from prepared(talk, talk.sent, len(talk.answers) + 1)
     return None
-
-
-def rest(talk: Talk, request: Request) -> Flow[CoolingDown | None]:
-    """Rule 14: a request to a cooling origin waits before its first send, as limits allow."""
-    limits, clock = talk.plan.limits, talk.plan.clock
-    since = clock.monotonic() if talk.first_heard is None else talk.first_heard
-    while talk.plan.memory.cooling:
-        origin = hop.origin(request.url)
-        met = yield Approach(origin)
-        if met is None:
-            return None
-        if met.refuse or limits.cooling == "raise":
-            why = (
-                f"{origin} is left alone for {met.least:.3g} s more: it asked for that, "
-                "or failed again and again"
-            )
-            _note(talk, request, "refuse", 0.0, why)
-            return CoolingDown(f"{why}.", request=request, seconds=met.least)
-        now = clock.monotonic()
-        left = min(since + limits.deadline - now, limits.retry_after)
-        if talk.until is not None:
-            left = min(left, talk.until - now)
-        if limits.cooling == "send" or met.least > left:
-            return None
-        seconds = min(met.seconds, left)
-        _note(talk, request, "wait", seconds, f"{origin} is cooling down")
-        talk.tell(Waiting, seconds, request)
-        yield Wait(seconds)
-    return None
-
-
-def _note(talk: Talk, request: Request, verdict: str, seconds: float, why: str) -> None:
-    """A step of the trace about a request that is held back."""
-    step = Step(
-        method=request.method,
-        url=hop.target(request.url),
-        code=COOLING,
-        phrase="",
-        row="",
-        citation="",
-        verdict=verdict,
-        wait=seconds,
-        reason=why,
-    )
-    talk.add(step)
 
 
 def prepared(talk: Talk, request: Request, attempt: int, aside: bool = False) -> Flow[Request]:

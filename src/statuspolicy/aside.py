@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from . import guard
-from .ahead import forbidden, prepared, rest
+from .ahead import forbidden, prepared
 from .effects import Discard, Read, Reply, Send, Wait
 from .events import Wait as Waiting
 from .exchange import Exchange
 from .response import adopt, is_kept
+from .rest import held_back, noted
 from .talk import Flow, Talk
-from .verdicts import Aside, Settle, Use, Verdict
+from .verdicts import Again, Aside, Refuse, Settle, Use, Verdict
 
 
 def step_aside(
@@ -36,8 +37,8 @@ def step_aside(
     if verdict.after:
         talk.tell(Waiting, verdict.after, exchange.request)
         yield Wait(verdict.after)
-    if (held_back := (yield from rest(talk, request))) is not None:
-        return exchange, Settle(f"the request on the side is not sent: {held_back}")
+    if (refused := (yield from held_back(talk, request))) is not None:
+        return exchange, Settle(f"the request on the side is not sent: {refused}")
     went = yield from prepared(talk, request, 1, aside=True)
     reply: Reply = yield Send(went, until=talk.until)
     answer = talk.hear(reply, request, exchange)
@@ -45,6 +46,9 @@ def step_aside(
     if verdict.read:
         answer = talk.heard = yield from _put_away(talk, answer)
     decided = yield from talk.decide(verdict.then, answer)
+    yield from noted(talk, answer, decided)  # of the origin that was asked on the side
+    if isinstance(decided, (Settle, Again, Refuse)):
+        decided = decided._replace(cool=None)
     response = answer.response
     used = isinstance(decided, Use) and decided.response is response
     if response is not None and not used and not is_kept(response):

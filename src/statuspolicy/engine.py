@@ -8,24 +8,22 @@ the response that is handed over, or with the error that is raised.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TypeAlias
 
 from . import guard, hop
 from ._lib import Request
 from .ahead import ahead, forbidden, take
 from .aside import step_aside
-from .effects import Approach, Chill, Discard, Remember, Reply, Resume, Send, Spend, Wait
+from .effects import Discard, Remember, Reply, Resume, Send, Spend, Wait
 from .errors import about
 from .events import Wait as Waiting
 from .exchange import Exchange
 from .guard import Permit
 from .plan import Plan
 from .response import adopt, is_kept, keep_trace
+from .rest import heeded
 from .row import REDIRECTS
 from .talk import Flow, Result, Talk, asked, is_http2
 from .verdicts import Again, Aside, Follow, Refuse, Settle, Use
-
-Decided: TypeAlias = Settle | Follow | Again | Use | Refuse
 
 
 def converse(plan: Plan, request: Request, reply: Reply | None = None) -> Flow[Result]:
@@ -36,10 +34,10 @@ def converse(plan: Plan, request: Request, reply: Reply | None = None) -> Flow[R
     talk = Talk(plan, request)
     while True:
         if reply is None:
-            held_back = yield from ahead(talk)
-            if held_back is not None:
-                keep_trace(held_back, talk.steps)
-                return talk.tell_the_end(held_back)
+            refused = yield from ahead(talk)
+            if refused is not None:
+                keep_trace(refused, talk.steps)
+                return talk.tell_the_end(refused)
             talk.began = plan.clock.monotonic()
             sent: Reply = yield Send(talk.went, talk.fresh, talk.until)
             reply = sent
@@ -50,7 +48,7 @@ def converse(plan: Plan, request: Request, reply: Reply | None = None) -> Flow[R
         while isinstance(verdict, Aside):
             looks += 1
             exchange, verdict = yield from step_aside(talk, exchange, verdict, looks)
-        verdict = yield from _let_rest(talk, exchange, verdict)
+        verdict = yield from heeded(talk, exchange, verdict)
         if isinstance(verdict, (Follow, Again)):
             permit = yield from _permit(talk, exchange, verdict)
             if isinstance(permit, Permit):
@@ -69,33 +67,6 @@ def _refund(talk: Talk, exchange: Exchange) -> Flow[None]:
     if well and talk.spent is not None and budget is not None:
         yield Spend(talk.spent, budget, back=True)
     talk.spent = None
-
-
-def _let_rest(talk: Talk, exchange: Exchange, verdict: Decided) -> Flow[Decided]:
-    """Rule 14: what an answer means for its origin, and so for when it may be asked again.
-
-    Whose answer begins a rest waits as long as it was told; all others come after that, and
-    not all at once.
-    """
-    memory, limits = talk.plan.memory, exchange.limits
-    cool = verdict.cool if isinstance(verdict, (Settle, Again, Refuse)) else None
-    origin, begins = hop.origin(exchange.request.url), False
-    if cool is not None and cool.seconds <= limits.retry_after:
-        begins = yield Chill(origin, cool)
-    elif memory.cooling and cool is None and exchange.response is not None:
-        yield Chill(origin, None)
-    if not isinstance(verdict, Again) or not memory.cooling:
-        return verdict
-    met = None if cool and begins and not cool.refuse else (yield Approach(origin))
-    if met is None:
-        return verdict
-    if met.refuse:
-        return Settle(f"{origin} failed again and again: it is left alone for {met.least:.3g} s")
-    if limits.cooling != "wait" or met.seconds <= verdict.after:
-        return verdict
-    room = min(limits.retry_after, limits.deadline - exchange.elapsed, exchange.left)
-    after = max(verdict.after, met.least, min(met.seconds, room))
-    return verdict._replace(after=after, why=f"{verdict.why}; {origin} is cooling down")
 
 
 def _permit(

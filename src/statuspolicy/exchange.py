@@ -115,10 +115,7 @@ class Exchange(Record):
     @property
     def told(self) -> float | None:
         """Seconds that the server asks to wait; None where it asks nothing readable."""
-        wait = read.retry_after(self.fields, self.now)
-        if wait is None and self.status in (429, 503) and "retry-after" not in self.fields:
-            return read.rate_limit_reset(self.fields, self.now)
-        return wait
+        return read.told(self.status, self.fields, self.now)
 
     @property
     def unacted(self) -> bool:

@@ -110,13 +110,21 @@ def retry_after(fields: Fields, now: float) -> float | None:
 def _retry_after(fields: Fields, now: float) -> float | None:
     value = fields.one("retry-after")
     seconds = digits(value)
-    if seconds is not None:
+    if value is None or seconds is not None:
         return seconds
     until = http_date(value, now)
     if until is None:
         return None
     sent = http_date(fields.one("date"), now)
     return max(0.0, until - (now if sent is None else sent))
+
+
+def told(status: int | None, fields: Fields, now: float) -> float | None:
+    """Seconds that a response asks to wait, by whichever field may say so for its status."""
+    wait = retry_after(fields, now)
+    if wait is None and status in (429, 503) and "retry-after" not in fields:
+        return rate_limit_reset(fields, now)
+    return wait
 
 
 def rate_limit_reset(fields: Fields, now: float) -> float | None:

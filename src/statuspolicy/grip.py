@@ -130,16 +130,15 @@ class Grip(Generic[TransportT]):
         """Let a response's body go on where it breaks."""
         why = resumable(effect.response, effect.request)
         if not why:
-            plan, until = self.plan, effect.until
-
-            def send(request: Request) -> Any:
-                limits = plan.limits
-                if until is not None:
-                    limits = limits._replace(total=max(self.left(until), 0.001))
-                return self.again(plan._replace(resume=None, limits=limits, began=None), request)
-
+            total, until = self.plan.limits.total, effect.until
+            # The rest has to be over when the whole has to.
+            began = None if until is None or total is None else until - total
+            plan = self.plan._replace(resume=None, began=began)
             effect.response.stream = Resuming(
-                effect.response, effect.request, send, plan.limits.attempts
+                effect.response,
+                effect.request,
+                lambda request: self.again(plan, request),
+                plan.limits.attempts,
             )
         return why
 

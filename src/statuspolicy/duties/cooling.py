@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from inspect import isawaitable
 from typing import Any
 
@@ -16,7 +16,8 @@ from ..verdicts import Again, Refuse, Settle, Verdict
 def too_many_connections(exchange: Exchange) -> Verdict:
     """421 as the reference document knows it: too many connections from this address."""
     seconds = 1.0 if exchange.told is None else exchange.told
-    return Settle("too many connections from here", cool=Cool(seconds, probe=True))
+    cool = Cool(seconds, probe=True) if seconds <= exchange.limits.retry_after else None
+    return Settle("too many connections from here", cool=cool)
 
 
 def breaker(
@@ -52,15 +53,31 @@ class _Breaker:
 
     def __call__(self, exchange: Exchange) -> Verdict | Awaitable[Verdict]:
         verdict: Any = self._duty(exchange)
-        return self._awaited(verdict) if isawaitable(verdict) else self._counted(verdict)
-
-    async def _awaited(self, verdict: Awaitable[Verdict]) -> Verdict:
-        return self._counted(await verdict)
-
-    def _counted(self, verdict: Verdict) -> Verdict:
-        if isinstance(verdict, (Settle, Again, Refuse)):
-            return verdict._replace(cool=self._cool)
-        return verdict
+        if isawaitable(verdict):
+            return _Counted(verdict, self._cool)
+        return _counted(verdict, self._cool)
 
     def __repr__(self) -> str:
         return f"breaker({getattr(self._duty, '__name__', None) or repr(self._duty)})"
+
+
+class _Counted:
+    """A verdict that has to be awaited, counted when it is there."""
+
+    def __init__(self, verdict: Any, cool: Cool) -> None:
+        self._verdict = verdict
+        self._cool = cool
+
+    def __await__(self) -> Generator[Any, None, Verdict]:
+        return _counted((yield from self._verdict.__await__()), self._cool)
+
+    def close(self) -> None:
+        """Never awaited, as in a sync client."""
+        self._verdict.close()
+
+
+def _counted(verdict: Verdict, cool: Cool) -> Verdict:
+    if isinstance(verdict, (Settle, Again, Refuse)):
+        own = verdict.cool
+        return verdict._replace(cool=cool._replace(told=own.seconds) if own else cool)
+    return verdict

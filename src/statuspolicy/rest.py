@@ -1,0 +1,107 @@
+"""Rule 14, politeness: what an answer means for its origin, and what the next request meets."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TypeAlias
+
+from statuspolicy.trace import COOLING, Step
+
+from . import hop
+from ._lib import Request
+from .effects import Approach, Chill, Wait
+from .errors import CoolingDown
+from .events import Wait as Waiting
+from .exchange import Exchange
+from .talk import Flow, Talk
+from .verdicts import Again, Follow, Refuse, Settle, Use, Verdict
+
+Decided: TypeAlias = Settle | Follow | Again | Use | Refuse
+
+
+def noted(talk: Talk, exchange: Exchange, verdict: Verdict) -> Flow[bool]:
+    """Tell the memory what an answer means for its origin; whether a rest begins with it."""
+    cool = verdict.cool if isinstance(verdict, (Settle, Again, Refuse)) else None
+    origin = hop.origin(exchange.request.url)
+    if cool is not None:
+        begins: bool = yield Chill(origin, cool)
+        return begins
+    if talk.plan.memory.cooling and exchange.response is not None:
+        yield Chill(origin, None)
+    return False
+
+
+def heeded(talk: Talk, exchange: Exchange, verdict: Decided) -> Flow[Decided]:
+    """A verdict that heeds the rest of the origin that it repeats a request to.
+
+    Whose answer began the rest waits as long as it was told; all others come after that, and
+    not all at once.
+    """
+    begins = yield from noted(talk, exchange, verdict)
+    if not isinstance(verdict, Again) or not talk.plan.memory.cooling:
+        return verdict
+    origin, limits = hop.origin(exchange.request.url), exchange.limits
+    met = yield Approach(origin)
+    if met is None:
+        return verdict
+    if met.refuse:
+        return Settle(f"{origin} is left alone for {met.least:.3g} s")
+    if begins or met.seconds <= verdict.after or limits.cooling == "send":
+        return verdict
+    if limits.cooling == "raise" and met.least > verdict.after:
+        return Settle(f"{origin} is cooling down for {met.least:.3g} s more")
+    now = talk.as_of_now(exchange)
+    room = min(limits.retry_after, limits.deadline - now.elapsed, now.left)
+    # Where there is no room, the guard says so.
+    after = max(verdict.after, met.within(room) or met.least)
+    return verdict._replace(after=after, why=f"{verdict.why}; {origin} is cooling down")
+
+
+def held_back(talk: Talk, request: Request) -> Flow[CoolingDown | None]:
+    """Hold back the first send of a request to a cooling origin; an error where it is refused.
+
+    It "waits before its first send, with jitter, as long as its own limits allow; where they
+    don't, it is sent at once".
+    """
+    limits, clock = talk.plan.limits, talk.plan.clock
+    since = clock.monotonic() if talk.first_heard is None else talk.first_heard
+    while talk.plan.memory.cooling:
+        origin = hop.origin(request.url)
+        met = yield Approach(origin)
+        if met is None:
+            return None
+        if met.refuse or limits.cooling == "raise":
+            why = (
+                f"{origin} is left alone for {met.least:.3g} s more: it asked for that, "
+                "or failed again and again"
+            )
+            _note(talk, request, "refuse", 0.0, why)
+            return CoolingDown(f"{why}.", request=request, seconds=met.least)
+        now = clock.monotonic()
+        room = since + limits.deadline - now
+        left = inf if talk.until is None else talk.until - now
+        seconds = met.within(min(room, left))
+        if limits.cooling == "send" or met.least > limits.retry_after:
+            return None
+        if seconds is None or seconds >= left:
+            return None
+        _note(talk, request, "wait", seconds, f"{origin} is cooling down")
+        talk.tell(Waiting, seconds, request)
+        yield Wait(seconds)
+    return None
+
+
+def _note(talk: Talk, request: Request, verdict: str, seconds: float, why: str) -> None:
+    """A step of the trace about a request that is held back."""
+    step = Step(
+        method=request.method,
+        url=hop.target(request.url),
+        code=COOLING,
+        phrase="",
+        row="",
+        citation="",
+        verdict=verdict,
+        wait=seconds,
+        reason=why,
+    )
+    talk.add(step)
