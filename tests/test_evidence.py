@@ -67,9 +67,12 @@ def watch_for(kind, theirs=None):
     ],
 )
 def test_a_watch_knows_an_old_connection_and_an_unsent_request(kind, events, reused, unsent):
-    watch = watch_for(kind)
-    tell(watch, *events, kind=kind)
-    assert (watch.reused, watch.unsent) == (reused, unsent)
+    """What the sockets say of the connection has to agree."""
+    for old in (True, False, None):
+        watch = watch_for(kind)
+        watch.seen.old = old
+        tell(watch, *events, kind=kind)
+        assert (watch.reused, watch.unsent) == (reused and old is True, unsent)
 
 
 def test_every_event_reaches_the_callers_own_trace_in_order(kind):
@@ -102,6 +105,7 @@ def test_what_the_callers_own_trace_raises_is_raised_and_noted_all_the_same(kind
     watch = watch_for(kind, theirs if kind == "sync" else their_async)
     with pytest.raises(ZeroDivisionError):
         tell(watch, SENDING, kind=kind)
+    watch.seen.old = True
     assert watch.reused
 
 
@@ -113,8 +117,7 @@ def test_a_watched_request_is_a_copy_and_the_callers_is_as_it_was(watch_kind, th
         extensions["trace"] = theirs
     request = httpx.Request("POST", "http://a/", content=b"x", extensions=dict(extensions))
     headers, stream = list(request.headers.raw), request.stream
-    copy = watched(request, watch_kind)
-    watch = copy.extensions["trace"]
+    copy, watch = watched(request, watch_kind)
     assert copy is not request
     assert (request.extensions, list(request.headers.raw)) == (extensions, headers)
     assert request.stream is copy.stream is stream
@@ -125,15 +128,64 @@ def test_a_watched_request_is_a_copy_and_the_callers_is_as_it_was(watch_kind, th
 
 @pytest.mark.parametrize("outcome", [httpx.Response(408), httpx.ReadError("reset")])
 def test_a_reply_says_what_was_seen_of_a_watched_request_and_nothing_of_any_other(outcome):
-    request = httpx.Request("POST", "http://a/", extensions={"trace": print})
+    request = httpx.Request("POST", "http://a/")
     for events, seen_of_it in [([SENDING], (True, False)), ([CONNECTING], (False, True))]:
-        sent = watched(watched(request, Watch), Watch)
-        tell(sent.extensions["trace"], *events)
-        reply = saw(sent, Reply(outcome))
+        _, watch = watched(request, Watch)
+        watch.seen.old = True
+        tell(watch, *events)
+        reply = saw(watch, Reply(outcome))
         assert (reply.outcome, reply.reused, reply.unsent) == (outcome, *seen_of_it)
-    for unwatched in (request, httpx.Request("POST", "http://a/")):
-        reply = saw(unwatched, Reply(outcome))
-        assert (reply.outcome, reply.reused, reply.unsent) == (outcome, False, False)
+    reply = saw(None, Reply(outcome))
+    assert (reply.outcome, reply.reused, reply.unsent) == (outcome, False, False)
+
+
+def test_a_failure_after_a_byte_came_back_shows_nothing_and_an_answer_does():
+    watch = Watch(None)
+    watch.seen.old = watch.seen.heard = True
+    tell(watch, SENDING)
+    assert not saw(watch, Reply(httpx.ReadError("reset"))).reused
+    assert saw(watch, Reply(httpx.Response(408))).reused
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"H",
+        b"HTTP/1.1 201 Created\r\nX-Paid: ye",
+        b"HTTP/1.1 102 Processing\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n",
+    ],
+)
+def test_an_old_connection_that_broke_after_the_answer_began_is_no_proof(
+    begun, open_session, status_server
+):
+    session = open_session({"trust_env": False})
+    url = status_server.script("/pay", begun, 200)
+    session.get(status_server.url + "/200")
+    with pytest.raises(httpx.RemoteProtocolError):
+        session.request("POST", url, content=b"pay")
+    assert [r.method for r in status_server.received] == ["GET", "POST"]
+
+
+def test_a_connection_that_was_opened_before_the_client_was_wrapped_shows_nothing(status_server):
+    """Nobody knows what it brought: it is not taken for proof."""
+    with httpx.Client() as client:
+        client.get(status_server.url + "/200")
+        sp.wrap(client, clock=FakeClock())
+        url = status_server.url + "/disconnect?then=201"
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.post(url, content=b"x")
+        client.get(status_server.url + "/200")
+        assert client.post(url + "&then=201", content=b"x").status_code == 201
+        sp.unwrap(client)
+        assert type(client._transport._pool._network_backend).__module__.startswith("httpcore")
+
+
+def test_a_cause_that_is_its_own_cause_is_looked_at_once():
+    error = httpx.ReadError("reset")
+    error.__cause__ = error
+    assert unacted(error, reused=True)
+    assert not unacted(error, reused=False)
 
 
 # ── what shows that a server did not act ───────────────────────────────────────────────

@@ -381,12 +381,11 @@ def test_every_answer_is_the_requests_own_and_every_other_end_says_why(run):
     assert not run.tally.wrong
 
 
-def test_most_requests_end_well_although_every_third_send_does_not(run):
-    """Else the tests here would say little; with all defaults the retry budget ends some."""
+def test_nine_of_ten_requests_end_well_although_three_of_ten_sends_do_not(run):
+    """Else the tests here would say little."""
     bad = 1 - run.stats["gave"]["right"] / run.stats["requests"]
-    well = run.tally.codes["200"] / run.plan.requests
     assert bad > 0.25
-    assert well > (0.9 if run.plan.limits is PATIENT else 0.75)
+    assert run.tally.codes["200"] > 0.9 * run.plan.requests
 
 
 def test_no_post_is_acted_on_twice(run):

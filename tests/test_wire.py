@@ -443,3 +443,37 @@ def test_what_else_the_connection_tells_is_passed_on():
     with StatusServer() as server, client() as opened, opened.stream("GET", server.url) as response:
         network = response.extensions["network_stream"]
         assert network.get_extra_info("server_addr") == ("127.0.0.1", server.port)
+
+
+def test_a_unix_socket_is_heeded_too(kind, tmp_path):
+    """A client whose transport connects to a path is wrapped and read to its end."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "s"))
+    listener.listen()
+
+    def serve():
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            connection.recv(65536)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    path = str(tmp_path / "s")
+
+    async def main():
+        async with httpx.AsyncHTTPTransport(uds=path) as transport:
+            assert install(transport)
+            response = await transport.handle_async_request(httpx.Request("POST", "http://h/"))
+            return await response.aread()
+
+    with listener:
+        if kind == "sync":
+            with httpx.HTTPTransport(uds=path) as transport:
+                assert install(transport)
+                response = transport.handle_request(httpx.Request("POST", "http://h/"))
+                assert response.read() == b"ok"
+        else:
+            assert anyio.run(main, backend=kind) == b"ok"
+        thread.join(5)

@@ -19,7 +19,8 @@ Outcome: TypeAlias = Response | TransportError
 class Reply:
     """What a Send brought, and what is known of how.
 
-    reused: the connection had served another request before.
+    reused: the connection had served another request before; where it failed, also that not
+        a byte came back.
     unsent: not a byte of the request was sent.
     """
 

@@ -1,6 +1,8 @@
 """What was seen of a send: whether its connection was an old one, and whether anything was sent.
 
-The library's transport reports its steps to a `trace` callable in a request's extensions.
+The library's transport reports its steps to a `trace` callable in a request's extensions, and
+the sockets below it tell whether a byte came back. Together they show that nobody can have
+acted on a request; where one of them is missing, nothing is shown.
 """
 
 from __future__ import annotations
@@ -8,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from statuspolicy.wire import Seen
+
 from . import body
-from ._lib import Request
+from ._lib import Request, Response
 from .effects import Reply
 
 # The one event that a request on a kept-alive connection begins with; a new one connects first.
@@ -23,6 +27,7 @@ class Watch:
         self._theirs = theirs
         self._first = ""
         self._sent = False
+        self.seen = Seen()
 
     def __call__(self, event: str, info: dict[str, Any]) -> Any:
         """Note an event; the answer of the caller's own, which an async one awaits."""
@@ -32,8 +37,11 @@ class Watch:
 
     @property
     def reused(self) -> bool:
-        """Whether it went over an HTTP/1.1 connection that had served a request before."""
-        return self._first == _SENDING[0]
+        """Whether it went over an HTTP/1.1 connection that had brought an answer before.
+
+        (A connection that is still being opened may be given to a request that waits for one.)
+        """
+        return self._first == _SENDING[0] and self.seen.old is True
 
     @property
     def unsent(self) -> bool:
@@ -51,15 +59,18 @@ class AsyncWatch(Watch):
             await theirs
 
 
-def watched(request: Request, kind: type[Watch]) -> Request:
-    """A copy of a request that is watched while it is sent."""
+def watched(request: Request, kind: type[Watch]) -> tuple[Request, Watch]:
+    """A copy of a request that is watched while it is sent, and what watches it."""
     watch = kind(request.extensions.get("trace"))
-    return body.copy(request, extensions={**request.extensions, "trace": watch})
+    return body.copy(request, extensions={**request.extensions, "trace": watch}), watch
 
 
-def saw(sent: Request, reply: Reply) -> Reply:
-    """What a send brought, with what was seen of it where it was watched."""
-    watch = sent.extensions.get("trace")
-    if isinstance(watch, Watch):
-        reply.reused, reply.unsent = watch.reused, watch.unsent
+def saw(watch: Watch | None, reply: Reply) -> Reply:
+    """What a send brought, with what was seen of it where it was watched.
+
+    Of a failure after which a byte had come back nothing is shown: the request was read.
+    """
+    if watch is not None:
+        silent = isinstance(reply.outcome, Response) or not watch.seen.heard
+        reply.reused, reply.unsent = watch.reused and silent, watch.unsent
     return reply

@@ -51,7 +51,8 @@ class Exchange(Record):
     can_ask: whether the application has a `confirm` to ask.
     can_renew: whether another connection can be had.
     can_sign: whether a `prepare` makes each send ready anew.
-    reused: whether the connection is known to have served another request before.
+    reused: whether the connection is known to have served another request before; where this
+        one failed, also that not a byte came back.
     unsent: whether it is known that not a byte of the request was sent.
     left: seconds until `Limits.total` ends the exchange.
     """

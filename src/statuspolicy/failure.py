@@ -34,7 +34,7 @@ def row_key(error: TransportError) -> int | type[TransportError] | None:
 def unacted(error: TransportError, reused: bool) -> bool:
     """Whether a failure shows that the server did not act on the request.
 
-    reused: whether the connection had served another request before.
+    reused: whether the connection had served another request before, and brought nothing now.
     """
     if isinstance(error, (ConnectError, ConnectTimeout)):
         return True  # nothing is sent before the connection stands
@@ -63,11 +63,13 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
     Not `__context__`: that is whatever was being handled, an earlier failure say.
     """
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        passed = (arg for arg in seen.args if isinstance(arg, BaseException))
-        seen = seen.__cause__ or next(passed, None)
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        passed = (arg for arg in cause.args if isinstance(arg, BaseException))
+        cause = cause.__cause__ or next(passed, None)
 
 
 def _h11(error: RemoteProtocolError) -> str | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from math import inf
 from typing import Any, Generic, TypeVar
 
 from statuspolicy import wire
 from statuspolicy.fields import digits
-from statuspolicy.wire import PINS, WIRE, Wire
+from statuspolicy.wire import PINS, Wire
 
 from . import body
 from ._lib import (
@@ -67,26 +67,27 @@ class Grip(Generic[TransportT]):
             return self.fresh()
         return self.route(effect.request.url)
 
-    def equipped(self, effect: Send) -> Request:
-        """The request as the transport gets it: watched, and with its timeouts capped."""
-        request = effect.request
+    def equipped(self, effect: Send) -> tuple[Request, Watch | None]:
+        """The request as the transport gets it, watched and its timeouts capped; the watch."""
+        request, watch = effect.request, None
         if request.method not in IDEMPOTENT:
-            request = watched(request, self.watch)
+            request, watch = watched(request, self.watch)
         if effect.until is not None:
             request = _capped(request, self.left(effect.until))
         self.sent = request
-        return request
+        return request, watch
 
-    def wired(self, effect: Send, transport: TransportT) -> AbstractContextManager[None]:
+    def wired(
+        self, effect: Send, transport: TransportT, watch: Watch | None
+    ) -> AbstractContextManager[None]:
         """What the sockets below have to heed while it is sent."""
-        pins = effect.request.extensions.get(PINS)
-        until = effect.until
+        pins, until = effect.request.extensions.get(PINS), effect.until
         if until is not None and self.left(until) <= 0:
             raise self.late(effect.request)
-        if (until is None and not pins) or not wire.install(transport):
+        if not (until or pins or watch) or not wire.install(transport):
             return nullcontext()
         left = None if until is None else (lambda: self.left(until))
-        return _wired(Wire(left, pins or {}))
+        return wire.wired(Wire(left, pins or {}, None if watch is None else watch.seen))
 
     def still_open(self) -> None:
         """Raise RuntimeError, as the client does, where it was closed during a wait."""
@@ -105,7 +106,7 @@ class Grip(Generic[TransportT]):
             request=request,
         )
 
-    def reply(self, response: Response, effect: Send, sent: Request, transport: Any) -> Reply:
+    def reply(self, response: Response, effect: Send, transport: Any, watch: Watch | None) -> Reply:
         """What a send brought; the response is held from now on."""
         until, request = effect.until, effect.request
         if effect.fresh:
@@ -115,16 +116,16 @@ class Grip(Generic[TransportT]):
                 response.stream, lambda: self.left(until), lambda: self.late(request)
             )
         self.held = response
-        return saw(sent, Reply(response))
+        return saw(watch, Reply(response))
 
-    def failed(self, error: TransportError, effect: Send, sent: Request) -> Reply:
+    def failed(self, error: TransportError, effect: Send, watch: Watch | None) -> Reply:
         """What a send brought that failed."""
         over = effect.until is not None and self.left(effect.until) <= 0
         if over and not isinstance(error, TotalTimeout):
             late = self.late(effect.request)
             late.__cause__ = error
             error = late
-        return saw(sent, Reply(error))
+        return saw(watch, Reply(error))
 
     def resume(self, effect: Resume) -> str:
         """Let a response's body go on where it breaks."""
@@ -167,12 +168,3 @@ def _capped(request: Request, seconds: float) -> Request:
     # A number is not None, whatever the library makes of 0.
     timeout = {kind: min(seconds, inf if (t := given.get(kind)) is None else t) for kind in kinds}
     return body.copy(request, extensions={**request.extensions, "timeout": timeout})
-
-
-@contextmanager
-def _wired(wire: Wire) -> Iterator[None]:
-    token = WIRE.set(wire)
-    try:
-        yield
-    finally:
-        WIRE.reset(token)

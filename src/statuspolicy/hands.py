@@ -34,17 +34,17 @@ class Hands(Grip[BaseTransport]):
 
     def send(self, effect: Send) -> Reply:
         transport = self.transport(effect)
-        request = self.equipped(effect)
+        request, watch = self.equipped(effect)
         try:
-            with self.wired(effect, transport):
+            with self.wired(effect, transport, watch):
                 response = transport.handle_request(request)
         except BaseException as error:
             if effect.fresh:
                 transport.close()
             if isinstance(error, TransportError):
-                return self.failed(error, effect, request)
+                return self.failed(error, effect, watch)
             raise
-        return self.reply(response, effect, request, transport)
+        return self.reply(response, effect, transport, watch)
 
     def wait(self, seconds: float) -> None:
         clock, closed = self.plan.clock, self.plan.closed
@@ -116,9 +116,9 @@ class AsyncHands(Grip[AsyncBaseTransport]):
 
     async def send(self, effect: Send) -> Reply:
         transport = self.transport(effect)
-        request = self.equipped(effect)
+        request, watch = self.equipped(effect)
         try:
-            with self.wired(effect, transport):
+            with self.wired(effect, transport, watch):
                 response = await self._in_time(effect, transport.handle_async_request(request))
         except BaseException as error:
             if effect.fresh:
@@ -127,9 +127,9 @@ class AsyncHands(Grip[AsyncBaseTransport]):
                 with anyio.CancelScope(shield=True):
                     await transport.aclose()
             if isinstance(error, TransportError):
-                return self.failed(error, effect, request)
+                return self.failed(error, effect, watch)
             raise
-        return self.reply(response, effect, request, transport)
+        return self.reply(response, effect, transport, watch)
 
     async def _in_time(self, effect: Send, answer: Awaitable[Response]) -> Response:
         if effect.until is None:

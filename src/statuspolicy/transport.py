@@ -9,9 +9,11 @@ from threading import Event
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
+from statuspolicy import wire
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
+from statuspolicy.wire import Wire, wired
 
 from ._lib import (
     URL,
@@ -90,6 +92,7 @@ class _Policy(Generic[TransportT]):
                 f"inner={inner!r} has no {self._sends}: give an httpx.{self._default.__name__}, "
                 "or use the other of PolicyTransport and AsyncPolicyTransport."
             )
+        wire.install(self._inner)
         self._route = route
         self._closed = Event()
         self._fresh = fresh
@@ -164,15 +167,20 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
             or self._cooling
         ):
             return self._converse(self._plan_for(request), request)
-        sent = request if request.method in IDEMPOTENT else watched(request, Watch)
+        sent, watch = request, None
         try:
-            response = self._inner.handle_request(sent)
+            if request.method in IDEMPOTENT:
+                response = self._inner.handle_request(request)
+            else:
+                sent, watch = watched(request, Watch)
+                with wired(Wire(seen=watch.seen)):
+                    response = self._inner.handle_request(sent)
             if response.status_code in self._quiet:
                 return response
             reply = Reply(response)
         except TransportError as error:
             reply = Reply(error)
-        saw(sent, reply)
+        saw(watch, reply)
         try:
             return self._converse(self._plan_for(request), request, sent, reply)
         finally:
@@ -231,15 +239,20 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
             or self._cooling
         ):
             return await self._converse(self._plan_for(request), request)
-        sent = request if request.method in IDEMPOTENT else watched(request, AsyncWatch)
+        sent, watch = request, None
         try:
-            response = await self._inner.handle_async_request(sent)
+            if request.method in IDEMPOTENT:
+                response = await self._inner.handle_async_request(request)
+            else:
+                sent, watch = watched(request, AsyncWatch)
+                with wired(Wire(seen=watch.seen)):
+                    response = await self._inner.handle_async_request(sent)
             if response.status_code in self._quiet:
                 return response
             reply = Reply(response)
         except TransportError as error:
             reply = Reply(error)
-        saw(sent, reply)
+        saw(watch, reply)
         try:
             return await self._converse(self._plan_for(request), request, sent, reply)
         finally:

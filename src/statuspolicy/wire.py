@@ -1,4 +1,4 @@
-"""What one exchange asks of the sockets below it: to be over in time, and where to connect.
+"""What one exchange asks of the sockets below it: to be over in time, where to connect, what came.
 
 A timeout of httpx is for one read, so a server that drips a byte a second is never late. In a
 thread nothing but the socket can end a read, so there each call on it gets what is left. A
@@ -8,8 +8,8 @@ task has cancel scopes for that, and only connects as it is told.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from math import inf
 from types import MappingProxyType
@@ -22,6 +22,20 @@ _LONGEST = 2_000_000.0  # seconds: a socket holds no more than 2^31 milliseconds
 _PIECE = 16 * 1024  # bytes: a TLS record (RFC 8446 §5.1), and what a writable socket takes whole
 
 
+class Seen:
+    """What passed over the socket during one send.
+
+    old: whether the connection had brought something before it; None where nothing was sent.
+    heard: whether a byte came back.
+    """
+
+    __slots__ = ("heard", "old")
+
+    def __init__(self) -> None:
+        self.old: bool | None = None
+        self.heard = False
+
+
 class Wire(NamedTuple):
     """What holds for the call under way.
 
@@ -29,6 +43,7 @@ class Wire(NamedTuple):
     pins: the addresses that were checked, one or more for a host name as it is in the URL's
         `raw_host`. They are connected to in turn; the name is not resolved again. The Host
         field, and the name that TLS sends and verifies, stay as they are.
+    seen: what has to be noted of it.
 
     Two things in a thread heed no `left`: the resolving of a name, and the parts of one TLS
     record inside the TLS of an https proxy, each of which may take that long.
@@ -36,10 +51,21 @@ class Wire(NamedTuple):
 
     left: Callable[[], float] | None = None
     pins: Mapping[str, Sequence[str]] = MappingProxyType({})
+    seen: Seen | None = None
 
 
 # Of this thread, or of this task.
 WIRE: ContextVar[Wire | None] = ContextVar("statuspolicy.wire", default=None)
+
+
+@contextmanager
+def wired(wire: Wire) -> Iterator[None]:
+    """Let it hold for what is called within."""
+    token = WIRE.set(wire)
+    try:
+        yield
+    finally:
+        WIRE.reset(token)
 
 
 def install(transport: object) -> bool:
@@ -57,6 +83,14 @@ def install(transport: object) -> bool:
         # Two threads may both come here: each wraps the same backend, and either will do.
         pool._network_backend = AsyncBackend(backend) if is_async else Backend(backend)
     return True
+
+
+def remove(transport: object) -> None:
+    """Undo `install`, for the connections that are opened from now on."""
+    pool: Any = getattr(transport, "_pool", None)
+    backend = getattr(pool, "_network_backend", None)
+    if isinstance(backend, _Around):
+        pool._network_backend = backend._inner
 
 
 class _Around:
@@ -92,14 +126,33 @@ class Backend(_Around):
         self._inner.sleep(_within(seconds))
 
 
-class Stream(_Around):
-    """A connection of a thread. It asks WIRE at each call, so it may outlive the exchange."""
+class _Connection(_Around):
+    """A connection. It asks WIRE at each call, since it outlives the exchange."""
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data: bytes = self._inner.read(max_bytes, self._in_time(timeout))
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._answered = False
+
+    def _wrote(self, wire: Wire | None) -> None:
+        if wire is not None and wire.seen is not None and wire.seen.old is None:
+            wire.seen.old = self._answered
+
+    def _heard(self, wire: Wire | None, data: bytes) -> bytes:
+        if data:
+            self._answered = True
+            if wire is not None and wire.seen is not None:
+                wire.seen.heard = True
         return data
 
+
+class Stream(_Connection):
+    """A connection of a thread."""
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._heard(WIRE.get(), self._inner.read(max_bytes, self._in_time(timeout)))
+
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._wrote(WIRE.get())
         # The inner write loops until all is sent, with the whole timeout for each turn.
         size = _PIECE if _left() < inf else max(len(buffer), 1)
         for start in range(0, len(buffer), size):
@@ -112,22 +165,40 @@ class Stream(_Around):
         return Stream(self._inner.start_tls(ssl_context, server_hostname, within))
 
     def _in_time(self, timeout: float | None) -> float | None:
-        if _left() <= 0:
+        left = _left()
+        if left <= 0:
             # Bytes that are there already can be read within any timeout, endlessly. On a
             # closed socket every call fails at once, and in the inner stream's own words.
             self._inner.close()
-        return _within(timeout)
+        return timeout if left == inf else _within(timeout)
 
 
 class AsyncBackend(_Around):
     """Opens the connections of a task."""
 
-    async def connect_tcp(self, host: str, port: int, **options: Any) -> Any:
+    async def connect_tcp(self, host: str, port: int, **options: Any) -> AsyncStream:
         *others, last = _pinned(host) or (host,)
         for address in others:
             with suppress(Exception):
-                return await self._inner.connect_tcp(address, port, **options)
-        return await self._inner.connect_tcp(last, port, **options)
+                return AsyncStream(await self._inner.connect_tcp(address, port, **options))
+        return AsyncStream(await self._inner.connect_tcp(last, port, **options))
+
+    async def connect_unix_socket(self, path: str, **options: Any) -> AsyncStream:
+        return AsyncStream(await self._inner.connect_unix_socket(path, **options))
+
+
+class AsyncStream(_Connection):
+    """A connection of a task."""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as httpcore calls it
+        return self._heard(WIRE.get(), await self._inner.read(max_bytes, timeout))
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as httpcore calls it
+        self._wrote(WIRE.get())
+        await self._inner.write(buffer, timeout)
+
+    async def start_tls(self, *args: Any, **options: Any) -> AsyncStream:
+        return AsyncStream(await self._inner.start_tls(*args, **options))
 
 
 def _left() -> float:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
+from statuspolicy.wire import remove
 
 from ._lib import URL, AsyncClient, Client, Cookies
 from .plan import AllowHop, Confirm, Observer, Prepare
@@ -102,6 +103,8 @@ def unwrap(client: ClientT) -> ClientT:
     set_up: Any = client
     set_up._transport = set_up._transport._inner
     set_up._mounts = {p: t if t is None else t._inner for p, t in set_up._mounts.items()}
+    for transport in (set_up._transport, *set_up._mounts.values()):
+        remove(transport)
     del set_up.send
     return client
 
