@@ -1,6 +1,8 @@
 """body.py: each kind of request body knows whether it can be sent again."""
 
+import gc
 import io
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -610,3 +612,13 @@ def test_a_copy_of_a_stream_is_not_read():
     twin = copy(given)
     assert twin.stream is given.stream
     assert b"".join(given.stream) == b"abc"
+
+
+def test_a_body_that_was_recorded_is_let_go_of_with_its_request():
+    """It knows its stream and its stream knows it, so nothing else may hold either."""
+    asked = request(iter([b"x"]))
+    body = weakref.ref(carry(asked, Limits()).stream)
+    assert carry(asked, Limits()).stream is body()
+    del asked
+    gc.collect()
+    assert body() is None

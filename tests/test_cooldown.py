@@ -451,6 +451,14 @@ def test_seconds_that_are_none_are_refused(cool):
         Memory().cool(A, cool, 0.0)
 
 
+def test_after_a_rest_that_is_not_probed_the_way_is_free_to_all():
+    memory, cool = Memory(), Cool(10.0, after=2)
+    for _ in range(2):
+        memory.cool(A, cool, 0.0)
+    assert memory.approach(A, 9.0).least == 1.0
+    assert [memory.approach(A, 10.0 - 0.0005) for _ in range(2)] == [None, None]
+
+
 def test_a_half_open_origin_at_the_beginning_of_time_is_one():
     memory = Memory()
     memory.cool(A, Cool(0.0, probe=True), 0.0)

@@ -62,6 +62,7 @@ def test_an_argument_without_its_name_is_told_its_name(kind, name):
         ({"limits": 0}, "Overrides(limits=0): write a Limits instead."),
         ({"confirm": True}, "Overrides(confirm=True): write a callable instead."),
         ({"confirm": False}, "Overrides(confirm=False): write a callable instead."),
+        ({"resume": "yes"}, "Overrides(resume='yes'): write True or False."),
         ({"memory": None}, "Overrides has no 'memory': it takes table, limits, confirm, resume."),
     ],
 )

@@ -373,6 +373,14 @@ def test_the_wait_is_real(kind, status_server):
         assert 0.2 <= time.monotonic() - began < 5
 
 
+def test_the_machines_own_clock_waits():
+    clock = sp.SystemClock()
+    began = time.monotonic()
+    clock.sleep(0.02)
+    assert 0.02 <= time.monotonic() - began < 5
+    assert abs(clock.time() - time.time()) < 5
+
+
 class Interrupted(FakeClock):
     """A clock whose wait ends as Ctrl-C ends it."""
 

@@ -22,7 +22,7 @@ from statuspolicy import (
     Use,
     trace,
 )
-from statuspolicy.effects import Ask, Chill, Discard, Remember, Send, Spend, Wait
+from statuspolicy.effects import Approach, Ask, Chill, Discard, Remember, Send, Spend, Wait
 from statuspolicy.testing import Answer, FakeClock, Received, StatusServer, replay
 
 # What a URL can ask for as a final answer. 101 ends a request and is tried alone.
@@ -490,7 +490,7 @@ def test_the_story_tells_all_that_happened():
     ]
     assert story.bodies == [b"hello", b"hello", b""]
     assert story.waits == [7.0]
-    kinds = [Send, Chill, Discard, Wait, Send, Chill, Discard, Send]
+    kinds = [Send, Chill, Approach, Discard, Wait, Send, Chill, Discard, Send]
     assert [type(effect) for effect in story.effects] == kinds
     assert (story.open_at_most, story.left_open) == (1, 0)
     assert [step.code for step in story.trace] == [503, 303, 200]

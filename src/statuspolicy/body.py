@@ -9,9 +9,9 @@ while it is sent.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import suppress
 from io import UnsupportedOperation
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 from zlib import crc32
 
 from statuspolicy.limits import Limits
@@ -163,20 +163,22 @@ def carry(request: Request, limits: Limits) -> Request:
                 "request's body, as bytes or as an iterable of bytes."
             )
         body = Body(stream, lambda: _chunks(factory()), 0, same=False)
-    elif (sent_before := _BODIES.get(stream)) is not None:
+    elif (sent_before := getattr(stream, _SENT, None)) is not None:
         body = sent_before
     else:
         again = _restart(stream)
         # What can be started over is recorded too, so that 411 learns its length; not
         # a file, whose length the library reads off before it is sent.
         body = Body(stream, again, 0 if again and _file(stream) else limits.replay_bytes)
-        _BODIES[stream] = body
+        with suppress(AttributeError):  # a foreign stream may have no room for it
+            setattr(stream, _SENT, body)
     return copy(request, stream=body)
 
 
 # A client's own auth flow sends the caller's request again: its stream was used up by then,
-# and what was recorded of it is found here.
-_BODIES: WeakKeyDictionary[Stream, Body] = WeakKeyDictionary()
+# and what was recorded of it is found there. (A weak dictionary would never let go of either:
+# a body holds its stream.)
+_SENT = "_statuspolicy_body"
 
 
 def copy(request: Request, **changes: Any) -> Request:

@@ -120,7 +120,7 @@ def remembered(plan: Plan, effect: Question) -> object:
             answer = memory.approach(origin, clock.monotonic())
         case Chill(origin, None):
             memory.warm(origin, clock.monotonic())
-        case Chill(origin, cool):
-            assert cool is not None
-            answer = memory.cool(origin, cool, clock.monotonic())
+        case _:
+            assert effect.cool is not None
+            answer = memory.cool(effect.origin, effect.cool, clock.monotonic())
     return answer
