@@ -256,12 +256,14 @@ def dripping(head: bytes, *parts: bytes) -> Iterator[tuple[str, threading.Event]
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connection.recv(65536)
                 connection.sendall(head)
-                for part in chain(parts[:-1], repeat(parts[-1], 100)):
-                    if select.select([connection], [], [], 0.02)[0]:
-                        break
-                    connection.sendall(part)
-                if not connection.recv(1):
-                    gone.set()
+                with suppress(ConnectionError):  # it left something unread
+                    for part in chain(parts[:-1], repeat(parts[-1], 100)):
+                        if select.select([connection], [], [], 0.02)[0]:
+                            break
+                        connection.sendall(part)
+                    if connection.recv(1):
+                        return
+                gone.set()
 
     thread = threading.Thread(target=run)
     thread.start()
