@@ -464,3 +464,16 @@ def test_a_half_open_origin_at_the_beginning_of_time_is_one():
     memory.cool(A, Cool(0.0, probe=True), 0.0)
     assert memory.approach(A, 0.0) is None
     assert memory.approach(A, 0.0) is not None
+
+
+def test_of_many_origins_those_that_are_over_are_let_go_of_within_a_second():
+    """Meanwhile they are as good as gone: neither their rest nor their strikes count."""
+    memory = Memory()
+    for n in range(100):
+        memory.cool(f"https://{n}.example", Cool(10.0), 0.0)
+    memory.cool(A, Cool(0.2, after=2), 0.0)
+    assert memory.approach("https://7.example", 0.5) is not None  # nobody was looked through
+    assert len(memory.cooling) == 101
+    assert not memory.cool(A, Cool(0.2, after=2), 0.5)
+    assert memory.approach("https://7.example", 10.0) is None
+    assert len(memory.cooling) == 0

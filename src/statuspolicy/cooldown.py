@@ -15,6 +15,8 @@ _LEASE = 30.0
 _LOOK = 1.0
 # Seconds over which those who were held back come at most.
 _SPREAD = 30.0
+# Origins that are looked through each time.
+_FEW = 16
 
 
 class Cool(Record):
@@ -124,6 +126,8 @@ class _Origin:
 class Cooldowns(OrderedDict[str, _Origin]):
     """The origins that rest, or are being watched; empty in ordinary times."""
 
+    _swept = 0.0
+
     def cool(self, origin: str, cool: Cool, now: float) -> bool:
         """Let an origin rest; whether its rest begins with this.
 
@@ -132,8 +136,10 @@ class Cooldowns(OrderedDict[str, _Origin]):
         if not (cool.seconds >= 0 and cool.told >= 0):
             raise ValueError(f"{cool!r}: write 0 or more seconds.")
         self._sweep(now)
-        known = self.setdefault(origin, _Origin())
-        self.move_to_end(origin)
+        known = self.pop(origin, None)
+        if known is None or not known.matters(now):
+            known = _Origin()
+        self[origin] = known  # as the one that was used last
         watch = cool.probe or cool.refuse or cool.after > 1
         told, begins = cool.told if watch else cool.seconds, False
         if watch:
@@ -148,7 +154,7 @@ class Cooldowns(OrderedDict[str, _Origin]):
         """
         self._sweep(now)
         known = self.get(origin)
-        if known is None:
+        if known is None or not known.matters(now):
             return None
         asked = known.asked.approach(now)
         watched = known.watched
@@ -166,5 +172,9 @@ class Cooldowns(OrderedDict[str, _Origin]):
         self._sweep(now)
 
     def _sweep(self, now: float) -> None:
+        """Let go of what is over; of many at most once a second, or each request would pay."""
+        if len(self) > _FEW and now < self._swept + 1.0:
+            return
+        self._swept = now
         for origin in [origin for origin, known in self.items() if not known.matters(now)]:
             del self[origin]

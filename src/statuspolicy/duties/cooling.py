@@ -46,7 +46,7 @@ class _Breaker:
             raise TypeError(f"breaker({duty!r}): write a duty, such as breaker(retry()).")
         if type(failures) is not int or failures < 1:
             raise ValueError(f"breaker(failures={failures!r}): write a whole number, 1 or more.")
-        if not isinstance(seconds, (int, float)) or not seconds > 0:
+        if type(seconds) not in (int, float) or not seconds > 0:
             raise ValueError(f"breaker(seconds={seconds!r}): write a number of seconds above 0.")
         self._duty = duty
         self._cool = Cool(float(seconds), failures, probe=True, refuse=True)
