@@ -453,3 +453,16 @@ def test_the_clients_own_digest_flow_is_never_sent_twice_with_one_nc(
     else:
         assert (response.status_code, response.text) == (503, "busy")
         assert "its Digest counts each request (nc)" in sp.trace(response).reason
+
+
+@pytest.mark.parametrize("field", ["Authorization", "Cookie", "X-Other"])
+def test_a_move_that_was_told_to_somebody_is_remembered_for_nobody(field):
+    memory = sp.Memory()
+
+    def prepare(request, attempt):
+        request.headers[field] = "x"
+
+    script = [(301, {"location": "/b"}), 200]
+    request = httpx.Request("GET", "https://home.example/a")
+    replay(request, script, memory=memory, prepare=prepare)
+    assert bool(memory.moves) is (field == "X-Other")

@@ -375,6 +375,14 @@ def test_a_server_that_drips_is_left_in_time(head, read, timed, status_server):
     well(session, status_server)
 
 
+def test_what_ends_while_its_body_is_read_tells_all_that_led_there(timed, status_server):
+    session = timed()
+    status_server.script("/stalled", STALLED)
+    with late() as error:
+        session.get(status_server.url + "/302?location=/stalled")
+    assert [step.code for step in sp.trace(error())] == [302, 200]
+
+
 @pytest.mark.parametrize("read", [Session.get, streamed], ids=["read", "streamed"])
 def test_a_body_that_stalls_is_left_in_time(read, timed, status_server):
     session = timed()

@@ -21,6 +21,7 @@ from .effects import (
 )
 from .hands import AsyncHands, Hands
 from .plan import Plan
+from .response import kept_trace
 from .talk import Flow, Result
 
 
@@ -52,6 +53,7 @@ def run(flow: Flow[Result], hands: Hands) -> Response:
     except BaseException:
         hands.drop()
         raise
+    hands.trace = kept_trace(value)
     try:
         return _result(value)
     finally:
@@ -86,6 +88,7 @@ async def arun(flow: Flow[Result], hands: AsyncHands) -> Response:
     except BaseException:
         await hands.drop()
         raise
+    hands.trace = kept_trace(value)
     try:
         return _result(value)
     finally:

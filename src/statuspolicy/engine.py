@@ -113,7 +113,9 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
             if talk.began is not None:
                 passed.elapsed = timedelta(seconds=talk.plan.clock.monotonic() - talk.began)
             talk.past.append(passed)
-    if isinstance(verdict, Follow) and verdict.remember and exchange.status is not None:
+    # What was prepared may be somebody's own: such an answer holds for nobody else.
+    own = talk.went is not talk.sent and {"authorization", "cookie"} & talk.went.headers.keys()
+    if isinstance(verdict, Follow) and verdict.remember and exchange.status and not own:
         # As the server wrote it: the fragment is each caller's own.
         leads_to = str(permit.request.url)
         if "#" not in str(verdict.url):

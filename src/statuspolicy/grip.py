@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from statuspolicy import wire
 from statuspolicy.fields import digits
+from statuspolicy.trace import Trace
 from statuspolicy.wire import PINS, Wire
 
 from . import body
@@ -27,6 +28,7 @@ from .evidence import Watch, saw, watched
 from .exchange import IDEMPOTENT
 from .hop import target
 from .plan import Plan
+from .response import keep_trace
 from .resuming import Resuming, resumable
 from .streams import Bounded, Owned
 
@@ -57,6 +59,7 @@ class Grip(Generic[TransportT]):
         self.fresh = fresh
         self.again = again
         self.sent = sent  # the very request that the transport was given
+        self.trace: Trace | None = None  # of what was handed over
         outcome = None if reply is None else reply.outcome
         self.held: Response | None = outcome if isinstance(outcome, Response) else None
 
@@ -100,11 +103,14 @@ class Grip(Generic[TransportT]):
 
     def late(self, request: Request) -> TotalTimeout:
         """The error that says that `Limits.total` is over."""
-        return TotalTimeout(
+        error = TotalTimeout(
             f"{request.method} {target(request.url)} was not over, its body read, within "
             f"Limits.total={self.plan.limits.total:g} s.",
             request=request,
         )
+        if self.trace is not None:  # the exchange is over, and its body was being read
+            keep_trace(error, self.trace)
+        return error
 
     def reply(self, response: Response, effect: Send, transport: Any, watch: Watch | None) -> Reply:
         """What a send brought; the response is held from now on."""
