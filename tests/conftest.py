@@ -76,6 +76,7 @@ settings.register_profile(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("same", settings.get_profile("quick"), derandomize=True)
 settings.register_profile(
     "night", settings.get_profile("ci"), max_examples=100_000, derandomize=False
 )
