@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import statuspolicy as sp
 from statuspolicy.effects import Reply
-from statuspolicy.exchange import IDEMPOTENT
+from statuspolicy.methods import IDEMPOTENT
 from statuspolicy.testing import FakeClock, Story, replay
 
 HOME = "https://home.example"

@@ -1,5 +1,7 @@
 """Middleware for httpx: each response is handled as its HTTP status code asks of a client."""
 
+from typing import TYPE_CHECKING, Any
+
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.cooldown import Cool
 from statuspolicy.limits import Limits, RetryBudget
@@ -29,19 +31,48 @@ from .transport import AsyncPolicyTransport, PolicyTransport
 from .verdicts import Again, Aside, Follow, Refuse, Settle, Use, Verdict
 from .wrap import unwrap, wrap
 
+if TYPE_CHECKING:
+    from statuspolicy.cache.config import Cache
+    from statuspolicy.cache.entry import Entry
+    from statuspolicy.cache.status import CacheStatus
+    from statuspolicy.cache.storage import MemoryStorage, Storage
+
+# What most programs never use is loaded when it is asked for.
+_LATER = {
+    "Cache": "cache.config",
+    "CacheStatus": "cache.status",
+    "Entry": "cache.entry",
+    "MemoryStorage": "cache.storage",
+    "Storage": "cache.storage",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"statuspolicy.{_LATER[name]}"), name)
+    return value
+
+
 __all__ = [
     "STANDARD",
     "STRICT",
     "Again",
     "Aside",
     "AsyncPolicyTransport",
+    "Cache",
+    "CacheStatus",
     "Clock",
     "Cool",
     "CoolingDown",
+    "Entry",
     "Exchange",
     "Follow",
     "Limits",
     "Memory",
+    "MemoryStorage",
     "Overrides",
     "PolicyTransport",
     "ProtocolViolation",
@@ -53,6 +84,7 @@ __all__ = [
     "Row",
     "Settle",
     "Step",
+    "Storage",
     "SystemClock",
     "Table",
     "TotalTimeout",

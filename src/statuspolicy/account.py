@@ -9,7 +9,7 @@ from statuspolicy.trace import Step, Trace
 
 from ._lib import HTTPStatusError, RequestError, Response, TransportError
 from .hop import target
-from .response import kept_trace, phrase
+from .response import CACHED, kept_trace, phrase
 from .row import NOTHING
 from .tables import STANDARD
 
@@ -39,5 +39,6 @@ def trace(result: Response | Exception) -> Trace:
         raise TypeError(f"{result!r} is neither a response nor an error: there is no trace of it.")
     request = result._request if isinstance(result, (Response, RequestError)) else None
     method, url = (request.method, target(request.url)) if request else ("", "")
-    step = Step(method, url, code, words, row.name, row.citation, "settle", told=wait)
+    cache = str(result.extensions.get(CACHED, "")) if isinstance(result, Response) else ""
+    step = Step(method, url, code, words, row.name, row.citation, "settle", told=wait, cache=cache)
     return Trace((step,))

@@ -8,14 +8,17 @@ from ._lib import Response
 from .effects import (
     Approach,
     Ask,
+    Behind,
     Chill,
     Discard,
+    Look,
     Question,
     Read,
     Recall,
     Remember,
     Resume,
     Send,
+    Shelve,
     Spend,
     Wait,
 )
@@ -48,6 +51,12 @@ def run(flow: Flow[Result], hands: Hands) -> Response:
                     value = hands.ask(effect)
                 case Resume():
                     value = hands.resume(effect)
+                case Look():
+                    value = hands.shelf.look(effect)
+                case Shelve():
+                    hands.shelf.change(effect.changes)
+                case Behind():
+                    hands.behind(effect)
                 case _:
                     value = remembered(hands.plan, effect)
     except BaseException:
@@ -83,6 +92,12 @@ async def arun(flow: Flow[Result], hands: AsyncHands) -> Response:
                     value = await effect.answer
                 case Resume():
                     value = hands.resume(effect)
+                case Look():
+                    value = await hands.shelf.alook(effect)
+                case Shelve():
+                    await hands.shelf.achange(effect.changes)
+                case Behind():
+                    hands.behind(effect)
                 case _:
                     value = remembered(hands.plan, effect)
     except BaseException:

@@ -5,13 +5,16 @@ Plain classes: they are made and looked at once, and cost nothing at import.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import TypeAlias
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from statuspolicy.cooldown import Cool
 from statuspolicy.limits import RetryBudget
 
 from ._lib import Request, Response, TransportError
+
+if TYPE_CHECKING:
+    from statuspolicy.cache.settling import Change
 
 Outcome: TypeAlias = Response | TransportError
 
@@ -160,6 +163,34 @@ class Chill:
         self.cool = cool
 
 
+class Look:
+    """What the cache has stored of a URL for somebody: its entries."""
+
+    __slots__ = __match_args__ = ("url", "who")
+
+    def __init__(self, url: str, who: str) -> None:
+        self.url = url
+        self.who = who
+
+
+class Shelve:
+    """Save and drop in the cache what is to be."""
+
+    __slots__ = __match_args__ = ("changes",)
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self.changes = changes
+
+
+class Behind:
+    """Validate what is stored for a request behind the caller's back."""
+
+    __slots__ = __match_args__ = ("request",)
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+
 # What a memory answers, and what the hands do.
 Question: TypeAlias = "Recall | Remember | Spend | Approach | Chill"
-Effect: TypeAlias = "Send | Wait | Discard | Read | Resume | Ask | Question"
+Effect: TypeAlias = "Send | Wait | Discard | Read | Resume | Ask | Look | Shelve | Behind | Question"

@@ -8,8 +8,9 @@ the response that is handed over, or with the error that is raised.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from . import guard, hop
+from . import cached, guard, hop
 from ._lib import Request
 from .ahead import ahead, forbidden, take
 from .aside import step_aside
@@ -25,22 +26,30 @@ from .row import REDIRECTS
 from .talk import Flow, Result, Talk, asked, is_http2
 from .verdicts import Again, Aside, Follow, Refuse, Settle, Use
 
+if TYPE_CHECKING:
+    from .caching import Turn
 
-def converse(plan: Plan, request: Request, reply: Reply | None = None) -> Flow[Result]:
+
+def converse(
+    plan: Plan, request: Request, reply: Reply | None = None, turn: Turn | None = None
+) -> Flow[Result]:
     """One exchange: from the caller's request to what is handed over, or raised.
 
-    reply: what the first send brought, where it is there already.
+    reply, turn: what the first send brought, where it is there already, and its turn with the
+        cache.
     """
     talk = Talk(plan, request)
+    talk.turn = turn
     while True:
+        if reply is None and plan.cache is not None:
+            reply = yield from cached.recalled(talk, plan.cache)
         if reply is None:
             refused = yield from ahead(talk)
             if refused is not None:
                 keep_trace(refused, talk.steps)
                 return talk.tell_the_end(refused)
             talk.began = plan.clock.monotonic()
-            sent: Reply = yield Send(talk.went, talk.fresh, talk.until)
-            reply = sent
+            reply = yield from _sent(talk)
         exchange = talk.hear(reply)
         yield from _refund(talk, exchange)
         verdict = yield from talk.decide(talk.row.duty, exchange)
@@ -48,16 +57,25 @@ def converse(plan: Plan, request: Request, reply: Reply | None = None) -> Flow[R
         while isinstance(verdict, Aside):
             looks += 1
             exchange, verdict = yield from step_aside(talk, exchange, verdict, looks)
-        verdict = yield from heeded(talk, exchange, verdict)
+        verdict = cached.instead(talk, exchange, (yield from heeded(talk, exchange, verdict)))
         if isinstance(verdict, (Follow, Again)):
             permit = yield from _permit(talk, exchange, verdict)
             if isinstance(permit, Permit):
                 yield from _go_on(talk, exchange, verdict, permit)
                 reply = None
                 continue
-            verdict = permit
+            verdict = cached.instead(talk, exchange, permit)
         result = yield from _end(talk, exchange, verdict)
         return talk.tell_the_end(result)
+
+
+def _sent(talk: Talk) -> Flow[Reply]:
+    """What a send brings, after the cache was told of it."""
+    turn, request = talk.turn, talk.went
+    reply: Reply = yield Send(
+        request if turn is None else turn.equipped(request), talk.fresh, talk.until
+    )
+    return reply if turn is None else (yield from cached.settled(talk, turn, reply))
 
 
 def _refund(talk: Talk, exchange: Exchange) -> Flow[None]:

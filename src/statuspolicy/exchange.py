@@ -8,6 +8,7 @@ from statuspolicy import fields as read
 from statuspolicy._value import Record
 from statuspolicy.fields import Fields
 from statuspolicy.limits import Limits
+from statuspolicy.methods import IDEMPOTENT, SAFE
 from statuspolicy.trace import Step
 
 from . import failure
@@ -16,15 +17,6 @@ from ._lib import (
     Response,
     TransportError,
 )
-
-SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PROPFIND", "REPORT", "SEARCH"})
-# IANA's method registry, what it lists as idempotent.
-IDEMPOTENT = SAFE | {
-    "ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "COPY", "DELETE", "LABEL",
-    "LINK", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MKREDIRECTREF", "MKWORKSPACE",
-    "MOVE", "ORDERPATCH", "PRI", "PROPPATCH", "PUT", "REBIND", "UNBIND", "UNCHECKOUT",
-    "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL",
-}  # fmt: skip
 
 # These answers say by themselves that the request was not acted on: 411 and 417 (RFC 9110
 # §15.5.12, §15.5.18), 421 (§15.5.20), 425 (RFC 8470 §5.2: "unwilling to risk processing").

@@ -49,6 +49,28 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1").strip(" \t")
 
 
+def members(value: str) -> list[str]:
+    """The members of a list, without the white space around them (RFC 9110 §5.6.1).
+
+    A comma inside a quoted string is no border; of a quote that nothing ends, it is one.
+    """
+    parts = value.split(",")
+    if '"' in value:
+        whole, begin, quoted, escaped = [], 0, False, False
+        for at, char in enumerate(value):
+            if escaped:
+                escaped = False
+            elif char == '"':
+                quoted = not quoted
+            elif quoted:
+                escaped = char == "\\"
+            elif char == ",":
+                whole.append(value[begin:at])
+                begin = at + 1
+        parts = parts if quoted else [*whole, value[begin:]]
+    return [member for part in parts if (member := part.strip(" \t"))]
+
+
 def digits(value: str | None) -> float | None:
     """A string of ASCII digits, of any length, as a number (too long for one: infinity)."""
     if value is None or not (value.isascii() and value.isdigit()):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from math import inf
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from statuspolicy import wire
 from statuspolicy.fields import digits
+from statuspolicy.methods import IDEMPOTENT
 from statuspolicy.trace import Trace
 from statuspolicy.wire import PINS, Wire
 
@@ -25,12 +26,15 @@ from ._lib import (
 from .effects import Discard, Reply, Resume, Send
 from .errors import TotalTimeout
 from .evidence import Watch, saw, watched
-from .exchange import IDEMPOTENT
 from .hop import target
 from .plan import Plan
 from .response import keep_trace
 from .resuming import Resuming, resumable
+from .row import Table
 from .streams import Bounded, Owned
+
+if TYPE_CHECKING:
+    from .caching import Shelf
 
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
@@ -91,6 +95,12 @@ class Grip(Generic[TransportT]):
             return nullcontext()
         left = None if until is None else (lambda: self.left(until))
         return wire.wired(Wire(left, pins or {}, None if watch is None else watch.seen))
+
+    @property
+    def shelf(self) -> Shelf:
+        """The cache, where its effects come from."""
+        assert self.plan.cache is not None
+        return self.plan.cache
 
     def still_open(self) -> None:
         """Raise RuntimeError, as the client does, where it was closed during a wait."""
@@ -161,6 +171,11 @@ class Grip(Generic[TransportT]):
     def put_away(self, response: Response) -> bytes | None:
         """The raw body of a response that was discarded before."""
         return b"".join(response.stream) if isinstance(response.stream, ByteStream) else None
+
+
+def behind(plan: Plan) -> Plan:
+    """The plan for a validation that nobody waits for: the server is asked, once."""
+    return plan._replace(validate=True, table=Table(), resume=None, began=None)
 
 
 def in_memory(response: Response) -> bool:

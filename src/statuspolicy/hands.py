@@ -21,9 +21,10 @@ from ._lib import (
     SyncByteStream,
     TransportError,
 )
-from .effects import Ask, Discard, Read, Reply, Send
+from .effects import Ask, Behind, Discard, Read, Reply, Send
 from .evidence import AsyncWatch, Watch
-from .grip import Grip
+from .grip import Grip, behind
+from .hop import target
 from .streams import ONE_READ, Parts
 
 
@@ -91,6 +92,12 @@ class Hands(Grip[BaseTransport]):
             return None
         self.drop()
         return b"".join(parts.read)
+
+    def behind(self, effect: Behind) -> None:
+        plan, request = behind(self.plan), effect.request
+        self.shelf.validations.start(
+            target(request.url), lambda: self.again(plan, request).read()
+        )
 
     def ask(self, effect: Ask) -> object:
         close = getattr(effect.answer, "close", None)
@@ -185,6 +192,15 @@ class AsyncHands(Grip[AsyncBaseTransport]):
             return None
         await self.drop()
         return b"".join(parts.read)
+
+    def behind(self, effect: Behind) -> None:
+        plan, request = behind(self.plan), effect.request
+
+        async def validate() -> None:
+            response = await self.again(plan, request)
+            await response.aread()
+
+        self.shelf.validations.start_task(target(request.url), validate)
 
     async def drop(self) -> None:
         import anyio

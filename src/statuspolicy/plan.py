@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from threading import Event as Closed
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from statuspolicy._value import Record, Value
 from statuspolicy.clock import Clock
@@ -14,6 +14,9 @@ from statuspolicy.memory import Memory
 from ._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response
 from .events import Event
 from .row import Table
+
+if TYPE_CHECKING:
+    from .caching import Shelf
 
 OVERRIDE = "statuspolicy"  # in a request's `extensions`: a Table or Overrides
 
@@ -57,6 +60,8 @@ class Plan(Record):
     observer: is told what happens.
     resume: whether a body that breaks is to go on; None for never, as its row may say.
     follow: False where the call itself said `follow_redirects=False`.
+    cache: what is stored, and for whom.
+    validate: ask the server also where what is stored is fresh.
     began: when the first request was sent, where that is known.
     closed: is set when the transport is closed, which ends its waits.
     """
@@ -73,6 +78,8 @@ class Plan(Record):
     observer: Observer | None = None
     resume: bool | None = False
     follow: bool = True
+    cache: Shelf | None = None
+    validate: bool = False
     began: float | None = None
     closed: Closed | None = None
 

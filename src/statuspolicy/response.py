@@ -20,6 +20,7 @@ from ._lib import AsyncParts, ByteStream, Encoding, Headers, Request, Response
 
 _TRACE = "_statuspolicy_trace"  # in __dict__, so that it is pickled too
 _NOTE = "statuspolicy sent"
+CACHED = "statuspolicy.cache"  # in `extensions`: what the cache did, a CacheStatus
 
 
 class PolicyResponse(Response):
@@ -109,14 +110,19 @@ class PolicyResponse(Response):
         return _revive, (base, self.__getstate__())
 
 
-class _PortalHeaders(Headers):
-    """The header section of a 511, whose cookies no jar takes in.
+class _Cookieless(Headers):
+    """A header section whose cookies no jar takes in, such as a 511's.
 
     A client's jar reads `multi_items()`; the fields are still there for everything else.
     """
 
     def multi_items(self) -> list[tuple[str, str]]:
         return [item for item in super().multi_items() if item[0].lower() != "set-cookie"]
+
+
+def without_cookies(headers: Headers) -> Headers:
+    """A header section whose Set-Cookie fields are there to be read, and no more."""
+    return _Cookieless(headers)
 
 
 def adopt(
@@ -156,7 +162,7 @@ def adopt(
         new.stream = ByteStream(kept)
         new.is_closed = new.is_stream_consumed = passed
     if response.status_code == 511 and type(new.headers) is Headers:
-        new.headers = _PortalHeaders(new.headers)
+        new.headers = without_cookies(new.headers)
     return new
 
 

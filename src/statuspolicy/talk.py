@@ -6,7 +6,7 @@ import logging
 from collections.abc import Generator
 from inspect import isawaitable
 from math import inf
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from statuspolicy.fields import NO_FIELDS, Fields
 from statuspolicy.trace import REMEMBERED, Step, Trace
@@ -21,6 +21,9 @@ from .plan import Plan
 from .response import phrase
 from .row import NOTHING, Duty
 from .verdicts import Settle, Verdict
+
+if TYPE_CHECKING:
+    from .caching import Turn
 
 log = logging.getLogger("statuspolicy")
 
@@ -48,6 +51,7 @@ class Talk:
         self.shortcuts: list[str] = []  # remembered moves that were taken
         self.spent: str | None = None  # the origin whose budget the last repeat took from
         self.row = NOTHING  # of the answer heard last
+        self.turn: Turn | None = None  # with the cache, of the request that is being sent
         self.heard: Exchange | None = None
 
     def _end(self) -> float | None:
@@ -131,6 +135,7 @@ class Talk:
             reason=verdict.why,
             told=heard.told,
             budget=budget,
+            cache="" if self.turn is None else str(self.turn.status),
         )
         self.add(step)
 

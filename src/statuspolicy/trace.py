@@ -19,6 +19,7 @@ class Step(Record):
     reason: why, in words.
     told: seconds that the server asked to wait; None where it asked nothing.
     budget: repeats that are left to the origin's retry budget; None where it wasn't asked.
+    cache: what the cache did, as Cache-Status says it (RFC 9211); "" where there is none.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Step(Record):
     reason: str = ""
     told: float | None = None
     budget: float | None = None
+    cache: str = ""
 
     def __str__(self) -> str:
         line = f"{self.method} {self.url} → {self.code} {self.phrase}".rstrip()
@@ -42,6 +44,8 @@ class Step(Record):
             line += f": {self.reason}"
         if self.budget is not None:
             line += f" ({self.budget:.3g} repeats left)"
+        if self.cache:
+            line += f" ({self.cache})"
         # What a server wrote can neither forge a line of a log nor flood it.
         line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line[:_LONGEST])
         return f"{line} [row {self.row}, {self.citation}]" if self.citation else line

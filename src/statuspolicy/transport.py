@@ -7,12 +7,13 @@ from contextvars import ContextVar
 from inspect import iscoroutinefunction
 from threading import Event
 from types import TracebackType
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 
 from statuspolicy import wire
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
+from statuspolicy.methods import IDEMPOTENT
 from statuspolicy.wire import Wire, wired
 
 from ._lib import (
@@ -27,12 +28,17 @@ from ._lib import (
     Response,
     TransportError,
 )
-from .effects import Reply
+from .effects import Discard, Reply
 from .evidence import AsyncWatch, Watch, saw, watched
-from .exchange import IDEMPOTENT
 from .plan import OVERRIDE, AllowHop, Confirm, Observer, Plan, Prepare
 from .row import Table
 from .tables import STANDARD
+
+if TYPE_CHECKING:
+    from statuspolicy.cache.config import Cache
+
+    from .caching import Shelf, Turn
+    from .hands import AsyncHands, Hands
 
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
@@ -58,6 +64,7 @@ class _Policy(Generic[TransportT]):
         limits: Limits = Limits(),
         cookies: Cookies | Callable[[], Cookies] | None = None,
         route: Callable[[URL], TransportT] | None = None,
+        cache: Cache | None = None,
         memory: Memory | None = None,
         confirm: Confirm | None = None,
         allow_hop: AllowHop | None = None,
@@ -96,6 +103,7 @@ class _Policy(Generic[TransportT]):
         self._route = route
         self._closed = Event()
         self._fresh = fresh
+        self._shelf = None if cache is None else shelf_of(cache, limits)
         self.plan = Plan(
             table=table,
             limits=limits,
@@ -107,11 +115,12 @@ class _Policy(Generic[TransportT]):
             fresh=fresh,
             observer=observer,
             clock=SystemClock() if clock is None else clock,
+            cache=self._shelf,
             closed=self._closed,
         )
         # The fast path's own: a plan never changes, and memory empties in place.
         self._quiet = table.quiet
-        self._ahead = (True,) if self.plan.looks_first else memory.moves
+        self._ahead = (True,) if self.plan.looks_first or self._shelf else memory.moves
         self._cooling = memory.cooling
 
     def _plan_for(self, request: Request) -> Plan:
@@ -124,6 +133,31 @@ class _Policy(Generic[TransportT]):
         jar, follow, began = call
         CALL.set((jar, follow, None))  # an auth flow's second request began later
         return plan._replace(follow=follow, began=began)
+
+    def _turn(self, request: Request) -> Turn | None:
+        """A request's turn with a cache in this process's memory, where nothing else is to do."""
+        shelf, plan = self._shelf, self.plan
+        if (
+            shelf is None
+            or not shelf.near
+            or request.method not in ("GET", "HEAD")
+            or type(request.stream) is not ByteStream
+            or OVERRIDE in request.extensions
+            or plan.looks_first
+        ):
+            return None
+        asked = shelf.asked(request, None if plan.cookies is None else plan.cookies())
+        stored = shelf.storage.load(asked.url, asked.who)
+        turn = shelf.turn(asked, stored, plan.clock.time())
+        return turn if turn.simple and not (turn.sends and self._cooling) else None
+
+    def _settled(self, turn: Turn, answer: Response) -> Response:
+        """What is handed over in an answer's place, once what is stored was changed by it."""
+        assert self._shelf is not None
+        response, changes = turn.settled(answer, self.plan.clock.time())
+        self._shelf.change(changes)
+        assert response is not None
+        return response
 
     def _to(self, url: URL) -> TransportT:
         return self._inner if self._route is None else self._route(url)
@@ -138,6 +172,7 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
     cookies: the jar, or a callable that returns it; None for one an exchange. Give
         `lambda: client.cookies` to share a client's (`wrap` does).
     route: the transport for a URL, so that each hop goes through its own proxy or mount.
+    cache: `statuspolicy.Cache()`: responses are stored and used again (RFC 9111).
     memory: what is remembered between exchanges; None for one of its own.
     confirm: `confirm(request, next_request, response) -> bool`, asked before a method that
         is not safe is sent elsewhere.
@@ -166,7 +201,7 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
             or self._ahead
             or self._cooling
         ):
-            return self._converse(self._plan_for(request), request)
+            return self._looked_up(request)
         sent, watch = request, None
         try:
             if request.method in IDEMPOTENT:
@@ -186,27 +221,56 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
         finally:
             del reply  # or an error's traceback would hold the error
 
+    def _looked_up(self, request: Request) -> Response:
+        """What the cache has, or what came of asking the server."""
+        turn = self._turn(request)
+        if turn is None:
+            return self._converse(self._plan_for(request), request)
+        sent, response = request, turn.served()
+        if response is None:
+            sent = turn.equipped(request)
+            try:
+                answer = self._inner.handle_request(sent)
+            except TransportError as error:
+                return self._converse(self._plan_for(request), request, sent, Reply(error), turn)
+            response = self._settled(turn, answer)
+            if turn.from_here:
+                self._hands(self.plan, sent, Reply(answer)).discard(Discard(answer, sent))
+        if response.status_code in self._quiet and not turn.may_stand_in(response):
+            return response
+        return self._converse(self._plan_for(request), request, sent, Reply(response), turn)
+
     def _converse(
         self,
         plan: Plan,
         request: Request,
         sent: Request | None = None,
         reply: Reply | None = None,
+        turn: Turn | None = None,
     ) -> Response:
         # The engine is loaded when there is something to do, and adds nothing to the import.
         from .driver import run
         from .engine import converse
-        from .hands import Hands
 
-        hands = Hands(plan, self._to, self._fresh, self._converse, sent, reply)
-        flow = converse(plan, request, reply)
+        hands = self._hands(plan, sent, reply)
+        flow = converse(plan, request, reply, turn)
         del reply
         return run(flow, hands)
 
+    def _hands(self, plan: Plan, sent: Request | None, reply: Reply | None) -> Hands:
+        from .hands import Hands
+
+        return Hands(plan, self._to, self._fresh, self._converse, sent, reply)
+
     def close(self) -> None:
         """Close the inner transport; a request that waits raises RuntimeError."""
-        self._closed.set()
+        self._end()
         self._inner.close()
+
+    def _end(self) -> None:
+        self._closed.set()
+        if self._shelf is not None:
+            self._shelf.close(self.plan.limits.drain_seconds)
 
     def __enter__(self) -> Self:
         self._closed.clear()
@@ -219,7 +283,7 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        self._closed.set()
+        self._end()
         self._inner.__exit__(exc_type, exc_value, traceback)
 
 
@@ -238,7 +302,7 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
             or self._ahead
             or self._cooling
         ):
-            return await self._converse(self._plan_for(request), request)
+            return await self._looked_up(request)
         sent, watch = request, None
         try:
             if request.method in IDEMPOTENT:
@@ -258,27 +322,57 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
         finally:
             del reply  # or an error's traceback would hold the error
 
+    async def _looked_up(self, request: Request) -> Response:
+        """What the cache has, or what came of asking the server."""
+        turn = self._turn(request)
+        if turn is None:
+            return await self._converse(self._plan_for(request), request)
+        sent, response = request, turn.served()
+        if response is None:
+            sent = turn.equipped(request)
+            try:
+                answer = await self._inner.handle_async_request(sent)
+            except TransportError as error:
+                return await self._converse(self._plan_for(request), request, sent, Reply(error), turn)
+            response = self._settled(turn, answer)
+            if turn.from_here:
+                hands = self._hands(self.plan, sent, Reply(answer))
+                await hands.discard(Discard(answer, sent))
+        if response.status_code in self._quiet and not turn.may_stand_in(response):
+            return response
+        return await self._converse(self._plan_for(request), request, sent, Reply(response), turn)
+
     async def _converse(
         self,
         plan: Plan,
         request: Request,
         sent: Request | None = None,
         reply: Reply | None = None,
+        turn: Turn | None = None,
     ) -> Response:
         # The engine is loaded when there is something to do, and adds nothing to the import.
         from .driver import arun
         from .engine import converse
-        from .hands import AsyncHands
 
-        hands = AsyncHands(plan, self._to, self._fresh, self._converse, sent, reply)
-        flow = converse(plan, request, reply)
+        hands = self._hands(plan, sent, reply)
+        flow = converse(plan, request, reply, turn)
         del reply
         return await arun(flow, hands)
 
+    def _hands(self, plan: Plan, sent: Request | None, reply: Reply | None) -> AsyncHands:
+        from .hands import AsyncHands
+
+        return AsyncHands(plan, self._to, self._fresh, self._converse, sent, reply)
+
     async def aclose(self) -> None:
         """Close the inner transport; a request that waits raises RuntimeError."""
-        self._closed.set()
+        await self._end()
         await self._inner.aclose()
+
+    async def _end(self) -> None:
+        self._closed.set()
+        if self._shelf is not None:
+            await self._shelf.aclose()
 
     async def __aenter__(self) -> Self:
         self._closed.clear()
@@ -291,8 +385,20 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        self._closed.set()
+        await self._end()
         await self._inner.__aexit__(exc_type, exc_value, traceback)
+
+
+def shelf_of(cache: Any, limits: Limits) -> Shelf:
+    """A cache as a client's transports use it together."""
+    from statuspolicy.cache.config import Cache  # here, so that only who has one loads it
+
+    from .caching import Shelf
+
+    if isinstance(cache, Shelf):  # a wrapped client's transports have one together
+        return cache
+    _expect("cache", cache, Cache, "statuspolicy.Cache()")
+    return Shelf(cache, limits)
 
 
 def _jar(cookies: Any) -> Callable[[], Cookies] | None:

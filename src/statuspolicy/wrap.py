@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
@@ -19,7 +19,10 @@ from ._lib import URL, AsyncClient, Client, Cookies
 from .plan import AllowHop, Confirm, Observer, Prepare
 from .row import Table
 from .tables import STANDARD
-from .transport import CALL, AsyncPolicyTransport, Call, PolicyTransport
+from .transport import CALL, AsyncPolicyTransport, Call, PolicyTransport, shelf_of
+
+if TYPE_CHECKING:
+    from statuspolicy.cache.config import Cache
 
 ClientT = TypeVar("ClientT", Client, AsyncClient)
 
@@ -29,6 +32,7 @@ def wrap(
     *,
     table: Table = STANDARD,
     limits: Limits = Limits(),
+    cache: Cache | None = None,
     memory: Memory | None = None,
     confirm: Confirm | None = None,
     allow_hop: AllowHop | None = None,
@@ -59,6 +63,7 @@ def wrap(
         )
     kind: Any = PolicyTransport if isinstance(client, Client) else AsyncPolicyTransport
     memory = Memory() if memory is None else memory
+    shelf: Any = None if cache is None else shelf_of(cache, limits)
 
     def jar() -> Cookies:
         return client.cookies
@@ -74,6 +79,7 @@ def wrap(
             limits=limits,
             cookies=jar,
             route=route,
+            cache=shelf,
             memory=memory,
             confirm=confirm,
             allow_hop=allow_hop,

@@ -7,8 +7,9 @@ the application's `confirm` is asked.
 from __future__ import annotations
 
 from statuspolicy import fields as read
+from statuspolicy.methods import SAFE
 
-from ..exchange import SAFE, Exchange
+from ..exchange import Exchange
 from ..verdicts import Follow, Settle, Verdict
 
 _DAY = 86_400.0

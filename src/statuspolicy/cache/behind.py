@@ -1,0 +1,90 @@
+"""Validations behind a caller's back (RFC 5861 §3): few at a time, ended with the client."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from threading import Lock, Thread
+from typing import Any
+
+log = logging.getLogger("statuspolicy")
+
+_MOST = 8  # at a time; what comes on top is validated when it is asked for again
+
+
+class Validations:
+    """What is validated while its caller has a stale response already."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        # What ends each: the thread, or a task's cancel scope and the event that it is over.
+        self._running: dict[str, Any] = {}
+
+    def start(self, key: str, run: Callable[[], object]) -> None:
+        """Run it in a thread of its own, unless one for `key` is under way."""
+
+        def validate() -> None:
+            try:
+                run()
+            except Exception as error:  # noqa: BLE001 - nobody waits for it
+                log.info("%s could not be validated behind its caller's back: %r", key, error)
+            finally:
+                self._running.pop(key, None)
+
+        thread = Thread(target=validate, name=f"statuspolicy: {key}", daemon=True)
+        if self._begin(key, thread):
+            thread.start()
+
+    def start_task(self, key: str, run: Callable[[], Awaitable[object]]) -> None:
+        """Run it in a task of its own, unless one for `key` is under way."""
+        import anyio
+
+        scope, over = anyio.CancelScope(), anyio.Event()
+
+        async def validate() -> None:
+            try:
+                with scope:
+                    await run()
+            except Exception as error:  # noqa: BLE001 - nobody waits for it
+                log.info("%s could not be validated behind its caller's back: %r", key, error)
+            finally:
+                self._running.pop(key, None)
+                over.set()
+
+        if self._begin(key, (scope, over)):
+            _spawn(validate)
+
+    def _begin(self, key: str, handle: object) -> bool:
+        with self._lock:
+            if key in self._running or len(self._running) >= _MOST:
+                return False
+            self._running[key] = handle
+            return True
+
+    def close(self, seconds: float) -> None:
+        """Wait for what is under way, but no longer than that."""
+        for thread in [*self._running.values()]:
+            thread.join(seconds)
+
+    async def aclose(self) -> None:
+        """End what is under way, and wait until it has."""
+        for scope, over in [*self._running.values()]:
+            scope.cancel()
+            await over.wait()
+
+
+def _spawn(task: Callable[[], Awaitable[None]]) -> None:
+    """A task that its caller does not wait for, in the event loop that runs here."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        trio.lowlevel.spawn_system_task(task)
+        return
+    import asyncio
+
+    running = asyncio.ensure_future(task())
+    _TASKS.add(running)  # the loop itself holds on to it by a weak reference alone
+    running.add_done_callback(_TASKS.discard)
+
+
+_TASKS: set[Any] = set()

@@ -1,0 +1,52 @@
+"""Conditions (RFC 9110 §13, RFC 9111 §4.3): the caller's own, and those of a validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from statuspolicy.cache.asked import Asked
+from statuspolicy.cache.entry import Entry
+from statuspolicy.fields import Fields, http_date, members
+
+Line = tuple[bytes, bytes]
+
+
+def known_already(asked: Asked, entry: Entry) -> bool:
+    """Whether a stored response is what the caller's own conditions say that he has (§4.3.2)."""
+    tags = asked.fields.get("if-none-match")
+    if tags is not None:  # RFC 9110 §13.1.3: then If-Modified-Since is ignored
+        known = members(tags)
+        etag = entry.etag
+        return "*" in known or (etag is not None and _opaque(etag) in map(_opaque, known))
+    since = http_date(asked.fields.one("if-modified-since"), entry.heard)
+    # §4.3.2: without Last-Modified "a cache SHOULD use the stored response's Date field value".
+    modified = http_date(entry.modified, entry.heard)
+    return since is not None and (entry.date if modified is None else modified) <= since
+
+
+def validating(entries: Sequence[Entry]) -> list[Line]:
+    """The conditions that ask whether one of these is still right (§4.3.1)."""
+    tags = [entry.etag for entry in entries if entry.etag]
+    lines = [(b"If-None-Match", ", ".join(dict.fromkeys(tags)).encode())] if tags else []
+    if len(entries) == 1 and entries[0].modified is not None:
+        lines.append((b"If-Modified-Since", entries[0].modified.encode()))
+    return lines
+
+
+def validated(entries: Sequence[Entry], answer: Fields) -> list[Entry]:
+    """Which of these a 304 speaks of, the newest first (§4.3.4)."""
+    etag, modified = answer.get("etag"), answer.one("last-modified")
+    if etag is None:
+        same = [entry for entry in entries if modified and entry.modified == modified]
+        return same or [*entries] if len(entries) == 1 else same
+    if not etag.startswith("W/"):
+        # "If none of the stored responses contains at least one of the same strong validators,
+        # then the cache MUST NOT use the new response to update any stored responses."
+        return [entry for entry in entries if entry.etag == etag]
+    # Of weak ones, "the most recent of those matching stored responses".
+    return [entry for entry in entries if entry.etag and _opaque(entry.etag) == _opaque(etag)][:1]
+
+
+def _opaque(etag: str) -> str:
+    """RFC 9110 §8.8.3.2: the weak comparison leaves out the W/."""
+    return etag.removeprefix("W/")

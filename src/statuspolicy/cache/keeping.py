@@ -1,0 +1,99 @@
+"""What may be stored (RFC 9111 §3), and which of its header fields (§3.1, §3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from urllib.parse import urljoin
+
+from statuspolicy.cache.asked import Asked
+from statuspolicy.cache.control import Control
+from statuspolicy.cache.entry import HEURISTIC, Entry, Headers
+from statuspolicy.fields import Fields, members
+from statuspolicy.ranges import flaw
+
+# RFC 3229 §10.4.1 (226), RFC 6585 §3–6: never stored. A 304 is about what is stored already,
+# a 416 about one range, and a 412 about one condition.
+_NEVER = frozenset({226, 304, 412, 416, 428, 429, 431, 511})
+# §5.2.2.3: whose "requirements […] for caching" are understood. That is each registered one's.
+_UNDERSTOOD = frozenset(map(int, HTTPStatus))
+# §3.1, and what RFC 9110 §7.6.1 says is of one connection.
+_HOP_BY_HOP = frozenset(
+    {
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authentication-info",
+        "proxy-authorization", "proxy-connection", "te", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+# §3.2: never updated. The body is stored as it came, so what says how to read it stays.
+_OF_THE_BODY = frozenset({"content-length", "content-encoding", "content-range"})
+
+
+def unstorable(asked: Asked, entry: Entry) -> str:
+    """Why a response may not be stored, or would never be used; "" where it is."""
+    said, request = entry.control, asked.control
+    if asked.method != "GET" and not _stands_for_get(asked, entry):
+        return f"its method is {asked.method}"
+    if entry.status < 200 or entry.status in _NEVER:
+        return f"a {entry.status} is never stored"
+    if "must-understand" in said and entry.status not in _UNDERSTOOD:
+        return "must-understand, and its status is not understood"
+    # §5.2.2.3: a cache that understands must-understand "SHOULD ignore the no-store directive".
+    if "no-store" in request or ("no-store" in said and "must-understand" not in said):
+        return "no-store"
+    if asked.anonymous and "private" in said:
+        return "it is private, and nothing says whose it is (user=)"
+    if entry.status == 206 and (spoilt := flaw(entry.fields)):
+        return spoilt
+    if "*" in members(entry.fields.get("vary") or ""):
+        return "no request ever selects it (Vary: *)"
+    if not (entry.explicit is not None or entry.status in HEURISTIC or _permitted(said)):
+        return "nothing says that it may be stored"
+    return _useless(entry)
+
+
+def _permitted(said: Control) -> bool:
+    return "public" in said or "private" in said
+
+
+def _useless(entry: Entry) -> str:
+    """Why a response could never be used again; "" where it could."""
+    if entry.etag is not None or entry.modified is not None:
+        return ""
+    if entry.unchecked:
+        return "no-cache, and it has no validator"
+    # Stale, it may still stand in for a server that is gone, where something said so much.
+    usable = entry.lifetime > 0 or (entry.explicit is not None and not entry.bound)
+    return "" if usable else "it has neither freshness nor a validator"
+
+
+def _stands_for_get(asked: Asked, entry: Entry) -> bool:
+    """RFC 9110 §9.3.3: a POST's answer, if it is explicitly fresh and says to be the resource's."""
+    location = entry.fields.one("content-location")
+    return (
+        asked.method == "POST"
+        and entry.status == 200
+        and bool(entry.explicit)
+        and location is not None
+        and urljoin(asked.url, location) == asked.url
+    )
+
+
+def storable_lines(headers: Iterable[tuple[bytes, bytes]], fields: Fields) -> Headers:
+    """The header section without what may not be stored (§3.1)."""
+    dropped = _HOP_BY_HOP | {name.lower() for name in members(fields.get("connection") or "")}
+    return tuple(line for line in headers if line[0].lower().decode("latin-1") not in dropped)
+
+
+def updated(old: Headers, new: Iterable[tuple[bytes, bytes]], fields: Fields) -> Headers:
+    """A stored header section that takes every field of a newer one (§3.2).
+
+    "with the following exceptions": what may not be stored, and what the stored body depends on.
+    Age is of one answer: without a new one there is none.
+    """
+    lines = [
+        line
+        for line in storable_lines(new, fields)
+        if line[0].lower().decode("latin-1") not in _OF_THE_BODY
+    ]
+    replaced = {line[0].lower() for line in lines} | {b"age"}
+    return (*(line for line in old if line[0].lower() not in replaced), *lines)

@@ -1,0 +1,208 @@
+"""After an answer came: what becomes of it, and of what is stored (RFC 9111 §3, §4.3, §4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from email.utils import formatdate
+from typing import TypeAlias
+from urllib.parse import urljoin, urlsplit
+
+from statuspolicy._value import Record
+from statuspolicy.cache import parts
+from statuspolicy.cache.asked import Asked
+from statuspolicy.cache.conditions import validated
+from statuspolicy.cache.entry import Entry, Headers
+from statuspolicy.cache.keeping import storable_lines, unstorable, updated
+from statuspolicy.cache.planning import Forward
+from statuspolicy.cache.vary import selecting
+from statuspolicy.fields import content_range, digits, http_date
+from statuspolicy.methods import SAFE
+
+
+class Save(Record):
+    """Store an entry in place of the one with its id. same: its body is stored already."""
+
+    url: str
+    entry: Entry
+    same: bool = False
+
+
+class Drop(Record):
+    """Forget the entries of a URL with these ids; None for all, whosever they are."""
+
+    url: str
+    ids: Sequence[str] | None = None
+
+
+Change: TypeAlias = Save | Drop
+
+
+class Settled(Record):
+    """What becomes of an answer.
+
+    changes: what of the storage changes at once.
+    serve: a stored response to hand over in its place.
+    keep: what the answer is stored as, once its body was read.
+    begun: the stored beginning that comes before its body.
+    unusable: it answers nothing that was asked: the request is to be sent as it came.
+    why: why it isn't stored, in words.
+    """
+
+    changes: Sequence[Change] = ()
+    serve: Entry | None = None
+    keep: Entry | None = None
+    begun: Entry | None = None
+    unusable: bool = False
+    why: str = ""
+
+
+def settle(asked: Asked, forward: Forward, answer: Entry) -> Settled:
+    """What becomes of an answer, given what its request was forwarded for.
+
+    answer: as it came, its body not read yet.
+    """
+    if answer.status == 304:
+        return _not_modified(asked, forward, answer)
+    if asked.method == "HEAD":
+        return Settled(_head(asked, forward, answer))
+    ranged = forward.why == "partial" and bool(forward.lines)
+    if ranged and answer.status in (206, 416):
+        return _rest(asked, forward, answer)
+    changes = _invalidated(asked, answer)
+    ids = [entry.id for entry in forward.selected]
+    if answer.status == 410:  # RFC 9110 §15.5.11: what refers to it is dropped
+        changes = [*changes, Drop(asked.url)]
+    why = unstorable(asked, answer)
+    vary = selecting(answer.fields, asked.fields)
+    if why or vary is None:
+        # What it says instead of them holds; an error says nothing of them.
+        if ids and (answer.status < 400 or answer.status in (404, 410)):
+            changes = [*changes, Drop(asked.url, ids)]
+        return Settled(changes, why=why)
+    part = content_range(answer.fields) if answer.status == 206 else None
+    return Settled(changes, keep=_kept(answer)._replace(vary=vary, part=part))
+
+
+def complete(asked: Asked, forward: Forward, keep: Entry, body: bytes) -> list[Change]:
+    """What of the storage changes now that a body was read to its end."""
+    entry = keep._replace(body=body)
+    told = None if "transfer-encoding" in keep.fields else digits(keep.fields.one("content-length"))
+    if told is None and keep.part is not None:
+        told = keep.part[1] - keep.part[0] + 1
+    if told is not None and told != len(body):
+        return []  # §3.3: "incomplete" where it has fewer (or more) bytes than were announced
+    if keep.part is not None:
+        wholes = (parts.joined(old, entry) for old in forward.selected)
+        entry = next((whole for whole in wholes if whole is not None), entry)
+    replaced = [old.id for old in forward.selected if old.id != entry.id]
+    return [*([Drop(asked.url, replaced)] if replaced else []), Save(asked.url, entry)]
+
+
+def _kept(answer: Entry) -> Entry:
+    """An answer as it is stored: no field that may not be, and a Date.
+
+    RFC 9110 §6.6.1: without one, "append a corresponding Date header field […] if it is cached".
+    """
+    return answer._replace(headers=_dated(storable_lines(answer.headers, answer.fields), answer))
+
+
+def _dated(headers: Headers, answer: Entry) -> Headers:
+    """A header section with the Date of the answer that it is of."""
+    if http_date(answer.fields.one("date"), answer.heard) is not None:
+        return headers
+    lines = (line for line in headers if line[0].lower() != b"date")
+    return (*lines, (b"Date", formatdate(answer.heard, usegmt=True).encode()))
+
+
+# ── a validation ───────────────────────────────────────────────────────────────────────
+
+
+def _not_modified(asked: Asked, forward: Forward, answer: Entry) -> Settled:
+    """304: freshen what it speaks of, and hand that over; the caller's own 304 is his."""
+    if not forward.lines:
+        named = "etag" in answer.fields or "last-modified" in answer.fields
+        picked = validated(forward.selected, answer.fields) if named else []
+        return Settled([_freshened(asked, entry, answer) for entry in picked])
+    picked = validated(forward.entries, answer.fields)
+    if not picked:
+        # duties: "disregard it, invalidate that entry and repeat without conditions".
+        return Settled([Drop(asked.url, [entry.id for entry in forward.entries])])
+    changes = [_freshened(asked, entry, answer) for entry in picked]
+    return Settled(changes, serve=_updated(asked, picked[0], answer))
+
+
+def _freshened(asked: Asked, old: Entry, answer: Entry) -> Change:
+    """What a newer header section makes of what is stored."""
+    if "no-store" in answer.control:
+        return Drop(asked.url, [old.id])
+    entry = _updated(asked, old, answer)
+    return Save(asked.url, entry, same=entry.id == old.id)
+
+
+def _updated(asked: Asked, old: Entry, answer: Entry) -> Entry:
+    """A stored response with all that a newer header section says (§3.2, §4.3.4)."""
+    headers = _dated(updated(old.headers, answer.headers, answer.fields), answer)
+    entry = old._replace(headers=headers, asked=answer.asked, heard=answer.heard)
+    vary = selecting(entry.fields, asked.fields)
+    return entry if vary is None else entry._replace(vary=vary)
+
+
+def _head(asked: Asked, forward: Forward, answer: Entry) -> list[Change]:
+    """§4.3.5: "a HEAD response can be used to invalidate or update a cached GET response"."""
+    selected = [entry for entry in forward.selected if entry.part is None]
+    if answer.status in (404, 410):
+        return [Drop(asked.url, [entry.id for entry in selected])] if selected else []
+    if answer.status != 200:
+        return []
+    changes: list[Change] = []
+    for entry in selected:
+        length = digits(answer.fields.one("content-length"))
+        alike = (
+            answer.etag in (None, entry.etag)
+            and answer.modified in (None, entry.modified)
+            and length in (None, len(entry.body))
+        )
+        changes.append(_freshened(asked, entry, answer) if alike else Drop(asked.url, [entry.id]))
+    return changes
+
+
+def _rest(asked: Asked, forward: Forward, answer: Entry) -> Settled:
+    """What a stored beginning lacked, or something else that nobody asked for."""
+    old = forward.entries[0]
+    part = content_range(answer.fields)
+    begun = old.part[1] + 1 if old.part is not None else 0
+    new = _kept(answer)._replace(vary=old.vary, part=part)
+    fits = answer.status == 206 and part is not None and part[0] == begun
+    whole = part is not None and part[2] == part[1] + 1
+    if not fits or not whole or not parts.continues(old, new):
+        return Settled([Drop(asked.url, [old.id])], unusable=True)
+    return Settled(keep=new, begun=old)
+
+
+# ── invalidation ───────────────────────────────────────────────────────────────────────
+
+
+def _invalidated(asked: Asked, answer: Entry) -> list[Change]:
+    """§4.4: "A cache MUST invalidate the target URI […] when it receives a non-error status code
+    in response to an unsafe request method", and MAY what Location and Content-Location name.
+    """
+    if asked.method in SAFE or not 200 <= answer.status < 400:
+        return []
+    urls = [asked.url]
+    for name in ("location", "content-location"):
+        location = answer.fields.one(name)
+        if location is not None:
+            url = _same_origin(asked.url, location)
+            urls += [] if url is None else [url]
+    return [Drop(url) for url in dict.fromkeys(urls)]
+
+
+def _same_origin(base: str, location: str) -> str | None:
+    """The URL that a field names, where it has the request's origin."""
+    try:
+        url = urlsplit(urljoin(base, location))
+        here = urlsplit(base)
+        same = (url.scheme, url.hostname, url.port) == (here.scheme, here.hostname, here.port)
+    except ValueError:
+        return None
+    return f"{here.scheme}://{here.netloc}{url.path or '/'}{url.query and '?' + url.query}" if same else None

@@ -1,0 +1,40 @@
+"""Cache-Status (RFC 9211): what the cache did with a request, in a word or two."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from statuspolicy._value import Record
+
+# §2.2: why a request went on to the server.
+Forwarded: TypeAlias = Literal[
+    "bypass", "method", "uri-miss", "vary-miss", "request", "stale", "partial"
+]
+
+
+class CacheStatus(Record):
+    """What the cache did; `str()` gives it as the field's value.
+
+    forwarded: why the request went on to the server; None for a hit.
+    answer: the status code that came, where it isn't the one that is handed over.
+    ttl: seconds of freshness that are left, below 0 where it is stale.
+    stored: whether the answer is stored, once it is read to its end.
+    collapsed: whether it waited for another request's validation.
+    detail: more, in words.
+    """
+
+    forwarded: Forwarded | None = None
+    answer: int | None = None
+    ttl: float | None = None
+    stored: bool = False
+    collapsed: bool = False
+    detail: str = ""
+
+    def __str__(self) -> str:
+        parts = ["statuspolicy", "hit" if self.forwarded is None else f"fwd={self.forwarded}"]
+        parts += [] if self.answer is None else [f"fwd-status={self.answer}"]
+        parts += [] if self.ttl is None else [f"ttl={min(max(self.ttl, -1e15), 1e15):.0f}"]
+        parts += ["stored"] if self.stored else []
+        parts += ["collapsed"] if self.collapsed else []
+        parts += [f'detail="{self.detail}"'] if self.detail else []
+        return "; ".join(parts)

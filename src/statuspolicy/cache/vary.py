@@ -1,0 +1,59 @@
+"""Vary (RFC 9111 §4.1): which of the stored responses a request selects."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias
+
+from statuspolicy.fields import Fields, members
+
+# The selecting fields and what the request said in each, None where it wasn't there.
+Selecting: TypeAlias = "tuple[tuple[str, str | None], ...]"
+
+# RFC 9110 §12.4.2, §12.5: what is preferred is said by weights, not by the order, and the
+# names are case-insensitive.
+_WEIGHTED = frozenset({"accept", "accept-charset", "accept-encoding", "accept-language"})
+
+
+def selecting(response: Fields, request: Fields) -> Selecting | None:
+    """What of a request selects its response; None where nothing ever does (`Vary: *`)."""
+    vary = response.get("vary")
+    if vary is None:
+        return ()
+    names = sorted({name.lower() for name in members(vary)})
+    if "*" in names:
+        return None
+    return tuple((name, normal(name, request.get(name))) for name in names)
+
+
+def selects(vary: Selecting, request: Fields) -> bool:
+    """Whether a request says the same in each selecting field as the one that was answered."""
+    return all(normal(name, request.get(name)) == said for name, said in vary)
+
+
+def normal(name: str, value: str | None) -> str | None:
+    """A form that is the same for values that mean the same.
+
+    §4.1 allows what has "identical semantics": other white space around a list's members,
+    another order where it says nothing, another case where that says nothing.
+    """
+    if value is None:
+        return None
+    parts = members(value)
+    if name in _WEIGHTED:
+        parts = sorted({_weighed(part, keep_case=name == "accept") for part in parts})
+    return ",".join(parts)
+
+
+def _weighed(part: str, keep_case: bool) -> str:
+    """`EN ; q=0.50` -> `en;q=0.5`, `gzip;q=1.0` -> `gzip`."""
+    said, *parameters = (word.strip(" \t") for word in part.split(";"))
+    kept = [said.lower()]
+    for parameter in parameters:
+        name, equals, value = parameter.partition("=")
+        if name.lower() == "q" and re.fullmatch(r"[01](\.\d{0,3})?", value):
+            weight = f"{float(value):g}"
+            kept += [] if weight == "1" else [f"q={weight}"]
+        else:  # a media type's parameter may be any text
+            kept.append(f"{name.lower()}{equals}{value if keep_case else value.lower()}")
+    return ";".join(kept)

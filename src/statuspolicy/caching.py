@@ -1,0 +1,282 @@
+"""One request and the cache: what of the pure rules becomes of requests and responses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from os import urandom
+
+from statuspolicy.cache import parts
+from statuspolicy.cache.asked import Asked
+from statuspolicy.cache.behind import Validations
+from statuspolicy.cache.config import Cache
+from statuspolicy.cache.entry import Entry
+from statuspolicy.cache.planning import Course, Forward, Missing, Serve, plan
+from statuspolicy.cache.settling import Change, Settled, complete, settle
+from statuspolicy.cache.status import CacheStatus
+from statuspolicy.cache.storage import Storage, achange, alook, change, look
+from statuspolicy.fields import Fields
+from statuspolicy.limits import Limits
+
+from . import body, jar
+from ._lib import (
+    ByteStream,
+    ConnectError,
+    ConnectTimeout,
+    Cookies,
+    ReadError,
+    ReadTimeout,
+    RemoteProtocolError,
+    Request,
+    Response,
+    WriteError,
+    WriteTimeout,
+)
+from .effects import Look
+from .hop import target
+from .recording import Recording
+from .response import CACHED, without_cookies
+
+# RFC 9111 §4.2.4: stale responses are for a cache that is "disconnected".
+_GONE = (
+    ConnectError, ConnectTimeout, ReadError, ReadTimeout, RemoteProtocolError, WriteError,
+    WriteTimeout,
+)  # fmt: skip
+# RFC 5861 §4.
+_ERRORS = frozenset({500, 502, 503, 504})
+# RFC 9110 §15.4.5: what a 304 has of the response that it stands for.
+_OF_A_304 = frozenset(
+    {b"cache-control", b"content-location", b"date", b"etag", b"expires", b"last-modified", b"vary"}
+)
+
+
+class Shelf:
+    """A cache as one client uses it, or one transport."""
+
+    def __init__(self, cache: Cache, limits: Limits) -> None:
+        assert cache.storage is not None
+        self.cache = cache
+        self.storage: Storage = cache.storage
+        self.near = not self.storage.shared
+        self.validations = Validations()
+        self._limits = limits
+        self._client = urandom(8).hex()
+
+    def asked(self, request: Request, cookies: Cookies | None) -> Asked:
+        """A request as the rules see it."""
+        fields, user = Fields(request.headers.raw), self.cache.user
+        if user is not None:
+            who, anonymous = (user if isinstance(user, str) else user(request)), False
+            if not isinstance(who, str):
+                raise TypeError(f"Cache(user=...) answered {who!r}: return a name, as a string.")
+        else:
+            who = self._client if self.near or "cookie" in fields else ""
+            secrets = self._secrets(request, fields, cookies)
+            anonymous = not (who or secrets)
+            who += secrets
+        return Asked(request.method, target(request.url), fields, who, anonymous)
+
+    def turn(
+        self, asked: Asked, stored: Sequence[Entry], now: float, validate: bool = False
+    ) -> Turn:
+        """One request's turn. validate: ask the server even where what is stored is fresh."""
+        return Turn(self, asked, plan(asked, stored, now, validate), now)
+
+    def close(self, seconds: float) -> None:
+        """End what runs behind the callers' backs, and let the storage go."""
+        self.validations.close(seconds)
+        self.storage.close()
+
+    async def aclose(self) -> None:
+        """As `close`."""
+        await self.validations.aclose()
+        await self.storage.aclose()
+
+    def look(self, effect: Look) -> Sequence[Entry]:
+        """What is stored."""
+        return look(self.storage, effect.url, effect.who)
+
+    async def alook(self, effect: Look) -> Sequence[Entry]:
+        """As `look`."""
+        return await alook(self.storage, effect.url, effect.who)
+
+    def change(self, changes: Sequence[Change]) -> None:
+        """Save and drop what is to be."""
+        change(self.storage, changes)
+
+    async def achange(self, changes: Sequence[Change]) -> None:
+        """As `change`."""
+        await achange(self.storage, changes)
+
+    def _secrets(self, request: Request, fields: Fields, cookies: Cookies | None) -> str:
+        """A digest of all by which a server may tell one user from another."""
+        told = [f"{name}: {fields.get(name)}" for name in fields if self._limits.sensitive(name)]
+        if "cookie" in fields:  # those of the client's jar are the client's
+            told = [line for line in told if not line.startswith("cookie: ")]
+            told += jar.own(cookies, request)
+        if not told:
+            return ""
+        from hashlib import sha256  # here, where there is something to be kept apart
+
+        return "+" + sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class Turn:
+    """One request's turn with the cache, from what is stored to what becomes of its answer."""
+
+    def __init__(self, shelf: Shelf, asked: Asked, course: Course, now: float) -> None:
+        self._shelf = shelf
+        self.asked = asked
+        self.now = now  # when it is asked
+        self.course = course
+        self.status = CacheStatus()
+        self.from_here = False  # whether the cache itself made the response
+
+    @property
+    def sends(self) -> bool:
+        """Whether the server is asked."""
+        return isinstance(self.course, Forward)
+
+    @property
+    def simple(self) -> bool:
+        """Whether a hit, or one request and its answer, is all that comes of it."""
+        course = self.course
+        return course.why != "partial" if isinstance(course, Forward) else not self.behind
+
+    @property
+    def behind(self) -> bool:
+        """Whether the stored response is stale, and to be validated behind the caller's back."""
+        return isinstance(self.course, Serve) and self.course.behind
+
+    def served(self) -> Response | None:
+        """The response that the cache gives by itself."""
+        course = self.course
+        if isinstance(course, Forward):
+            return None
+        self.from_here = True
+        if isinstance(course, Missing):
+            # §5.2.1.7: "SHOULD either respond using a stored response […] or […] 504".
+            self.status = CacheStatus(detail="nothing usable is stored")
+            return self._marked(Response(504, stream=ByteStream(b"")))
+        return self._response(course, self.now)
+
+    def equipped(self, request: Request) -> Request:
+        """The request as it goes on, with the cache's own conditions."""
+        assert isinstance(self.course, Forward)
+        lines = self.course.lines
+        if not lines:
+            return request
+        ours = {name.lower() for name, _ in lines}
+        headers = [line for line in request.headers.raw if line[0].lower() not in ours]
+        return body.copy(request, headers=[*headers, *lines])
+
+    def settled(self, response: Response, now: float) -> tuple[Response | None, Sequence[Change]]:
+        """What is handed over in an answer's place, and what of the storage changes.
+
+        None: the answer is unusable, and the request is to be sent without our conditions.
+        """
+        course = self.course
+        assert isinstance(course, Forward)
+        headers = tuple(response.headers.raw)
+        answer = Entry(response.status_code, headers, b"", self.now, now, self.asked.who)
+        settled = settle(self.asked, course, answer)
+        if settled.unusable:
+            self.course = Forward(course.why, selected=course.selected)
+            return None, settled.changes
+        self.status = CacheStatus(course.why, stored=settled.keep is not None, detail=settled.why)
+        if settled.serve is not None:
+            self.from_here = True
+            self.status = self.status._replace(answer=response.status_code)
+            return self._response(self._as_asked(settled.serve), now), settled.changes
+        changes = settled.changes
+        if settled.keep is not None:
+            changes = [*changes, *self._recorded(response, course, settled)]
+            if settled.begun is not None:
+                response = self._continued(response, settled)
+        return self._marked(response), changes
+
+    def may_stand_in(self, response: Response) -> bool:
+        """Whether something stale may take an answer's place."""
+        course = self.course
+        return isinstance(course, Forward) and course.forgives and response.status_code in _ERRORS
+
+    def stand_in(self, outcome: Response | Exception, now: float) -> Response | None:
+        """A stale response in place of an error, where one may (§4.2.4, RFC 5861 §4)."""
+        course = self.course
+        if not isinstance(course, Forward) or course.spare is None:
+            return None
+        if isinstance(outcome, Response):
+            if not self.may_stand_in(outcome):
+                return None
+            self.status = CacheStatus(course.why, answer=outcome.status_code)
+        elif not isinstance(outcome, _GONE):
+            return None
+        else:
+            self.status = CacheStatus(course.why, detail=type(outcome).__name__)
+        return self._response(course.spare, now)
+
+    # ── responses ─────────────────────────────────────────────────────────────────────
+
+    def _as_asked(self, entry: Entry) -> Serve:
+        """How a response that was just validated answers the request."""
+        span = parts.span(self.asked.fields, entry) if "range" in self.asked.fields else None
+        if span is not None and not parts.if_range(self.asked.fields, entry):
+            span = None
+        return Serve(entry, span)
+
+    def _response(self, serve: Serve, now: float) -> Response:
+        entry, status, content = serve.entry, serve.entry.status, serve.entry.body
+        age = entry.age(now)
+        lines: list[tuple[bytes, bytes]] = entry.served
+        if self.asked.method == "HEAD":
+            content = b""
+        elif serve.unmodified:
+            status, content = 304, b""
+            lines = [line for line in lines if line[0].lower() in _OF_A_304]
+        elif serve.span is not None:
+            ranged, content = parts.cut(entry, *serve.span)
+            status, lines = 206, [*ranged]
+        # §5.1: "Age […] is generated by a cache". (Beyond reckoning, it is 2^31.)
+        lines = [*lines, (b"Age", b"%d" % min(age, 2**31))]
+        ttl = entry.lifetime - age
+        self.status = self.status._replace(ttl=None if ttl == inf else ttl)
+        response = Response(status, headers=lines, stream=ByteStream(content))
+        if "set-cookie" in entry.fields:
+            # They were taken in when they came; by now the jar may know better.
+            response.headers = without_cookies(response.headers)
+        return self._marked(response)
+
+    def _marked(self, response: Response) -> Response:
+        response.extensions[CACHED] = self.status
+        if self._shelf.cache.cache_status:
+            response.headers["Cache-Status"] = ", ".join(
+                [*response.headers.get_list("cache-status"), str(self.status)]
+            )
+        return response
+
+    def _recorded(self, response: Response, course: Forward, settled: Settled) -> Sequence[Change]:
+        """Have a body stored as it is read; what changes at once, where it is there already."""
+        keep, begun, cache = settled.keep, settled.begun, self._shelf.cache
+        assert keep is not None
+
+        def whole(content: bytes) -> Sequence[Change]:
+            return complete(self.asked, course, keep, content)
+
+        if isinstance(response.stream, ByteStream):
+            content = b"".join(response.stream)
+            if begun is not None:
+                response.stream = ByteStream(begun.body + content)
+            return whole(content) if len(content) <= cache.entry_bytes else ()
+        first = b"" if begun is None else begun.body
+        storage = self._shelf.storage
+        response.stream = Recording(response.stream, first, cache.entry_bytes, whole, storage)
+        return ()
+
+    def _continued(self, response: Response, settled: Settled) -> Response:
+        """The whole, of which the beginning was stored and the rest came."""
+        begun, keep = settled.begun, settled.keep
+        assert begun is not None
+        assert keep is not None
+        whole = Response(200, headers=parts.whole(begun, keep), stream=response.stream)
+        whole.extensions = response.extensions
+        return whole

@@ -1,0 +1,11 @@
+"""What is known of request methods."""
+
+# RFC 9110 §9.2.1, RFC 10008 (QUERY), RFC 4918 and its kin: they only read.
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PROPFIND", "REPORT", "SEARCH"})
+# IANA's method registry, what it lists as idempotent.
+IDEMPOTENT = SAFE | {
+    "ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "COPY", "DELETE", "LABEL",
+    "LINK", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MKREDIRECTREF", "MKWORKSPACE",
+    "MOVE", "ORDERPATCH", "PRI", "PROPPATCH", "PUT", "REBIND", "UNBIND", "UNCHECKOUT",
+    "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL",
+}  # fmt: skip

@@ -1,0 +1,68 @@
+"""A response body that is stored once it was read to its end, as it is handed on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any
+
+from statuspolicy.cache.settling import Change
+from statuspolicy.cache.storage import Storage, achange, change
+
+from ._lib import AsyncByteStream, SyncByteStream
+
+
+class Recording(SyncByteStream, AsyncByteStream):
+    """A body on its way to the caller.
+
+    begun: what of it is stored already, and comes first.
+    most: bytes; what is longer isn't stored.
+    whole: what of the storage changes, given what came.
+    """
+
+    def __init__(
+        self,
+        stream: Any,
+        begun: bytes,
+        most: int,
+        whole: Callable[[bytes], Sequence[Change]],
+        storage: Storage,
+    ) -> None:
+        self._stream = stream
+        self._begun = begun
+        self._left = most
+        self._whole = whole
+        self._storage = storage
+        self._parts: list[bytes] = []
+
+    def _record(self, part: bytes) -> None:
+        if self._left >= 0:
+            self._left -= len(part)
+            self._parts.append(part)
+            if self._left < 0:
+                self._parts.clear()
+
+    def _changes(self) -> Sequence[Change]:
+        """Asked at the end alone: a body that broke, or that nobody read on, isn't stored."""
+        return self._whole(b"".join(self._parts)) if self._left >= 0 else ()
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._begun:
+            yield self._begun
+        for part in self._stream:
+            self._record(part)
+            yield part
+        change(self._storage, self._changes())
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._begun:
+            yield self._begun
+        async for part in self._stream:
+            self._record(part)
+            yield part
+        await achange(self._storage, self._changes())
+
+    def close(self) -> None:
+        self._stream.close()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
