@@ -26,12 +26,15 @@ ORDER = [
     "resuming",
     "streams",
     "engine",
+    "cached",
     "aside",
     "ahead",
     "rest",
     "talk",
     "guard",
     "plan",
+    "caching",
+    "recording",
     "events",
     "evidence",
     "addresses",
@@ -47,8 +50,10 @@ ORDER = [
     "effects",
     "memory",
     "cooldown",
+    "cache",
     "ranges",
     "fields",
+    "methods",
     "errors",
     "failure",
     "limits",
@@ -59,6 +64,25 @@ ORDER = [
 ]
 # Inside these folders, what may import what. (`cli` and `testing` are programs of their own.)
 DUTIES = {"unparsable": {"retry"}}
+CACHE = [
+    "__init__",
+    "config",
+    "redis",
+    "sqlite",
+    "storage",
+    "queue",
+    "behind",
+    "settling",
+    "planning",
+    "parts",
+    "conditions",
+    "keeping",
+    "asked",
+    "status",
+    "entry",
+    "vary",
+    "control",
+]
 FREE_WITHIN = {"cli", "testing"}
 
 # `httpx2/` binds the same files to another library: links, and its own `_lib.py`.
@@ -117,6 +141,9 @@ def objections(importer: tuple[str, ...], imported: tuple[str, ...]) -> str:
         return f"{'.'.join(importer)} imports {'.'.join(imported)}, from above" if upward else ""
     if here in FREE_WITHIN:
         return ""
+    if here == "cache" and {importer[-1], imported[-1]} <= {*CACHE}:
+        upward = CACHE.index(imported[-1]) <= CACHE.index(importer[-1])
+        return f"{'.'.join(importer)} imports {'.'.join(imported)}, from above" if upward else ""
     if imported[-1] in DUTIES.get(importer[-1], ()):
         return ""
     return f"{'.'.join(importer)} imports {'.'.join(imported)}, of its own layer"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from . import hop
 from .ahead import prepared
-from .effects import Behind, Discard, Look, Reply, Send, Shelve
+from .effects import Behind, Discard, Leave, Look, Queue, Remember, Reply, Send, Shelve
 from .exchange import Exchange
+from .rest import Decided
 from .talk import Flow, Talk
-from .verdicts import Again, Settle, Use, Verdict
+from .verdicts import Again, Follow, Refuse, Settle, Use
 
 if TYPE_CHECKING:
     from .caching import Shelf, Turn
+
+Final: TypeAlias = Settle | Use | Refuse
 
 
 def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
@@ -21,8 +25,16 @@ def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
         # What it writes may say whose the answer is.
         request = yield from prepared(talk, request, len(talk.answers) + 1)
     asked = shelf.asked(request, talk.cookies)
-    stored = yield Look(asked.url, asked.who)
-    talk.turn = turn = shelf.turn(asked, stored, clock.time(), talk.plan.validate)
+
+    def looked_up() -> Flow[Turn]:
+        stored = yield Look(asked.url, asked.who)
+        return shelf.turn(asked, stored, clock.time(), talk.plan.validate)
+
+    turn = yield from looked_up()
+    if turn.queues and (yield Queue(f"{asked.url} {asked.who}", talk.until)):
+        turn = yield from looked_up()
+        turn.collapsed = True
+    talk.turn = turn
     response = turn.served()
     if response is None:
         return None
@@ -36,10 +48,11 @@ def settled(talk: Talk, turn: Turn, reply: Reply) -> Flow[Reply]:
     """What an answer means for what is stored; what is stored may be handed over in its place."""
     answer = reply.outcome
     if isinstance(answer, Exception):
+        yield Leave()
         return reply
     response, changes = turn.settled(answer, talk.plan.clock.time())
-    if changes:
-        yield Shelve(changes)
+    yield Shelve(changes)
+    yield Leave()
     if response is None:
         yield Discard(answer, talk.went)
         again: Reply = yield Send(talk.went, talk.fresh, talk.until)
@@ -51,16 +64,35 @@ def settled(talk: Talk, turn: Turn, reply: Reply) -> Flow[Reply]:
     return reply
 
 
-def instead(talk: Talk, exchange: Exchange, verdict: Verdict) -> Verdict:
-    """A verdict that heeds the cache: what is stored isn't asked for again, and may stand in."""
-    turn = talk.turn
-    if turn is None:
-        return verdict
-    if turn.from_here and isinstance(verdict, Again):
+def not_again(talk: Talk, verdict: Decided) -> Decided:
+    """A verdict that doesn't ask for what is stored once more."""
+    if talk.turn is not None and talk.turn.from_here and isinstance(verdict, Again):
         return Settle("it is stored: to ask again would bring the same")
-    outcome = exchange.error if exchange.response is None else exchange.response
-    if isinstance(verdict, Settle) and outcome is not None:
-        spare = turn.stand_in(outcome, talk.plan.clock.time())
-        if spare is not None:
-            return Use(spare, "a stale response stands in (RFC 9111 §4.2.4)")
     return verdict
+
+
+def passed(talk: Talk, verdict: Follow | Again) -> Flow[None]:
+    """A redirect was followed: one that is stored is remembered as a short cut."""
+    url, shelf = hop.target(talk.sent.url), talk.plan.cache
+    if shelf is not None and isinstance(verdict, Follow):
+        if talk.turn is not None and talk.turn.from_here:
+            talk.shortcuts.append(url)
+        if verdict.unstored:
+            yield Shelve(shelf.drops(url))
+
+
+def forgotten(talk: Talk) -> Flow[None]:
+    """The short cuts that were taken lead nowhere."""
+    for url in talk.shortcuts:
+        yield Remember(url, None)
+        if talk.plan.cache is not None:
+            yield Shelve(talk.plan.cache.drops(url))
+
+
+def stand_in(talk: Talk, exchange: Exchange, verdict: Final) -> Final:
+    """A stale response where all else failed (RFC 9111 §4.2.4, RFC 5861 §4)."""
+    outcome = exchange.error if exchange.response is None else exchange.response
+    if talk.turn is None or outcome is None or not isinstance(verdict, Settle):
+        return verdict
+    spare = talk.turn.stand_in(outcome, talk.plan.clock.time())
+    return verdict if spare is None else Use(spare, f"a stale response stands in: {verdict.why}")

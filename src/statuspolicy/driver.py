@@ -11,8 +11,10 @@ from .effects import (
     Behind,
     Chill,
     Discard,
+    Leave,
     Look,
     Question,
+    Queue,
     Read,
     Recall,
     Remember,
@@ -51,12 +53,8 @@ def run(flow: Flow[Result], hands: Hands) -> Response:
                     value = hands.ask(effect)
                 case Resume():
                     value = hands.resume(effect)
-                case Look():
-                    value = hands.shelf.look(effect)
-                case Shelve():
-                    hands.shelf.change(effect.changes)
-                case Behind():
-                    hands.behind(effect)
+                case Look() | Shelve() | Queue() | Leave() | Behind():
+                    value = hands.cache(effect)
                 case _:
                     value = remembered(hands.plan, effect)
     except BaseException:
@@ -92,12 +90,8 @@ async def arun(flow: Flow[Result], hands: AsyncHands) -> Response:
                     value = await effect.answer
                 case Resume():
                     value = hands.resume(effect)
-                case Look():
-                    value = await hands.shelf.alook(effect)
-                case Shelve():
-                    await hands.shelf.achange(effect.changes)
-                case Behind():
-                    hands.behind(effect)
+                case Look() | Shelve() | Queue() | Leave() | Behind():
+                    value = await hands.cache(effect)
                 case _:
                     value = remembered(hands.plan, effect)
     except BaseException:

@@ -182,6 +182,25 @@ class Shelve:
         self.changes = changes
 
 
+class Queue:
+    """Be the one who asks the server, or wait until somebody has; whether it waited.
+
+    until: as in Send.
+    """
+
+    __slots__ = __match_args__ = ("key", "until")
+
+    def __init__(self, key: str, until: float | None = None) -> None:
+        self.key = key
+        self.until = until
+
+
+class Leave:
+    """The server was asked: those who wait for it go on."""
+
+    __slots__ = __match_args__ = ()
+
+
 class Behind:
     """Validate what is stored for a request behind the caller's back."""
 
@@ -193,4 +212,5 @@ class Behind:
 
 # What a memory answers, and what the hands do.
 Question: TypeAlias = "Recall | Remember | Spend | Approach | Chill"
-Effect: TypeAlias = "Send | Wait | Discard | Read | Resume | Ask | Look | Shelve | Behind | Question"
+OfTheCache: TypeAlias = "Look | Shelve | Queue | Leave | Behind"
+Effect: TypeAlias = "Send | Wait | Discard | Read | Resume | Ask | OfTheCache | Question"

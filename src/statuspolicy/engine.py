@@ -57,15 +57,15 @@ def converse(
         while isinstance(verdict, Aside):
             looks += 1
             exchange, verdict = yield from step_aside(talk, exchange, verdict, looks)
-        verdict = cached.instead(talk, exchange, (yield from heeded(talk, exchange, verdict)))
+        verdict = cached.not_again(talk, (yield from heeded(talk, exchange, verdict)))
         if isinstance(verdict, (Follow, Again)):
             permit = yield from _permit(talk, exchange, verdict)
             if isinstance(permit, Permit):
                 yield from _go_on(talk, exchange, verdict, permit)
                 reply = None
                 continue
-            verdict = cached.instead(talk, exchange, permit)
-        result = yield from _end(talk, exchange, verdict)
+            verdict = permit
+        result = yield from _end(talk, exchange, cached.stand_in(talk, exchange, verdict))
         return talk.tell_the_end(result)
 
 
@@ -131,9 +131,16 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
             if talk.began is not None:
                 passed.elapsed = timedelta(seconds=talk.plan.clock.monotonic() - talk.began)
             talk.past.append(passed)
+    yield from cached.passed(talk, verdict)
     # What was prepared may be somebody's own: such an answer holds for nobody else.
     own = talk.went is not talk.sent and {"authorization", "cookie"} & talk.went.headers.keys()
-    if isinstance(verdict, Follow) and verdict.remember and exchange.status and not own:
+    kept_else = talk.turn is not None and talk.turn.keeps
+    if (
+        isinstance(verdict, Follow)
+        and verdict.remember
+        and exchange.status
+        and not (own or kept_else)
+    ):
         # As the server wrote it: the fragment is each caller's own.
         leads_to = str(permit.request.url)
         if "#" not in str(verdict.url):
@@ -156,8 +163,7 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
     talk.note(type(verdict).__name__.lower(), verdict)
     heard, talk.heard = talk.heard, None
     if exchange.status in (404, 410) or isinstance(verdict, Refuse):
-        for url in talk.shortcuts:  # the move that was remembered leads nowhere
-            yield Remember(url, None)
+        yield from cached.forgotten(talk)
     if isinstance(verdict, Refuse):
         if response is not None:
             kept = yield Discard(response, talk.went)

@@ -23,7 +23,7 @@ from ._lib import (
     Response,
     TransportError,
 )
-from .effects import Discard, Reply, Resume, Send
+from .effects import Discard, Queue, Reply, Resume, Send
 from .errors import TotalTimeout
 from .evidence import Watch, saw, watched
 from .hop import target
@@ -64,6 +64,7 @@ class Grip(Generic[TransportT]):
         self.again = again
         self.sent = sent  # the very request that the transport was given
         self.trace: Trace | None = None  # of what was handed over
+        self.asks: str | None = None  # what others wait for us to ask
         outcome = None if reply is None else reply.outcome
         self.held: Response | None = outcome if isinstance(outcome, Response) else None
 
@@ -95,6 +96,18 @@ class Grip(Generic[TransportT]):
             return nullcontext()
         left = None if until is None else (lambda: self.left(until))
         return wire.wired(Wire(left, pins or {}, None if watch is None else watch.seen))
+
+    def queue(self, effect: Queue, event: Any) -> Any:
+        """What to wait for until somebody has asked the server; None: it is us who asks."""
+        asks = self.shelf.queues.join(effect.key, event)
+        self.asks = effect.key if asks is None else self.asks
+        return asks
+
+    def leave(self) -> None:
+        """Let those go on who wait until we have asked."""
+        asks, self.asks = self.asks, None
+        if asks is not None:
+            self.shelf.queues.leave(asks)
 
     @property
     def shelf(self) -> Shelf:

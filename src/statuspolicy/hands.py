@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from threading import Event
 from typing import Any
 
 from statuspolicy.clock import SystemClock
@@ -21,7 +22,19 @@ from ._lib import (
     SyncByteStream,
     TransportError,
 )
-from .effects import Ask, Behind, Discard, Read, Reply, Send
+from .effects import (
+    Ask,
+    Behind,
+    Discard,
+    Leave,
+    Look,
+    OfTheCache,
+    Queue,
+    Read,
+    Reply,
+    Send,
+    Shelve,
+)
 from .evidence import AsyncWatch, Watch
 from .grip import Grip, behind
 from .hop import target
@@ -93,11 +106,25 @@ class Hands(Grip[BaseTransport]):
         self.drop()
         return b"".join(parts.read)
 
-    def behind(self, effect: Behind) -> None:
-        plan, request = behind(self.plan), effect.request
-        self.shelf.validations.start(
-            target(request.url), lambda: self.again(plan, request).read()
-        )
+    def cache(self, effect: OfTheCache) -> object:
+        shelf = self.shelf
+        match effect:
+            case Look():
+                return shelf.look(effect.url, effect.who)
+            case Shelve():
+                shelf.change(effect.changes)
+            case Queue():
+                event = self.queue(effect, Event())
+                if event is not None:
+                    event.wait(None if effect.until is None else self.left(effect.until))
+                return event is not None
+            case Leave():
+                self.leave()
+            case Behind():
+                plan, request = behind(self.plan), effect.request
+                key = target(request.url)
+                shelf.validations.start(key, lambda: self.again(plan, request).read())
+        return None
 
     def ask(self, effect: Ask) -> object:
         close = getattr(effect.answer, "close", None)
@@ -109,6 +136,7 @@ class Hands(Grip[BaseTransport]):
         )
 
     def drop(self) -> None:
+        self.leave()
         held = self.held
         self.held = None
         if held is not None:
@@ -193,18 +221,38 @@ class AsyncHands(Grip[AsyncBaseTransport]):
         await self.drop()
         return b"".join(parts.read)
 
-    def behind(self, effect: Behind) -> None:
-        plan, request = behind(self.plan), effect.request
+    async def cache(self, effect: OfTheCache) -> object:
+        shelf = self.shelf
+        match effect:
+            case Look():
+                return await shelf.alook(effect.url, effect.who)
+            case Shelve():
+                await shelf.achange(effect.changes)
+            case Queue():
+                import anyio
 
-        async def validate() -> None:
-            response = await self.again(plan, request)
-            await response.aread()
+                event = self.queue(effect, anyio.Event())
+                if event is not None:
+                    left = None if effect.until is None else self.left(effect.until)
+                    with anyio.move_on_after(left):
+                        await event.wait()
+                return event is not None
+            case Leave():
+                self.leave()
+            case Behind():
+                plan, request = behind(self.plan), effect.request
 
-        self.shelf.validations.start_task(target(request.url), validate)
+                async def validate() -> None:
+                    response = await self.again(plan, request)
+                    await response.aread()
+
+                shelf.validations.start_task(target(request.url), validate)
+        return None
 
     async def drop(self) -> None:
         import anyio
 
+        self.leave()
         # A cancelled task must still close what it holds.
         with suppress(Exception), anyio.CancelScope(shield=True):
             if self.held is not None:

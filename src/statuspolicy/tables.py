@@ -124,6 +124,7 @@ STRICT = STANDARD | {
     300: redirect.preferred_choice_strict,
     301: redirect.confirmed,
     302: redirect.confirmed,
+    303: redirect.see_other_strict,
     307: redirect.confirmed,
     308: redirect.confirmed,
     408: retry(times=1, wait=0.0, fresh=True, unsafe=True),

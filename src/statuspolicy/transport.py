@@ -333,7 +333,9 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
             try:
                 answer = await self._inner.handle_async_request(sent)
             except TransportError as error:
-                return await self._converse(self._plan_for(request), request, sent, Reply(error), turn)
+                return await self._converse(
+                    self._plan_for(request), request, sent, Reply(error), turn
+                )
             response = self._settled(turn, answer)
             if turn.from_here:
                 hands = self._hands(self.plan, sent, Reply(answer))

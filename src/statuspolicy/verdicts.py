@@ -36,6 +36,7 @@ class Follow(Record):
     after: seconds to wait before.
     confirm: whether the application's `confirm` has to say yes.
     remember: seconds that this move short-cuts later requests for.
+    unstored: no cache stores the redirect, whatever it says of itself.
     """
 
     url: URL | str
@@ -44,6 +45,7 @@ class Follow(Record):
     confirm: bool = False
     why: str = ""
     remember: float = 0.0
+    unstored: bool = False
 
 
 class Again(Record):

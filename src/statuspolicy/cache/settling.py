@@ -205,4 +205,8 @@ def _same_origin(base: str, location: str) -> str | None:
         same = (url.scheme, url.hostname, url.port) == (here.scheme, here.hostname, here.port)
     except ValueError:
         return None
-    return f"{here.scheme}://{here.netloc}{url.path or '/'}{url.query and '?' + url.query}" if same else None
+    return (
+        f"{here.scheme}://{here.netloc}{url.path or '/'}{url.query and '?' + url.query}"
+        if same
+        else None
+    )

@@ -82,7 +82,7 @@ class MemoryStorage(Storage):
             self._kept.move_to_end(url)
             return [entry for entry in entries.values() if entry.who == who]
 
-    def save(self, url: str, entry: Entry, same: bool) -> None:
+    def save(self, url: str, entry: Entry, same: bool) -> None:  # noqa: ARG002 - see Storage
         with self._lock:
             entries = self._kept.setdefault(url, {})
             self._forget(entries, entry.id)

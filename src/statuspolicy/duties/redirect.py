@@ -30,6 +30,12 @@ def see_other(exchange: Exchange) -> Verdict:
     return _follow(exchange, method="HEAD" if exchange.request.method == "HEAD" else "GET")
 
 
+def see_other_strict(exchange: Exchange) -> Verdict:
+    """303: GET the other URI; the 303 itself is never stored (RFC 2616 §10.3.4)."""
+    verdict = see_other(exchange)
+    return verdict._replace(unstored=True) if isinstance(verdict, Follow) else verdict
+
+
 def same_method(exchange: Exchange) -> Verdict:
     """307, 308: method and body are kept; unsafe methods are confirmed, if anyone can be asked."""
     return _follow(exchange, confirm=not exchange.safe and exchange.can_ask)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from statuspolicy.cache.config import Cache
 from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
@@ -18,11 +19,27 @@ from .._lib import (
 )
 from ..account import trace
 from ..driver import remembered
-from ..effects import Ask, Discard, Effect, Outcome, Read, Reply, Resume, Send, Wait
+from ..effects import (
+    Ask,
+    Behind,
+    Discard,
+    Effect,
+    Leave,
+    Look,
+    Outcome,
+    Queue,
+    Read,
+    Reply,
+    Resume,
+    Send,
+    Shelve,
+    Wait,
+)
 from ..engine import converse
 from ..plan import AllowHop, Confirm, Observer, Plan, Prepare
 from ..row import Table
 from ..tables import STANDARD
+from ..transport import shelf_of
 
 Line = int | tuple[int, Mapping[str, str]] | Outcome | Reply | Callable[[Request], Response | Reply]
 
@@ -63,6 +80,7 @@ def replay(
     table: Table = STANDARD,
     limits: Limits = Limits(),
     cookies: Cookies | None = None,
+    cache: Cache | None = None,
     memory: Memory | None = None,
     confirm: Confirm | None = None,
     allow_hop: AllowHop | None = None,
@@ -94,6 +112,7 @@ def replay(
         allow_hop=allow_hop,
         prepare=prepare,
         observer=observer,
+        cache=None if cache is None else shelf_of(cache, limits),
         follow=follow,
     )
     lines = iter(script)
@@ -139,6 +158,14 @@ def replay(
                 value = _answer(effect)
             case Resume():
                 value = ""
+            case Look():
+                assert plan.cache is not None
+                value = plan.cache.look(effect.url, effect.who)
+            case Shelve():
+                assert plan.cache is not None
+                plan.cache.change(effect.changes)
+            case Queue() | Leave() | Behind():
+                value = False  # nobody else asks, and nobody stands behind
             case _:
                 value = remembered(plan, effect)
     left = len(held) - (response is not None and bool(held))
