@@ -14,7 +14,7 @@ from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.planning import Course, Forward, Missing, Serve, plan
 from statuspolicy.cache.queue import Queues
 from statuspolicy.cache.settling import Change, Drop, Settled, complete, settle
-from statuspolicy.cache.status import CacheStatus
+from statuspolicy.cache.status import CacheStatus, Forwarded
 from statuspolicy.cache.storage import Storage, achange, alook, change, look
 from statuspolicy.fields import Fields
 from statuspolicy.limits import Limits
@@ -25,6 +25,7 @@ from ._lib import (
     ConnectError,
     ConnectTimeout,
     Cookies,
+    Headers,
     ReadError,
     ReadTimeout,
     RemoteProtocolError,
@@ -35,7 +36,7 @@ from ._lib import (
 )
 from .hop import target
 from .recording import Recording
-from .response import CACHED, without_cookies
+from .response import CACHED, stored_response, without_cookies
 
 # RFC 9111 §4.2.4: stale responses are for a cache that is "disconnected".
 _GONE = (
@@ -175,17 +176,18 @@ class Turn:
         if isinstance(course, Missing):
             # §5.2.1.7: "SHOULD either respond using a stored response […] or […] 504".
             self.status = CacheStatus(detail="nothing usable is stored")
-            return self._marked(Response(504, stream=ByteStream(b"")))
+            return self._marked(stored_response(504, [], b""))
         return self._response(course, self.now)
 
     def equipped(self, request: Request) -> Request:
         """The request as it goes on, with the cache's own conditions."""
         assert isinstance(self.course, Forward)
-        lines = self.course.lines
+        lines, headers = self.course.lines, request.headers.raw
         if not lines:
             return request
-        ours = {name.lower() for name, _ in lines}
-        headers = [line for line in request.headers.raw if line[0].lower() not in ours]
+        if not self.asked.plain:
+            ours = {name.lower() for name, _ in lines}
+            headers = [line for line in headers if line[0].lower() not in ours]
         return body.copy(request, headers=[*headers, *lines])
 
     def settled(self, response: Response, now: float) -> tuple[Response | None, Sequence[Change]]:
@@ -201,11 +203,11 @@ class Turn:
         if settled.unusable:
             self.course = Forward(course.why, selected=course.selected)
             return None, settled.changes
-        self.status = CacheStatus(course.why, stored=settled.keep is not None, detail=settled.why)
         if settled.serve is not None:
             self.from_here = True
-            self.status = self.status._replace(answer=response.status_code)
-            return self._response(self._as_asked(settled.serve), now), settled.changes
+            serve = self._as_asked(settled.serve)
+            return self._response(serve, now, course.why, response.status_code), settled.changes
+        self.status = CacheStatus(course.why, stored=settled.keep is not None, detail=settled.why)
         changes = settled.changes
         if settled.keep is not None:
             changes = [*changes, *self._recorded(response, course, settled)]
@@ -224,28 +226,35 @@ class Turn:
         if not isinstance(course, Forward) or course.spare is None:
             return None
         if isinstance(outcome, Response):
-            if not self.may_stand_in(outcome):
-                return None
-            self.status = CacheStatus(course.why, answer=outcome.status_code)
-        elif not isinstance(outcome, _GONE):
-            return None
+            fits, answer, detail = self.may_stand_in(outcome), outcome.status_code, ""
         else:
-            self.status = CacheStatus(course.why, detail=type(outcome).__name__)
-        return self._response(course.spare, now)
+            fits, answer, detail = isinstance(outcome, _GONE), None, type(outcome).__name__
+        return self._response(course.spare, now, course.why, answer, detail) if fits else None
 
     # ── responses ─────────────────────────────────────────────────────────────────────
 
     def _as_asked(self, entry: Entry) -> Serve:
         """How a response that was just validated answers the request."""
-        span = parts.span(self.asked.fields, entry) if "range" in self.asked.fields else None
-        if span is not None and not parts.if_range(self.asked.fields, entry):
-            span = None
-        return Serve(entry, span)
+        fields = self.asked.fields
+        if self.asked.plain or "range" not in fields or not parts.if_range(fields, entry):
+            return Serve(entry)
+        return Serve(entry, parts.span(fields, entry))
 
-    def _response(self, serve: Serve, now: float) -> Response:
+    def _response(
+        self,
+        serve: Serve,
+        now: float,
+        forwarded: Forwarded | None = None,
+        answer: int | None = None,
+        detail: str = "",
+    ) -> Response:
+        """A stored response, as it is handed over.
+
+        forwarded, answer: why the server was asked, and what it said.
+        """
         entry, status, content = serve.entry, serve.entry.status, serve.entry.body
         age = entry.age(now)
-        lines: list[tuple[bytes, bytes]] = entry.served
+        lines = entry.served
         if self.asked.method == "HEAD":
             content = b""
         elif serve.unmodified:
@@ -255,15 +264,12 @@ class Turn:
             ranged, content = parts.cut(entry, *serve.span)
             status, lines = 206, [*ranged]
         # §5.1: "Age […] is generated by a cache". (Beyond reckoning, it is 2^31.)
-        lines = [*lines, (b"Age", b"%d" % min(age, 2**31))]
-        ttl = entry.lifetime - age
-        self.status = self.status._replace(
-            ttl=None if ttl == inf else ttl, collapsed=self.collapsed
-        )
-        response = Response(status, headers=lines, stream=ByteStream(content))
-        if "set-cookie" in entry.fields:
+        response = stored_response(status, [*lines, (b"Age", b"%d" % min(age, 2**31))], content)
+        if entry.has_cookies:
             # They were taken in when they came; by now the jar may know better.
             response.headers = without_cookies(response.headers)
+        ttl = None if entry.lifetime == inf else entry.lifetime - age
+        self.status = CacheStatus(forwarded, answer, ttl, False, self.collapsed, detail)
         return self._marked(response)
 
     def _marked(self, response: Response) -> Response:
@@ -297,6 +303,9 @@ class Turn:
         begun, keep = settled.begun, settled.keep
         assert begun is not None
         assert keep is not None
-        whole = Response(200, headers=parts.whole(begun, keep), stream=response.stream)
-        whole.extensions = response.extensions
-        return whole
+        lines = parts.whole(begun, keep)
+        if isinstance(response.stream, ByteStream):
+            return stored_response(200, [*lines], b"".join(response.stream))
+        # The very response that is open, so that whoever holds it can close it.
+        response.status_code, response.headers = 200, Headers(lines)
+        return response

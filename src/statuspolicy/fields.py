@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange, timegm
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from math import inf
 
 
@@ -34,6 +35,10 @@ class Fields:
 
     def __contains__(self, name: str) -> bool:
         return name in self._lines
+
+    def none_of(self, names: frozenset[str]) -> bool:
+        """Whether none of these fields is there."""
+        return self._lines.keys().isdisjoint(names)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._lines)
@@ -86,6 +91,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _LONG_DAY = r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day"
+_LONGEST_DATE = 40
 _DATES = (
     rf"{_DAY}, (?P<day>\d\d) {_MONTH} (?P<year>\d{{4}}) {_CLOCK} GMT",
     rf"{_LONG_DAY}, (?P<day>\d\d)-{_MONTH}-(?P<year>\d\d) {_CLOCK} GMT",
@@ -95,22 +101,38 @@ _DATES = (
 
 def http_date(value: str | None, now: float) -> float | None:
     """An HTTP-date as seconds since the epoch; `now` places a two-digit year."""
+    if value is None or len(value) > _LONGEST_DATE:
+        return None
+    found = _date(value)
+    if found is None or isinstance(found, float):
+        return found
+    year, *rest = found
+    # RFC 9110 §5.6.7: a two-digit year "that appears to be more than 50 years in the future"
+    # is "the most recent year in the past that had the same last two digits".
+    this_year = 1970 + int(now // 31_556_952)
+    year += this_year // 100 * 100
+    year -= 100 if year > this_year + 50 else 0
+    return _seconds(year, *rest)
+
+
+@lru_cache(maxsize=256)  # what is stored is asked for its dates again and again
+def _date(value: str) -> float | tuple[int, int, int, int, int, int] | None:
+    """A date, in seconds where it has a whole year."""
     # `re` compiles each pattern when the first date comes, not when this is imported.
-    matches = (re.fullmatch(date, value or "", re.ASCII) for date in _DATES)
+    matches = (re.fullmatch(date, value, re.ASCII) for date in _DATES)
     found = next((match for match in matches if match), None)
     if found is None:
         return None
-    year, day = int(found["year"]), int(found["day"])
-    month = _MONTHS.index(found["month"]) + 1
+    year, month, day = int(found["year"]), _MONTHS.index(found["month"]) + 1, int(found["day"])
+    clock = (int(found["hour"]), int(found["minute"]), int(found["second"]))
     if len(found["year"]) == 2:
-        # RFC 9110 §5.6.7: a two-digit year "that appears to be more than 50 years in the
-        # future" is "the most recent year in the past that had the same last two digits".
-        this_year = 1970 + int(now // 31_556_952)
-        year += this_year // 100 * 100
-        year -= 100 if year > this_year + 50 else 0
+        return year, month, day, *clock
+    return _seconds(year, month, day, *clock)
+
+
+def _seconds(year: int, month: int, day: int, *clock: int) -> float | None:
     if year < 1 or not 1 <= day <= monthrange(year, month)[1]:
         return None
-    clock = (int(found["hour"]), int(found["minute"]), int(found["second"]))
     return float(timegm((year, month, day, *clock)))
 
 

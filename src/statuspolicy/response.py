@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from functools import cache
 from http import HTTPStatus
 from types import MemberDescriptorType
@@ -108,6 +109,38 @@ class PolicyResponse(Response):
         # A class made at run time has no name to be pickled by; what it was made of has.
         base = Response if type(self) is PolicyResponse else type(self).__mro__[2]
         return _revive, (base, self.__getstate__())
+
+
+class StoredResponse(Response):
+    """A response whose body is in memory, raw and where that is the same also decoded.
+
+    Reading it costs nothing; it can be streamed as any other.
+    """
+
+    _stored: bytes | None
+
+    def read(self) -> bytes:
+        """Read and return the body."""
+        if self._stored is None:
+            return super().read()
+        self._content = self._stored
+        self.is_closed = self.is_stream_consumed = True
+        return self._content
+
+    async def aread(self) -> bytes:
+        """Read and return the body."""
+        if self._stored is None:
+            return await super().aread()
+        return self.read()
+
+
+def stored_response(status: int, lines: list[tuple[bytes, bytes]], content: bytes) -> Response:
+    """A response of what is stored. lines, content: its header section, and its raw body."""
+    response = StoredResponse(status, headers=lines, stream=ByteStream(content))
+    encoded = "content-encoding" in response.headers
+    response._stored = None if encoded else content
+    response.elapsed = timedelta()
+    return response
 
 
 class _Cookieless(Headers):

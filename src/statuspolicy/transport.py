@@ -234,7 +234,7 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
             except TransportError as error:
                 return self._converse(self._plan_for(request), request, sent, Reply(error), turn)
             response = self._settled(turn, answer)
-            if turn.from_here:
+            if turn.from_here and type(answer.stream) is not ByteStream:
                 self._hands(self.plan, sent, Reply(answer)).discard(Discard(answer, sent))
         if response.status_code in self._quiet and not turn.may_stand_in(response):
             return response
@@ -337,7 +337,7 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
                     self._plan_for(request), request, sent, Reply(error), turn
                 )
             response = self._settled(turn, answer)
-            if turn.from_here:
+            if turn.from_here and type(answer.stream) is not ByteStream:
                 hands = self._hands(self.plan, sent, Reply(answer))
                 await hands.discard(Discard(answer, sent))
         if response.status_code in self._quiet and not turn.may_stand_in(response):

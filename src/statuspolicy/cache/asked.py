@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
-from statuspolicy._value import Record
+from statuspolicy._value import Record, lazy
 from statuspolicy.cache import control
 from statuspolicy.cache.control import Control
 from statuspolicy.fields import Fields
+
+# What a request can say that makes a difference to a cache.
+_SAYS = frozenset(
+    {
+        "cache-control", "pragma", "range", "if-match", "if-modified-since", "if-none-match",
+        "if-range", "if-unmodified-since",
+    }
+)  # fmt: skip
 
 
 class Asked(Record):
@@ -24,12 +30,17 @@ class Asked(Record):
     who: str = ""
     anonymous: bool = False
 
-    @cached_property
+    @lazy
+    def plain(self) -> bool:
+        """Whether it says nothing to a cache."""
+        return self.method == "GET" and self.fields.none_of(_SAYS)
+
+    @lazy
     def control(self) -> Control:
         """Its Cache-Control."""
-        return control.asked(self.fields)
+        return control.NOTHING_SAID if self.plain else control.asked(self.fields)
 
-    @cached_property
+    @lazy
     def conditional(self) -> bool:
         """Whether its caller set a condition that a stored response can answer (§4.3.2)."""
         return "if-none-match" in self.fields or "if-modified-since" in self.fields

@@ -25,12 +25,9 @@ def known_already(asked: Asked, entry: Entry) -> bool:
 
 
 def validating(entries: Sequence[Entry]) -> list[Line]:
-    """The conditions that ask whether one of these is still right (§4.3.1)."""
-    tags = [entry.etag for entry in entries if entry.etag]
-    lines = [(b"If-None-Match", ", ".join(dict.fromkeys(tags)).encode())] if tags else []
-    if len(entries) == 1 and entries[0].modified is not None:
-        lines.append((b"If-Modified-Since", entries[0].modified.encode()))
-    return lines
+    """The conditions that ask which of several is right, by their entity tags (§4.3.1)."""
+    tags = dict.fromkeys(entry.etag for entry in entries if entry.etag)
+    return [(b"If-None-Match", ", ".join(tags).encode())] if tags else []
 
 
 def validated(entries: Sequence[Entry], answer: Fields) -> list[Entry]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from math import inf
 from typing import Any, TypeAlias
 
-from statuspolicy._value import Record
+from statuspolicy._value import Record, lazy
 from statuspolicy.cache.control import Control, control, named, seconds
 from statuspolicy.cache.vary import Selecting
 from statuspolicy.fields import Fields, digits, http_date
@@ -18,6 +17,22 @@ HEURISTIC = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 45
 # RFC 9111 §4.2.2: "a typical setting of this fraction might be 10%". A week at most, as the
 # browsers have it.
 _FRACTION, _MOST = 0.1, 7 * 86_400.0
+
+
+# What is the same for a response that is validated without anything new, but for the time.
+_TIMELESS = frozenset(
+    {
+        "id",
+        "lines",
+        "has_cookies",
+        "control",
+        "etag",
+        "modified",
+        "bound",
+        "unchecked",
+        "conditions",
+    }
+)
 
 
 class Entry(Record):
@@ -44,39 +59,66 @@ class Entry(Record):
         # What was reckoned from the old values stays behind.
         return Entry(**{name: vars(self)[name] for name in Entry.__annotations__} | changes)
 
-    @cached_property
+    def at(self, answer: Entry, date: bytes) -> Entry:
+        """The same, as of an answer that said nothing new but its Date."""
+        headers = tuple(line for line in self.headers if line[0].lower() != b"date")
+        new = Entry(
+            self.status,
+            (*headers, (b"Date", date)),
+            self.body,
+            answer.asked,
+            answer.heard,
+            self.who,
+            self.vary,
+            self.part,
+        )
+        reckoned = vars(self)
+        vars(new).update({name: reckoned[name] for name in _TIMELESS & reckoned.keys()})
+        return new
+
+    @lazy
     def id(self) -> str:
         """What it takes the place of: the same user's, for the same selecting fields."""
         return repr((self.who, self.vary, self.part is not None))
 
-    @cached_property
+    @lazy
+    def lines(self) -> frozenset[tuple[bytes, bytes]]:
+        """Its header section, to see whether another one says anything new."""
+        return frozenset(self.headers)
+
+    @lazy
+    def has_cookies(self) -> bool:
+        """Whether it sets any."""
+        return "set-cookie" in self.fields
+
+    @lazy
     def fields(self) -> Fields:
         """The header section."""
         return Fields(self.headers)
 
-    @cached_property
+    @lazy
     def control(self) -> Control:
         """Its Cache-Control."""
         return control(self.fields)
 
-    @cached_property
+    @lazy
     def etag(self) -> str | None:
         """Its entity tag, as it was written."""
         return self.fields.get("etag")
 
-    @cached_property
+    @lazy
     def modified(self) -> str | None:
         """Its Last-Modified, where that is a date."""
         value = self.fields.one("last-modified")
         return value if http_date(value, self.heard) is not None else None
 
-    @cached_property
+    @lazy
     def date(self) -> float:
         """When it was made; without a usable Date, when it came (RFC 9110 §6.6.1)."""
         sent = http_date(self.fields.one("date"), self.heard)
         return self.heard if sent is None else sent
 
-    @cached_property
+    @lazy
     def explicit(self) -> float | None:
         """The freshness lifetime in seconds, where the response says it (§4.2.1).
 
@@ -93,7 +135,7 @@ class Entry(Record):
         until = http_date(expires[0], self.heard)
         return 0.0 if until is None else max(0.0, until - self.date)
 
-    @cached_property
+    @lazy
     def lifetime(self) -> float:
         """How long it is fresh, in seconds of its age."""
         if self.explicit is not None:
@@ -103,7 +145,7 @@ class Entry(Record):
         modified = http_date(self.modified, self.heard) or 0.0
         return min(_MOST, max(0.0, (self.date - modified) * _FRACTION))
 
-    @cached_property
+    @lazy
     def _initial_age(self) -> float:
         """§4.2.3: corrected_initial_age."""
         apparent_age = max(0.0, self.heard - self.date)
@@ -116,24 +158,24 @@ class Entry(Record):
         """How old it is, in seconds (§4.2.3: current_age)."""
         return self._initial_age + max(0.0, now - self.heard)
 
-    @cached_property
+    @lazy
     def bound(self) -> bool:
         """Whether it may never be used stale (§5.2.2.2, §5.2.2.4)."""
         return "must-revalidate" in self.control or self.unchecked
 
-    @cached_property
+    @lazy
     def unchecked(self) -> bool:
         """Whether it may not be used at all before it was validated (§5.2.2.4)."""
         return "no-cache" in self.control and not named(self.control, "no-cache")
 
-    @cached_property
+    @lazy
     def length(self) -> float:
         """How many bytes the whole has; infinite where a part doesn't say."""
         if self.part is None:
             return len(self.body)
         return inf if self.part[2] is None else self.part[2]
 
-    @cached_property
+    @lazy
     def served(self) -> list[tuple[bytes, bytes]]:
         """The header section as it is handed over unvalidated, but for Age.
 
@@ -141,6 +183,14 @@ class Entry(Record):
         """
         hidden = {b"age", *(name.encode() for name in named(self.control, "no-cache"))}
         return [line for line in self.headers if line[0].lower() not in hidden]
+
+    @lazy
+    def conditions(self) -> list[tuple[bytes, bytes]]:
+        """What asks the server whether it is still right (§4.3.1)."""
+        tag = [] if self.etag is None else [(b"If-None-Match", self.etag.encode())]
+        if self.modified is None:
+            return tag
+        return [*tag, (b"If-Modified-Since", self.modified.encode())]
 
     @property
     def size(self) -> int:

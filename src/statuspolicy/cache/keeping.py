@@ -26,6 +26,7 @@ _HOP_BY_HOP = frozenset(
 )  # fmt: skip
 # §3.2: never updated. The body is stored as it came, so what says how to read it stays.
 _OF_THE_BODY = frozenset({"content-length", "content-encoding", "content-range"})
+_NOTHING_NEW = frozenset(name.encode() for name in {*_HOP_BY_HOP, *_OF_THE_BODY, "date"})
 
 
 def unstorable(asked: Asked, entry: Entry) -> str:
@@ -82,6 +83,13 @@ def storable_lines(headers: Iterable[tuple[bytes, bytes]], fields: Fields) -> He
     """The header section without what may not be stored (§3.1)."""
     dropped = _HOP_BY_HOP | {name.lower() for name in members(fields.get("connection") or "")}
     return tuple(line for line in headers if line[0].lower().decode("latin-1") not in dropped)
+
+
+def says_something_new(old: Entry, new: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a newer header section changes a stored one, but for its Date."""
+    return "age" in old.fields or not all(
+        line in old.lines or line[0].lower() in _NOTHING_NEW for line in new
+    )
 
 
 def updated(old: Headers, new: Iterable[tuple[bytes, bytes]], fields: Fields) -> Headers:

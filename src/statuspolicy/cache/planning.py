@@ -10,7 +10,7 @@ from statuspolicy._value import Record
 from statuspolicy.cache import parts
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.conditions import Line, known_already, validating
-from statuspolicy.cache.control import seconds
+from statuspolicy.cache.control import Control, seconds
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.status import Forwarded
 from statuspolicy.cache.vary import selects
@@ -56,7 +56,7 @@ class Missing(Record):
 Course: TypeAlias = Serve | Forward | Missing
 
 # The server is to judge these, and what comes of it is no answer to another request.
-_FOR_THE_SERVER = ("if-match", "if-unmodified-since")
+_FOR_THE_SERVER = frozenset({"if-match", "if-unmodified-since"})
 
 
 def plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool = False) -> Course:
@@ -73,36 +73,46 @@ def plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool = Fal
 def _plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool) -> Course:
     if asked.method not in ("GET", "HEAD"):
         return Forward("method")
-    if "no-store" in asked.control or any(name in asked.fields for name in _FOR_THE_SERVER):
+    wanted = asked.control
+    if not asked.plain and ("no-store" in wanted or not asked.fields.none_of(_FOR_THE_SERVER)):
         return Forward("bypass")
     if not stored:
         return Forward("uri-miss")
-    selected = [entry for entry in stored if selects(entry.vary, asked.fields)]
+    selected = [entry for entry in stored if not entry.vary or selects(entry.vary, asked.fields)]
     if not selected:
         # §4.3.1: entity tags of "all stored responses", of which a 304 picks one.
         others = [entry for entry in stored if entry.etag and entry.part is None]
-        return _validate("vary-miss", asked, others, selected)
-    # §4.1: of several, "the most recent one (as determined by the Date header field)".
-    selected.sort(key=lambda entry: (entry.date, entry.heard), reverse=True)
+        if "range" in asked.fields or not _may_validate(asked):
+            return Forward("vary-miss")
+        return Forward("vary-miss", validating(others), others)
+    if len(selected) > 1:
+        # §4.1: of several, "the most recent one (as determined by the Date header field)".
+        selected.sort(key=lambda entry: (entry.date, entry.heard), reverse=True)
     entry = selected[0]
     serve = _serve(asked, entry)
-    if serve is not None and not validate:
-        if _fresh(asked, entry, now) or _welcome_stale(asked, entry, now):
-            return serve
-        if _stale_while_validated(asked, entry, now):
-            return serve._replace(behind=True)
     if serve is None:
         return _complete(asked, entry, selected)
-    why: Forwarded = "stale" if entry.age(now) >= entry.lifetime else "request"
-    forward = _validate(why, asked, [entry], selected)
-    if entry.bound or _refuses_age(asked, entry, now):
-        return forward
-    return forward._replace(spare=serve, forgives=_stale_if_error(asked, entry, now))
+    age = entry.age(now)
+    if not validate:
+        if _fresh(wanted, entry, age) or _welcome_stale(wanted, entry, age):
+            return serve
+        if _stale_while_validated(wanted, entry, age):
+            return serve._replace(behind=True)
+    spare = None if entry.bound or _refuses_age(wanted, age) else serve
+    ours = _may_validate(asked)
+    return Forward(
+        "stale" if age >= entry.lifetime else "request",
+        entry.conditions if ours else (),
+        [entry] if ours else (),
+        selected,
+        spare,
+        spare is not None and _stale_if_error(wanted, entry, age),
+    )
 
 
 def _serve(asked: Asked, entry: Entry) -> Serve | None:
     """How a stored response would answer a request; None where it can't."""
-    if asked.method == "HEAD":
+    if asked.plain or asked.method == "HEAD":
         return Serve(entry) if entry.part is None else None
     if entry.status not in (200, 206):
         return Serve(entry)  # RFC 9110 §13.2.1, §14.2: conditions and ranges are for a 200
@@ -114,65 +124,58 @@ def _serve(asked: Asked, entry: Entry) -> Serve | None:
     return None if span is None else Serve(entry, span)
 
 
-def _fresh(asked: Asked, entry: Entry, now: float) -> bool:
+def _fresh(wanted: Control, entry: Entry, age: float) -> bool:
     """§4.2: response_is_fresh, and fresh enough for who asks (§5.2.1)."""
-    age, wanted = entry.age(now), asked.control
-    if entry.unchecked or "no-cache" in wanted or age >= entry.lifetime:
+    if entry.unchecked or age >= entry.lifetime or "no-cache" in wanted:
         return False
     # RFC 8246 §2: an immutable response is not validated while it is fresh, as "upon a reload".
-    if "immutable" in entry.control:
+    if not wanted or "immutable" in entry.control:
         return True
     ahead = seconds(wanted, "min-fresh") or 0.0
-    return not _refuses_age(asked, entry, now) and entry.lifetime - age >= ahead
+    return not _refuses_age(wanted, age) and entry.lifetime - age >= ahead
 
 
-def _refuses_age(asked: Asked, entry: Entry, now: float) -> bool:
+def _refuses_age(wanted: Control, age: float) -> bool:
     """Whether a response is older than the caller has it, stale or not."""
-    most = seconds(asked.control, "max-age")
-    return "no-cache" in asked.control or (most is not None and entry.age(now) > most)
+    most = seconds(wanted, "max-age") if wanted else None
+    return "no-cache" in wanted or (most is not None and age > most)
 
 
-def _welcome_stale(asked: Asked, entry: Entry, now: float) -> bool:
+def _welcome_stale(wanted: Control, entry: Entry, age: float) -> bool:
     """§5.2.1.2: max-stale, of any age or by so many seconds."""
-    wanted = asked.control
     if "max-stale" not in wanted or "no-cache" in wanted or entry.bound:
         return False
     most = inf if wanted["max-stale"] is None else seconds(wanted, "max-stale") or 0.0
     limit = seconds(wanted, "max-age")
-    return entry.age(now) - min(entry.lifetime, inf if limit is None else limit) <= most
+    return age - min(entry.lifetime, inf if limit is None else limit) <= most
 
 
-def _stale_while_validated(asked: Asked, entry: Entry, now: float) -> bool:
+def _stale_while_validated(wanted: Control, entry: Entry, age: float) -> bool:
     """RFC 5861 §3."""
     window = seconds(entry.control, "stale-while-revalidate")
-    if window is None or entry.bound or asked.control.keys() & {"no-cache", "max-age", "min-fresh"}:
+    if window is None or entry.bound or wanted.keys() & {"no-cache", "max-age", "min-fresh"}:
         return False
-    return entry.age(now) - entry.lifetime <= window
+    return age - entry.lifetime <= window
 
 
-def _stale_if_error(asked: Asked, entry: Entry, now: float) -> bool:
+def _stale_if_error(wanted: Control, entry: Entry, age: float) -> bool:
     """RFC 5861 §4, in the response or the request."""
-    windows = [seconds(said, "stale-if-error") for said in (entry.control, asked.control)]
-    most = max((window for window in windows if window is not None), default=-inf)
-    return entry.age(now) - entry.lifetime <= most
+    windows = (seconds(said, "stale-if-error") for said in (entry.control, wanted))
+    return any(window is not None and age - entry.lifetime <= window for window in windows)
 
 
-def _validate(
-    why: Forwarded, asked: Asked, entries: Sequence[Entry], selected: Sequence[Entry]
-) -> Forward:
-    """Ask the server whether one of these is still right.
+def _may_validate(asked: Asked) -> bool:
+    """Whether the cache may set conditions of its own.
 
-    A caller's own conditions go on as they are: their 304 is his. HEAD asks by itself (§4.3.5).
+    A caller's go on as they are: their 304 is his. HEAD asks by itself (§4.3.5).
     """
-    if asked.conditional or asked.method == "HEAD" or (not selected and "range" in asked.fields):
-        return Forward(why, selected=selected)
-    return Forward(why, validating(entries), entries, selected)
+    return asked.method == "GET" and not asked.conditional
 
 
 def _complete(asked: Asked, entry: Entry, selected: Sequence[Entry]) -> Forward:
     """§3.4: ask for what a stored beginning lacks, if it is still the beginning."""
     begin = parts.missing(entry)
-    if begin is None or asked.method != "GET" or asked.conditional or "range" in asked.fields:
+    if begin is None or not _may_validate(asked) or "range" in asked.fields:
         return Forward("partial", selected=selected)
     validator = entry.etag or entry.modified or ""
     lines = [(b"Range", b"bytes=%d-" % begin), (b"If-Range", validator.encode())]

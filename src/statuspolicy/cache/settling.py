@@ -12,9 +12,9 @@ from statuspolicy.cache import parts
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.conditions import validated
 from statuspolicy.cache.entry import Entry, Headers
-from statuspolicy.cache.keeping import storable_lines, unstorable, updated
+from statuspolicy.cache.keeping import says_something_new, storable_lines, unstorable, updated
 from statuspolicy.cache.planning import Forward
-from statuspolicy.cache.vary import selecting
+from statuspolicy.cache.vary import selecting, selects
 from statuspolicy.fields import content_range, digits, http_date
 from statuspolicy.methods import SAFE
 
@@ -111,7 +111,11 @@ def _dated(headers: Headers, answer: Entry) -> Headers:
     if http_date(answer.fields.one("date"), answer.heard) is not None:
         return headers
     lines = (line for line in headers if line[0].lower() != b"date")
-    return (*lines, (b"Date", formatdate(answer.heard, usegmt=True).encode()))
+    return (*lines, (b"Date", _date(answer)))
+
+
+def _date(answer: Entry) -> bytes:
+    return formatdate(int(answer.heard), usegmt=True).encode()
 
 
 # ── a validation ───────────────────────────────────────────────────────────────────────
@@ -122,29 +126,32 @@ def _not_modified(asked: Asked, forward: Forward, answer: Entry) -> Settled:
     if not forward.lines:
         named = "etag" in answer.fields or "last-modified" in answer.fields
         picked = validated(forward.selected, answer.fields) if named else []
-        return Settled([_freshened(asked, entry, answer) for entry in picked])
+        return Settled([_stored(asked, old, _freshened(asked, old, answer)) for old in picked])
     picked = validated(forward.entries, answer.fields)
     if not picked:
         # duties: "disregard it, invalidate that entry and repeat without conditions".
         return Settled([Drop(asked.url, [entry.id for entry in forward.entries])])
-    changes = [_freshened(asked, entry, answer) for entry in picked]
-    return Settled(changes, serve=_updated(asked, picked[0], answer))
+    fresh = [_freshened(asked, old, answer) for old in picked]
+    changes = [_stored(asked, old, new) for old, new in zip(picked, fresh, strict=True)]
+    return Settled(changes, fresh[0])
 
 
-def _freshened(asked: Asked, old: Entry, answer: Entry) -> Change:
-    """What a newer header section makes of what is stored."""
-    if "no-store" in answer.control:
-        return Drop(asked.url, [old.id])
-    entry = _updated(asked, old, answer)
-    return Save(asked.url, entry, same=entry.id == old.id)
-
-
-def _updated(asked: Asked, old: Entry, answer: Entry) -> Entry:
+def _freshened(asked: Asked, old: Entry, answer: Entry) -> Entry:
     """A stored response with all that a newer header section says (§3.2, §4.3.4)."""
+    if not says_something_new(old, answer.headers) and selects(old.vary, asked.fields):
+        date = answer.fields.one("date")
+        return old.at(answer, _date(answer) if date is None else date.encode("latin-1", "replace"))
     headers = _dated(updated(old.headers, answer.headers, answer.fields), answer)
     entry = old._replace(headers=headers, asked=answer.asked, heard=answer.heard)
     vary = selecting(entry.fields, asked.fields)
     return entry if vary is None else entry._replace(vary=vary)
+
+
+def _stored(asked: Asked, old: Entry, new: Entry) -> Change:
+    """What is stored in an old response's place once it was freshened."""
+    if "no-store" in new.control:
+        return Drop(asked.url, [old.id])
+    return Save(asked.url, new, same=new.id == old.id)
 
 
 def _head(asked: Asked, forward: Forward, answer: Entry) -> list[Change]:
@@ -162,7 +169,8 @@ def _head(asked: Asked, forward: Forward, answer: Entry) -> list[Change]:
             and answer.modified in (None, entry.modified)
             and length in (None, len(entry.body))
         )
-        changes.append(_freshened(asked, entry, answer) if alike else Drop(asked.url, [entry.id]))
+        fresh = _stored(asked, entry, _freshened(asked, entry, answer))
+        changes.append(fresh if alike else Drop(asked.url, [entry.id]))
     return changes
 
 

@@ -72,7 +72,7 @@ class MemoryStorage(Storage):
         self._most = max_bytes
         self._size = 0
         self._lock = Lock()
-        self._kept: OrderedDict[str, dict[str, Entry]] = OrderedDict()
+        self._kept: OrderedDict[str, dict[str, tuple[Entry, int]]] = OrderedDict()
 
     def load(self, url: str, who: str) -> Sequence[Entry]:
         with self._lock:
@@ -80,18 +80,19 @@ class MemoryStorage(Storage):
             if entries is None:
                 return ()
             self._kept.move_to_end(url)
-            return [entry for entry in entries.values() if entry.who == who]
+            return [entry for entry, _ in entries.values() if entry.who == who]
 
-    def save(self, url: str, entry: Entry, same: bool) -> None:  # noqa: ARG002 - see Storage
+    def save(self, url: str, entry: Entry, same: bool) -> None:
         with self._lock:
             entries = self._kept.setdefault(url, {})
+            size = entries[entry.id][1] if same and entry.id in entries else entry.size
             self._forget(entries, entry.id)
-            entries[entry.id] = entry
-            self._size += entry.size
+            entries[entry.id] = entry, size
+            self._size += size
             self._kept.move_to_end(url)
             while self._size > self._most:
                 _, oldest = self._kept.popitem(last=False)
-                self._size -= sum(one.size for one in oldest.values())
+                self._size -= sum(size for _, size in oldest.values())
 
     def drop(self, url: str, ids: Sequence[str] | None) -> None:
         with self._lock:
@@ -101,9 +102,9 @@ class MemoryStorage(Storage):
             if not entries:
                 self._kept.pop(url, None)
 
-    def _forget(self, entries: dict[str, Entry], one: str) -> None:
-        old = entries.pop(one, None)
-        self._size -= 0 if old is None else old.size
+    def _forget(self, entries: dict[str, tuple[Entry, int]], one: str) -> None:
+        _, size = entries.pop(one, (None, 0))
+        self._size -= size
 
     def close(self) -> None:
         """Nothing to let go of: what is stored stays for the next use."""
