@@ -36,10 +36,6 @@ class Fields:
     def __contains__(self, name: str) -> bool:
         return name in self._lines
 
-    def none_of(self, names: frozenset[str]) -> bool:
-        """Whether none of these fields is there."""
-        return self._lines.keys().isdisjoint(names)
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._lines)
 

@@ -134,10 +134,14 @@ class StoredResponse(Response):
         return self.read()
 
 
-def stored_response(status: int, lines: list[tuple[bytes, bytes]], content: bytes) -> Response:
-    """A response of what is stored. lines, content: its header section, and its raw body."""
+def stored_response(
+    status: int, lines: list[tuple[bytes, bytes]], content: bytes, encoded: bool = False
+) -> Response:
+    """A response of what is stored.
+
+    lines, content: its header section and raw body. encoded: whether that is to be decoded.
+    """
     response = StoredResponse(status, headers=lines, stream=ByteStream(content))
-    encoded = "content-encoding" in response.headers
     response._stored = None if encoded else content
     response.elapsed = timedelta()
     return response

@@ -10,8 +10,8 @@ from statuspolicy.fields import Fields
 # What a request can say that makes a difference to a cache.
 _SAYS = frozenset(
     {
-        "cache-control", "pragma", "range", "if-match", "if-modified-since", "if-none-match",
-        "if-range", "if-unmodified-since",
+        b"cache-control", b"pragma", b"range", b"if-match", b"if-modified-since",
+        b"if-none-match", b"if-range", b"if-unmodified-since",
     }
 )  # fmt: skip
 
@@ -20,20 +20,27 @@ class Asked(Record):
     """A request, as values.
 
     url: without fragment and userinfo.
+    lines: its header section. names: those of its fields, in lower case.
     who: whose answer it gets.
     anonymous: whether nothing says whose it is, and the storage is not this client's alone.
     """
 
     method: str
     url: str
-    fields: Fields
+    lines: list[tuple[bytes, bytes]]
+    names: set[bytes]
     who: str = ""
     anonymous: bool = False
 
     @lazy
     def plain(self) -> bool:
-        """Whether it says nothing to a cache."""
-        return self.method == "GET" and self.fields.none_of(_SAYS)
+        """Whether it is a GET that says nothing to a cache."""
+        return self.method == "GET" and self.names.isdisjoint(_SAYS)
+
+    @lazy
+    def fields(self) -> Fields:
+        """Its header section, to be read."""
+        return Fields(self.lines)
 
     @lazy
     def control(self) -> Control:
@@ -43,4 +50,4 @@ class Asked(Record):
     @lazy
     def conditional(self) -> bool:
         """Whether its caller set a condition that a stored response can answer (§4.3.2)."""
-        return "if-none-match" in self.fields or "if-modified-since" in self.fields
+        return b"if-none-match" in self.names or b"if-modified-since" in self.names

@@ -32,8 +32,9 @@ def validating(entries: Sequence[Entry]) -> list[Line]:
 
 def validated(entries: Sequence[Entry], answer: Fields) -> list[Entry]:
     """Which of these a 304 speaks of, the newest first (§4.3.4)."""
-    etag, modified = answer.get("etag"), answer.one("last-modified")
+    etag = answer.get("etag")
     if etag is None:
+        modified = answer.one("last-modified")
         same = [entry for entry in entries if modified and entry.modified == modified]
         return same or [*entries] if len(entries) == 1 else same
     if not etag.startswith("W/"):

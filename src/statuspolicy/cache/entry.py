@@ -19,22 +19,6 @@ HEURISTIC = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 45
 _FRACTION, _MOST = 0.1, 7 * 86_400.0
 
 
-# What is the same for a response that is validated without anything new, but for the time.
-_TIMELESS = frozenset(
-    {
-        "id",
-        "lines",
-        "has_cookies",
-        "control",
-        "etag",
-        "modified",
-        "bound",
-        "unchecked",
-        "conditions",
-    }
-)
-
-
 class Entry(Record):
     """A stored response, and what its request was.
 
@@ -61,19 +45,16 @@ class Entry(Record):
 
     def at(self, answer: Entry, date: bytes) -> Entry:
         """The same, as of an answer that said nothing new but its Date."""
-        headers = tuple(line for line in self.headers if line[0].lower() != b"date")
-        new = Entry(
-            self.status,
-            (*headers, (b"Date", date)),
-            self.body,
-            answer.asked,
-            answer.heard,
-            self.who,
-            self.vary,
-            self.part,
+        values = vars(self) | {"asked": answer.asked, "heard": answer.heard, "date": answer.date}
+        values["headers"] = tuple(
+            [(name, date if name.lower() == b"date" else value) for name, value in self.headers]
         )
-        reckoned = vars(self)
-        vars(new).update({name: reckoned[name] for name in _TIMELESS & reckoned.keys()})
+        for reckoned in ("fields", "served", "explicit", "_initial_age"):
+            values.pop(reckoned, None)
+        if self.dated or (self.modified and "max-age" not in self.control):
+            values.pop("lifetime", None)
+        new = Entry.__new__(Entry)
+        vars(new).update(values)
         return new
 
     @lazy
@@ -85,6 +66,21 @@ class Entry(Record):
     def lines(self) -> frozenset[tuple[bytes, bytes]]:
         """Its header section, to see whether another one says anything new."""
         return frozenset(self.headers)
+
+    @lazy
+    def aged(self) -> bool:
+        """Whether it came from another cache, and says so."""
+        return "age" in self.fields
+
+    @lazy
+    def dated(self) -> bool:
+        """Whether it says until when it is fresh."""
+        return "expires" in self.fields
+
+    @lazy
+    def encoded(self) -> bool:
+        """Whether its body has to be decoded (RFC 9110 §8.4)."""
+        return "content-encoding" in self.fields
 
     @lazy
     def has_cookies(self) -> bool:
@@ -149,10 +145,12 @@ class Entry(Record):
     def _initial_age(self) -> float:
         """§4.2.3: corrected_initial_age."""
         apparent_age = max(0.0, self.heard - self.date)
-        # §5.1: of a list "use the first member"; a value that is no number is ignored.
-        value = (self.fields.get("age") or "").partition(",")[0].strip(" \t")
-        corrected_age_value = (digits(value) or 0.0) + max(0.0, self.heard - self.asked)
-        return max(apparent_age, corrected_age_value)
+        age_value = 0.0
+        if self.aged:
+            # §5.1: of a list "use the first member"; a value that is no number is ignored.
+            value = (self.fields.get("age") or "").partition(",")[0].strip(" \t")
+            age_value = digits(value) or 0.0
+        return max(apparent_age, age_value + max(0.0, self.heard - self.asked))
 
     def age(self, now: float) -> float:
         """How old it is, in seconds (§4.2.3: current_age)."""
@@ -181,6 +179,8 @@ class Entry(Record):
 
         §5.2.2.4: the fields that `no-cache` names are not used without validation.
         """
+        if not self.aged and "no-cache" not in self.control:
+            return [*self.headers]
         hidden = {b"age", *(name.encode() for name in named(self.control, "no-cache"))}
         return [line for line in self.headers if line[0].lower() not in hidden]
 

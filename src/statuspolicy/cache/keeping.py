@@ -87,9 +87,10 @@ def storable_lines(headers: Iterable[tuple[bytes, bytes]], fields: Fields) -> He
 
 def says_something_new(old: Entry, new: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether a newer header section changes a stored one, but for its Date."""
-    return "age" in old.fields or not all(
-        line in old.lines or line[0].lower() in _NOTHING_NEW for line in new
-    )
+    if old.aged:
+        return True
+    known = old.lines
+    return any(line not in known and line[0].lower() not in _NOTHING_NEW for line in new)
 
 
 def updated(old: Headers, new: Iterable[tuple[bytes, bytes]], fields: Fields) -> Headers:

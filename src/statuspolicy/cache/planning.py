@@ -56,7 +56,7 @@ class Missing(Record):
 Course: TypeAlias = Serve | Forward | Missing
 
 # The server is to judge these, and what comes of it is no answer to another request.
-_FOR_THE_SERVER = frozenset({"if-match", "if-unmodified-since"})
+_FOR_THE_SERVER = frozenset({b"if-match", b"if-unmodified-since"})
 
 
 def plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool = False) -> Course:
@@ -74,7 +74,7 @@ def _plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool) -> 
     if asked.method not in ("GET", "HEAD"):
         return Forward("method")
     wanted = asked.control
-    if not asked.plain and ("no-store" in wanted or not asked.fields.none_of(_FOR_THE_SERVER)):
+    if not asked.plain and ("no-store" in wanted or asked.names & _FOR_THE_SERVER):
         return Forward("bypass")
     if not stored:
         return Forward("uri-miss")
@@ -82,7 +82,7 @@ def _plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool) -> 
     if not selected:
         # §4.3.1: entity tags of "all stored responses", of which a 304 picks one.
         others = [entry for entry in stored if entry.etag and entry.part is None]
-        if "range" in asked.fields or not _may_validate(asked):
+        if b"range" in asked.names or not _may_validate(asked):
             return Forward("vary-miss")
         return Forward("vary-miss", validating(others), others)
     if len(selected) > 1:
@@ -118,7 +118,7 @@ def _serve(asked: Asked, entry: Entry) -> Serve | None:
         return Serve(entry)  # RFC 9110 §13.2.1, §14.2: conditions and ranges are for a 200
     if asked.conditional and entry.part is None and known_already(asked, entry):
         return Serve(entry, unmodified=True)
-    if "range" not in asked.fields or not parts.if_range(asked.fields, entry):
+    if b"range" not in asked.names or not parts.if_range(asked.fields, entry):
         return Serve(entry) if entry.part is None else None
     span = parts.span(asked.fields, entry)
     return None if span is None else Serve(entry, span)
@@ -175,7 +175,7 @@ def _may_validate(asked: Asked) -> bool:
 def _complete(asked: Asked, entry: Entry, selected: Sequence[Entry]) -> Forward:
     """§3.4: ask for what a stored beginning lacks, if it is still the beginning."""
     begin = parts.missing(entry)
-    if begin is None or not _may_validate(asked) or "range" in asked.fields:
+    if begin is None or not _may_validate(asked) or b"range" in asked.names:
         return Forward("partial", selected=selected)
     validator = entry.etag or entry.modified or ""
     lines = [(b"Range", b"bytes=%d-" % begin), (b"If-Range", validator.encode())]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from email.utils import formatdate
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import urljoin, urlsplit
 
@@ -115,7 +116,12 @@ def _dated(headers: Headers, answer: Entry) -> Headers:
 
 
 def _date(answer: Entry) -> bytes:
-    return formatdate(int(answer.heard), usegmt=True).encode()
+    return _written(int(answer.heard))
+
+
+@lru_cache(maxsize=16)
+def _written(seconds: int) -> bytes:
+    return formatdate(seconds, usegmt=True).encode()
 
 
 # ── a validation ───────────────────────────────────────────────────────────────────────
@@ -138,7 +144,8 @@ def _not_modified(asked: Asked, forward: Forward, answer: Entry) -> Settled:
 
 def _freshened(asked: Asked, old: Entry, answer: Entry) -> Entry:
     """A stored response with all that a newer header section says (§3.2, §4.3.4)."""
-    if not says_something_new(old, answer.headers) and selects(old.vary, asked.fields):
+    selected = not old.vary or selects(old.vary, asked.fields)
+    if selected and not says_something_new(old, answer.headers):
         date = answer.fields.one("date")
         return old.at(answer, _date(answer) if date is None else date.encode("latin-1", "replace"))
     headers = _dated(updated(old.headers, answer.headers, answer.fields), answer)
