@@ -20,17 +20,21 @@ class Asked(Record):
     """A request, as values.
 
     url: without fragment and userinfo.
-    lines: its header section. names: those of its fields, in lower case.
+    lines: its header section.
     who: whose answer it gets.
     anonymous: whether nothing says whose it is, and the storage is not this client's alone.
     """
 
     method: str
     url: str
-    lines: list[tuple[bytes, bytes]]
-    names: set[bytes]
+    lines: tuple[tuple[bytes, bytes], ...]
     who: str = ""
     anonymous: bool = False
+
+    @lazy
+    def names(self) -> frozenset[bytes]:
+        """Those of its fields, in lower case."""
+        return frozenset([name.lower() for name, _ in self.lines])
 
     @lazy
     def plain(self) -> bool:

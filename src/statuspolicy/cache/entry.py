@@ -43,16 +43,18 @@ class Entry(Record):
         # What was reckoned from the old values stays behind.
         return Entry(**{name: vars(self)[name] for name in Entry.__annotations__} | changes)
 
-    def at(self, answer: Entry, date: bytes) -> Entry:
+    def at(self, asked: float, heard: float, date: bytes) -> Entry:
         """The same, as of an answer that said nothing new but its Date."""
-        values = vars(self) | {"asked": answer.asked, "heard": answer.heard, "date": answer.date}
-        values["headers"] = tuple(
-            [(name, date if name.lower() == b"date" else value) for name, value in self.headers]
-        )
+        values = vars(self).copy()
         for reckoned in ("fields", "served", "explicit", "_initial_age"):
             values.pop(reckoned, None)
         if self.dated or (self.modified and "max-age" not in self.control):
             values.pop("lifetime", None)
+        values["headers"] = tuple(
+            [(name, date if name.lower() == b"date" else value) for name, value in self.headers]
+        )
+        values["asked"], values["heard"] = asked, heard
+        values["date"] = http_date(date.decode("latin-1"), heard) or heard
         new = Entry.__new__(Entry)
         vars(new).update(values)
         return new
@@ -76,6 +78,11 @@ class Entry(Record):
     def dated(self) -> bool:
         """Whether it says until when it is fresh."""
         return "expires" in self.fields
+
+    @lazy
+    def ascii(self) -> bool:
+        """Whether its header section is, as nearly all are."""
+        return all(name.isascii() and value.isascii() for name, value in self.headers)
 
     @lazy
     def encoded(self) -> bool:

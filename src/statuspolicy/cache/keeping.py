@@ -26,7 +26,7 @@ _HOP_BY_HOP = frozenset(
 )  # fmt: skip
 # §3.2: never updated. The body is stored as it came, so what says how to read it stays.
 _OF_THE_BODY = frozenset({"content-length", "content-encoding", "content-range"})
-_NOTHING_NEW = frozenset(name.encode() for name in {*_HOP_BY_HOP, *_OF_THE_BODY, "date"})
+_NOTHING_NEW = frozenset(name.encode() for name in _HOP_BY_HOP | _OF_THE_BODY)
 
 
 def unstorable(asked: Asked, entry: Entry) -> str:
@@ -85,12 +85,22 @@ def storable_lines(headers: Iterable[tuple[bytes, bytes]], fields: Fields) -> He
     return tuple(line for line in headers if line[0].lower().decode("latin-1") not in dropped)
 
 
-def says_something_new(old: Entry, new: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a newer header section changes a stored one, but for its Date."""
+def only_the_time(old: Entry, new: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """The Date of a newer header section that says nothing else that isn't stored already.
+
+    b"" where it has none; None where it says more. (So its validators, too, are the stored ones.)
+    """
     if old.aged:
-        return True
-    known = old.lines
-    return any(line not in known and line[0].lower() not in _NOTHING_NEW for line in new)
+        return None  # Age is of one answer, and goes
+    known, date = old.lines, b""
+    for line in new:
+        if line not in known:
+            name = line[0].lower()
+            if name == b"date":
+                date = line[1]
+            elif name not in _NOTHING_NEW:
+                return None
+    return date
 
 
 def updated(old: Headers, new: Iterable[tuple[bytes, bytes]], fields: Fields) -> Headers:

@@ -13,9 +13,9 @@ from statuspolicy.cache import parts
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.conditions import validated
 from statuspolicy.cache.entry import Entry, Headers
-from statuspolicy.cache.keeping import says_something_new, storable_lines, unstorable, updated
+from statuspolicy.cache.keeping import only_the_time, storable_lines, unstorable, updated
 from statuspolicy.cache.planning import Forward
-from statuspolicy.cache.vary import selecting, selects
+from statuspolicy.cache.vary import selecting
 from statuspolicy.fields import content_range, digits, http_date
 from statuspolicy.methods import SAFE
 
@@ -133,6 +133,12 @@ def _not_modified(asked: Asked, forward: Forward, answer: Entry) -> Settled:
         named = "etag" in answer.fields or "last-modified" in answer.fields
         picked = validated(forward.selected, answer.fields) if named else []
         return Settled([_stored(asked, old, _freshened(asked, old, answer)) for old in picked])
+    if len(forward.entries) == 1 and forward.selected:
+        old = forward.entries[0]
+        date = only_the_time(old, answer.headers)
+        if date is not None:  # as most are
+            new = old.at(answer.asked, answer.heard, date or _date(answer))
+            return Settled([Save(asked.url, new, same=True)], new)
     picked = validated(forward.entries, answer.fields)
     if not picked:
         # duties: "disregard it, invalidate that entry and repeat without conditions".
@@ -144,10 +150,6 @@ def _not_modified(asked: Asked, forward: Forward, answer: Entry) -> Settled:
 
 def _freshened(asked: Asked, old: Entry, answer: Entry) -> Entry:
     """A stored response with all that a newer header section says (§3.2, §4.3.4)."""
-    selected = not old.vary or selects(old.vary, asked.fields)
-    if selected and not says_something_new(old, answer.headers):
-        date = answer.fields.one("date")
-        return old.at(answer, _date(answer) if date is None else date.encode("latin-1", "replace"))
     headers = _dated(updated(old.headers, answer.headers, answer.fields), answer)
     entry = old._replace(headers=headers, asked=answer.asked, heard=answer.heard)
     vary = selecting(entry.fields, asked.fields)
