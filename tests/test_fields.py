@@ -13,7 +13,6 @@ from statuspolicy.fields import (
     content_range,
     digits,
     http_date,
-    lifetime,
     rate_limit_reset,
     retry_after,
 )
@@ -381,45 +380,6 @@ def test_the_standard_field_comes_first_and_the_older_ones_stand_in():
     assert rate_limit_reset(fields(*old, ("RateLimit", '"a";r=1;t=3')), EPOCH) == 90.0
 
 
-# ── lifetime ───────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("lines", "seconds"),
-    [
-        ([], None),
-        ([("Cache-Control", "public")], None),
-        ([("Cache-Control", "")], None),
-        ([("Cache-Control", "max-age=60")], 60.0),
-        ([("Cache-Control", "Max-Age=60")], 60.0),
-        ([("Cache-Control", 'max-age="60"')], 60.0),
-        ([("Cache-Control", "public , max-age=60 ")], 60.0),
-        ([("Cache-Control", "max-age=0")], 0.0),
-        ([("Cache-Control", "max-age=-1")], 0.0),
-        ([("Cache-Control", "max-age=soon")], 0.0),
-        ([("Cache-Control", "max-age")], 0.0),
-        ([("Cache-Control", "max-age=60, max-age=30")], 30.0),
-        ([("Cache-Control", "max-age=30"), ("Cache-Control", "max-age=60")], 30.0),
-        ([("Cache-Control", "max-age=" + "9" * 5000)], inf),
-        ([("Cache-Control", "no-store")], 0.0),
-        ([("Cache-Control", "max-age=60, no-store")], 0.0),
-        ([("Cache-Control", "max-age=60, No-Cache")], 0.0),
-        ([("Cache-Control", 'no-cache="set-cookie", max-age=60')], 0.0),
-        ([("Expires", IMF)], 60.0),
-        ([("Expires", IMF), ("Date", "Sun, 06 Nov 1994 08:49:07 GMT")], 30.0),
-        ([("Expires", IMF), ("Date", "garbage")], 60.0),
-        ([("Expires", "Thu, 01 Jan 1970 00:00:00 GMT")], 0.0),
-        ([("Expires", "0")], 0.0),
-        ([("Expires", "-1")], 0.0),
-        ([("Expires", IMF), ("Expires", "Thu, 01 Jan 1970 00:00:00 GMT")], 0.0),
-        ([("Cache-Control", "max-age=5"), ("Expires", IMF)], 5.0),
-        ([("Cache-Control", "public"), ("Expires", IMF)], 60.0),
-    ],
-)
-def test_the_lifetime_is_what_the_response_says_and_0_where_that_cannot_be_read(lines, seconds):
-    assert lifetime(fields(*lines), NOW) == seconds
-
-
 # ── Content-Range ──────────────────────────────────────────────────────────────────────
 
 
@@ -488,7 +448,7 @@ values = st.one_of(
 )
 
 
-@pytest.mark.parametrize("read", [retry_after, rate_limit_reset, lifetime])
+@pytest.mark.parametrize("read", [retry_after, rate_limit_reset])
 @given(lines=st.lists(st.tuples(st.sampled_from(NAMES).map(str.encode), values), max_size=6))
 def test_no_header_value_makes_a_reader_raise(
     read: Callable[[Fields, float], float | None], lines: list[tuple[bytes, bytes]]

@@ -27,7 +27,9 @@ NEVER = [httpx.PoolTimeout, httpx.LocalProtocolError, httpx.UnsupportedProtocol,
 TABLES = {"STANDARD": sp.STANDARD, "STRICT": sp.STRICT}
 
 # What STRICT asks the user, or hands over, where STANDARD goes on (the column STRICT).
-STRICTER = {300, 301, 302, 307, 308, 408, 417, 421, 425, 429, 502, 503, 504, 509, 600, *FAILURES}
+STRICTER = {
+    300, 301, 302, 303, 307, 308, 408, 417, 421, 425, 429, 502, 503, 504, 509, 600, *FAILURES,
+}  # fmt: skip
 
 
 def mine(exchange: sp.Exchange) -> sp.Verdict:

@@ -195,26 +195,6 @@ def _item_reset(item: str) -> float | None:
     return digits(parameters.get("t")) if digits(parameters.get("r")) == 0 else None
 
 
-def lifetime(fields: Fields, now: float) -> float | None:
-    """Seconds that a response says it may be reused for: None where it says nothing.
-
-    0 where it forbids, or where what it says can't be read (RFC 9111 §4.2.1).
-    """
-    told = None
-    for directive in (fields.get("cache-control") or "").lower().split(","):
-        name, _, value = directive.strip().partition("=")
-        if name in ("no-store", "no-cache"):
-            return 0.0
-        if name == "max-age":
-            age = digits(value.strip('"')) or 0.0
-            told = age if told is None else min(told, age)
-    if told is None and "expires" in fields:
-        until = http_date(fields.one("expires"), now)
-        sent = http_date(fields.one("date"), now)
-        told = 0.0 if until is None else max(0.0, until - (now if sent is None else sent))
-    return told
-
-
 def content_range(fields: Fields) -> tuple[int, int, int | None] | None:
     """First, last and length of a part in bytes (RFC 9110 §14.4); the length may be unknown."""
     value = fields.one("content-range") or ""

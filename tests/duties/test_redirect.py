@@ -189,7 +189,7 @@ HTTPS = "https://home.example/a"
         ({"Cache-Control": "public"}, DAY),
         ({"Cache-Control": "max-age=60"}, 60.0),
         ({"Cache-Control": 'public, MAX-AGE="60"'}, 60.0),
-        ({"Cache-Control": "max-age=60, max-age=30"}, 30.0),
+        ({"Cache-Control": "max-age=60, max-age=30"}, 60.0),
         ({"Cache-Control": "max-age=0"}, 0.0),
         ({"Cache-Control": "max-age=word"}, 0.0),
         ({"Cache-Control": "no-store"}, 0.0),

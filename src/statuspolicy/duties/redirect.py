@@ -6,7 +6,6 @@ the application's `confirm` is asked.
 
 from __future__ import annotations
 
-from statuspolicy import fields as read
 from statuspolicy.methods import SAFE
 
 from ..exchange import Exchange
@@ -90,12 +89,19 @@ def _permanence(exchange: Exchange) -> float:
     Only what came over https can't have been forged on the way, and only what was asked
     without credentials holds for everybody.
     """
-    request = exchange.request
-    if exchange.status not in (301, 308) or request.url.scheme != "https":
+    request, response = exchange.request, exchange.response
+    if response is None or response.status_code not in (301, 308):
+        return 0.0
+    if request.url.scheme != "https":
         return 0.0
     if request.method not in _GET_OR_HEAD or "authorization" in request.headers:
         return 0.0
     if "cookie" in request.headers:
         return 0.0
-    told = read.lifetime(exchange.fields, exchange.now)
-    return _DAY if told is None else told
+    from statuspolicy.cache.entry import Entry  # here, where there is something to be remembered
+
+    headers, now = tuple(response.headers.raw), exchange.now
+    moved = Entry(response.status_code, headers, b"", now, now)
+    if moved.control.keys() & {"no-store", "no-cache"}:
+        return 0.0
+    return _DAY if moved.explicit is None else max(0.0, moved.explicit - moved.age(now))
