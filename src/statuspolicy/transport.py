@@ -149,7 +149,8 @@ class _Policy(Generic[TransportT]):
         asked = shelf.asked(request, None if plan.cookies is None else plan.cookies())
         stored = shelf.storage.load(asked.url, asked.who)
         turn = shelf.turn(asked, stored, plan.clock.time())
-        return turn if turn.simple and not (turn.sends and self._cooling) else None
+        first = turn.sends and (plan.memory.moves or self._cooling)  # there is more to do
+        return turn if turn.simple and not first else None
 
     def _settled(self, turn: Turn, answer: Response) -> Response:
         """What is handed over in an answer's place, once what is stored was changed by it."""
@@ -227,18 +228,22 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
         if turn is None:
             return self._converse(self._plan_for(request), request)
         sent, response = request, turn.served()
-        if response is None:
-            sent = turn.equipped(request)
-            try:
+        try:
+            if response is None:
+                sent = turn.equipped(request)
                 answer = self._inner.handle_request(sent)
-            except TransportError as error:
-                return self._converse(self._plan_for(request), request, sent, Reply(error), turn)
-            response = self._settled(turn, answer)
-            if turn.from_here and type(answer.stream) is not ByteStream:
-                self._hands(self.plan, sent, Reply(answer)).discard(Discard(answer, sent))
-        if response.status_code in self._quiet and not turn.may_stand_in(response):
-            return response
-        return self._converse(self._plan_for(request), request, sent, Reply(response), turn)
+                response = self._settled(turn, answer)
+                if turn.from_here and type(answer.stream) is not ByteStream:
+                    self._hands(self.plan, sent, Reply(answer)).discard(Discard(answer, sent))
+            if response.status_code in self._quiet and not turn.may_stand_in(response):
+                return response
+            reply = Reply(response)
+        except TransportError as error:
+            reply = Reply(error)
+        try:
+            return self._converse(self._plan_for(request), request, sent, reply, turn)
+        finally:
+            del reply  # or an error's traceback would hold the error
 
     def _converse(
         self,
