@@ -333,21 +333,23 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
         if turn is None:
             return await self._converse(self._plan_for(request), request)
         sent, response = request, turn.served()
-        if response is None:
-            sent = turn.equipped(request)
-            try:
+        try:
+            if response is None:
+                sent = turn.equipped(request)
                 answer = await self._inner.handle_async_request(sent)
-            except TransportError as error:
-                return await self._converse(
-                    self._plan_for(request), request, sent, Reply(error), turn
-                )
-            response = self._settled(turn, answer)
-            if turn.from_here and type(answer.stream) is not ByteStream:
-                hands = self._hands(self.plan, sent, Reply(answer))
-                await hands.discard(Discard(answer, sent))
-        if response.status_code in self._quiet and not turn.may_stand_in(response):
-            return response
-        return await self._converse(self._plan_for(request), request, sent, Reply(response), turn)
+                response = self._settled(turn, answer)
+                if turn.from_here and type(answer.stream) is not ByteStream:
+                    hands = self._hands(self.plan, sent, Reply(answer))
+                    await hands.discard(Discard(answer, sent))
+            if response.status_code in self._quiet and not turn.may_stand_in(response):
+                return response
+            reply = Reply(response)
+        except TransportError as error:
+            reply = Reply(error)
+        try:
+            return await self._converse(self._plan_for(request), request, sent, reply, turn)
+        finally:
+            del reply  # or an error's traceback would hold the error
 
     async def _converse(
         self,
