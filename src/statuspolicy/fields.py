@@ -100,7 +100,7 @@ def http_date(value: str | None, now: float) -> float | None:
     if value is None or len(value) > _LONGEST_DATE:
         return None
     found = _date(value)
-    if found is None or isinstance(found, float):
+    if not isinstance(found, tuple):
         return found
     year, *rest = found
     # RFC 9110 §5.6.7: a two-digit year "that appears to be more than 50 years in the future"

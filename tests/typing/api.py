@@ -1,6 +1,6 @@
 """The public surface as a type checker sees it. Never run: mypy --strict and pyright read it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import assert_type
 
 import httpx
@@ -128,6 +128,20 @@ except sp.TotalTimeout as error:
     timeout: httpx.TimeoutException = error
 except (sp.UnparsableResponse, sp.ProtocolViolation) as error:
     protocol: httpx.RemoteProtocolError = error
+
+cache = sp.Cache(
+    storage=sp.MemoryStorage(max_bytes=1_000_000),
+    user="me",
+    entry_bytes=10_000,
+    cache_status=True,
+    collapse=True,
+)
+sp.wrap(httpx.Client(), cache=cache)
+sp.wrap(httpx.AsyncClient(), cache=sp.Cache(user=lambda request: str(request.url.host)))
+sp.PolicyTransport(cache=cache)
+storage: sp.Storage = sp.MemoryStorage()
+assert_type(storage.load("https://example.org/", "me"), Sequence[sp.Entry])
+assert_type(trace[0].cache, str)
 
 clock: sp.Clock = testing.FakeClock()
 story = testing.replay(httpx.Request("GET", "https://example.org/"), [(302, {}), 200])
