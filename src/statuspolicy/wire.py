@@ -26,7 +26,7 @@ class Seen:
     """What passed over the socket during one send.
 
     old: whether the connection had brought something before it; None where nothing was sent.
-    heard: whether a byte came back.
+    heard: whether a byte came back, or may have: what this side closed, it did not read to its end.
     """
 
     __slots__ = ("heard", "old")
@@ -132,24 +132,29 @@ class _Connection(_Around):
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
         self._answered = False
+        self._closed = False  # on this side: between threads, httpcore 1.0 closes what others use
 
     def _wrote(self, wire: Wire | None) -> None:
         if wire is not None and wire.seen is not None and wire.seen.old is None:
             wire.seen.old = self._answered
 
-    def _heard(self, wire: Wire | None, data: bytes) -> bytes:
+    def _heard(self, wire: Wire | None, data: bytes) -> None:
         if data:
             self._answered = True
-            if wire is not None and wire.seen is not None:
-                wire.seen.heard = True
-        return data
+        if (data or self._closed) and wire is not None and wire.seen is not None:
+            wire.seen.heard = True
 
 
 class Stream(_Connection):
     """A connection of a thread."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._heard(WIRE.get(), self._inner.read(max_bytes, self._in_time(timeout)))
+        data = b""
+        try:
+            data = self._inner.read(max_bytes, self._in_time(timeout))
+        finally:
+            self._heard(WIRE.get(), data)
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._wrote(WIRE.get())
@@ -157,6 +162,10 @@ class Stream(_Connection):
         size = _PIECE if _left() < inf else max(len(buffer), 1)
         for start in range(0, len(buffer), size):
             self._inner.write(buffer[start : start + size], self._in_time(timeout))
+
+    def close(self) -> None:
+        self._closed = True
+        self._inner.close()
 
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
@@ -191,11 +200,20 @@ class AsyncStream(_Connection):
     """A connection of a task."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as httpcore calls it
-        return self._heard(WIRE.get(), await self._inner.read(max_bytes, timeout))
+        data = b""
+        try:
+            data = await self._inner.read(max_bytes, timeout)
+        finally:
+            self._heard(WIRE.get(), data)
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as httpcore calls it
         self._wrote(WIRE.get())
         await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        await self._inner.aclose()
 
     async def start_tls(self, *args: Any, **options: Any) -> AsyncStream:
         return AsyncStream(await self._inner.start_tls(*args, **options))
