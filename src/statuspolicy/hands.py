@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from statuspolicy.clock import SystemClock
+from statuspolicy.wire import sooner, wired
 
 from ._lib import (
     AsyncBaseTransport,
@@ -66,15 +67,18 @@ class Hands(Grip[BaseTransport]):
         return kept
 
     def _drain(self, response: Response) -> bytes | None:
-        limits, clock = self.plan.limits, self.plan.clock
-        end = clock.monotonic() + limits.drain_seconds
+        limits = self.plan.limits
+        end = self.plan.clock.monotonic() + limits.drain_seconds
         parts, length = [], 0
         assert isinstance(response.stream, SyncByteStream)
-        for part in response.stream:
-            parts.append(part)
-            length += len(part)
-            if length > limits.drain_bytes or clock.monotonic() > end:
-                return None
+        # A server can go on without end and bring no part of a body (trailer fields, say): each
+        # read of the socket gets what is left.
+        with wired(sooner(lambda: self.left(end))):
+            for part in response.stream:
+                parts.append(part)
+                length += len(part)
+                if length > limits.drain_bytes or self.left(end) < 0:
+                    return None
         return b"".join(parts)
 
     def read(self, effect: Read) -> bytes | None:

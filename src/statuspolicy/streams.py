@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from statuspolicy.wire import WIRE, Wire
+from statuspolicy.wire import sooner, wired
 
 from ._lib import AsyncByteStream, SyncByteStream, TransportError
 
@@ -59,15 +59,13 @@ class Bounded(SyncByteStream, AsyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         parts = iter(self._stream)
         while self._left() > 0:
-            token = WIRE.set(Wire(self._left))
             try:
-                part = next(parts, None)
+                with wired(sooner(self._left)):
+                    part = next(parts, None)
             except TransportError as error:
                 if self._left() > 0:
                     raise
                 raise self._late() from error
-            finally:
-                WIRE.reset(token)
             if part is None:
                 return
             yield part

@@ -68,6 +68,14 @@ def wired(wire: Wire) -> Iterator[None]:
         WIRE.reset(token)
 
 
+def sooner(left: Callable[[], float]) -> Wire:
+    """That it has to be over when `left` says, or what already holds says, whichever is sooner."""
+    wire = WIRE.get()
+    if wire is None or (outer := wire.left) is None:
+        return Wire(left)
+    return Wire(lambda: min(left(), outer()))
+
+
 def install(transport: object) -> bool:
     """Let a transport's sockets heed WIRE, once; whether they do.
 
