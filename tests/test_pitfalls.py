@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from math import inf
 from typing import Any, Self
 
 import anyio
@@ -993,6 +994,20 @@ def test_closing_the_client_ends_a_wait(status_server):
         with pytest.raises(RuntimeError, match="closed"):
             call.result(5)
     assert len(status_server.received) == 1
+
+
+@pytest.mark.parametrize("seconds", ["99999999999", "9" * 400])
+def test_a_wait_that_no_clock_of_the_machine_can_hold_is_waited_for_too(seconds, status_server):
+    """Row 18: who lifts all limits waits for as long as a server says, and can be let go."""
+    limits = sp.Limits(retry_after=inf, deadline=inf)
+    client = sp.wrap(httpx.Client(), limits=limits)
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(client.get, status_server.url + f"/503?retry-after={seconds}")
+        while not status_server.received:
+            time.sleep(0.001)
+        client.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            call.result(5)
 
 
 def test_a_task_does_not_send_with_a_client_that_was_closed_while_it_waited(status_server):

@@ -287,8 +287,8 @@ def in_time(exchange: Exchange, after: float) -> None:
 
 
 def _within_the_total(exchange: Exchange, after: float) -> None:
-    if after >= exchange.left:
-        total = exchange.limits.total
+    total = exchange.limits.total
+    if total is not None and after >= exchange.left:
         raise No(f"Limits.total={total:g} would have passed before the next answer")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from threading import TIMEOUT_MAX
 from typing import Any
 
 from statuspolicy.clock import SystemClock
@@ -50,7 +51,7 @@ class Hands(Grip[BaseTransport]):
     def wait(self, seconds: float) -> None:
         clock, closed = self.plan.clock, self.plan.closed
         if closed is not None and type(clock) is SystemClock:
-            closed.wait(seconds)  # close() ends it
+            closed.wait(min(seconds, TIMEOUT_MAX))  # close() ends it
         else:
             clock.sleep(seconds)
         self.still_open()
