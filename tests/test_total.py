@@ -192,6 +192,23 @@ def test_it_begins_with_the_call_so_what_the_clients_hooks_take_counts(open_sess
     assert noted.timeouts[0]["read"] == 6
 
 
+def test_all_requests_of_an_auth_flow_have_one_total_together(open_session):
+    class Asks(httpx.Auth):
+        def auth_flow(self, request):
+            for _ in range(9):
+                yield request
+
+    def answer(request):
+        session.clock.now += 4
+        return httpx.Response(401)
+
+    client = {"transport": httpx.MockTransport(answer), "auth": Asks()}
+    session = open_session(client, limits=sp.Limits(total=10))
+    with pytest.raises(sp.TotalTimeout):
+        session.get(HOME)
+    assert session.clock.monotonic() == 12  # the third was under way
+
+
 @pytest.mark.parametrize("timeout", [None, httpx.Timeout(None), 0.0])
 def test_no_timeout_is_as_long_as_what_is_left_and_0_is_0(timeout, open_session):
     noted = Noted(200)

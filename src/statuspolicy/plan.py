@@ -57,7 +57,8 @@ class Plan(Record):
     observer: is told what happens.
     resume: whether a body that breaks is to go on; None for never, as its row may say.
     follow: False where the call itself said `follow_redirects=False`.
-    began: when the first request was sent, where that is known.
+    began: when the call began, where that is known; `Limits.total` counts from then.
+    sent: when the first request was sent, where that is known.
     closed: is set when the transport is closed, which ends its waits.
     """
 
@@ -74,6 +75,7 @@ class Plan(Record):
     resume: bool | None = False
     follow: bool = True
     began: float | None = None
+    sent: float | None = None
     closed: Closed | None = None
 
     def resumes(self, asked: bool) -> bool:
