@@ -113,10 +113,13 @@ def _retry_after(fields: Fields, now: float) -> float | None:
     if value is None or seconds is not None:
         return seconds
     until = http_date(value, now)
-    if until is None:
-        return None
+    return None if until is None else max(0.0, until - _sent(fields, now))
+
+
+def _sent(fields: Fields, now: float) -> float:
+    """When a response was made, by its server's own clock where that is told."""
     sent = http_date(fields.one("date"), now)
-    return max(0.0, until - (now if sent is None else sent))
+    return now if sent is None else sent
 
 
 def told(status: int | None, fields: Fields, now: float) -> float | None:
@@ -142,7 +145,7 @@ def rate_limit_reset(fields: Fields, now: float) -> float | None:
             reset = digits(fields.one(prefix + "reset"))
             if reset is not None:
                 epoch = prefix.startswith("x-") and reset >= 1_000_000_000
-                return max(0.0, reset - now) if epoch else reset
+                return max(0.0, reset - _sent(fields, now)) if epoch else reset
     return None
 
 
@@ -170,8 +173,7 @@ def lifetime(fields: Fields, now: float) -> float | None:
             told = age if told is None else min(told, age)
     if told is None and "expires" in fields:
         until = http_date(fields.one("expires"), now)
-        sent = http_date(fields.one("date"), now)
-        told = 0.0 if until is None else max(0.0, until - (now if sent is None else sent))
+        told = 0.0 if until is None else max(0.0, until - _sent(fields, now))
     return told
 
 
