@@ -118,6 +118,7 @@ class Backend(_Around):
         self, host: str, port: int, timeout: float | None = None, **options: Any
     ) -> Stream:
         *others, last = _pinned(host) or _resolved(host)
+        timeout = _of_each(host, timeout)
         for address in others:
             with suppress(Exception):
                 stream = self._inner.connect_tcp(address, port, _within(timeout), **options)
@@ -193,12 +194,19 @@ class Stream(_Connection):
 class AsyncBackend(_Around):
     """Opens the connections of a task."""
 
-    async def connect_tcp(self, host: str, port: int, **options: Any) -> AsyncStream:
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - as httpcore calls it
+        **options: Any,
+    ) -> AsyncStream:
         *others, last = _pinned(host) or (host,)
+        timeout = _of_each(host, timeout)
         for address in others:
             with suppress(Exception):
-                return AsyncStream(await self._inner.connect_tcp(address, port, **options))
-        return AsyncStream(await self._inner.connect_tcp(last, port, **options))
+                return AsyncStream(await self._inner.connect_tcp(address, port, timeout, **options))
+        return AsyncStream(await self._inner.connect_tcp(last, port, timeout, **options))
 
     async def connect_unix_socket(self, path: str, **options: Any) -> AsyncStream:
         return AsyncStream(await self._inner.connect_unix_socket(path, **options))
@@ -243,6 +251,11 @@ def _within(timeout: float | None) -> float | None:
 def _pinned(host: str) -> Sequence[str]:
     wire = WIRE.get()
     return () if wire is None else wire.pins.get(host, ())
+
+
+def _of_each(host: str, timeout: float | None) -> float | None:
+    """The timeout for one of the addresses of a pinned host: together they have the whole."""
+    return None if timeout is None else timeout / max(len(_pinned(host)), 1)
 
 
 def _resolved(host: str) -> Sequence[str]:
