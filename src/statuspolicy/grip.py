@@ -26,7 +26,7 @@ from .effects import Discard, Reply, Resume, Send
 from .errors import TotalTimeout
 from .evidence import Watch, saw, watched
 from .exchange import IDEMPOTENT
-from .hop import target
+from .hop import is_digest, target
 from .plan import Plan
 from .response import keep_trace
 from .resuming import Resuming, resumable
@@ -136,6 +136,8 @@ class Grip(Generic[TransportT]):
     def resume(self, effect: Resume) -> str:
         """Let a response's body go on where it breaks."""
         why = resumable(effect.response, effect.request)
+        if self.plan.prepare is None and is_digest(effect.request.headers.get("authorization", "")):
+            why = "its Digest counts each request (nc) and was used"
         if not why:
             total, until = self.plan.limits.total, effect.until
             # The rest has to be over when the whole has to.

@@ -262,7 +262,7 @@ def _untouched(exchange: Exchange) -> bool:
 
 def _same_digest(sent: Request, request: Request) -> bool:
     field = request.headers.get("authorization", "")
-    return hop.is_digest(field.encode()) and field == sent.headers.get("authorization")
+    return hop.is_digest(field) and field == sent.headers.get("authorization")
 
 
 # These ask for another request: 304 for one without conditions, the others for what they name.
