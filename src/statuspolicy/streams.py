@@ -84,6 +84,7 @@ class Bounded(SyncByteStream, AsyncByteStream):
             if part is None:
                 return
             yield part
+        await _end(parts)
         raise self._late()
 
     def close(self) -> None:
@@ -91,6 +92,21 @@ class Bounded(SyncByteStream, AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+async def _end(parts: AsyncIterator[bytes]) -> None:
+    """End what reads a body. To leave it would leave generators behind that nobody closes: its
+    next read is cancelled, which ends them all.
+    """
+    import anyio
+
+    with suppress(Exception), anyio.CancelScope() as scope:
+        scope.cancel()
+        left = ONE_READ
+        async for part in parts:
+            left -= len(part)
+            if left < 0:
+                break
 
 
 class Parts(SyncByteStream, AsyncByteStream):
@@ -128,14 +144,6 @@ class Parts(SyncByteStream, AsyncByteStream):
     async def aclose(self) -> None:
         import anyio
 
-        # To leave the rest would leave generators behind that nobody closes: its next read
-        # is cancelled, which ends them all.
         with anyio.CancelScope(shield=True):
-            with suppress(Exception), anyio.CancelScope() as scope:
-                scope.cancel()
-                left = ONE_READ
-                async for part in self.rest:
-                    left -= len(part)
-                    if left < 0:
-                        break
+            await _end(self.rest)
             await self._stream.aclose()
