@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -400,16 +401,16 @@ def test_all_of_them_together_have_the_one_timeout(kind):
     """A name that somebody else chose may have as many as he likes."""
     many = tuple(f"192.0.2.{n}" for n in range(250))
 
-    async def connect() -> None:
+    def connect() -> None:
+        Backend(inner).connect_tcp(NAME, 80, 5)
+
+    async def async_connect() -> None:
         await AsyncBackend(inner).connect_tcp(NAME, 80, timeout=5)
 
+    inner = BlackHole() if kind == "sync" else AsyncBlackHole()
+    run = connect if kind == "sync" else partial(anyio.run, async_connect, backend=kind)
     with holding(Wire(pins={NAME: many})), pytest.raises(TimeoutError, match=many[-1]):
-        if kind == "sync":
-            inner = BlackHole()
-            Backend(inner).connect_tcp(NAME, 80, 5)
-        else:
-            inner = AsyncBlackHole()
-            anyio.run(connect, backend=kind)
+        run()
     assert inner.tries == [*many]
     assert inner.now == pytest.approx(5)
 

@@ -158,7 +158,7 @@ class Stream(_Connection):
     """A connection of a thread."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data = b""
+        data: bytes = b""
         try:
             data = self._inner.read(max_bytes, self._in_time(timeout))
         finally:
@@ -216,7 +216,7 @@ class AsyncStream(_Connection):
     """A connection of a task."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as httpcore calls it
-        data = b""
+        data: bytes = b""
         try:
             data = await self._inner.read(max_bytes, timeout)
         finally:
