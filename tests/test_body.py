@@ -558,6 +558,34 @@ def test_a_factory_that_makes_another_length_is_an_error(send):
         send(sent)
 
 
+def test_a_factory_that_makes_less_than_was_sent_before_is_an_error_not_an_empty_body(send):
+    """Also where the first send broke half-way, so that the whole length is not known."""
+    own = own_kind(send, chunks, async_chunks)(b"ab", b"c")
+    sent = carry(request(own, extensions={FACTORY: list}), Limits())
+    send(sent, stop_after=1)
+    with pytest.raises(httpx.LocalProtocolError, match="was 2 bytes and is 0 bytes"):
+        send(sent)
+
+
+@pytest.mark.parametrize("breaks", [1, 2])
+def test_a_factory_that_gives_the_same_iterator_again_is_an_error_not_the_rest_of_it(breaks, send):
+    """Of its own, or the one that was the request's body."""
+    one = own_kind(send, chunks, async_chunks)(b"a", b"bc", b"def")
+    own = own_kind(send, chunks, async_chunks)(b"a", b"bc", b"def") if breaks > 1 else one
+    sent = carry(request(own, extensions={FACTORY: lambda: one}), Limits())
+    for _ in range(breaks):
+        send(sent, stop_after=1)
+    with pytest.raises(httpx.LocalProtocolError, match="the same iterator again"):
+        send(sent)
+
+
+def test_a_factory_may_give_one_file_that_it_rewinds():
+    file = io.BytesIO(b"abc")
+    send = Sender("sync")
+    sent = carry(request(b"abc", extensions={FACTORY: lambda: file.seek(0) or file}), Limits())
+    assert [send(sent), send(sent), send(sent)] == [b"abc"] * 3
+
+
 def test_a_request_with_a_factory_that_was_carried_is_carried_as_it_is():
     """A new Body each time would make each hop look like another request: no circle closes."""
     sent = carry(request(chunks(b"abc"), extensions={FACTORY: lambda: b"abc"}), Limits())

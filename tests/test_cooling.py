@@ -438,6 +438,23 @@ def test_a_remembered_move_away_from_a_cooling_origin_does_not(world):
     assert world.play(200).waits == []
 
 
+@pytest.mark.parametrize("cool", [sp.Cool(60), sp.Cool(60, probe=True, refuse=True)])
+def test_a_request_that_a_duty_sends_elsewhere_does_not_wait_for_the_origin_that_it_leaves(
+    cool, world
+):
+    """Why else would it go elsewhere."""
+
+    def elsewhere(exchange):
+        return sp.Again(httpx.Request("GET", f"{OTHER}/a"))
+
+    def busy(request):
+        world.memory.cool(HOME, cool, world.clock.monotonic())  # another request was told so
+        return httpx.Response(502)
+
+    story = world.play(busy, 200, table=sp.STANDARD | {502: elsewhere})
+    assert (story.waits, codes(story)) == ([], [502, 200])
+
+
 def aside(exchange):
     request = httpx.Request("GET", f"{OTHER}/token")
     return sp.Aside(request, then=lambda answer: sp.Settle(f"got {answer.status}"))

@@ -167,6 +167,25 @@ def test_an_old_connection_that_broke_after_the_answer_began_is_no_proof(
     assert [r.method for r in status_server.received] == ["GET", "POST"]
 
 
+def test_an_old_connection_that_was_closed_on_this_side_is_no_proof(open_session, status_server):
+    """Between threads, httpcore 1.0 may close one that another thread sends over and reads from.
+
+    The server has read the request, and acts on it.
+    """
+    session = open_session({"trust_env": False})
+
+    def acts(received):
+        (connection,) = session.client._transport._inner._pool.connections
+        session.run(connection.close if session.portal is None else connection.aclose)
+        return Answer(201)
+
+    url = status_server.script("/pay", acts, Answer(201))
+    session.get(status_server.url + "/200")
+    with pytest.raises(httpx.ReadError):
+        session.request("POST", url, content=b"pay")
+    assert [r.method for r in status_server.received] == ["GET", "POST"]
+
+
 def test_a_connection_that_was_opened_before_the_client_was_wrapped_shows_nothing(status_server):
     """Nobody knows what it brought: it is not taken for proof."""
     with httpx.Client() as client:

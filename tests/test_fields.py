@@ -345,6 +345,13 @@ def test_a_limit_that_is_used_up_tells_when_it_is_renewed(lines, seconds):
     assert rate_limit_reset(fields(*lines), EPOCH) == seconds
 
 
+@pytest.mark.parametrize("skew", [-86_400, 0, 86_400])
+def test_a_reset_in_unix_time_is_read_against_the_response_s_own_date_too(skew):
+    lines = [("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", "1000000030")]
+    lines += [("Date", "Sun, 09 Sep 2001 01:46:40 GMT")]
+    assert rate_limit_reset(fields(*lines), 1_000_000_000 + skew) == 30
+
+
 @pytest.mark.parametrize(
     "lines",
     [

@@ -9,11 +9,12 @@ import pickle
 import socket
 import ssl
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from math import inf
+from threading import Event
 from typing import Any, Self
 
 import anyio
@@ -982,15 +983,25 @@ def test_any_2xx_to_connect_is_a_tunnel(head, status_server):
             assert type(response) is httpx.Response
 
 
-def test_closing_the_client_ends_a_wait(status_server):
-    """Row 18: a thread that waits does so no longer, and opens no connection afterwards."""
-    client = sp.wrap(httpx.Client())
+@pytest.mark.parametrize("seconds", ["60", "99999999999", "9" * 400])
+def test_closing_the_client_ends_a_wait(seconds, status_server):
+    """Row 18: a thread that waits does so no longer, and opens no connection afterwards.
+
+    Also where all limits are lifted and no clock of the machine can hold what a server said.
+    """
+    waits = Event()
+
+    def observer(event):
+        if isinstance(event, sp.events.Wait):
+            waits.set()
+
+    limits = sp.Limits(retry_after=inf, deadline=inf)
+    client = sp.wrap(httpx.Client(), limits=limits, observer=observer)
     with ThreadPoolExecutor(1) as pool:
-        call = pool.submit(client.get, status_server.url + "/503?retry-after=60")
-        while not status_server.received:
-            time.sleep(0.001)
+        call = pool.submit(client.get, f"{status_server.url}/503?retry-after={seconds}")
+        assert waits.wait(5)
         client.close()
-        with pytest.raises(RuntimeError, match="closed"):
+        with pytest.raises(RuntimeError, match="closed while a request waited"):
             call.result(5)
     assert len(status_server.received) == 1
 

@@ -455,6 +455,25 @@ def test_the_clients_own_digest_flow_is_never_sent_twice_with_one_nc(
         assert "its Digest counts each request (nc)" in sp.trace(response).reason
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_the_rest_of_a_body_is_not_asked_for_with_a_digest_that_was_used(
+    again, open_session, status_server
+):
+    """Unless there is somebody to sign it anew."""
+    half = b'HTTP/1.1 200 OK\r\nETag: "v1"\r\nContent-Length: 10\r\n\r\nhello'
+    rest = Answer(206, {"ETag": '"v1"', "Content-Range": "bytes 5-9/10"}, b"world")
+    url = status_server.script("/me", Answer(401, CHALLENGE), Answer(raw=half, close=True), rest)
+    prepare = (lambda request, attempt: None) if again else None
+    session = open_session(dict(ONE), table=sp.STANDARD | {200: sp.resume}, prepare=prepare)
+    digest = httpx.DigestAuth("u", "p")
+    if again:
+        assert session.get(url, auth=digest).text == "helloworld"
+    else:
+        with pytest.raises(httpx.RemoteProtocolError):
+            session.get(url, auth=digest)
+    assert len(status_server.received) == 2 + again
+
+
 @pytest.mark.parametrize("field", ["Authorization", "Cookie", "X-Other"])
 def test_a_move_that_was_told_to_somebody_is_remembered_for_nobody(field):
     memory = sp.Memory()

@@ -15,6 +15,7 @@ import trustme
 import statuspolicy as sp
 from statuspolicy.testing import Answer, FakeClock, StatusServer
 from tests.conftest import Session
+from tests.test_wire import drip, raw
 
 # The URL that is asked for, what is handed over (a status or an exception), and how many
 # requests that takes. A row is here for each code of the table.
@@ -143,6 +144,29 @@ def test_an_intermediate_body_that_stalls_is_left_after_drain_seconds(open_sessi
     began = time.monotonic()
     assert session.get(url, timeout=30).status_code == 200
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("limits", [{}, {"total": 30}], ids=["alone", "within a total"])
+def test_an_intermediate_body_that_goes_on_and_brings_nothing_is_left_after_drain_seconds(
+    limits, open_session
+):
+    """Trailer fields without end: no read of the socket is late, and no part of a body comes."""
+    chunked = b"HTTP/1.1 302 Found\r\nLocation: /b\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    slowly = drip(chunked, b"A: b\r\n")
+
+    def serve(connection):
+        if b"/a" in connection.recv(9, socket.MSG_PEEK):
+            slowly(connection)
+        else:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    limits = sp.Limits(drain_seconds=0.1, **limits)
+    session = open_session({"trust_env": False}, limits=limits, clock=sp.SystemClock())
+    with raw(serve) as port:
+        began = time.monotonic()
+        assert session.get(f"http://127.0.0.1:{port}/a", timeout=30).status_code == 200
+        assert time.monotonic() - began < 1.5  # the server goes on for 2 s
 
 
 def test_an_intermediate_body_that_breaks_is_no_error(session, status_server):

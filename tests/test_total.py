@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from itertools import chain, repeat
 from math import inf, nan
 
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -190,6 +191,23 @@ def test_it_begins_with_the_call_so_what_the_clients_hooks_take_counts(open_sess
     )
     session.get(HOME)
     assert noted.timeouts[0]["read"] == 6
+
+
+def test_all_requests_of_an_auth_flow_have_one_total_together(open_session):
+    class Asks(httpx.Auth):
+        def auth_flow(self, request):
+            for _ in range(9):
+                yield request
+
+    def answer(request):
+        session.clock.now += 4
+        return httpx.Response(401)
+
+    client = {"transport": httpx.MockTransport(answer), "auth": Asks()}
+    session = open_session(client, limits=sp.Limits(total=10))
+    with pytest.raises(sp.TotalTimeout):
+        session.get(HOME)
+    assert session.clock.monotonic() == 12  # the third was under way
 
 
 @pytest.mark.parametrize("timeout", [None, httpx.Timeout(None), 0.0])
@@ -420,6 +438,34 @@ def test_a_reader_that_takes_too_long_itself_is_late_at_its_next_read(
     assert read == [b"half"]
     assert raised.value.request.url == url
     well(session, status_server)
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "trio"])
+def test_what_is_over_between_two_parts_leaves_no_generator_behind(open_session):
+    """One that nobody ends is an error of the event loop's, whenever it is found."""
+    ended = []
+
+    class Slow(httpx.AsyncByteStream):
+        async def __aiter__(self):
+            try:
+                while True:
+                    await anyio.lowlevel.checkpoint()
+                    session.clock.now += 1
+                    yield b"x"
+            finally:
+                ended.append(True)
+
+    class Slowly(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            return httpx.Response(200, stream=Slow())
+
+    async def task() -> None:
+        with pytest.raises(sp.TotalTimeout):
+            await session.client.get(HOME)
+        assert ended == [True]
+
+    session = open_session({"transport": Slowly()}, limits=sp.Limits(total=3))
+    session.run(task)
 
 
 def test_a_chain_of_repeats_is_left_in_time_and_the_error_tells_it(timed, status_server):

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 import trustme
 
 from statuspolicy.testing import Answer, StatusServer
-from statuspolicy.wire import WIRE, Backend, Stream, Wire, install
+from statuspolicy.wire import WIRE, AsyncBackend, Backend, Stream, Wire, install
 
 KINDS = ("sync", "asyncio", "trio")
 TOTAL = 0.05  # seconds that an exchange gets here
@@ -386,6 +387,32 @@ def test_the_pinned_addresses_are_tried_in_turn(kind):
     with StatusServer() as server:
         wire = Wire(pins={NAME: ("127.0.0.2", "127.0.0.1", "192.0.2.1")})
         assert get(kind, f"http://{NAME}:{server.port}/200", wire).status_code == 200
+
+
+class AsyncBlackHole(BlackHole):
+    """As a task's backend."""
+
+    async def connect_tcp(self, host: str, port: int, timeout: float) -> object:
+        return super().connect_tcp(host, port, timeout)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_of_them_together_have_the_one_timeout(kind):
+    """A name that somebody else chose may have as many as he likes."""
+    many = tuple(f"192.0.2.{n}" for n in range(250))
+
+    def connect() -> None:
+        Backend(inner).connect_tcp(NAME, 80, 5)
+
+    async def async_connect() -> None:
+        await AsyncBackend(inner).connect_tcp(NAME, 80, timeout=5)
+
+    inner = BlackHole() if kind == "sync" else AsyncBlackHole()
+    run = connect if kind == "sync" else partial(anyio.run, async_connect, backend=kind)
+    with holding(Wire(pins={NAME: many})), pytest.raises(TimeoutError, match=many[-1]):
+        run()
+    assert inner.tries == [*many]
+    assert inner.now == pytest.approx(5)
 
 
 @pytest.mark.parametrize("kind", KINDS)

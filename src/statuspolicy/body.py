@@ -75,7 +75,13 @@ class Body(SyncByteStream, AsyncByteStream):
             raise LocalProtocolError("The request's body was used up and can't be sent again.")
         self._before, self._sent = max(self._before, self._sent), _Sum(0, 0)
         self._kept = [] if self._keep else None
-        return self._source if first or self._again is None else self._again()
+        if first or self._again is None:
+            return self._source
+        before, self._source = self._source, self._again()
+        once = isinstance(self._source, (Iterator, AsyncIterator))
+        if once and not hasattr(self._source, "seek") and self._source in (before, _inner(before)):
+            raise LocalProtocolError(_SAME)
+        return self._source
 
     def _record(self, chunk: bytes) -> None:
         rest = self._before.length - self._sent.length
@@ -91,7 +97,7 @@ class Body(SyncByteStream, AsyncByteStream):
     def _end(self) -> None:
         # An error here leaves the request unended, so the server can't take it for whole.
         now, before = self._sent.length, self._before.length
-        if (self._same and now < before) or self.length not in (None, now):
+        if now < before or self.length not in (None, now):
             raise LocalProtocolError(
                 f"The request's body was {before} bytes and is {now} bytes when it is sent again: "
                 f'give a factory in extensions={{"{FACTORY}": ...}}.'
@@ -142,6 +148,11 @@ class _Sum(NamedTuple):
 _CHANGED = (
     "The request's body begins otherwise when it is sent again: "
     f'give a factory in extensions={{"{FACTORY}": ...}}.'
+)
+
+_SAME = (
+    f'The callable in extensions["{FACTORY}"] returned the same iterator again, and what it gave '
+    "before is gone: return a new one each time."
 )
 
 
@@ -217,7 +228,7 @@ def length(request: Request) -> int | None:
     return stream.length if isinstance(stream, Body) and stream.replayable else None
 
 
-def _inner(stream: Stream) -> Any:
+def _inner(stream: Any) -> Any:
     # What the caller gave as content: nothing public leads to it.
     return getattr(stream, "_stream", None)
 

@@ -153,10 +153,13 @@ def _retry_after(fields: Fields, now: float) -> float | None:
     if value is None or seconds is not None:
         return seconds
     until = http_date(value, now)
-    if until is None:
-        return None
+    return None if until is None else max(0.0, until - _sent(fields, now))
+
+
+def _sent(fields: Fields, now: float) -> float:
+    """When a response was made, by its server's own clock where that is told."""
     sent = http_date(fields.one("date"), now)
-    return max(0.0, until - (now if sent is None else sent))
+    return now if sent is None else sent
 
 
 def told(status: int | None, fields: Fields, now: float) -> float | None:
@@ -182,7 +185,7 @@ def rate_limit_reset(fields: Fields, now: float) -> float | None:
             reset = digits(fields.one(prefix + "reset"))
             if reset is not None:
                 epoch = prefix.startswith("x-") and reset >= 1_000_000_000
-                return max(0.0, reset - now) if epoch else reset
+                return max(0.0, reset - _sent(fields, now)) if epoch else reset
     return None
 
 

@@ -26,7 +26,7 @@ from ._lib import (
 from .effects import Discard, Queue, Reply, Resume, Send
 from .errors import TotalTimeout
 from .evidence import Watch, saw, watched
-from .hop import target
+from .hop import is_digest, target
 from .plan import Plan
 from .response import keep_trace
 from .resuming import Resuming, resumable
@@ -159,6 +159,8 @@ class Grip(Generic[TransportT]):
     def resume(self, effect: Resume) -> str:
         """Let a response's body go on where it breaks."""
         why = resumable(effect.response, effect.request)
+        if self.plan.prepare is None and is_digest(effect.request.headers.get("authorization", "")):
+            why = "its Digest counts each request (nc) and was used"
         if not why:
             total, until = self.plan.limits.total, effect.until
             # The rest has to be over when the whole has to.
@@ -188,7 +190,7 @@ class Grip(Generic[TransportT]):
 
 def behind(plan: Plan) -> Plan:
     """The plan for a validation that nobody waits for: the server is asked, once."""
-    return plan._replace(validate=True, table=Table(), resume=None, began=None)
+    return plan._replace(validate=True, table=Table(), resume=None, began=None, sent=None)
 
 
 def in_memory(response: Response) -> bool:

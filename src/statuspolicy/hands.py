@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from threading import Event
+from math import inf
+from threading import TIMEOUT_MAX, Event
 from typing import Any
 
 from statuspolicy.clock import SystemClock
+from statuspolicy.wire import sooner, wired
 
 from ._lib import (
     AsyncBaseTransport,
@@ -63,7 +65,7 @@ class Hands(Grip[BaseTransport]):
     def wait(self, seconds: float) -> None:
         clock, closed = self.plan.clock, self.plan.closed
         if closed is not None and type(clock) is SystemClock:
-            closed.wait(seconds)  # close() ends it
+            closed.wait(min(seconds, TIMEOUT_MAX))  # close() ends it
         else:
             clock.sleep(seconds)
         self.still_open()
@@ -80,15 +82,18 @@ class Hands(Grip[BaseTransport]):
         return kept
 
     def _drain(self, response: Response) -> bytes | None:
-        limits, clock = self.plan.limits, self.plan.clock
-        end = clock.monotonic() + limits.drain_seconds
+        limits = self.plan.limits
+        end = self.plan.clock.monotonic() + limits.drain_seconds
         parts, length = [], 0
         assert isinstance(response.stream, SyncByteStream)
-        for part in response.stream:
-            parts.append(part)
-            length += len(part)
-            if length > limits.drain_bytes or clock.monotonic() > end:
-                return None
+        # A server can go on without end and bring no part of a body (trailer fields, say): each
+        # read of the socket gets what is left.
+        with wired(sooner(lambda: self.left(end))):
+            for part in response.stream:
+                parts.append(part)
+                length += len(part)
+                if length > limits.drain_bytes or self.left(end) < 0:
+                    return None
         return b"".join(parts)
 
     def read(self, effect: Read) -> bytes | None:
@@ -116,7 +121,8 @@ class Hands(Grip[BaseTransport]):
             case Queue():
                 event = self.queue(effect, Event())
                 if event is not None:
-                    event.wait(None if effect.until is None else self.left(effect.until))
+                    left = inf if effect.until is None else self.left(effect.until)
+                    event.wait(min(max(left, 0.0), TIMEOUT_MAX))
                 return event is not None
             case Leave():
                 self.leave()
@@ -233,7 +239,7 @@ class AsyncHands(Grip[AsyncBaseTransport]):
 
                 event = self.queue(effect, anyio.Event())
                 if event is not None:
-                    left = None if effect.until is None else self.left(effect.until)
+                    left = inf if effect.until is None else self.left(effect.until)
                     with anyio.move_on_after(left):
                         await event.wait()
                 return event is not None

@@ -97,7 +97,7 @@ def request_to(
         if abroad and limits.sensitive(key):
             continue
         # RFC 7616 §3.4: a Digest is made for one URI, and its nonce counts each request.
-        if key == "authorization" and is_digest(value):
+        if key == "authorization" and is_digest(value.decode("latin-1")):
             continue
         if abroad and key == "referer" and not (value := _origin_of(value)):
             continue
@@ -118,9 +118,9 @@ def request_to(
     )
 
 
-def is_digest(credentials: bytes) -> bool:
+def is_digest(credentials: str) -> bool:
     """Whether an Authorization field's value holds for one request alone."""
-    return credentials[:7].lower() == b"digest "
+    return credentials[:7].lower() == "digest "
 
 
 def _origin_of(referer: bytes) -> bytes:

@@ -62,7 +62,8 @@ class Plan(Record):
     follow: False where the call itself said `follow_redirects=False`.
     cache: what is stored, and for whom.
     validate: ask the server also where what is stored is fresh.
-    began: when the first request was sent, where that is known.
+    began: when the call began, where that is known; `Limits.total` counts from then.
+    sent: when the first request was sent, where that is known.
     closed: is set when the transport is closed, which ends its waits.
     """
 
@@ -81,6 +82,7 @@ class Plan(Record):
     cache: Shelf | None = None
     validate: bool = False
     began: float | None = None
+    sent: float | None = None
     closed: Closed | None = None
 
     def resumes(self, asked: bool) -> bool:

@@ -41,6 +41,8 @@ def heeded(talk: Talk, exchange: Exchange, verdict: Decided) -> Flow[Decided]:
     if not isinstance(verdict, Again) or not talk.plan.memory.cooling:
         return verdict
     origin, limits = hop.origin(exchange.request.url), exchange.limits
+    if hop.origin(verdict.request.url) != origin:
+        return verdict  # it goes elsewhere, and is held back there
     met = yield Approach(origin)
     if met is None:
         return verdict

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from statuspolicy.wire import WIRE, Wire
+from statuspolicy.wire import sooner, wired
 
 from ._lib import AsyncByteStream, SyncByteStream, TransportError
 
@@ -59,15 +59,13 @@ class Bounded(SyncByteStream, AsyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         parts = iter(self._stream)
         while self._left() > 0:
-            token = WIRE.set(Wire(self._left))
             try:
-                part = next(parts, None)
+                with wired(sooner(self._left)):
+                    part = next(parts, None)
             except TransportError as error:
                 if self._left() > 0:
                     raise
                 raise self._late() from error
-            finally:
-                WIRE.reset(token)
             if part is None:
                 return
             yield part
@@ -86,6 +84,7 @@ class Bounded(SyncByteStream, AsyncByteStream):
             if part is None:
                 return
             yield part
+        await _end(parts)
         raise self._late()
 
     def close(self) -> None:
@@ -93,6 +92,21 @@ class Bounded(SyncByteStream, AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+async def _end(parts: AsyncIterator[bytes]) -> None:
+    """End what reads a body. To leave it would leave generators behind that nobody closes: its
+    next read is cancelled, which ends them all.
+    """
+    import anyio
+
+    with suppress(Exception), anyio.CancelScope() as scope:
+        scope.cancel()
+        left = ONE_READ
+        async for part in parts:
+            left -= len(part)
+            if left < 0:
+                break
 
 
 class Parts(SyncByteStream, AsyncByteStream):
@@ -130,14 +144,6 @@ class Parts(SyncByteStream, AsyncByteStream):
     async def aclose(self) -> None:
         import anyio
 
-        # To leave the rest would leave generators behind that nobody closes: its next read
-        # is cancelled, which ends them all.
         with anyio.CancelScope(shield=True):
-            with suppress(Exception), anyio.CancelScope() as scope:
-                scope.cancel()
-                left = ONE_READ
-                async for part in self.rest:
-                    left -= len(part)
-                    if left < 0:
-                        break
+            await _end(self.rest)
             await self._stream.aclose()

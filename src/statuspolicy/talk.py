@@ -45,7 +45,7 @@ class Talk:
         self.answers: tuple[int | str, ...] = ()  # to the request that is being sent
         self.hops = 0
         self.fresh = False
-        self.began = plan.began
+        self.began = plan.sent
         self.until = self._end()
         self.first_heard: float | None = None
         self.shortcuts: list[str] = []  # remembered moves that were taken
@@ -56,7 +56,7 @@ class Talk:
 
     def _end(self) -> float | None:
         """When all has to be over, on the monotonic clock."""
-        total, began = self.plan.limits.total, self.began
+        total, began = self.plan.limits.total, self.plan.began
         if total is None:
             return None
         return (self.plan.clock.monotonic() if began is None else began) + total

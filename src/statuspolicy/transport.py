@@ -44,8 +44,9 @@ TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
 
 # What a wrapped client knows of the call that is under way: whose it is (by its jar, since a
-# hook may use another client), whether its redirects are followed, and when it began.
-Call: TypeAlias = "tuple[Callable[[], Cookies], bool, float | None]"
+# hook may use another client), whether its redirects are followed, when it began, and whether
+# its first request is still to be sent: an auth flow sends several.
+Call: TypeAlias = "tuple[Callable[[], Cookies], bool, float, bool]"
 CALL: ContextVar[Call | None] = ContextVar("statuspolicy.call", default=None)
 
 
@@ -130,9 +131,9 @@ class _Policy(Generic[TransportT]):
         call = CALL.get()
         if call is None or call[0] is not plan.cookies:
             return plan
-        jar, follow, began = call
-        CALL.set((jar, follow, None))  # an auth flow's second request began later
-        return plan._replace(follow=follow, began=began)
+        jar, follow, began, first = call
+        CALL.set((jar, follow, began, False))
+        return plan._replace(follow=follow, began=began, sent=began if first else None)
 
     def _turn(self, request: Request) -> Turn | None:
         """A request's turn with a cache in this process's memory, where nothing else is to do."""

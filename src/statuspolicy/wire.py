@@ -26,7 +26,7 @@ class Seen:
     """What passed over the socket during one send.
 
     old: whether the connection had brought something before it; None where nothing was sent.
-    heard: whether a byte came back.
+    heard: whether a byte came back, or may have: what this side closed, it did not read to its end.
     """
 
     __slots__ = ("heard", "old")
@@ -66,6 +66,14 @@ def wired(wire: Wire) -> Iterator[None]:
         yield
     finally:
         WIRE.reset(token)
+
+
+def sooner(left: Callable[[], float]) -> Wire:
+    """That it has to be over when `left` says, or what already holds says, whichever is sooner."""
+    wire = WIRE.get()
+    if wire is None or (outer := wire.left) is None:
+        return Wire(left)
+    return Wire(lambda: min(left(), outer()))
 
 
 def install(transport: object) -> bool:
@@ -110,6 +118,7 @@ class Backend(_Around):
         self, host: str, port: int, timeout: float | None = None, **options: Any
     ) -> Stream:
         *others, last = _pinned(host) or _resolved(host)
+        timeout = _of_each(host, timeout)
         for address in others:
             with suppress(Exception):
                 stream = self._inner.connect_tcp(address, port, _within(timeout), **options)
@@ -132,24 +141,29 @@ class _Connection(_Around):
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
         self._answered = False
+        self._closed = False  # on this side: between threads, httpcore 1.0 closes what others use
 
     def _wrote(self, wire: Wire | None) -> None:
         if wire is not None and wire.seen is not None and wire.seen.old is None:
             wire.seen.old = self._answered
 
-    def _heard(self, wire: Wire | None, data: bytes) -> bytes:
+    def _heard(self, wire: Wire | None, data: bytes) -> None:
         if data:
             self._answered = True
-            if wire is not None and wire.seen is not None:
-                wire.seen.heard = True
-        return data
+        if (data or self._closed) and wire is not None and wire.seen is not None:
+            wire.seen.heard = True
 
 
 class Stream(_Connection):
     """A connection of a thread."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._heard(WIRE.get(), self._inner.read(max_bytes, self._in_time(timeout)))
+        data: bytes = b""
+        try:
+            data = self._inner.read(max_bytes, self._in_time(timeout))
+        finally:
+            self._heard(WIRE.get(), data)
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._wrote(WIRE.get())
@@ -157,6 +171,10 @@ class Stream(_Connection):
         size = _PIECE if _left() < inf else max(len(buffer), 1)
         for start in range(0, len(buffer), size):
             self._inner.write(buffer[start : start + size], self._in_time(timeout))
+
+    def close(self) -> None:
+        self._closed = True
+        self._inner.close()
 
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
@@ -176,12 +194,19 @@ class Stream(_Connection):
 class AsyncBackend(_Around):
     """Opens the connections of a task."""
 
-    async def connect_tcp(self, host: str, port: int, **options: Any) -> AsyncStream:
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - as httpcore calls it
+        **options: Any,
+    ) -> AsyncStream:
         *others, last = _pinned(host) or (host,)
+        timeout = _of_each(host, timeout)
         for address in others:
             with suppress(Exception):
-                return AsyncStream(await self._inner.connect_tcp(address, port, **options))
-        return AsyncStream(await self._inner.connect_tcp(last, port, **options))
+                return AsyncStream(await self._inner.connect_tcp(address, port, timeout, **options))
+        return AsyncStream(await self._inner.connect_tcp(last, port, timeout, **options))
 
     async def connect_unix_socket(self, path: str, **options: Any) -> AsyncStream:
         return AsyncStream(await self._inner.connect_unix_socket(path, **options))
@@ -191,11 +216,20 @@ class AsyncStream(_Connection):
     """A connection of a task."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as httpcore calls it
-        return self._heard(WIRE.get(), await self._inner.read(max_bytes, timeout))
+        data: bytes = b""
+        try:
+            data = await self._inner.read(max_bytes, timeout)
+        finally:
+            self._heard(WIRE.get(), data)
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as httpcore calls it
         self._wrote(WIRE.get())
         await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        await self._inner.aclose()
 
     async def start_tls(self, *args: Any, **options: Any) -> AsyncStream:
         return AsyncStream(await self._inner.start_tls(*args, **options))
@@ -217,6 +251,11 @@ def _within(timeout: float | None) -> float | None:
 def _pinned(host: str) -> Sequence[str]:
     wire = WIRE.get()
     return () if wire is None else wire.pins.get(host, ())
+
+
+def _of_each(host: str, timeout: float | None) -> float | None:
+    """The timeout for one of the addresses of a pinned host: together they have the whole."""
+    return None if timeout is None else timeout / max(len(_pinned(host)), 1)
 
 
 def _resolved(host: str) -> Sequence[str]:

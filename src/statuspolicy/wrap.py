@@ -122,7 +122,7 @@ def _knowing(
     send: Any = client.send
 
     def call(options: dict[str, Any]) -> Call:
-        return jar, options.get("follow_redirects") is not False, clock.monotonic()
+        return jar, options.get("follow_redirects") is not False, clock.monotonic(), True
 
     @wraps(send)
     def sync_send(*args: Any, **options: Any) -> Any:
