@@ -43,6 +43,8 @@ def section(*lines, name="Cache-Control"):
         (['no-cache="a", no-cache'], {"no-cache": None}),
         (['no-cache, no-cache="a"'], {"no-cache": None}),
         (['private="a"', "private"], {"private": None}),
+        (['no-cache="", no-cache="a"'], {"no-cache": None}),
+        (['no-cache ="a", no-cache="b"'], {"no-cache": None}),
         (['no-cache="a, b", no-cache=c'], {"no-cache": "a, b,c"}),
     ],
 )

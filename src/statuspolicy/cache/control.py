@@ -35,7 +35,7 @@ def control(fields: Fields) -> Control:
         name = name.lower()
         if name in _QUALIFIED and name in said:
             before = said[name]
-            said[name] = None if before is None or given is None else f"{before},{given}"
+            said[name] = f"{before},{given}" if before and given else None
         else:
             said.setdefault(name, given)
     return said

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from statuspolicy._value import Record, lazy
 from statuspolicy.cache.control import Control, control, named, seconds
 from statuspolicy.cache.vary import Selecting
-from statuspolicy.fields import Fields, digits, http_date
+from statuspolicy.fields import Fields, digits, http_date, members
 
 Headers: TypeAlias = "tuple[tuple[bytes, bytes], ...]"
 
@@ -57,7 +57,7 @@ class Entry(Record):
 
     def _replace(self, **changes: Any) -> Entry:
         # What was reckoned from the old values stays behind.
-        return Entry(**{name: vars(self)[name] for name in Entry.__annotations__} | changes)
+        return Entry(**self._given() | changes)
 
     def at(self, answer: Entry, date: bytes) -> Entry:
         """The same, as of an answer that said nothing new but its Date."""
@@ -104,7 +104,7 @@ class Entry(Record):
     @lazy
     def etag(self) -> str | None:
         """Its entity tag, as it was written."""
-        return self.fields.get("etag")
+        return self.fields.one("etag")
 
     @lazy
     def modified(self) -> str | None:
@@ -140,7 +140,9 @@ class Entry(Record):
         """How long it is fresh, in seconds of its age."""
         if self.explicit is not None:
             return self.explicit
-        if not (self.status in HEURISTIC or "public" in self.control) or self.modified is None:
+        # §4.2.2: those "defined as heuristically cacheable", or "marked as explicitly cacheable".
+        may = self.status in HEURISTIC or "public" in self.control or "private" in self.control
+        if not may or self.modified is None:
             return 0.0
         modified = http_date(self.modified, self.heard) or 0.0
         return min(_MOST, max(0.0, (self.date - modified) * _FRACTION))
@@ -150,8 +152,8 @@ class Entry(Record):
         """§4.2.3: corrected_initial_age."""
         apparent_age = max(0.0, self.heard - self.date)
         # §5.1: of a list "use the first member"; a value that is no number is ignored.
-        value = (self.fields.get("age") or "").partition(",")[0].strip(" \t")
-        corrected_age_value = (digits(value) or 0.0) + max(0.0, self.heard - self.asked)
+        values = members(self.fields.get("age") or "") or [""]
+        corrected_age_value = (digits(values[0]) or 0.0) + max(0.0, self.heard - self.asked)
         return max(apparent_age, corrected_age_value)
 
     def age(self, now: float) -> float:
