@@ -10,8 +10,8 @@ from statuspolicy.fields import Fields
 # What a request can say that makes a difference to a cache.
 _SAYS = frozenset(
     {
-        "cache-control", "pragma", "range", "if-match", "if-modified-since", "if-none-match",
-        "if-range", "if-unmodified-since",
+        "cache-control", "content-length", "if-match", "if-modified-since", "if-none-match",
+        "if-range", "if-unmodified-since", "pragma", "range", "transfer-encoding",
     }
 )  # fmt: skip
 
@@ -39,6 +39,12 @@ class Asked(Record):
     def control(self) -> Control:
         """Its Cache-Control."""
         return control.NOTHING_SAID if self.plain else control.asked(self.fields)
+
+    @lazy
+    def has_body(self) -> bool:
+        """Whether it has content, which may say more of what it asks for than its URL does."""
+        length = self.fields.get("content-length")
+        return length not in (None, "0") or "transfer-encoding" in self.fields
 
     @lazy
     def conditional(self) -> bool:

@@ -74,7 +74,9 @@ def _plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool) -> 
     if asked.method not in ("GET", "HEAD"):
         return Forward("method")
     wanted = asked.control
-    if not asked.plain and ("no-store" in wanted or not asked.fields.none_of(_FOR_THE_SERVER)):
+    if not asked.plain and (
+        "no-store" in wanted or asked.has_body or not asked.fields.none_of(_FOR_THE_SERVER)
+    ):
         return Forward("bypass")
     if not stored:
         return Forward("uri-miss")
