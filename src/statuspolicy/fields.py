@@ -33,6 +33,10 @@ class Fields:
         lines = set(self.all(name))
         return lines.pop() if len(lines) == 1 else None
 
+    def raw(self, name: str) -> bytes:
+        """The first line of a field that is there, as it was written."""
+        return self._lines[name][0].strip(b" \t")
+
     def __contains__(self, name: str) -> bool:
         return name in self._lines
 

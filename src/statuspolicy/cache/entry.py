@@ -189,7 +189,7 @@ class Entry(Record):
     @lazy
     def conditions(self) -> list[tuple[bytes, bytes]]:
         """What asks the server whether it is still right (§4.3.1)."""
-        tag = [] if self.etag is None else [(b"If-None-Match", self.etag.encode())]
+        tag = [] if self.etag is None else [(b"If-None-Match", self.fields.raw("etag"))]
         if self.modified is None:
             return tag
         return [*tag, (b"If-Modified-Since", self.modified.encode())]
