@@ -133,8 +133,9 @@ def test_what_is_not_ascii_digits_alone_is_no_number(value):
 
 
 @pytest.mark.parametrize("value", [IMF, RFC850, ASCTIME])
-def test_the_three_formats_of_the_rfc_are_one_time(value):
-    assert http_date(value, NOW) == EXAMPLE
+def test_the_three_formats_of_the_rfc_are_one_time_in_any_case(value):
+    for text in (value, value.lower(), value.upper()):
+        assert http_date(text, NOW) == EXAMPLE
 
 
 @pytest.mark.parametrize(
@@ -210,8 +211,6 @@ def test_a_day_that_does_not_exist_is_no_date(value):
         "Sun, 06 Nov 1994 08:49:37",
         "Sun, 06 Nov 94 08:49:37 GMT",
         "Sun, 6 Nov 1994 08:49:37 GMT",
-        "Sun, 06 nov 1994 08:49:37 GMT",
-        "sun, 06 Nov 1994 08:49:37 GMT",
         "Sun, 06 Nov 1994 24:00:00 GMT",
         "Sun, 06 Nov 1994 08:60:37 GMT",
         "Sun, 06 Nov 1994 08:49:61 GMT",

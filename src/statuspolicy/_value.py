@@ -19,17 +19,21 @@ class _Frozen:
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen.")
 
+    def _given(self) -> dict[str, Any]:
+        """What it was made of, without what was reckoned of that since."""
+        return {name: vars(self)[name] for name in type(self).__annotations__}
+
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and vars(other) == vars(self)
+        return type(other) is type(self) and other._given() == self._given()
 
     def __hash__(self) -> int:
-        return hash(tuple(vars(self).values()))
+        return hash(tuple(self._given().values()))
 
     def __repr__(self) -> str:
         """Only what was set: `retry(attempts=6)`."""
         cls = type(self)
         unset = object()
-        changed = (f"{n}={v!r}" for n, v in vars(self).items() if v != getattr(cls, n, unset))
+        changed = (f"{n}={v!r}" for n, v in self._given().items() if v != getattr(cls, n, unset))
         return f"{cls.__name__}({', '.join(changed)})"
 
     def _replace(self, **changes: Any) -> Self:

@@ -261,11 +261,11 @@ class Turn:
         entry, status, content = serve.entry, serve.entry.status, serve.entry.body
         age = entry.age(now)
         lines = entry.served
-        if self.asked.method == "HEAD":
-            content = b""
-        elif serve.unmodified:
+        if serve.unmodified:
             status, content = 304, b""
             lines = [line for line in lines if line[0].lower() in _OF_A_304]
+        elif self.asked.method == "HEAD":
+            content = b""
         elif serve.span is not None:
             ranged, content = parts.cut(entry, *serve.span)
             status, lines = 206, [*ranged]

@@ -33,6 +33,10 @@ class Fields:
         lines = set(self.all(name))
         return lines.pop() if len(lines) == 1 else None
 
+    def raw(self, name: str) -> bytes:
+        """The first line of a field that is there, as it was written."""
+        return self._lines[name][0].strip(b" \t")
+
     def __contains__(self, name: str) -> bool:
         return name in self._lines
 
@@ -81,7 +85,8 @@ def digits(value: str | None) -> float | None:
 
 
 # RFC 9110 §5.6.7: "A recipient that parses a timestamp value in an HTTP field MUST accept
-# all three HTTP-date formats." What else looks like a date is none.
+# all three HTTP-date formats." RFC 9111 §4.2: they are matched "case-insensitively". What else
+# looks like a date is none.
 _CLOCK = r"(?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d):(?P<second>[0-5]\d|60)"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
@@ -115,11 +120,12 @@ def http_date(value: str | None, now: float) -> float | None:
 def _date(value: str) -> float | tuple[int, int, int, int, int, int] | None:
     """A date, in seconds where it has a whole year."""
     # `re` compiles each pattern when the first date comes, not when this is imported.
-    matches = (re.fullmatch(date, value, re.ASCII) for date in _DATES)
+    matches = (re.fullmatch(date, value, re.ASCII | re.IGNORECASE) for date in _DATES)
     found = next((match for match in matches if match), None)
     if found is None:
         return None
-    year, month, day = int(found["year"]), _MONTHS.index(found["month"]) + 1, int(found["day"])
+    year, day = int(found["year"]), int(found["day"])
+    month = _MONTHS.index(found["month"].title()) + 1
     clock = (int(found["hour"]), int(found["minute"]), int(found["second"]))
     if len(found["year"]) == 2:
         return year, month, day, *clock

@@ -10,8 +10,8 @@ from statuspolicy.fields import Fields
 # What a request can say that makes a difference to a cache.
 _SAYS = frozenset(
     {
-        b"cache-control", b"pragma", b"range", b"if-match", b"if-modified-since",
-        b"if-none-match", b"if-range", b"if-unmodified-since",
+        b"cache-control", b"content-length", b"if-match", b"if-modified-since", b"if-none-match",
+        b"if-range", b"if-unmodified-since", b"pragma", b"range", b"transfer-encoding",
     }
 )  # fmt: skip
 
@@ -50,6 +50,12 @@ class Asked(Record):
     def control(self) -> Control:
         """Its Cache-Control."""
         return control.NOTHING_SAID if self.plain else control.asked(self.fields)
+
+    @lazy
+    def has_body(self) -> bool:
+        """Whether it has content, which may say more of what it asks for than its URL does."""
+        length = self.fields.get("content-length")
+        return length not in (None, "0") or "transfer-encoding" in self.fields
 
     @lazy
     def conditional(self) -> bool:

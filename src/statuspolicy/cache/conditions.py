@@ -26,8 +26,8 @@ def known_already(asked: Asked, entry: Entry) -> bool:
 
 def validating(entries: Sequence[Entry]) -> list[Line]:
     """The conditions that ask which of several is right, by their entity tags (§4.3.1)."""
-    tags = dict.fromkeys(entry.etag for entry in entries if entry.etag)
-    return [(b"If-None-Match", ", ".join(tags).encode())] if tags else []
+    tags = dict.fromkeys(entry.fields.raw("etag") for entry in entries if entry.etag)
+    return [(b"If-None-Match", b", ".join(tags))] if tags else []
 
 
 def validated(entries: Sequence[Entry], answer: Fields) -> list[Entry]:

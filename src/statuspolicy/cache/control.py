@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypeAlias
 
 from statuspolicy.fields import Fields, digits, members
@@ -12,6 +13,7 @@ Control: TypeAlias = "dict[str, str | None]"
 NOTHING_SAID: Control = {}
 # The two that may name fields, and then say less than when they stand alone.
 _QUALIFIED = frozenset({"no-cache", "private"})
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 
 
 def control(fields: Fields) -> Control:
@@ -26,11 +28,14 @@ def control(fields: Fields) -> Control:
     said: Control = {}
     for member in members(value):
         name, equals, argument = member.partition("=")
-        name = name.strip(" \t").lower()
         given = _unquoted(argument) if equals else None
+        if name[-1:] in (" ", "\t"):
+            # §5.2 has no white space around "=": it is that directive, but nothing it says is read.
+            name, given = name.rstrip(" \t"), ""
+        name = name.lower()
         if name in _QUALIFIED and name in said:
             before = said[name]
-            said[name] = None if before is None or given is None else f"{before},{given}"
+            said[name] = f"{before},{given}" if before and given else None
         else:
             said.setdefault(name, given)
     return said
@@ -56,9 +61,12 @@ def seconds(said: Control, name: str) -> float | None:
 
 
 def named(said: Control, name: str) -> frozenset[str]:
-    """The fields that a qualified directive names, in lower case (§5.2.2.4)."""
-    argument = said.get(name)
-    return frozenset(field.lower() for field in members(argument)) if argument else frozenset()
+    """The fields that a qualified directive names, in lower case (§5.2.2.4).
+
+    None where one of them is no name: then it is as if the directive stood alone.
+    """
+    names = [field.lower() for field in members(said.get(name) or "")]
+    return frozenset(names) if all(_TOKEN.fullmatch(field) for field in names) else frozenset()
 
 
 def _unquoted(argument: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from statuspolicy._value import Record, lazy
 from statuspolicy.cache.control import Control, control, named, seconds
 from statuspolicy.cache.vary import Selecting
-from statuspolicy.fields import Fields, digits, http_date
+from statuspolicy.fields import Fields, digits, http_date, members
 
 Headers: TypeAlias = "tuple[tuple[bytes, bytes], ...]"
 
@@ -41,7 +41,7 @@ class Entry(Record):
 
     def _replace(self, **changes: Any) -> Entry:
         # What was reckoned from the old values stays behind.
-        return Entry(**{name: vars(self)[name] for name in Entry.__annotations__} | changes)
+        return Entry(**self._given() | changes)
 
     def at(self, asked: float, heard: float, date: bytes) -> Entry:
         """The same, as of an answer that said nothing new but its Date."""
@@ -107,7 +107,7 @@ class Entry(Record):
     @lazy
     def etag(self) -> str | None:
         """Its entity tag, as it was written."""
-        return self.fields.get("etag")
+        return self.fields.one("etag")
 
     @lazy
     def modified(self) -> str | None:
@@ -143,7 +143,9 @@ class Entry(Record):
         """How long it is fresh, in seconds of its age."""
         if self.explicit is not None:
             return self.explicit
-        if not (self.status in HEURISTIC or "public" in self.control) or self.modified is None:
+        # §4.2.2: those "defined as heuristically cacheable", or "marked as explicitly cacheable".
+        may = self.status in HEURISTIC or "public" in self.control or "private" in self.control
+        if not may or self.modified is None:
             return 0.0
         modified = http_date(self.modified, self.heard) or 0.0
         return min(_MOST, max(0.0, (self.date - modified) * _FRACTION))
@@ -155,8 +157,8 @@ class Entry(Record):
         age_value = 0.0
         if self.aged:
             # §5.1: of a list "use the first member"; a value that is no number is ignored.
-            value = (self.fields.get("age") or "").partition(",")[0].strip(" \t")
-            age_value = digits(value) or 0.0
+            values = members(self.fields.get("age") or "") or [""]
+            age_value = digits(values[0]) or 0.0
         return max(apparent_age, age_value + max(0.0, self.heard - self.asked))
 
     def age(self, now: float) -> float:
@@ -194,7 +196,7 @@ class Entry(Record):
     @lazy
     def conditions(self) -> list[tuple[bytes, bytes]]:
         """What asks the server whether it is still right (§4.3.1)."""
-        tag = [] if self.etag is None else [(b"If-None-Match", self.etag.encode())]
+        tag = [] if self.etag is None else [(b"If-None-Match", self.fields.raw("etag"))]
         if self.modified is None:
             return tag
         return [*tag, (b"If-Modified-Since", self.modified.encode())]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.control import Control
@@ -29,11 +29,16 @@ _OF_THE_BODY = frozenset({"content-length", "content-encoding", "content-range"}
 _NOTHING_NEW = frozenset(name.encode() for name in _HOP_BY_HOP | _OF_THE_BODY)
 
 
+_PORTS = {"http": 80, "https": 443}
+
+
 def unstorable(asked: Asked, entry: Entry) -> str:
     """Why a response may not be stored, or would never be used; "" where it is."""
     said, request = entry.control, asked.control
     if asked.method != "GET" and not _stands_for_get(asked, entry):
         return f"its method is {asked.method}"
+    if asked.method == "GET" and asked.has_body:
+        return "its request has a body"
     if entry.status < 200 or entry.status in _NEVER:
         return f"a {entry.status} is never stored"
     if "must-understand" in said and entry.status not in _UNDERSTOOD:
@@ -43,8 +48,10 @@ def unstorable(asked: Asked, entry: Entry) -> str:
         return "no-store"
     if asked.anonymous and "private" in said:
         return "it is private, and nothing says whose it is (user=)"
-    if entry.status == 206 and (spoilt := flaw(entry.fields)):
-        return spoilt
+    if entry.status == 206:
+        flawed = flaw(entry.fields) if "range" in asked.fields else "nobody asked for a part"
+        if flawed:
+            return flawed
     if "*" in members(entry.fields.get("vary") or ""):
         return "no request ever selects it (Vary: *)"
     if not (entry.explicit is not None or entry.status in HEURISTIC or _permitted(said)):
@@ -75,13 +82,28 @@ def _stands_for_get(asked: Asked, entry: Entry) -> bool:
         and entry.status == 200
         and bool(entry.explicit)
         and location is not None
-        and urljoin(asked.url, location) == asked.url
+        and of_the_origin(asked.url, location) == asked.url
     )
+
+
+def of_the_origin(base: str, location: str) -> str | None:
+    """The URL that a field names, where it has the request's origin."""
+    try:
+        url, here = urlsplit(urljoin(base, location)), urlsplit(base)
+        origins = {(u.scheme, u.hostname, u.port or _PORTS.get(u.scheme)) for u in (url, here)}
+    except ValueError:
+        return None
+    if len(origins) > 1:
+        return None
+    return f"{here.scheme}://{here.netloc}{url.path or '/'}{url.query and '?' + url.query}"
 
 
 def storable_lines(headers: Iterable[tuple[bytes, bytes]], fields: Fields) -> Headers:
     """The header section without what may not be stored (§3.1)."""
     dropped = _HOP_BY_HOP | {name.lower() for name in members(fields.get("connection") or "")}
+    if "transfer-encoding" in fields:
+        # RFC 9112 §6.3: before it goes on, "MUST first remove the received Content-Length field".
+        dropped |= {"content-length"}
     return tuple(line for line in headers if line[0].lower().decode("latin-1") not in dropped)
 
 

@@ -14,6 +14,7 @@ from statuspolicy.cache.control import Control, seconds
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.status import Forwarded
 from statuspolicy.cache.vary import selects
+from statuspolicy.methods import SAFE
 
 
 class Serve(Record):
@@ -65,16 +66,18 @@ def plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool = Fal
     validate: ask the server even where the stored response is fresh.
     """
     course = _plan(asked, stored, now, validate)
-    if isinstance(course, Forward) and "only-if-cached" in asked.control:
-        return Missing()  # §5.2.1.7
-    return course
+    only = isinstance(course, Forward) and "only-if-cached" in asked.control
+    # §5.2.1.7; but §4: "MUST write through requests with methods that are unsafe".
+    return Missing() if only and asked.method in SAFE else course
 
 
 def _plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool) -> Course:
     if asked.method not in ("GET", "HEAD"):
         return Forward("method")
     wanted = asked.control
-    if not asked.plain and ("no-store" in wanted or asked.names & _FOR_THE_SERVER):
+    if not asked.plain and (
+        "no-store" in wanted or asked.has_body or asked.names & _FOR_THE_SERVER
+    ):
         return Forward("bypass")
     if not stored:
         return Forward("uri-miss")
@@ -84,10 +87,10 @@ def _plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool) -> 
         others = [entry for entry in stored if entry.etag and entry.part is None]
         if b"range" in asked.names or not _may_validate(asked):
             return Forward("vary-miss")
+        others.sort(key=_preference, reverse=True)
         return Forward("vary-miss", validating(others), others)
     if len(selected) > 1:
-        # §4.1: of several, "the most recent one (as determined by the Date header field)".
-        selected.sort(key=lambda entry: (entry.date, entry.heard), reverse=True)
+        selected.sort(key=_preference, reverse=True)
     entry = selected[0]
     serve = _serve(asked, entry)
     if serve is None:
@@ -97,7 +100,7 @@ def _plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool) -> 
         if _fresh(wanted, entry, age) or _welcome_stale(wanted, entry, age):
             return serve
         if _stale_while_validated(wanted, entry, age):
-            return serve._replace(behind=True)
+            return serve._replace(behind="only-if-cached" not in wanted)
     spare = None if entry.bound or _refuses_age(wanted, age) else serve
     ours = _may_validate(asked)
     return Forward(
@@ -110,15 +113,32 @@ def _plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool) -> 
     )
 
 
+def _preference(entry: Entry) -> tuple[bool, float, float]:
+    """Of several, "the most recent one (as determined by the Date header field)" (§4).
+
+    Before one that "omits the Vary header field" goes one with "a valid Vary field value" (§4.1).
+    """
+    return bool(entry.vary), entry.date, entry.heard
+
+
 def _serve(asked: Asked, entry: Entry) -> Serve | None:
     """How a stored response would answer a request; None where it can't."""
-    if asked.plain or asked.method == "HEAD":
+    if asked.plain:
         return Serve(entry) if entry.part is None else None
     if entry.status not in (200, 206):
         return Serve(entry)  # RFC 9110 §13.2.1, §14.2: conditions and ranges are for a 200
-    if asked.conditional and entry.part is None and known_already(asked, entry):
+    serve = _ranged(asked, entry)
+    # RFC 9110 §13.2.2: the condition is judged first, the range where it doesn't hold.
+    fits = entry.part is None or serve is not None
+    if fits and asked.conditional and known_already(asked, entry):
         return Serve(entry, unmodified=True)
-    if b"range" not in asked.names or not parts.if_range(asked.fields, entry):
+    return serve
+
+
+def _ranged(asked: Asked, entry: Entry) -> Serve | None:
+    """What of a stored response answers a request; a range is GET's alone (RFC 9110 §14.2)."""
+    ranged = asked.method == "GET" and b"range" in asked.names
+    if not ranged or not parts.if_range(asked.fields, entry):
         return Serve(entry) if entry.part is None else None
     span = parts.span(asked.fields, entry)
     return None if span is None else Serve(entry, span)
@@ -142,12 +162,11 @@ def _refuses_age(wanted: Control, age: float) -> bool:
 
 
 def _welcome_stale(wanted: Control, entry: Entry, age: float) -> bool:
-    """§5.2.1.2: max-stale, of any age or by so many seconds."""
-    if "max-stale" not in wanted or "no-cache" in wanted or entry.bound:
+    """§5.2.1.2: max-stale, of any age or by so many seconds; never older than max-age."""
+    if "max-stale" not in wanted or "min-fresh" in wanted:
         return False
     most = inf if wanted["max-stale"] is None else seconds(wanted, "max-stale") or 0.0
-    limit = seconds(wanted, "max-age")
-    return age - min(entry.lifetime, inf if limit is None else limit) <= most
+    return not (entry.bound or _refuses_age(wanted, age)) and age - entry.lifetime <= most
 
 
 def _stale_while_validated(wanted: Control, entry: Entry, age: float) -> bool:

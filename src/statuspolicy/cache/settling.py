@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from typing import TypeAlias
-from urllib.parse import urljoin, urlsplit
 
 from statuspolicy._value import Record
 from statuspolicy.cache import parts
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.conditions import validated
 from statuspolicy.cache.entry import Entry, Headers
-from statuspolicy.cache.keeping import only_the_time, storable_lines, unstorable, updated
+from statuspolicy.cache.keeping import (
+    of_the_origin,
+    only_the_time,
+    storable_lines,
+    unstorable,
+    updated,
+)
 from statuspolicy.cache.planning import Forward
 from statuspolicy.cache.vary import selecting
 from statuspolicy.fields import content_range, digits, http_date
@@ -87,7 +92,7 @@ def settle(asked: Asked, forward: Forward, answer: Entry) -> Settled:
 def complete(asked: Asked, forward: Forward, keep: Entry, body: bytes) -> list[Change]:
     """What of the storage changes now that a body was read to its end."""
     entry = keep._replace(body=body)
-    told = None if "transfer-encoding" in keep.fields else digits(keep.fields.one("content-length"))
+    told = digits(keep.fields.one("content-length"))
     if told is None and keep.part is not None:
         told = keep.part[1] - keep.part[0] + 1
     if told is not None and told != len(body):
@@ -208,22 +213,6 @@ def _invalidated(asked: Asked, answer: Entry) -> list[Change]:
     urls = [asked.url]
     for name in ("location", "content-location"):
         location = answer.fields.one(name)
-        if location is not None:
-            url = _same_origin(asked.url, location)
-            urls += [] if url is None else [url]
+        url = None if location is None else of_the_origin(asked.url, location)
+        urls += [] if url is None else [url]
     return [Drop(url) for url in dict.fromkeys(urls)]
-
-
-def _same_origin(base: str, location: str) -> str | None:
-    """The URL that a field names, where it has the request's origin."""
-    try:
-        url = urlsplit(urljoin(base, location))
-        here = urlsplit(base)
-        same = (url.scheme, url.hostname, url.port) == (here.scheme, here.hostname, here.port)
-    except ValueError:
-        return None
-    return (
-        f"{here.scheme}://{here.netloc}{url.path or '/'}{url.query and '?' + url.query}"
-        if same
-        else None
-    )
