@@ -42,6 +42,11 @@ class Outside(Storage):
         self._failed: float | None = None  # when it last failed; None: it was said to be back
         self._owed: OrderedDict[str, None] = OrderedDict()
 
+    @staticmethod
+    @abstractmethod
+    def _name(one: str) -> bytes:
+        """As what an entry with an id is stored."""
+
     @abstractmethod
     def _load(self, url: str, who: str) -> Sequence[Entry]: ...
 
@@ -76,13 +81,20 @@ class Outside(Storage):
         await in_thread(self.close)
 
     def _sound(
-        self, url: str, who: str, stored: Iterable[tuple[K, Any, Any]]
+        self, url: str, who: str, stored: Iterable[tuple[K, Any, Any, Any]]
     ) -> tuple[list[Entry], list[K]]:
-        """What of the stored can be served, and the keys of what is damaged."""
-        found, damaged = [], []
-        for key, dumped, body in stored:
+        """What of the stored can be served, and the keys of what is damaged.
+
+        stored: key, name, what was dumped, body.
+        """
+        found: list[Entry] = []
+        damaged: list[K] = []
+        for key, name, dumped, body in stored:
             try:
-                found.append(Entry.load(url, who, dumped, body))
+                entry = Entry.load(url, who, dumped, body)
+                if self._name(entry.id) != name:  # or it would not be found when it is dropped
+                    raise ValueError("it is stored as another one")  # noqa: TRY301
+                found.append(entry)
             except ValueError as error:
                 log.warning("%r: a response of %s is dropped, for %s.", self, url, error)
                 damaged.append(key)

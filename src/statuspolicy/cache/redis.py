@@ -8,7 +8,7 @@ from hashlib import blake2b
 from os import urandom
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy.cache.entry import Entry
+from statuspolicy.cache.entry import DIGEST, Entry
 from statuspolicy.cache.outside import Outside
 
 try:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _CONNECT, _ANSWER = 0.5, 1.0  # seconds that a request is kept waiting
 _TOKEN = 16  # bytes
+_BODY = slice(_TOKEN + DIGEST, _TOKEN + 2 * DIGEST)  # where the digest of the body is
 
 
 class RedisStorage(Outside):
@@ -68,6 +69,10 @@ class RedisStorage(Outside):
     # with the token of its URL: to forget all of it, whosever it is, the token is enough. And
     # since Redis may let go of any key at any time, what is there without its token is nothing.
 
+    @staticmethod
+    def _name(one: str) -> bytes:
+        return _digest(one).encode()
+
     def _load(self, url: str, who: str) -> Sequence[Entry]:
         token, stored = (
             self._redis.pipeline(transaction=True)
@@ -79,7 +84,7 @@ class RedisStorage(Outside):
             url,
             who,
             (
-                (name[1:], dumped[_TOKEN:], stored.get(b"b" + name[1:]))
+                (name[1:], name[1:], dumped[_TOKEN:], stored.get(b"b" + name[1:]))
                 for name, dumped in stored.items()
                 if name[:1] == b"h" and dumped[:_TOKEN] == token
             ),
@@ -88,22 +93,23 @@ class RedisStorage(Outside):
         return found
 
     def _save(self, url: str, entry: Entry, same: bool) -> None:
-        _, _, token = (
+        token_is, place, name = self._token(url), self._place(url, entry.who), self._name(entry.id)
+        _, _, token, old = (
             self._redis.pipeline(transaction=True)
-            .set(self._token(url), urandom(_TOKEN), nx=True)
-            .expire(self._token(url), self._ttl)
-            .get(self._token(url))
+            .set(token_is, urandom(_TOKEN), nx=True)
+            .expire(token_is, self._ttl)
+            .get(token_is)
+            .hget(place, b"h" + name)
             .execute()
         )
-        # Where the body is not the same after all, another program having stored another, what
-        # is written here doesn't fit it, and is dropped when it is loaded.
-        fields = {b"h" + _name(entry.id): token + entry.dump(url)}
-        if not same:
-            fields[b"b" + _name(entry.id)] = entry.body
-        place = self._place(url, entry.who)
-        self._redis.pipeline(transaction=True).hset(place, mapping=fields).expire(
-            place, self._ttl
-        ).execute()
+        new = token + entry.dump(url)
+        fields = {b"h" + name: new}
+        # Another program may have stored another body there by now. (Where one does so right
+        # now, the two don't fit, and are dropped when they are loaded.)
+        if not same or old is None or old[_BODY] != new[_BODY]:
+            fields[b"b" + name] = entry.body
+        writes = self._redis.pipeline(transaction=True).hset(place, mapping=fields)
+        writes.expire(place, self._ttl).execute()
 
     def _drop(self, url: str, ids: Sequence[str] | None) -> None:
         if ids is None:
@@ -111,7 +117,7 @@ class RedisStorage(Outside):
             return
         for one in ids:
             who, *_ = literal_eval(one)
-            self._forget(url, who, [_name(one)])
+            self._forget(url, who, [self._name(one)])
 
     def _forget(self, url: str, who: str, names: Sequence[bytes]) -> None:
         if names:
@@ -155,7 +161,3 @@ def _connected(redis: Any) -> Any:
 
 def _digest(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def _name(one: str) -> bytes:
-    return _digest(one).encode()

@@ -22,24 +22,25 @@ T = TypeVar("T")
 _PATIENCE = 2.0  # seconds to wait for other processes
 _TOUCH = 60.0  # seconds: how well it is known when a response was used last
 _OURS = 0x73706331  # "spc1"
-# Bodies have a table of their own: a header section is freshened without rewriting its body.
+# Bodies have a table of their own: a header section is freshened without rewriting its body. All
+# that is loaded is found the same way as what is dropped, so that damage hides it from neither.
 _SCHEMA = [
     """CREATE TABLE entry (
         n INTEGER PRIMARY KEY, url BLOB NOT NULL, id BLOB NOT NULL, who BLOB NOT NULL,
         used REAL NOT NULL, dumped BLOB NOT NULL)""",
-    "CREATE UNIQUE INDEX place ON entry (url, id)",
+    "CREATE INDEX place ON entry (url)",
     "CREATE INDEX oldest ON entry (used)",
     "CREATE TABLE body (n INTEGER PRIMARY KEY, body BLOB NOT NULL)",
     "CREATE TRIGGER gone AFTER DELETE ON entry BEGIN DELETE FROM body WHERE n = old.n; END",
 ]
 _LOAD = """
-    SELECT entry.n, used, dumped, body FROM entry LEFT JOIN body ON body.n = entry.n
+    SELECT entry.n, used, id, dumped, body FROM entry LEFT JOIN body ON body.n = entry.n
     WHERE url = ? AND who = ? ORDER BY entry.n"""
 _FRESHEN = f"""
     UPDATE entry SET dumped = ?, used = ?
     WHERE url = ? AND id = ? AND substr(dumped, {DIGEST + 1}, {DIGEST}) = ?"""  # noqa: S608 - a number
 _EVICT = "DELETE FROM entry WHERE n = (SELECT n FROM entry ORDER BY used, n LIMIT 1)"
-# What a new file mends. (All else, such as a full disk or a missing folder, it would not.)
+# What a new file mends; all else, such as a full disk or a missing folder, it would not.
 _DAMAGED = {
     sqlite3.SQLITE_ERROR,  # no such table
     sqlite3.SQLITE_READONLY,
@@ -90,12 +91,17 @@ class SQLiteStorage(Outside):
     def __repr__(self) -> str:
         return f"SQLiteStorage({self._path!r})"
 
+    @staticmethod
+    def _name(one: str) -> bytes:
+        return _key(one)
+
     def _load(self, url: str, who: str) -> Sequence[Entry]:
         return self._use(lambda db: self._loaded(db, url, who, time()))
 
     def _loaded(self, db: sqlite3.Connection, url: str, who: str, now: float) -> list[Entry]:
         rows = db.execute(_LOAD, (_key(url), _key(who))).fetchall()
-        found, damaged = self._sound(url, who, ((n, dumped, body) for n, _, dumped, body in rows))
+        kept = ((n, name, dumped, body) for n, _, name, dumped, body in rows)
+        found, damaged = self._sound(url, who, kept)
         # A read seldom writes; and a full disk can still be read.
         touched = [(now, n) for n, used, *_ in rows if abs(now - used) > _TOUCH]
         with suppress(sqlite3.OperationalError):
@@ -107,7 +113,7 @@ class SQLiteStorage(Outside):
         self._use(lambda db: self._saved(db, url, entry, same))
 
     def _saved(self, db: sqlite3.Connection, url: str, entry: Entry, same: bool) -> None:
-        place, dumped = (_key(url), _key(entry.id)), entry.dump(url)
+        place, dumped = (_key(url), self._name(entry.id)), entry.dump(url)
         digest = dumped[DIGEST : 2 * DIGEST]
         with _transaction(db):
             # Another process may have stored another body there by now.
@@ -134,7 +140,7 @@ class SQLiteStorage(Outside):
             else:
                 db.executemany(
                     "DELETE FROM entry WHERE url = ? AND id = ?",
-                    [(_key(url), _key(one)) for one in ids],
+                    [(_key(url), self._name(one)) for one in ids],
                 )
 
     def close(self) -> None:
@@ -151,9 +157,8 @@ class SQLiteStorage(Outside):
             while True:
                 try:
                     return work(self._connection())
-                except sqlite3.Error as error:
-                    damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
-                    if begun_anew or not damaged:
+                except (sqlite3.Error, UnicodeDecodeError) as error:
+                    if begun_anew or not _means_damage(error):
                         self._let_go()
                         raise
                     self._set_aside(error)
@@ -169,10 +174,11 @@ class SQLiteStorage(Outside):
                 self._db = sqlite3.connect(
                     self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
                 )
+                self._db.text_factory = bytes  # what is damaged may be no Unicode
                 _prepare(self._db)
         return self._db
 
-    def _set_aside(self, error: sqlite3.Error) -> None:
+    def _set_aside(self, error: Exception) -> None:
         """Give a damaged file another name, unless another process was faster."""
         with self._alone():
             first = _file(self._path) == self._file
@@ -199,10 +205,18 @@ class SQLiteStorage(Outside):
             yield
 
 
+def _means_damage(error: Exception) -> bool:
+    """Whether a new file would mend it."""
+    # A message that quotes what is damaged can't always be decoded.
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return isinstance(error, UnicodeDecodeError) or code & 0xFF in _DAMAGED
+
+
 def _prepare(db: sqlite3.Connection) -> None:
     """See that a database is ours, and make it where it is empty."""
     (whose,) = db.execute("PRAGMA application_id").fetchone()
     schema = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_master ORDER BY rowid")]
+    ours = [statement.encode() for statement in _SCHEMA]
     if (whose, schema) == (0, []):
         db.execute("PRAGMA journal_mode = WAL")
         with _transaction(db):
@@ -211,7 +225,7 @@ def _prepare(db: sqlite3.Connection) -> None:
                 db.execute(statement)
     elif whose != _OURS:
         raise sqlite3.DatabaseError("it is another program's database; give it a path of its own")
-    elif schema != _SCHEMA:
+    elif schema != ours:
         raise _WrongSchema("its tables are others")
     # A crash of the program loses nothing; one of the machine may lose the last moments.
     db.execute("PRAGMA synchronous = NORMAL")
