@@ -69,6 +69,7 @@ CACHE = [
     "config",
     "redis",
     "sqlite",
+    "outside",
     "storage",
     "queue",
     "behind",

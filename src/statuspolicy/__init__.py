@@ -34,6 +34,8 @@ from .wrap import unwrap, wrap
 if TYPE_CHECKING:
     from statuspolicy.cache.config import Cache
     from statuspolicy.cache.entry import Entry
+    from statuspolicy.cache.redis import RedisStorage
+    from statuspolicy.cache.sqlite import SQLiteStorage
     from statuspolicy.cache.status import CacheStatus
     from statuspolicy.cache.storage import MemoryStorage, Storage
 
@@ -43,6 +45,8 @@ _LATER = {
     "CacheStatus": "cache.status",
     "Entry": "cache.entry",
     "MemoryStorage": "cache.storage",
+    "RedisStorage": "cache.redis",
+    "SQLiteStorage": "cache.sqlite",
     "Storage": "cache.storage",
 }
 
@@ -79,9 +83,11 @@ __all__ = [
     "RedirectBlackHole",
     "RedirectCapExceeded",
     "RedirectLoop",
+    "RedisStorage",
     "Refuse",
     "RetryBudget",
     "Row",
+    "SQLiteStorage",
     "Settle",
     "Step",
     "Storage",

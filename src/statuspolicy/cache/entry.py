@@ -206,41 +206,59 @@ class Entry(Record):
         """The bytes that it takes, about."""
         return len(self.body) + sum(len(name) + len(value) for name, value in self.headers) + 512
 
-    def dump(self) -> bytes:
-        """All but the body, for a storage that keeps bytes."""
+    def dump(self, url: str) -> bytes:
+        """All but the body, for a storage that keeps bytes: a digest of it all and of the URL, a
+        digest of the body (`DIGEST` bytes each), and the rest.
+        """
         import json
 
-        return json.dumps(
-            {
-                "status": self.status,
-                "headers": [[part.decode("latin-1") for part in line] for line in self.headers],
-                "asked": self.asked,
-                "heard": self.heard,
-                "who": self.who,
-                "vary": self.vary,
-                "part": self.part,
-                "length": len(self.body),
-            }
-        ).encode()
+        values = {
+            "status": self.status,
+            "headers": [[part.decode("latin-1") for part in line] for line in self.headers],
+            "asked": self.asked,
+            "heard": self.heard,
+            "who": self.who,
+            "vary": self.vary,
+            "part": self.part,
+        }
+        return _sealed(url, _digest(self.body) + json.dumps(values).encode())
 
     @classmethod
-    def load(cls, dumped: bytes, body: bytes) -> Entry:
-        """What was dumped, with its body. Raises ValueError where it is damaged."""
+    def load(cls, url: str, who: str, dumped: bytes, body: bytes) -> Entry:
+        """What was dumped, with its body.
+
+        Raises ValueError where either is damaged, or is another URL's or somebody else's.
+        """
         import json
 
         try:
-            values: dict[str, Any] = json.loads(dumped)
-            if values.pop("length") != len(body):
-                raise ValueError("the body is not as long as it was")
-            headers = values.pop("headers")
+            said = dumped[DIGEST:]
+            if dumped != _sealed(url, said) or said[:DIGEST] != _digest(body):
+                raise ValueError("what is stored is not what was stored")
+            values: dict[str, Any] = json.loads(said[DIGEST:])
+            if values["who"] != who:
+                raise ValueError("it is somebody else's")
             values["headers"] = tuple(
-                (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in values["headers"]
             )
-            values["vary"] = tuple((name, said) for name, said in values["vary"])
+            values["vary"] = tuple((name, value) for name, value in values["vary"])
             part = values["part"]
             values["part"] = None if part is None else (part[0], part[1], part[2])
-            entry = cls(body=body, **values)
-            entry.age(entry.date)  # what can't be reckoned with is damaged too
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            return cls(body=body, **values)
+        except (KeyError, TypeError) as error:  # no bytes, or another version's
             raise ValueError(f"a stored response is damaged: {error!r}") from error
-        return entry
+
+
+DIGEST = 16  # bytes
+
+
+def _digest(content: bytes) -> bytes:
+    from hashlib import blake2b  # here: who stores in memory needs none
+
+    return blake2b(content, digest_size=DIGEST).digest()
+
+
+def _sealed(url: str, said: bytes) -> bytes:
+    """What is said, behind what will tell whether it was damaged, or is another URL's."""
+    return _digest(url.encode("utf-8", "surrogatepass") + b"\0" + said) + said

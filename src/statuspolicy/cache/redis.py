@@ -1,0 +1,163 @@
+"""Stored responses in Redis, or in Valkey."""
+
+from __future__ import annotations
+
+from ast import literal_eval
+from collections.abc import Sequence
+from hashlib import blake2b
+from os import urandom
+from typing import TYPE_CHECKING, Any
+
+from statuspolicy.cache.entry import DIGEST, Entry
+from statuspolicy.cache.outside import Outside
+
+try:
+    import redis as library
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+except ImportError as missing:
+    raise ImportError("RedisStorage needs redis: pip install 'statuspolicy[redis]'.") from missing
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+_CONNECT, _ANSWER = 0.5, 1.0  # seconds that a request is kept waiting
+_TOKEN = 16  # bytes
+_BODY = slice(_TOKEN + DIGEST, _TOKEN + 2 * DIGEST)  # where the digest of the body is
+
+
+class RedisStorage(Outside):
+    """Stored responses in Redis or Valkey, which the programs of a fleet share.
+
+    redis: its URL (`redis://`, `rediss://`, `unix://`), or a `redis.Redis` with timeouts of your
+        own. In async clients it is used in threads, so that it works in asyncio and in trio; a
+        `redis.asyncio.Redis` isn't taken.
+    prefix: what the names of its keys begin with.
+    ttl: seconds until what wasn't stored or validated again is gone.
+
+    How much is kept, and that what was used longest ago goes first, is for Redis to see to:
+    `maxmemory`, and `maxmemory-policy allkeys-lru`. Bodies are kept as they are: who can read
+    that Redis can read them.
+
+    While Redis is away, requests go on without it. That is logged once, not at each request;
+    it is tried again after 5 seconds, and first forgets what it was to forget meanwhile.
+
+    Raises TypeError or ValueError for an argument that is none of these.
+    """
+
+    _failures = (library.RedisError, OSError)
+
+    def __init__(
+        self,
+        redis: str | Redis,
+        *,
+        prefix: str = "statuspolicy:",
+        ttl: float = 7 * 86_400.0,
+    ) -> None:
+        if not ttl >= 1:
+            raise ValueError(f"RedisStorage(ttl={ttl!r}): write seconds, 1 or more.")
+        super().__init__()
+        self._own = isinstance(redis, str)
+        self._redis: Any = _connected(redis)
+        self._prefix = prefix
+        self._ttl = int(min(ttl, 10 * 366 * 86_400))
+
+    def __repr__(self) -> str:
+        return f"RedisStorage({self._prefix!r})"
+
+    # A URL has a token, and each user a hash with what is stored for him. An entry counts only
+    # with the token of its URL: to forget all of it, whosever it is, the token is enough. And
+    # since Redis may let go of any key at any time, what is there without its token is nothing.
+
+    @staticmethod
+    def _name(one: str) -> bytes:
+        return _digest(one).encode()
+
+    def _load(self, url: str, who: str) -> Sequence[Entry]:
+        token, stored = (
+            self._redis.pipeline(transaction=True)
+            .get(self._token(url))
+            .hgetall(self._place(url, who))
+            .execute()
+        )
+        found, damaged = self._sound(
+            url,
+            who,
+            (
+                (name[1:], name[1:], dumped[_TOKEN:], stored.get(b"b" + name[1:]))
+                for name, dumped in stored.items()
+                if name[:1] == b"h" and dumped[:_TOKEN] == token
+            ),
+        )
+        self._forget(url, who, damaged)
+        return found
+
+    def _save(self, url: str, entry: Entry, same: bool) -> None:
+        token_is, place, name = self._token(url), self._place(url, entry.who), self._name(entry.id)
+        _, _, token, old = (
+            self._redis.pipeline(transaction=True)
+            .set(token_is, urandom(_TOKEN), nx=True)
+            .expire(token_is, self._ttl)
+            .get(token_is)
+            .hget(place, b"h" + name)
+            .execute()
+        )
+        new = token + entry.dump(url)
+        fields = {b"h" + name: new}
+        # Another program may have stored another body there by now. (Where one does so right
+        # now, the two don't fit, and are dropped when they are loaded.)
+        if not same or old is None or old[_BODY] != new[_BODY]:
+            fields[b"b" + name] = entry.body
+        writes = self._redis.pipeline(transaction=True).hset(place, mapping=fields)
+        writes.expire(place, self._ttl).execute()
+
+    def _drop(self, url: str, ids: Sequence[str] | None) -> None:
+        if ids is None:
+            self._redis.delete(self._token(url))
+            return
+        for one in ids:
+            who, *_ = literal_eval(one)
+            self._forget(url, who, [self._name(one)])
+
+    def _forget(self, url: str, who: str, names: Sequence[bytes]) -> None:
+        if names:
+            fields = [kind + name for name in names for kind in (b"h", b"b")]
+            self._redis.hdel(self._place(url, who), *fields)
+
+    def close(self) -> None:
+        """Close its connections, where they are its own; the next use opens them again."""
+        if self._own:
+            self._redis.close()
+
+    # The keys of a URL are in one slot of a cluster.
+
+    def _token(self, url: str) -> str:
+        return f"{self._prefix}{{{_digest(url)}}}"
+
+    def _place(self, url: str, who: str) -> str:
+        return f"{self._token(url)}:{_digest(who)}"
+
+
+def _connected(redis: Any) -> Any:
+    if isinstance(redis, str):
+        return library.Redis.from_url(
+            redis,
+            socket_connect_timeout=_CONNECT,
+            socket_timeout=_ANSWER,
+            # Once, at once: a kept connection that has ended says nothing of Redis.
+            retry=Retry(NoBackoff(), 1),
+        )
+    if not isinstance(redis, library.Redis):
+        raise TypeError(
+            f"RedisStorage({redis!r}): write the URL of a Redis, or a redis.Redis (which in "
+            "async clients is used in threads)."
+        )
+    if redis.get_encoder().decode_responses:
+        raise ValueError(
+            "RedisStorage(...): its redis.Redis has decode_responses=True; bodies are bytes."
+        )
+    return redis
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -1,0 +1,300 @@
+"""Stored responses in a SQLite file."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from threading import Lock
+from time import time
+from typing import TypeVar
+from weakref import WeakSet
+
+from statuspolicy.cache.entry import DIGEST, Entry
+from statuspolicy.cache.outside import Outside
+
+log = logging.getLogger("statuspolicy")
+
+T = TypeVar("T")
+
+_PATIENCE = 2.0  # seconds to wait for other processes
+_TOUCH = 60.0  # seconds: how well it is known when a response was used last
+_OURS = 0x73706331  # "spc1"
+# Bodies have a table of their own: a header section is freshened without rewriting its body. All
+# that is loaded is found the same way as what is dropped, so that damage hides it from neither.
+_SCHEMA = [
+    """CREATE TABLE entry (
+        n INTEGER PRIMARY KEY, url BLOB NOT NULL, id BLOB NOT NULL, who BLOB NOT NULL,
+        used REAL NOT NULL, dumped BLOB NOT NULL)""",
+    "CREATE INDEX place ON entry (url)",
+    "CREATE INDEX oldest ON entry (used)",
+    "CREATE TABLE body (n INTEGER PRIMARY KEY, body BLOB NOT NULL)",
+    "CREATE TRIGGER gone AFTER DELETE ON entry BEGIN DELETE FROM body WHERE n = old.n; END",
+]
+_LOAD = """
+    SELECT entry.n, used, id, dumped, body FROM entry LEFT JOIN body ON body.n = entry.n
+    WHERE url = ? AND who = ? ORDER BY entry.n"""
+_FRESHEN = f"""
+    UPDATE entry SET dumped = ?, used = ?
+    WHERE url = ? AND id = ? AND substr(dumped, {DIGEST + 1}, {DIGEST}) = ?"""  # noqa: S608 - a number
+_EVICT = "DELETE FROM entry WHERE n = (SELECT n FROM entry ORDER BY used, n LIMIT 1)"
+# What a new file mends; all else, such as a full disk or a missing folder, it would not.
+_DAMAGED = {
+    sqlite3.SQLITE_ERROR,  # no such table
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_NOTADB,
+}
+
+
+class _WrongSchema(sqlite3.DatabaseError):
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
+class SQLiteStorage(Outside):
+    """Stored responses in a file, which outlive the program and which several may use at once.
+
+    path: the file's; it is made where there is none, for its owner alone to read. What begins
+        with the same name belongs to it (`-wal`, `-shm`, `-lock`). It may not be on a network
+        drive.
+    max_bytes: how much it holds at most; what was used longest ago goes first. (On the disk,
+        some megabytes come on top.)
+
+    A damaged file is set aside as `<path>.damaged`, and begun anew. Nothing damaged is served.
+    Where it can't be used (a full disk, a folder that is gone), that is logged once, and
+    requests go on without it.
+
+    Raises ValueError for a path whose folder doesn't exist, or that is a folder.
+    """
+
+    _failures = (sqlite3.Error, OSError)
+
+    def __init__(self, path: str | os.PathLike[str], *, max_bytes: int = 256 * 1024 * 1024) -> None:
+        if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
+            raise ValueError(f"SQLiteStorage(max_bytes={max_bytes!r}): write bytes, 1 or more.")
+        super().__init__()
+        self._path = os.path.abspath(os.fspath(path))
+        if os.path.isdir(self._path):
+            raise ValueError(f"{self!r}: that is a folder; write the path of a file in it.")
+        if not os.path.isdir(os.path.dirname(self._path)):
+            raise ValueError(f"{self!r}: its folder does not exist; make it first.")
+        self._most = max_bytes
+        self._lock = Lock()
+        self._db: sqlite3.Connection | None = None
+        self._file: object = None  # which file the connection is to
+        _ALL.add(self)
+
+    def __repr__(self) -> str:
+        return f"SQLiteStorage({self._path!r})"
+
+    @staticmethod
+    def _name(one: str) -> bytes:
+        return _key(one)
+
+    def _load(self, url: str, who: str) -> Sequence[Entry]:
+        return self._use(lambda db: self._loaded(db, url, who, time()))
+
+    def _loaded(self, db: sqlite3.Connection, url: str, who: str, now: float) -> list[Entry]:
+        rows = db.execute(_LOAD, (_key(url), _key(who))).fetchall()
+        kept = ((n, name, dumped, body) for n, _, name, dumped, body in rows)
+        found, damaged = self._sound(url, who, kept)
+        # A read seldom writes; and a full disk can still be read.
+        touched = [(now, n) for n, used, *_ in rows if abs(now - used) > _TOUCH]
+        with suppress(sqlite3.OperationalError):
+            db.executemany("UPDATE entry SET used = ? WHERE n = ?", touched)
+            db.executemany("DELETE FROM entry WHERE n = ?", [(n,) for n in damaged])
+        return found
+
+    def _save(self, url: str, entry: Entry, same: bool) -> None:
+        self._use(lambda db: self._saved(db, url, entry, same))
+
+    def _saved(self, db: sqlite3.Connection, url: str, entry: Entry, same: bool) -> None:
+        place, dumped = (_key(url), self._name(entry.id)), entry.dump(url)
+        digest = dumped[DIGEST : 2 * DIGEST]
+        with _transaction(db):
+            # Another process may have stored another body there by now.
+            if same and db.execute(_FRESHEN, (dumped, time(), *place, digest)).rowcount:
+                return
+            db.execute("DELETE FROM entry WHERE url = ? AND id = ?", place)
+            if entry.size > self._most:
+                return
+            n = db.execute(
+                "INSERT INTO entry (url, id, who, used, dumped) VALUES (?, ?, ?, ?, ?)",
+                (*place, _key(entry.who), time(), dumped),
+            ).lastrowid
+            db.execute("REPLACE INTO body (n, body) VALUES (?, ?)", (n, entry.body))
+            while _bytes(db) > self._most:
+                db.execute(_EVICT)
+
+    def _drop(self, url: str, ids: Sequence[str] | None) -> None:
+        self._use(lambda db: self._dropped(db, url, ids))
+
+    def _dropped(self, db: sqlite3.Connection, url: str, ids: Sequence[str] | None) -> None:
+        with _transaction(db):
+            if ids is None:
+                db.execute("DELETE FROM entry WHERE url = ?", (_key(url),))
+            else:
+                db.executemany(
+                    "DELETE FROM entry WHERE url = ? AND id = ?",
+                    [(_key(url), self._name(one)) for one in ids],
+                )
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        with self._lock:
+            self._let_go()
+
+    # ── the file ──────────────────────────────────────────────────────────────────────
+
+    def _use(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do something with the file; where that is damaged, with a new one."""
+        with self._lock:
+            begun_anew = False
+            while True:
+                try:
+                    return work(self._connection())
+                except (sqlite3.Error, UnicodeDecodeError) as error:
+                    if begun_anew or not _means_damage(error):
+                        self._let_go()
+                        raise
+                    self._set_aside(error)
+                    begun_anew = True
+
+    def _connection(self) -> sqlite3.Connection:
+        """A connection to the file that is there now."""
+        if self._db is None or _file(self._path) != self._file:
+            self._let_go()
+            with self._alone():
+                _make(self._path)
+                self._file = _file(self._path)
+                self._db = sqlite3.connect(
+                    self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+                )
+                self._db.text_factory = bytes  # what is damaged may be no Unicode
+                _prepare(self._db)
+        return self._db
+
+    def _set_aside(self, error: Exception) -> None:
+        """Give a damaged file another name, unless another process was faster."""
+        with self._alone():
+            first = _file(self._path) == self._file
+            self._let_go()
+            for end in ("-wal", "-shm", "") if first else ():
+                with suppress(FileNotFoundError):
+                    os.replace(f"{self._path}{end}", f"{self._path}.damaged{end}")
+        if first:
+            log.warning("%r was damaged (%s): it is begun anew, the old is .damaged.", self, error)
+
+    def _let_go(self) -> None:
+        # SQLite sees whether a file was moved, and leaves what belongs to its successor alone.
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While no other process opens the file, or sets it aside."""
+        lock = f"{self._path}-lock"
+        _make(lock)
+        with closing(sqlite3.connect(lock, timeout=_PATIENCE, isolation_level=None)) as turn:
+            turn.execute("BEGIN EXCLUSIVE")
+            yield
+
+
+def _means_damage(error: Exception) -> bool:
+    """Whether a new file would mend it."""
+    # A message that quotes what is damaged can't always be decoded.
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return isinstance(error, UnicodeDecodeError) or code & 0xFF in _DAMAGED
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    """See that a database is ours, and make it where it is empty."""
+    (whose,) = db.execute("PRAGMA application_id").fetchone()
+    schema = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_master ORDER BY rowid")]
+    ours = [statement.encode() for statement in _SCHEMA]
+    if (whose, schema) == (0, []):
+        db.execute("PRAGMA journal_mode = WAL")
+        with _transaction(db):
+            db.execute(f"PRAGMA application_id = {_OURS}")
+            for statement in _SCHEMA:
+                db.execute(statement)
+    elif whose != _OURS:
+        raise sqlite3.DatabaseError("it is another program's database; give it a path of its own")
+    elif schema != ours:
+        raise _WrongSchema("its tables are others")
+    # A crash of the program loses nothing; one of the machine may lose the last moments.
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA journal_size_limit = 4194304")
+    db.execute("PRAGMA cell_size_check = ON")
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    with db:  # commits, or rolls back
+        db.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def _bytes(db: sqlite3.Connection) -> int:
+    """How many bytes of the file are in use."""
+    names = ("page_count", "freelist_count", "page_size")
+    pages, free, size = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
+    return (pages - free) * size
+
+
+def _key(text: str) -> bytes:
+    """Text as it is looked up: any, even what is no Unicode."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _make(path: str) -> None:
+    """Make a file that its owner alone can read, unless it is there.
+
+    (One that is there is not opened: to close it again would take SQLite's locks away.)
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _file(path: str) -> object:
+    """Which file a path leads to, whatever it is called later; None where there is none."""
+    with suppress(FileNotFoundError):
+        found = os.stat(path)
+        return found.st_dev, found.st_ino
+    return None
+
+
+# ── fork ──────────────────────────────────────────────────────────────────────────────
+
+_ALL: WeakSet[SQLiteStorage] = WeakSet()
+_HELD: list[Lock] = []
+
+
+def _before_fork() -> None:
+    """No thread is within SQLite while the process forks: its child could never enter it."""
+    _HELD.extend(one._lock for one in _ALL if one._lock.acquire(timeout=_PATIENCE))
+
+
+def _in_parent() -> None:
+    while _HELD:
+        _HELD.pop().release()
+
+
+def _in_child() -> None:
+    """The parent's connections are the parent's: the child may not even close them."""
+    from ctypes import py_object, pythonapi
+
+    _HELD.clear()
+    for one in _ALL:
+        one._lock, db, one._db = Lock(), one._db, None
+        if db is not None:
+            pythonapi.Py_IncRef(py_object(db))  # so that it is never closed
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -1,0 +1,60 @@
+"""Fixtures for storages."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+import statuspolicy as sp
+from tests.cache.places import Driven, RedisServer
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis that all may use, and none may stop."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def portal(kind: str) -> Iterator[Any]:
+    """The event loop in which a storage is used; None for none."""
+    if kind == "sync":
+        yield None
+    else:
+        with start_blocking_portal(kind) as portal:
+            yield portal
+
+
+@pytest.fixture
+def make(
+    place: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., sp.Storage]]:
+    """Make storages in one place, which changes from test to test."""
+    made: list[sp.Storage] = []
+    prefix = f"{uuid4()}:"
+
+    def make(**options: Any) -> sp.Storage:
+        if place == "memory":
+            storage: sp.Storage = sp.MemoryStorage(**options)
+        elif place == "sqlite":
+            storage = sp.SQLiteStorage(tmp_path / "cache.db", **options)
+        else:
+            server = request.getfixturevalue("redis_server")
+            storage = sp.RedisStorage(server.url, prefix=prefix, **options)
+        made.append(storage)
+        return storage
+
+    yield make
+    for storage in made:
+        storage.close()
+
+
+@pytest.fixture
+def storage(make: Callable[..., sp.Storage], portal: Any) -> Driven:
+    """A storage, driven plainly or in an event loop."""
+    return Driven(make(), portal)
