@@ -1,26 +1,17 @@
 """Middleware for httpx: each response is handled as its HTTP status code asks of a client."""
 
+import typing as _typing
+
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.cooldown import Cool
 from statuspolicy.limits import Limits, RetryBudget
 from statuspolicy.memory import Memory
 from statuspolicy.trace import Step, Trace
 
-from . import events
 from .account import trace
-from .addresses import public_addresses_only
 from .duties.cooling import breaker
 from .duties.retry import retry
 from .duties.verify import reset
-from .errors import (
-    CoolingDown,
-    ProtocolViolation,
-    RedirectBlackHole,
-    RedirectCapExceeded,
-    RedirectLoop,
-    TotalTimeout,
-    UnparsableResponse,
-)
 from .exchange import Exchange
 from .plan import Overrides
 from .row import Row, Table, resume, surface
@@ -28,6 +19,45 @@ from .tables import STANDARD, STRICT
 from .transport import AsyncPolicyTransport, PolicyTransport
 from .verdicts import Again, Aside, Follow, Refuse, Settle, Use, Verdict
 from .wrap import unwrap, wrap
+
+# What most programs never name is loaded where it is named first; type checkers see it all.
+if _typing.TYPE_CHECKING:
+    from . import events
+    from .addresses import public_addresses_only
+    from .errors import (
+        CoolingDown,
+        ProtocolViolation,
+        RedirectBlackHole,
+        RedirectCapExceeded,
+        RedirectLoop,
+        TotalTimeout,
+        UnparsableResponse,
+    )
+else:
+    _LATER = {
+        "events": "events",
+        "public_addresses_only": "addresses",
+        "CoolingDown": "errors",
+        "ProtocolViolation": "errors",
+        "RedirectBlackHole": "errors",
+        "RedirectCapExceeded": "errors",
+        "RedirectLoop": "errors",
+        "TotalTimeout": "errors",
+        "UnparsableResponse": "errors",
+    }
+
+    def __getattr__(name):
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        module = import_module(f".{_LATER[name]}", __name__)
+        globals()[name] = module if name == _LATER[name] else getattr(module, name)
+        return globals()[name]
+
+    def __dir__():
+        return [*globals(), *_LATER]
+
 
 __all__ = [
     "STANDARD",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from threading import Event as Closed
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from statuspolicy._value import Record, Value
 from statuspolicy.clock import Clock
@@ -12,8 +12,10 @@ from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
 
 from ._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response
-from .events import Event
 from .row import Table
+
+if TYPE_CHECKING:
+    from .events import Event
 
 OVERRIDE = "statuspolicy"  # in a request's `extensions`: a Table or Overrides
 
@@ -21,7 +23,7 @@ Transport: TypeAlias = BaseTransport | AsyncBaseTransport
 Confirm: TypeAlias = Callable[[Request, Request, Response], bool | Awaitable[bool]]
 AllowHop: TypeAlias = Callable[[Request, Request], bool | Awaitable[bool]]
 Prepare: TypeAlias = Callable[[Request, int], Request | Awaitable[Request | None] | None]
-Observer: TypeAlias = Callable[[Event], object]
+Observer: TypeAlias = Callable[["Event"], object]
 
 
 class Overrides(Value):
