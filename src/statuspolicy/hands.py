@@ -56,7 +56,7 @@ class Hands(Grip[BaseTransport]):
 
     def discard(self, effect: Discard) -> bytes | None:
         kept = None
-        if effect.response is not self.held:
+        if self.is_done_with(effect):
             return self.put_away(effect.response)
         if self.drains(effect):
             sent = self.sent or effect.request
@@ -104,7 +104,7 @@ class Hands(Grip[BaseTransport]):
     def drop(self) -> None:
         held = self.held
         self.held = None
-        if held is not None:
+        if held is not None and not held.is_closed:
             with suppress(Exception):
                 held.close()
 
@@ -145,12 +145,12 @@ class AsyncHands(Grip[AsyncBaseTransport]):
         self.still_open()
 
     async def discard(self, effect: Discard) -> bytes | None:
-        import anyio  # here, so that a program without async never loads it
-
         kept = None
-        if effect.response is not self.held:
+        if self.is_done_with(effect):
             return self.put_away(effect.response)
         if self.drains(effect):
+            import anyio  # here, so that a program without async never loads it
+
             seconds = self.plan.limits.drain_seconds
             with suppress(Exception), anyio.move_on_after(seconds) as scope:
                 kept = await self._drain(effect.response, scope.cancel)
@@ -187,12 +187,13 @@ class AsyncHands(Grip[AsyncBaseTransport]):
         return b"".join(parts.read)
 
     async def drop(self) -> None:
-        import anyio
+        held = self.held
+        if held is not None and not held.is_closed:
+            import anyio
 
-        # A cancelled task must still close what it holds.
-        with suppress(Exception), anyio.CancelScope(shield=True):
-            if self.held is not None:
-                await self.held.aclose()
+            # A cancelled task must still close what it holds.
+            with suppress(Exception), anyio.CancelScope(shield=True):
+                await held.aclose()
         self.held = None
 
 
