@@ -42,7 +42,8 @@ def converse(plan: Plan, request: Request, reply: Reply | None = None) -> Flow[R
             sent: Reply = yield Send(talk.went, talk.fresh, talk.until)
             reply = sent
         exchange = talk.hear(reply)
-        yield from _refund(talk, exchange)
+        if talk.spent is not None:
+            yield from _refund(talk, talk.spent, exchange)
         verdict = yield from talk.decide(talk.row.duty, exchange)
         looks = 0
         while isinstance(verdict, Aside):
@@ -60,12 +61,11 @@ def converse(plan: Plan, request: Request, reply: Reply | None = None) -> Flow[R
         return talk.tell_the_end(result)
 
 
-def _refund(talk: Talk, exchange: Exchange) -> Flow[None]:
-    """A repeat that was answered well gives back what it took."""
+def _refund(talk: Talk, origin: str, exchange: Exchange) -> Flow[None]:
+    """A repeat that was answered well gives back what it took from an origin's budget."""
     budget, status = exchange.limits.retry_budget, exchange.status
-    well = status is not None and status < 500 and status != 429
-    if well and talk.spent is not None and budget is not None:
-        yield Spend(talk.spent, budget, back=True)
+    if budget is not None and status is not None and status < 500 and status != 429:
+        yield Spend(origin, budget, back=True)
     talk.spent = None
 
 
@@ -85,10 +85,11 @@ def _permit(
             return Settle(f"{request.method} goes elsewhere only if confirmed: give confirm=")
         if not (yield from asked(confirm(request, permit.request, response))):
             return Settle("the application did not confirm it")
-    try:
-        guard.in_time(talk.as_of_now(exchange), verdict.after)  # somebody may have thought long
-    except guard.No as late:
-        return Settle(str(late))
+    if confirm is not None or talk.plan.allow_hop is not None:
+        try:
+            guard.in_time(talk.as_of_now(exchange), verdict.after)  # they may have thought long
+        except guard.No as late:
+            return Settle(str(late))
     budget = exchange.limits.retry_budget
     if permit.costs and budget is not None:
         talk.spent = hop.origin(request.url)

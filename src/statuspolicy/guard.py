@@ -118,7 +118,9 @@ def _equipped(sent: Request, request: Request) -> Request:
 
 
 def _same_target(sent: Request, request: Request) -> bool:
-    return (request.method, hop.target(request.url)) == (sent.method, hop.target(sent.url))
+    return request is sent or (
+        request.method == sent.method and hop.target(request.url) == hop.target(sent.url)
+    )
 
 
 # ── a hop ──────────────────────────────────────────────────────────────────────────────
@@ -188,7 +190,9 @@ def _holes(exchange: Exchange, path: Path, url: URL) -> int:
     """
     came_from = hop.target(exchange.request.url)
     leads_to = hop.target(url)
-    nested = came_from in leads_to[1:] or quote(came_from, safe="").lower() in leads_to.lower()
+    nested = came_from in leads_to[1:]
+    if not nested and "%3a%2f%2f" in (lower := leads_to.lower()):
+        nested = quote(came_from, safe="").lower() in lower
     holes = path.holes + 1 if nested else 0
     if holes >= 3:
         raise errors.RedirectBlackHole(
@@ -207,8 +211,8 @@ def state(request: Request) -> State:
         request.method,
         hop.target(request.url),
         id(request.stream) if known is None else known,
-        headers.get("cookie"),
-        headers.get("authorization"),
+        headers["cookie"] if "cookie" in headers else None,
+        headers["authorization"] if "authorization" in headers else None,
     )
 
 
@@ -261,7 +265,9 @@ def _untouched(exchange: Exchange) -> bool:
 
 
 def _same_digest(sent: Request, request: Request) -> bool:
-    field = request.headers.get("authorization", "")
+    if "authorization" not in request.headers:
+        return False
+    field = request.headers["authorization"]
     return hop.is_digest(field.encode()) and field == sent.headers.get("authorization")
 
 

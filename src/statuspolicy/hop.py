@@ -19,6 +19,10 @@ _OF_THE_BODY = frozenset(
 PORTABLE = frozenset({"timeout", "trace", "statuspolicy", body.FACTORY})
 
 
+# An absolute path without a dot segment, an empty one, or anything that has to be quoted.
+_PLAIN_PATH = re.compile(r"(?:/[\w~-][\w.~-]*)+/?(?:\?[\w.~=&-]+)?", re.ASCII)
+
+
 class Unusable(Exception):
     """A Location that can't be followed, and why."""
 
@@ -53,6 +57,9 @@ def same_origin(first: URL, second: URL) -> bool:
 def resolve(base: URL, location: URL | str) -> URL:
     """Where a Location leads from `base`. Raises Unusable with the reason."""
     try:
+        if isinstance(location, str) and not base.fragment and _PLAIN_PATH.fullmatch(location):
+            # Nothing to resolve and to doubt: to parse it once is enough.
+            return URL(origin(base) + location)
         url = URL(location)
         if url.scheme and not url.host and url.scheme == base.scheme:
             # "http:/path" and "http:///path" name no host; servers mean their own.

@@ -208,9 +208,14 @@ def is_kept(response: Response) -> bool:
 
 def phrase(response: Response) -> str:
     """The reason phrase: the server's, else the registry's."""
-    if response.reason_phrase:
+    if response.extensions.get("reason_phrase"):
         return response.reason_phrase
+    return _registered(response.status_code)
+
+
+@cache
+def _registered(status: int) -> str:
     try:
-        return HTTPStatus(response.status_code).phrase
+        return Response(status).reason_phrase or HTTPStatus(status).phrase
     except ValueError:
         return ""
