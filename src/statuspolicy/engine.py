@@ -49,7 +49,8 @@ def converse(plan: Plan, request: Request, reply: Reply | None = None) -> Flow[R
         while isinstance(verdict, Aside):
             looks += 1
             exchange, verdict = yield from step_aside(talk, exchange, verdict, looks)
-        verdict = yield from heeded(talk, exchange, verdict)
+        if plan.memory.cooling or getattr(verdict, "cool", None) is not None:
+            verdict = yield from heeded(talk, exchange, verdict)
         if isinstance(verdict, (Follow, Again)):
             permit = yield from _permit(talk, exchange, verdict)
             if isinstance(permit, Permit):
@@ -77,15 +78,16 @@ def _permit(
     permit = guard.permit(talk.as_of_now(exchange), talk.path, verdict, talk.cookies)
     if not isinstance(permit, Permit):
         return permit
-    if permit.is_hop and (why := (yield from forbidden(talk, permit.request))):
+    request, response = exchange.request, exchange.response
+    confirm, allow = talk.plan.confirm, talk.plan.allow_hop
+    if permit.is_hop and allow is not None and (why := (yield from forbidden(talk, permit.request))):
         return Settle(why)
-    request, response, confirm = exchange.request, exchange.response, talk.plan.confirm
     if isinstance(verdict, Follow) and verdict.confirm and response is not None:
         if confirm is None:
             return Settle(f"{request.method} goes elsewhere only if confirmed: give confirm=")
         if not (yield from asked(confirm(request, permit.request, response))):
             return Settle("the application did not confirm it")
-    if confirm is not None or talk.plan.allow_hop is not None:
+    if confirm is not None or allow is not None:
         try:
             guard.in_time(talk.as_of_now(exchange), verdict.after)  # they may have thought long
         except guard.No as late:
@@ -103,7 +105,7 @@ def _permit(
 def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Permit) -> Flow[None]:
     """To the next request: discard this answer, wait, and take the step."""
     if permit.is_hop and not verdict.why:
-        verdict = verdict._replace(why=f"to {hop.target(permit.request.url)}")
+        verdict = verdict._replace(why=f"to {permit.path.at(permit.request)}")
     talk.note("follow" if permit.is_hop else "repeat", verdict, permit.tokens)
     hard = isinstance(verdict, Again) and verdict.fresh
     if exchange.response is not None:

@@ -13,7 +13,7 @@ from ._lib import URL, ByteStream, InvalidURL, Request
 # RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
 # keeps Expect for requests with content.
 _OF_THE_BODY = frozenset(
-    {"transfer-encoding", "trailer", "digest", "repr-digest", "last-modified", "expect"}
+    {b"transfer-encoding", b"trailer", b"digest", b"repr-digest", b"last-modified", b"expect"}
 )
 # What an exchange may take to another origin of its request's extensions.
 PORTABLE = frozenset({"timeout", "trace", "statuspolicy", body.FACTORY})
@@ -96,17 +96,17 @@ def request_to(
     """
     headers = [(b"Host", _host(url, previous, keep_host))]
     for name, value in previous.headers.raw:
-        key = name.lower().decode("latin-1")
-        if key in ("host", "cookie"):
+        key = name.lower()
+        if key in (b"host", b"cookie"):
             continue
-        if bodiless and (key.startswith("content-") or key in _OF_THE_BODY):
+        if bodiless and (key.startswith(b"content-") or key in _OF_THE_BODY):
             continue
-        if abroad and limits.sensitive(key):
+        if abroad and limits.sensitive(key.decode("latin-1")):
             continue
         # RFC 7616 §3.4: a Digest is made for one URI, and its nonce counts each request.
-        if key == "authorization" and is_digest(value):
+        if key == b"authorization" and is_digest(value):
             continue
-        if abroad and key == "referer" and not (value := _origin_of(value)):
+        if abroad and key == b"referer" and not (value := _origin_of(value)):
             continue
         headers.append((name, value))
     extensions = {

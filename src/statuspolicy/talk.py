@@ -121,9 +121,10 @@ class Talk:
         row, heard = self.row, self.heard
         assert heard is not None
         words = phrase(heard.response) if heard.response is not None else str(heard.error or "")
+        request = heard.request
         step = Step(
-            method=heard.request.method,
-            url=hop.target(heard.request.url),
+            method=request.method,
+            url=self.path.at(request) if request is self.sent else hop.target(request.url),
             code=heard.code or REMEMBERED,
             phrase=words,
             row=row.name,
