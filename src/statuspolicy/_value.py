@@ -45,10 +45,10 @@ class Record(_Frozen):
 
     def _replace(self, **changes: Any) -> Self:
         """The same, but for what `changes` says."""
-        if not changes.keys() <= vars(self).keys():
-            return super()._replace(**changes)  # which says what it does not take
         new = object.__new__(type(self))
         new.__dict__.update(vars(self), **changes)
+        if len(vars(new)) > len(vars(self)):
+            return super()._replace(**changes)  # which says what it does not take
         return new
 
 

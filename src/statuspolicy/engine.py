@@ -80,8 +80,10 @@ def _permit(
         return permit
     request, response = exchange.request, exchange.response
     confirm, allow = talk.plan.confirm, talk.plan.allow_hop
-    if permit.is_hop and allow is not None and (why := (yield from forbidden(talk, permit.request))):
-        return Settle(why)
+    if permit.is_hop and allow is not None:
+        why = yield from forbidden(talk, permit.request)
+        if why:
+            return Settle(why)
     if isinstance(verdict, Follow) and verdict.confirm and response is not None:
         if confirm is None:
             return Settle(f"{request.method} goes elsewhere only if confirmed: give confirm=")

@@ -8,7 +8,7 @@ from statuspolicy.limits import Limits
 from statuspolicy.wire import PINS
 
 from . import body
-from ._lib import URL, ByteStream, InvalidURL, Request
+from ._lib import URL, ByteStream, InvalidURL, Request, beside
 
 # RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
 # keeps Expect for requests with content.
@@ -21,6 +21,8 @@ PORTABLE = frozenset({"timeout", "trace", "statuspolicy", body.FACTORY})
 
 # An absolute path without a dot segment, an empty one, or anything that has to be quoted.
 _PLAIN_PATH = re.compile(r"(?:/[\w~-][\w.~-]*)+/?(?:\?[\w.~=&-]+)?", re.ASCII)
+_LONG = 4096  # characters: far below what the library takes for a URL
+_NAMES_A_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 
 
 class Unusable(Exception):
@@ -57,9 +59,9 @@ def same_origin(first: URL, second: URL) -> bool:
 def resolve(base: URL, location: URL | str) -> URL:
     """Where a Location leads from `base`. Raises Unusable with the reason."""
     try:
-        if isinstance(location, str) and not base.fragment and _PLAIN_PATH.fullmatch(location):
-            # Nothing to resolve and to doubt: to parse it once is enough.
-            return URL(origin(base) + location)
+        if isinstance(location, str) and _is_plain(location) and not base.fragment:
+            path, _, query = location.partition("?")
+            return beside(base, path, query or None)
         url = URL(location)
         if url.scheme and not url.host and url.scheme == base.scheme:
             # "http:/path" and "http:///path" name no host; servers mean their own.
@@ -94,10 +96,14 @@ def request_to(
     abroad: the credentials stay behind.
     keep_host: the caller's own Host field stays (a relative Location names no host).
     """
-    headers = [(b"Host", _host(url, previous, keep_host))]
+    headers = [(b"Host", url.netloc)]
     for name, value in previous.headers.raw:
         key = name.lower()
-        if key in (b"host", b"cookie"):
+        if key == b"host":
+            if keep_host and value not in (b"", previous.url.netloc):
+                headers[0] = (b"Host", value)
+            continue
+        if key == b"cookie":
             continue
         if bodiless and (key.startswith(b"content-") or key in _OF_THE_BODY):
             continue
@@ -140,17 +146,13 @@ def _origin_of(referer: bytes) -> bytes:
     return told.encode("ascii")
 
 
-def _host(url: URL, previous: Request, keep: bool) -> bytes:
-    if keep:
-        custom: bytes = previous.headers.get("host", "").encode("latin-1")
-        if custom and custom != previous.url.netloc:
-            return custom
-    return url.netloc
+def _is_plain(location: str) -> bool:
+    return len(location) < _LONG and _PLAIN_PATH.fullmatch(location) is not None
 
 
 def is_relative(location: URL | str) -> bool:
     """Whether a Location names no host, so it stays where the request went."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*:|//", str(location)) is None
+    return _NAMES_A_HOST.match(str(location)) is None
 
 
 def _connectable(url: URL) -> bool:

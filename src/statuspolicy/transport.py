@@ -194,9 +194,7 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
         reply: Reply | None = None,
     ) -> Response:
         # The engine is loaded when there is something to do, and adds nothing to the import.
-        from .driver import run
-        from .engine import converse
-        from .hands import Hands
+        from .driver import Hands, converse, run
 
         hands = Hands(plan, self._to, self._fresh, self._converse, sent, reply)
         flow = converse(plan, request, reply)
@@ -266,9 +264,7 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
         reply: Reply | None = None,
     ) -> Response:
         # The engine is loaded when there is something to do, and adds nothing to the import.
-        from .driver import arun
-        from .engine import converse
-        from .hands import AsyncHands
+        from .driver import AsyncHands, arun, converse
 
         hands = AsyncHands(plan, self._to, self._fresh, self._converse, sent, reply)
         flow = converse(plan, request, reply)
