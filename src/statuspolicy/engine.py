@@ -39,27 +39,33 @@ def converse(plan: Plan, request: Request, reply: Reply | None = None) -> Flow[R
                 keep_trace(refused, talk.steps)
                 return talk.tell_the_end(refused)
             talk.began = plan.clock.monotonic()
-            sent: Reply = yield Send(talk.went, talk.fresh, talk.until)
-            reply = sent
-        exchange = talk.hear(reply)
-        if talk.spent is not None:
-            yield from _refund(talk, talk.spent, exchange)
-        verdict = yield from talk.decide(talk.row.duty, exchange)
-        looks = 0
-        while isinstance(verdict, Aside):
-            looks += 1
-            exchange, verdict = yield from step_aside(talk, exchange, verdict, looks)
-        if plan.memory.cooling or getattr(verdict, "cool", None) is not None:
-            verdict = yield from heeded(talk, exchange, verdict)
-        if isinstance(verdict, (Follow, Again)):
-            permit = yield from _permit(talk, exchange, verdict)
-            if isinstance(permit, Permit):
-                yield from _go_on(talk, exchange, verdict, permit)
-                reply = None
-                continue
-            verdict = permit
-        result = yield from _end(talk, exchange, verdict)
-        return talk.tell_the_end(result)
+            reply = yield Send(talk.went, talk.fresh, talk.until)
+        result = yield from _see_to(talk, reply)
+        reply = None  # many may wait at once, and none holds an answer then
+        if not isinstance(result, float):
+            return talk.tell_the_end(result)
+        if result:
+            yield Wait(result)
+
+
+def _see_to(talk: Talk, reply: Reply) -> Flow[Result | float]:
+    """What is handed over or raised, or, the next request being ready, the seconds before it."""
+    exchange = talk.hear(reply)
+    if talk.spent is not None:
+        yield from _refund(talk, talk.spent, exchange)
+    verdict = yield from talk.decide(talk.row.duty, exchange)
+    looks = 0
+    while isinstance(verdict, Aside):
+        looks += 1
+        exchange, verdict = yield from step_aside(talk, exchange, verdict, looks)
+    if talk.plan.memory.cooling or getattr(verdict, "cool", None) is not None:
+        verdict = yield from heeded(talk, exchange, verdict)
+    if isinstance(verdict, (Follow, Again)):
+        permit = yield from _permit(talk, exchange, verdict)
+        if isinstance(permit, Permit):
+            return (yield from _go_on(talk, exchange, verdict, permit))
+        verdict = permit
+    return (yield from _end(talk, exchange, verdict))
 
 
 def _refund(talk: Talk, origin: str, exchange: Exchange) -> Flow[None]:
@@ -104,8 +110,8 @@ def _permit(
     return permit
 
 
-def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Permit) -> Flow[None]:
-    """To the next request: discard this answer, wait, and take the step."""
+def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Permit) -> Flow[float]:
+    """To the next request: discard this answer and take the step; the seconds to wait."""
     if permit.is_hop and not verdict.why:
         verdict = verdict._replace(why=f"to {permit.path.at(permit.request)}")
     talk.note("follow" if permit.is_hop else "repeat", verdict, permit.tokens)
@@ -127,11 +133,12 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
             leads_to = leads_to.partition("#")[0]
         move = (exchange.status, leads_to)
         yield Remember(hop.target(talk.sent.url), move, verdict.remember)
-    if verdict.after:
-        talk.tell(Waiting, verdict.after, exchange.request)
-        yield Wait(verdict.after)
     talk.fresh = hard and talk.plan.fresh is not None and is_http2(exchange.response)
     take(talk, permit, (*talk.answers, exchange.code))
+    talk.heard = None
+    if verdict.after:
+        talk.tell(Waiting, verdict.after, exchange.request)
+    return float(verdict.after)
 
 
 def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow[Result]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from inspect import iscoroutinefunction
 from threading import Event
@@ -237,7 +237,7 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
             or self._cooling
         ):
             return await self._converse(self._plan_for(request), request)
-        sent, watch = request, None
+        sent, watch, response = request, None, None
         try:
             if request.method in IDEMPOTENT:
                 response = await self._inner.handle_async_request(request)
@@ -252,24 +252,24 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
             reply = Reply(error)
         saw(watch, reply)
         try:
-            return await self._converse(self._plan_for(request), request, sent, reply)
+            seeing = self._converse(self._plan_for(request), request, sent, reply)
+            del response  # what waits holds no answer
         finally:
             del reply  # or an error's traceback would hold the error
+        return await seeing
 
-    async def _converse(
+    def _converse(
         self,
         plan: Plan,
         request: Request,
         sent: Request | None = None,
         reply: Reply | None = None,
-    ) -> Response:
+    ) -> Coroutine[Any, Any, Response]:
         # The engine is loaded when there is something to do, and adds nothing to the import.
         from .driver import AsyncHands, arun, converse
 
         hands = AsyncHands(plan, self._to, self._fresh, self._converse, sent, reply)
-        flow = converse(plan, request, reply)
-        del reply
-        return await arun(flow, hands)
+        return arun(converse(plan, request, reply), hands)
 
     async def aclose(self) -> None:
         """Close the inner transport; a request that waits raises RuntimeError."""
