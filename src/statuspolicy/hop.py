@@ -8,7 +8,7 @@ from statuspolicy.limits import Limits
 from statuspolicy.wire import PINS
 
 from . import body
-from ._lib import URL, ByteStream, InvalidURL, Request, beside
+from ._lib import URL, ByteStream, Headers, InvalidURL, Request, beside
 
 # RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
 # keeps Expect for requests with content.
@@ -96,6 +96,37 @@ def request_to(
     abroad: the credentials stay behind.
     keep_host: the caller's own Host field stays (a relative Location names no host).
     """
+    headers: Headers | list[tuple[bytes, bytes]] = previous.headers
+    if bodiless or abroad or not _holds_for(url, previous, keep_host):
+        headers = _headers_for(url, previous, limits, bodiless, abroad, keep_host)
+    extensions = {
+        name: value
+        for name, value in previous.extensions.items()
+        # `target` would ask the new URL for the old one's path, and `sni_hostname` check
+        # the new host's certificate against the old one's name.
+        if name not in ("target", PINS)
+        and (name != "sni_hostname" or url.host == previous.url.host)
+        and (not abroad or name in PORTABLE)
+        and not (bodiless and name == body.FACTORY)
+    }
+    stream = ByteStream(b"") if bodiless else previous.stream
+    return body.copy(
+        previous, method=method, url=url, headers=headers, stream=stream, extensions=extensions
+    )
+
+
+def _holds_for(url: URL, previous: Request, keep_host: bool) -> bool:
+    """Whether a header section may go elsewhere on its origin as it is."""
+    headers = previous.headers
+    if "cookie" in headers or "authorization" in headers:
+        return False
+    host: bytes = headers.get("host", "").encode("latin-1")
+    return host == url.netloc or (keep_host and host != b"")
+
+
+def _headers_for(
+    url: URL, previous: Request, limits: Limits, bodiless: bool, abroad: bool, keep_host: bool
+) -> list[tuple[bytes, bytes]]:
     headers = [(b"Host", url.netloc)]
     for name, value in previous.headers.raw:
         key = name.lower()
@@ -115,20 +146,7 @@ def request_to(
         if abroad and key == b"referer" and not (value := _origin_of(value)):
             continue
         headers.append((name, value))
-    extensions = {
-        name: value
-        for name, value in previous.extensions.items()
-        # `target` would ask the new URL for the old one's path, and `sni_hostname` check
-        # the new host's certificate against the old one's name.
-        if name not in ("target", PINS)
-        and (name != "sni_hostname" or url.host == previous.url.host)
-        and (not abroad or name in PORTABLE)
-        and not (bodiless and name == body.FACTORY)
-    }
-    stream = ByteStream(b"") if bodiless else previous.stream
-    return body.copy(
-        previous, method=method, url=url, headers=headers, stream=stream, extensions=extensions
-    )
+    return headers
 
 
 def is_digest(credentials: bytes) -> bool:
