@@ -9,7 +9,8 @@ help: ## what can be made
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	URLLIB3_NO_OVERRIDE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-binary urllib3-future --editable '.[dev,bench]' # as built here it leaves urllib3 alone
 	@touch $@
 
 demo: $(VENV)/.ready ## drive a wrapped client through every row of the table
@@ -43,10 +44,13 @@ fix: $(VENV)/.ready ## put the format right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.ready ## what a 200 costs: nothing, a wrapper, statuspolicy, httpx-retries
-	@$(BIN)/python benchmarks/bench.py $(ROUNDS)
+bench: $(VENV)/.ready ## what handling a status code costs, beside other libraries: some minutes
+	@$(BIN)/python benchmarks/bench.py
+
+bench-quick: $(VENV)/.ready ## the same in less than a minute, to see that it runs
+	@$(BIN)/python benchmarks/bench.py --quick
 
 clean: ## remove what was made
 	rm -rf $(VENV) dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: help demo test test-httpx2 night fleet lint types check fix bench clean
+.PHONY: help demo test test-httpx2 night fleet lint types check fix bench bench-quick clean

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from statuspolicy import Limits
 from statuspolicy.body import FACTORY
 from statuspolicy.hop import (
+    _PLAIN_PATH,
     Unusable,
     is_relative,
     origin,
@@ -205,6 +206,18 @@ LOCATIONS = st.one_of(
     st.lists(st.sampled_from(WORDS), max_size=10).map("".join),
     st.binary(max_size=40).map(lambda raw: raw.decode("latin-1")),
 )
+
+
+@given(base=BASES, location=st.from_regex(_PLAIN_PATH, fullmatch=True))
+@example(base="http://me:secret@a.example:80", location="/b/?q=1")
+@example(base="http://a.example/b?c#d", location="/e")
+def test_a_plain_path_is_put_together_as_it_would_be_parsed(base, location):
+    base = httpx.URL(base)
+    together = resolve(base, location)
+    parsed = plain(base.copy_with(fragment=None).join(location))
+    assert target(together) == target(parsed)
+    assert together.copy_with(fragment=None) == parsed
+    assert (together.port, together.userinfo) == (parsed.port, b"")
 
 
 @given(base=BASES, location=LOCATIONS)

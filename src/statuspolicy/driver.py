@@ -24,10 +24,14 @@ from .effects import (
     Spend,
     Wait,
 )
+from .engine import converse
 from .hands import AsyncHands, Hands
 from .plan import Plan
 from .response import kept_trace
 from .talk import Flow, Result
+
+# What a transport needs to see an exchange through.
+__all__ = ["AsyncHands", "Hands", "arun", "converse", "run"]
 
 
 def run(flow: Flow[Result], hands: Hands) -> Response:

@@ -50,23 +50,12 @@ def converse(
                 return talk.tell_the_end(refused)
             talk.began = plan.clock.monotonic()
             reply = yield from _sent(talk)
-        exchange = talk.hear(reply)
-        yield from _refund(talk, exchange)
-        verdict = yield from talk.decide(talk.row.duty, exchange)
-        looks = 0
-        while isinstance(verdict, Aside):
-            looks += 1
-            exchange, verdict = yield from step_aside(talk, exchange, verdict, looks)
-        verdict = cached.not_again(talk, (yield from heeded(talk, exchange, verdict)))
-        if isinstance(verdict, (Follow, Again)):
-            permit = yield from _permit(talk, exchange, verdict)
-            if isinstance(permit, Permit):
-                yield from _go_on(talk, exchange, verdict, permit)
-                reply = None
-                continue
-            verdict = permit
-        result = yield from _end(talk, exchange, cached.stand_in(talk, exchange, verdict))
-        return talk.tell_the_end(result)
+        result = yield from _see_to(talk, reply)
+        reply = None  # many may wait at once, and none holds an answer then
+        if not isinstance(result, float):
+            return talk.tell_the_end(result)
+        if result:
+            yield Wait(result)
 
 
 def _sent(talk: Talk) -> Flow[Reply]:
@@ -78,12 +67,35 @@ def _sent(talk: Talk) -> Flow[Reply]:
     return reply if turn is None else (yield from cached.settled(talk, turn, reply))
 
 
-def _refund(talk: Talk, exchange: Exchange) -> Flow[None]:
-    """A repeat that was answered well gives back what it took."""
+def _see_to(talk: Talk, reply: Reply) -> Flow[Result | float]:
+    """What is handed over or raised, or, the next request being ready, the seconds before it."""
+    exchange = talk.hear(reply)
+    if talk.spent is not None:
+        yield from _refund(talk, talk.spent, exchange)
+    verdict = yield from talk.decide(talk.row.duty, exchange)
+    looks = 0
+    while isinstance(verdict, Aside):
+        looks += 1
+        exchange, verdict = yield from step_aside(talk, exchange, verdict, looks)
+    if talk.plan.memory.cooling or getattr(verdict, "cool", None) is not None:
+        verdict = yield from heeded(talk, exchange, verdict)
+    if talk.turn is not None:
+        verdict = cached.not_again(talk.turn, verdict)
+    if isinstance(verdict, (Follow, Again)):
+        permit = yield from _permit(talk, exchange, verdict)
+        if isinstance(permit, Permit):
+            return (yield from _go_on(talk, exchange, verdict, permit))
+        verdict = permit
+    if talk.turn is not None:
+        verdict = cached.stand_in(talk, talk.turn, exchange, verdict)
+    return (yield from _end(talk, exchange, verdict))
+
+
+def _refund(talk: Talk, origin: str, exchange: Exchange) -> Flow[None]:
+    """A repeat that was answered well gives back what it took from an origin's budget."""
     budget, status = exchange.limits.retry_budget, exchange.status
-    well = status is not None and status < 500 and status != 429
-    if well and talk.spent is not None and budget is not None:
-        yield Spend(talk.spent, budget, back=True)
+    if budget is not None and status is not None and status < 500 and status != 429:
+        yield Spend(origin, budget, back=True)
     talk.spent = None
 
 
@@ -95,18 +107,22 @@ def _permit(
     permit = guard.permit(talk.as_of_now(exchange), talk.path, verdict, talk.cookies)
     if not isinstance(permit, Permit):
         return permit
-    if permit.is_hop and (why := (yield from forbidden(talk, permit.request))):
-        return Settle(why)
-    request, response, confirm = exchange.request, exchange.response, talk.plan.confirm
+    request, response = exchange.request, exchange.response
+    confirm, allow = talk.plan.confirm, talk.plan.allow_hop
+    if permit.is_hop and allow is not None:
+        why = yield from forbidden(talk, permit.request)
+        if why:
+            return Settle(why)
     if isinstance(verdict, Follow) and verdict.confirm and response is not None:
         if confirm is None:
             return Settle(f"{request.method} goes elsewhere only if confirmed: give confirm=")
         if not (yield from asked(confirm(request, permit.request, response))):
             return Settle("the application did not confirm it")
-    try:
-        guard.in_time(talk.as_of_now(exchange), verdict.after)  # somebody may have thought long
-    except guard.No as late:
-        return Settle(str(late))
+    if confirm is not None or allow is not None:
+        try:
+            guard.in_time(talk.as_of_now(exchange), verdict.after)  # they may have thought long
+        except guard.No as late:
+            return Settle(str(late))
     budget = exchange.limits.retry_budget
     if permit.costs and budget is not None:
         talk.spent = hop.origin(request.url)
@@ -117,10 +133,10 @@ def _permit(
     return permit
 
 
-def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Permit) -> Flow[None]:
-    """To the next request: discard this answer, wait, and take the step."""
+def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Permit) -> Flow[float]:
+    """To the next request: discard this answer and take the step; the seconds to wait."""
     if permit.is_hop and not verdict.why:
-        verdict = verdict._replace(why=f"to {hop.target(permit.request.url)}")
+        verdict = verdict._replace(why=f"to {permit.path.at(permit.request)}")
     talk.note("follow" if permit.is_hop else "repeat", verdict, permit.tokens)
     hard = isinstance(verdict, Again) and verdict.fresh
     if exchange.response is not None:
@@ -147,11 +163,12 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
             leads_to = leads_to.partition("#")[0]
         move = (exchange.status, leads_to)
         yield Remember(hop.target(talk.sent.url), move, verdict.remember)
-    if verdict.after:
-        talk.tell(Waiting, verdict.after, exchange.request)
-        yield Wait(verdict.after)
     talk.fresh = hard and talk.plan.fresh is not None and is_http2(exchange.response)
     take(talk, permit, (*talk.answers, exchange.code))
+    talk.heard = None
+    if verdict.after:
+        talk.tell(Waiting, verdict.after, exchange.request)
+    return float(verdict.after)
 
 
 def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow[Result]:

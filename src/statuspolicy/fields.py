@@ -12,9 +12,10 @@ from math import inf
 class Fields:
     """The header section of one response, read once: names in lower case, values as text."""
 
-    __slots__ = ("_lines",)
+    __slots__ = ("_lines", "_told")
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
+        self._told: tuple[int | None, float, float | None] | None = None
         self._lines: dict[str, list[bytes]] = {}
         for name, value in raw:
             self._lines.setdefault(name.lower().decode("latin-1"), []).append(value)
@@ -30,8 +31,11 @@ class Fields:
 
     def one(self, name: str) -> str | None:
         """The value of a field that may stand once: None where two lines differ."""
-        lines = set(self.all(name))
-        return lines.pop() if len(lines) == 1 else None
+        lines = self._lines.get(name)
+        if lines is None or len(lines) == 1:
+            return None if lines is None else _text(lines[0])
+        values = set(map(_text, lines))
+        return values.pop() if len(values) == 1 else None
 
     def raw(self, name: str) -> bytes:
         """The first line of a field that is there, as it was written."""
@@ -170,9 +174,13 @@ def _sent(fields: Fields, now: float) -> float:
 
 def told(status: int | None, fields: Fields, now: float) -> float | None:
     """Seconds that a response asks to wait, by whichever field may say so for its status."""
+    known = fields._told  # duty, guard and trace all ask
+    if known is not None and known[:2] == (status, now):
+        return known[2]
     wait = retry_after(fields, now)
     if wait is None and status in (429, 503) and "retry-after" not in fields:
-        return rate_limit_reset(fields, now)
+        wait = rate_limit_reset(fields, now)
+    fields._told = (status, now, wait)
     return wait
 
 

@@ -93,7 +93,7 @@ class Grip(Generic[TransportT]):
         if until is not None and self.left(until) <= 0:
             raise self.late(effect.request)
         if not (until or pins or watch) or not wire.install(transport):
-            return nullcontext()
+            return _NOTHING
         left = None if until is None else (lambda: self.left(until))
         return wire.wired(Wire(left, pins or {}, None if watch is None else watch.seen))
 
@@ -174,9 +174,18 @@ class Grip(Generic[TransportT]):
             )
         return why
 
+    def is_done_with(self, effect: Discard) -> bool:
+        """Whether a response was discarded before, or came read and closed, as a mock's does."""
+        response = effect.response
+        if response is self.held:
+            if effect.hard or not (response.is_closed and in_memory(response)):
+                return False
+            self.held = None
+        return True
+
     def drains(self, effect: Discard) -> bool:
         """Whether reading the rest is worth it: the connection lives on if it ends in bounds."""
-        if effect.hard or (effect.response.is_closed and not in_memory(effect.response)):
+        if effect.hard or effect.response.is_closed:
             return False
         length = digits(effect.response.headers.get("content-length")) or 0
         if effect.request.method == "HEAD" or effect.response.status_code in (204, 304):
@@ -184,13 +193,16 @@ class Grip(Generic[TransportT]):
         return length <= self.plan.limits.drain_bytes or in_memory(effect.response)
 
     def put_away(self, response: Response) -> bytes | None:
-        """The raw body of a response that was discarded before."""
+        """The raw body of a response that is in memory."""
         return b"".join(response.stream) if isinstance(response.stream, ByteStream) else None
 
 
 def behind(plan: Plan) -> Plan:
     """The plan for a validation that nobody waits for: the server is asked, once."""
     return plan._replace(validate=True, table=Table(), resume=None, began=None, sent=None)
+
+
+_NOTHING = nullcontext()
 
 
 def in_memory(response: Response) -> bool:

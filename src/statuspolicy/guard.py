@@ -14,7 +14,7 @@ from statuspolicy._value import Record
 from statuspolicy.limits import Limits
 
 from . import body, errors, hop, jar
-from ._lib import URL, Cookies, Request, TooManyRedirects
+from ._lib import URL, ByteStream, Cookies, Request, TooManyRedirects
 from .exchange import Exchange
 from .verdicts import Again, Aside, Follow, Refuse, Settle
 
@@ -26,6 +26,7 @@ class Path(Record):
 
     home: the URL that the caller asked for; credentials are at home there.
     states: what was requested, up to the last hop.
+    sent: the request of the last hop.
     abroad: whether it ever left home: what was dropped then never returns.
     holes: hops in a row whose Location held the whole URI that they came from.
     cookies: the pairs of the caller's own Cookie field.
@@ -36,6 +37,11 @@ class Path(Record):
     abroad: bool = False
     holes: int = 0
     cookies: tuple[str, ...] = ()
+    sent: Request | None = None
+
+    def at(self, request: Request) -> str:
+        """The target of the request that was sent last; a repeat has that of its hop."""
+        return self.states[-1][1] if self.states else hop.target(request.url)
 
 
 class Permit(Record):
@@ -118,7 +124,9 @@ def _equipped(sent: Request, request: Request) -> Request:
 
 
 def _same_target(sent: Request, request: Request) -> bool:
-    return (request.method, hop.target(request.url)) == (sent.method, hop.target(sent.url))
+    return request is sent or (
+        request.method == sent.method and hop.target(request.url) == hop.target(sent.url)
+    )
 
 
 # ── a hop ──────────────────────────────────────────────────────────────────────────────
@@ -128,18 +136,20 @@ def _hop(
     exchange: Exchange, path: Path, verdict: Follow | Again, url: URL, cookies: Cookies | None
 ) -> Permit:
     sent, limits = exchange.request, exchange.limits
-    _no_longer_than(limits.uri_length, url)
+    came_from, leads_to = path.at(sent), hop.target(url)
+    if (length := len(leads_to)) > (most := limits.uri_length):
+        raise No(f"its Location leads to a URI of {length} bytes, above Limits.uri_length={most}")
     _no_downgrade(sent.url, url)
     abroad = path.abroad or not hop.same_origin(path.home, url)
     if abroad and not path.abroad and limits.cross_origin == "stop":
-        raise No(f"it leads to another origin ({hop.target(url)})")
+        raise No(f"it leads to another origin ({leads_to})")
     if exchange.hops >= limits.redirects:
         raise errors.RedirectCapExceeded(
             f"{limits.redirects} redirects were followed from {hop.target(path.home)} and the next "
-            f"leads to {hop.target(url)}: raise Limits.redirects to follow more.",
+            f"leads to {leads_to}: raise Limits.redirects to follow more.",
             request=sent,
         )
-    holes = _holes(exchange, path, url)
+    holes = _holes(sent, path.holes, came_from, leads_to)
 
     drop = _drops(limits, abroad)
     if isinstance(verdict, Follow):
@@ -159,8 +169,10 @@ def _hop(
     if not body.replayable(request):
         raise No(_USED_UP)
     jar.dress(cookies, request, () if drop else path.cookies)
-    now, new = state(sent), state(request)
-    states = path.states if now in path.states else (*path.states, now)
+    new, states = state(request, leads_to), path.states
+    if sent is not path.sent or not isinstance(sent.stream, ByteStream):
+        now = state(sent, came_from)
+        states = states if now in states else (*states, now)
     # A redirect to the same request after a wait that the server asked for is polling.
     if new in states and not (isinstance(verdict, Follow) and verdict.after):
         raise errors.RedirectLoop(
@@ -168,7 +180,7 @@ def _hop(
             f"which was already sent as {new[0]} with the same body, cookies and credentials.",
             request=sent,
         )
-    path = path._replace(states=(*states, new), abroad=abroad, holes=holes)
+    path = Path(path.home, (*states, new), abroad, holes, path.cookies, request)
     return Permit(request, path, True)
 
 
@@ -177,38 +189,32 @@ def _no_downgrade(sent: URL, url: URL) -> None:
         raise No(f"it leads from https to http ({hop.target(url)})")
 
 
-def _no_longer_than(most: int, url: URL) -> None:
-    if (length := len(hop.target(url))) > most:
-        raise No(f"its Location leads to a URI of {length} bytes, above Limits.uri_length={most}")
-
-
-def _holes(exchange: Exchange, path: Path, url: URL) -> int:
+def _holes(sent: Request, before: int, came_from: str, leads_to: str) -> int:
     """RFC 9110 §15.5.15: a redirection "black hole", "a redirected URI prefix that points to
     a suffix of itself". One or two nested URIs are what sign-in redirects do.
     """
-    came_from = hop.target(exchange.request.url)
-    leads_to = hop.target(url)
-    nested = came_from in leads_to[1:] or quote(came_from, safe="").lower() in leads_to.lower()
-    holes = path.holes + 1 if nested else 0
+    nested = came_from in leads_to[1:]
+    if not nested and "%3a%2f%2f" in (lower := leads_to.lower()):
+        nested = quote(came_from, safe="").lower() in lower
+    holes = before + 1 if nested else 0
     if holes >= 3:
         raise errors.RedirectBlackHole(
             f"The third redirect in a row puts the whole URI that it came from ({came_from}) into "
             "its Location: the URI would grow without end.",
-            request=exchange.request,
+            request=sent,
         )
     return holes
 
 
-def state(request: Request) -> State:
+def state(request: Request, target: str) -> State:
     """What makes two requests the same (a URL alone would break login and cookie walls)."""
-    known = body.known(request)
-    headers = request.headers
+    known, headers = body.known(request), request.headers
     return (
         request.method,
-        hop.target(request.url),
+        target,
         id(request.stream) if known is None else known,
-        headers.get("cookie"),
-        headers.get("authorization"),
+        headers["cookie"] if "cookie" in headers else None,  # noqa: SIM401 - twice as fast
+        headers["authorization"] if "authorization" in headers else None,  # noqa: SIM401
     )
 
 
@@ -261,7 +267,9 @@ def _untouched(exchange: Exchange) -> bool:
 
 
 def _same_digest(sent: Request, request: Request) -> bool:
-    field = request.headers.get("authorization", "")
+    if "authorization" not in request.headers:
+        return False
+    field = request.headers["authorization"]
     return hop.is_digest(field) and field == sent.headers.get("authorization")
 
 

@@ -72,7 +72,7 @@ class Hands(Grip[BaseTransport]):
 
     def discard(self, effect: Discard) -> bytes | None:
         kept = None
-        if effect.response is not self.held:
+        if self.is_done_with(effect):
             return self.put_away(effect.response)
         if self.drains(effect):
             sent = self.sent or effect.request
@@ -145,7 +145,7 @@ class Hands(Grip[BaseTransport]):
         self.leave()
         held = self.held
         self.held = None
-        if held is not None:
+        if held is not None and not held.is_closed:
             with suppress(Exception):
                 held.close()
 
@@ -186,12 +186,12 @@ class AsyncHands(Grip[AsyncBaseTransport]):
         self.still_open()
 
     async def discard(self, effect: Discard) -> bytes | None:
-        import anyio  # here, so that a program without async never loads it
-
         kept = None
-        if effect.response is not self.held:
+        if self.is_done_with(effect):
             return self.put_away(effect.response)
         if self.drains(effect):
+            import anyio  # here, so that a program without async never loads it
+
             seconds = self.plan.limits.drain_seconds
             with suppress(Exception), anyio.move_on_after(seconds) as scope:
                 kept = await self._drain(effect.response, scope.cancel)
@@ -256,13 +256,14 @@ class AsyncHands(Grip[AsyncBaseTransport]):
         return None
 
     async def drop(self) -> None:
-        import anyio
-
         self.leave()
-        # A cancelled task must still close what it holds.
-        with suppress(Exception), anyio.CancelScope(shield=True):
-            if self.held is not None:
-                await self.held.aclose()
+        held = self.held
+        if held is not None and not held.is_closed:
+            import anyio
+
+            # A cancelled task must still close what it holds.
+            with suppress(Exception), anyio.CancelScope(shield=True):
+                await held.aclose()
         self.held = None
 
 

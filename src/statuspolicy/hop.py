@@ -8,15 +8,21 @@ from statuspolicy.limits import Limits
 from statuspolicy.wire import PINS
 
 from . import body
-from ._lib import URL, ByteStream, InvalidURL, Request
+from ._lib import URL, ByteStream, Headers, InvalidURL, Request, beside
 
 # RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
 # keeps Expect for requests with content.
 _OF_THE_BODY = frozenset(
-    {"transfer-encoding", "trailer", "digest", "repr-digest", "last-modified", "expect"}
+    {b"transfer-encoding", b"trailer", b"digest", b"repr-digest", b"last-modified", b"expect"}
 )
 # What an exchange may take to another origin of its request's extensions.
 PORTABLE = frozenset({"timeout", "trace", "statuspolicy", body.FACTORY})
+
+
+# An absolute path without a dot segment, an empty one, or anything that has to be quoted.
+_PLAIN_PATH = re.compile(r"(?:/[\w~-][\w.~-]*)+/?(?:\?[\w.~=&-]+)?", re.ASCII)
+_LONG = 4096  # characters: far below what the library takes for a URL
+_NAMES_A_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 
 
 class Unusable(Exception):
@@ -53,6 +59,9 @@ def same_origin(first: URL, second: URL) -> bool:
 def resolve(base: URL, location: URL | str) -> URL:
     """Where a Location leads from `base`. Raises Unusable with the reason."""
     try:
+        if isinstance(location, str) and _is_plain(location) and not base.fragment:
+            path, _, query = location.partition("?")
+            return beside(base, path, query or None)
         url = URL(location)
         if url.scheme and not url.host and url.scheme == base.scheme:
             # "http:/path" and "http:///path" name no host; servers mean their own.
@@ -87,21 +96,9 @@ def request_to(
     abroad: the credentials stay behind.
     keep_host: the caller's own Host field stays (a relative Location names no host).
     """
-    headers = [(b"Host", _host(url, previous, keep_host))]
-    for name, value in previous.headers.raw:
-        key = name.lower().decode("latin-1")
-        if key in ("host", "cookie"):
-            continue
-        if bodiless and (key.startswith("content-") or key in _OF_THE_BODY):
-            continue
-        if abroad and limits.sensitive(key):
-            continue
-        # RFC 7616 §3.4: a Digest is made for one URI, and its nonce counts each request.
-        if key == "authorization" and is_digest(value.decode("latin-1")):
-            continue
-        if abroad and key == "referer" and not (value := _origin_of(value)):
-            continue
-        headers.append((name, value))
+    headers: Headers | list[tuple[bytes, bytes]] = previous.headers
+    if bodiless or abroad or not _holds_for(url, previous, keep_host):
+        headers = _headers_for(url, previous, limits, bodiless, abroad, keep_host)
     extensions = {
         name: value
         for name, value in previous.extensions.items()
@@ -116,6 +113,40 @@ def request_to(
     return body.copy(
         previous, method=method, url=url, headers=headers, stream=stream, extensions=extensions
     )
+
+
+def _holds_for(url: URL, previous: Request, keep_host: bool) -> bool:
+    """Whether a header section may go elsewhere on its origin as it is."""
+    headers = previous.headers
+    if "cookie" in headers or "authorization" in headers:
+        return False
+    host: bytes = headers.get("host", "").encode("latin-1")
+    return host == url.netloc or (keep_host and host != b"")
+
+
+def _headers_for(
+    url: URL, previous: Request, limits: Limits, bodiless: bool, abroad: bool, keep_host: bool
+) -> list[tuple[bytes, bytes]]:
+    headers = [(b"Host", url.netloc)]
+    for name, value in previous.headers.raw:
+        key = name.lower()
+        if key == b"host":
+            if keep_host and value not in (b"", previous.url.netloc):
+                headers[0] = (b"Host", value)
+            continue
+        if key == b"cookie":
+            continue
+        if bodiless and (key.startswith(b"content-") or key in _OF_THE_BODY):
+            continue
+        if abroad and limits.sensitive(key.decode("latin-1")):
+            continue
+        # RFC 7616 §3.4: a Digest is made for one URI, and its nonce counts each request.
+        if key == b"authorization" and is_digest(value.decode("latin-1")):
+            continue
+        if abroad and key == b"referer" and not (value := _origin_of(value)):
+            continue
+        headers.append((name, value))
+    return headers
 
 
 def is_digest(credentials: str) -> bool:
@@ -133,17 +164,13 @@ def _origin_of(referer: bytes) -> bytes:
     return told.encode("ascii")
 
 
-def _host(url: URL, previous: Request, keep: bool) -> bytes:
-    if keep:
-        custom: bytes = previous.headers.get("host", "").encode("latin-1")
-        if custom and custom != previous.url.netloc:
-            return custom
-    return url.netloc
+def _is_plain(location: str) -> bool:
+    return len(location) < _LONG and _PLAIN_PATH.fullmatch(location) is not None
 
 
 def is_relative(location: URL | str) -> bool:
     """Whether a Location names no host, so it stays where the request went."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*:|//", str(location)) is None
+    return _NAMES_A_HOST.match(str(location)) is None
 
 
 def _connectable(url: URL) -> bool:

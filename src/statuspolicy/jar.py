@@ -28,8 +28,10 @@ def own(cookies: Cookies | None, request: Request) -> tuple[str, ...]:
 
     To be asked before the jar takes in the response to that request.
     """
-    written = pairs(request.headers.get("cookie"))
-    from_jar = given(cookies, request) if written and cookies is not None else []
+    if "cookie" not in request.headers:
+        return ()
+    written = pairs(request.headers["cookie"])
+    from_jar = given(cookies, request) if cookies is not None else []
     return tuple(pair for pair in written if pair not in from_jar)
 
 
@@ -51,13 +53,14 @@ def _plain(url: URL) -> URL:
 def dress(cookies: Cookies | None, request: Request, own_pairs: tuple[str, ...]) -> None:
     """Write a request's Cookie field anew: the jar's for its URL, then the caller's own."""
     from_jar = [] if cookies is None else given(cookies, request)
+    if not (from_jar or own_pairs or "cookie" in request.headers):
+        return
     names = {pair.partition("=")[0] for pair in from_jar}
     # A cookie that a server has set takes the place of the caller's old value.
     kept = [pair for pair in own_pairs if pair.partition("=")[0] not in names]
     field = "; ".join(from_jar + kept)
-    if field or "cookie" in request.headers:
-        raw = [(name, value) for name, value in request.headers.raw if name.lower() != b"cookie"]
-        request.headers = Headers([*raw, (b"Cookie", _encode(field))] if field else raw)
+    raw = [(name, value) for name, value in request.headers.raw if name.lower() != b"cookie"]
+    request.headers = Headers([*raw, (b"Cookie", _encode(field))] if field else raw)
 
 
 def _encode(field: str) -> bytes:

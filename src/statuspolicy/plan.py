@@ -12,11 +12,11 @@ from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
 
 from ._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response
-from .events import Event
 from .row import Table
 
 if TYPE_CHECKING:
     from .caching import Shelf
+    from .events import Event
 
 OVERRIDE = "statuspolicy"  # in a request's `extensions`: a Table or Overrides
 
@@ -24,7 +24,7 @@ Transport: TypeAlias = BaseTransport | AsyncBaseTransport
 Confirm: TypeAlias = Callable[[Request, Request, Response], bool | Awaitable[bool]]
 AllowHop: TypeAlias = Callable[[Request, Request], bool | Awaitable[bool]]
 Prepare: TypeAlias = Callable[[Request, int], Request | Awaitable[Request | None] | None]
-Observer: TypeAlias = Callable[[Event], object]
+Observer: TypeAlias = Callable[["Event"], object]
 
 
 class Overrides(Value):

@@ -179,23 +179,29 @@ def adopt(
     kept: its raw body, where it was read and closed before.
     passed: it goes into a history, and is closed.
     """
-    kind = _kind(type(response))
+    base = type(response)
+    kind = _KINDS.get(base) or _kind(base)
     new = kind.__new__(kind)
-    new.__dict__.update(response.__dict__)
-    for member in _slots(cast("Any", type(response))):
+    for member in _slots(cast("Any", base)):
         with suppress(AttributeError):
             member.__set__(new, member.__get__(response))
-    new.extensions = response.extensions | {"statuspolicy": Trace(steps)}
+    trace, inside = Trace(steps), vars(new)
+    inside.update(
+        vars(response),
+        extensions={**response.extensions, "statuspolicy": trace},
+        _request=request,
+        _pinned=request,
+        _past=past,
+        _clients=[],
+        _encoding_of_text=response.default_encoding,
+        _declined=declined,
+        _kept=vars(response).get("_kept") if kept is None else kept,
+    )
+    inside[_TRACE] = trace
     for shadowed in ("history", "default_encoding"):
-        vars(new).pop(shadowed, None)
-    vars(new)[_TRACE] = Trace(steps)
-    new._pinned = new._request = request
-    new._past, new._clients = past, []
-    new._encoding_of_text = response.default_encoding
-    new._declined = declined
-    new._kept = vars(response).get("_kept") if kept is None else kept
+        inside.pop(shadowed, None)
     if kept is not None:
-        vars(new).pop("_content", None)
+        inside.pop("_content", None)
         new.stream = ByteStream(kept)
         new.is_closed = new.is_stream_consumed = passed
     if response.status_code == 511 and type(new.headers) is Headers:
@@ -251,9 +257,14 @@ def is_kept(response: Response) -> bool:
 
 def phrase(response: Response) -> str:
     """The reason phrase: the server's, else the registry's."""
-    if response.reason_phrase:
+    if response.extensions.get("reason_phrase"):
         return response.reason_phrase
+    return _registered(response.status_code)
+
+
+@cache
+def _registered(status: int) -> str:
     try:
-        return HTTPStatus(response.status_code).phrase
+        return Response(status).reason_phrase or HTTPStatus(status).phrase
     except ValueError:
         return ""

@@ -22,12 +22,11 @@ Decided: TypeAlias = Settle | Follow | Again | Use | Refuse
 def noted(talk: Talk, exchange: Exchange, verdict: Verdict) -> Flow[bool]:
     """Tell the memory what an answer means for its origin; whether a rest begins with it."""
     cool = verdict.cool if isinstance(verdict, (Settle, Again, Refuse)) else None
-    origin = hop.origin(exchange.request.url)
     if cool is not None:
-        begins: bool = yield Chill(origin, cool)
+        begins: bool = yield Chill(hop.origin(exchange.request.url), cool)
         return begins
     if talk.plan.memory.cooling and exchange.response is not None:
-        yield Chill(origin, None)
+        yield Chill(hop.origin(exchange.request.url), None)
     return False
 
 

@@ -12,7 +12,7 @@ from statuspolicy.fields import NO_FIELDS, Fields
 from statuspolicy.trace import REMEMBERED, Step, Trace
 
 from . import body, hop, jar, verdicts
-from ._lib import Cookies, Request, Response, TransportError
+from ._lib import Cookies, Request, Response
 from .effects import Ask, Effect, Reply
 from .events import Decision, Event, Settled
 from .exchange import Exchange
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .caching import Turn
 
 log = logging.getLogger("statuspolicy")
+
+_A_MOMENT = 0.001  # seconds that are no delay
 
 T = TypeVar("T")
 Result: TypeAlias = Response | Exception
@@ -72,17 +74,17 @@ class Talk:
             self.first_heard = heard
         self.row = plan.table.match(outcome)
         self.heard = Exchange(
-            request=self.sent if request is None else request,
-            response=response,
-            error=outcome if isinstance(outcome, TransportError) else None,
-            fields=NO_FIELDS if response is None else Fields(response.headers.raw),
-            steps=self.steps,
-            limits=plan.limits,
-            now=plan.clock.time(),
-            elapsed=heard - self.first_heard,
-            answers=self.answers,
-            hops=self.hops,
-            main=main,
+            self.sent if request is None else request,
+            response,
+            None if isinstance(outcome, Response) else outcome,
+            NO_FIELDS if response is None else Fields(response.headers.raw),
+            self.steps,
+            plan.limits,
+            plan.clock.time(),
+            heard - self.first_heard,
+            self.answers,
+            self.hops,
+            main,
             can_ask=plan.confirm is not None,
             can_renew=plan.fresh is not None or not is_http2(response),
             can_sign=plan.prepare is not None,
@@ -100,13 +102,17 @@ class Talk:
             # RFC 9110 §9.3.6: a tunnel begins after "the blank line that concludes the […]
             # header section"; Content-Length and the like say nothing.
             return Settle()
-        verdict: Verdict = yield from asked(duty(exchange))
-        verdicts.check(verdict, f"The duty of row {self.row.name}, {duty!r},")
-        return verdict
+        verdict: Any = duty(exchange)
+        if type(verdict) not in verdicts.KINDS:
+            verdict = yield from asked(verdict)
+        verdicts.check(verdict, self.row.name, duty)
+        return verdict  # type: ignore[no-any-return]
 
     def as_of_now(self, exchange: Exchange) -> Exchange:
         """An exchange that knows how long it was asked and awaited since it was heard."""
         now = self.plan.clock.monotonic()
+        if now - (self.first_heard or 0.0) - exchange.elapsed < _A_MOMENT:
+            return exchange
         left = inf if self.until is None else self.until - now
         return exchange._replace(elapsed=now - (self.first_heard or 0.0), left=left)
 
@@ -123,14 +129,15 @@ class Talk:
         row, heard = self.row, self.heard
         assert heard is not None
         words = phrase(heard.response) if heard.response is not None else str(heard.error or "")
+        request = heard.request
         step = Step(
-            method=heard.request.method,
-            url=hop.target(heard.request.url),
-            code=heard.code or REMEMBERED,
-            phrase=words,
-            row=row.name,
-            citation=row.citation,
-            verdict=kind,
+            request.method,
+            self.path.at(request) if request is self.sent else hop.target(request.url),
+            heard.code or REMEMBERED,
+            words,
+            row.name,
+            row.citation,
+            kind,
             wait=getattr(verdict, "after", 0.0),
             reason=verdict.why,
             told=heard.told,
@@ -144,7 +151,8 @@ class Talk:
         self.steps = (*self.steps, step)
         quiet = step.verdict in ("settle", "use")
         log.log(logging.DEBUG if quiet else logging.INFO, "%s", step)
-        self.tell(Decision, step)
+        if self.plan.observer is not None:
+            self.tell(Decision, step)
 
     def tell(self, event: type[Event], *values: Any) -> None:
         """Tell the observer; what it raises is its own affair."""
@@ -157,6 +165,8 @@ class Talk:
 
     def tell_the_end(self, result: Result) -> Result:
         """Tell the observer what is handed over or raised."""
+        if self.plan.observer is None:
+            return result
         response, error = (result, None) if isinstance(result, Response) else (None, result)
         self.tell(Settled, self.went, response, error, Trace(self.steps))
         return result

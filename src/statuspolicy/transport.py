@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from inspect import iscoroutinefunction
 from threading import Event
@@ -255,8 +255,7 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
         turn: Turn | None = None,
     ) -> Response:
         # The engine is loaded when there is something to do, and adds nothing to the import.
-        from .driver import run
-        from .engine import converse
+        from .driver import converse, run
 
         hands = self._hands(plan, sent, reply)
         flow = converse(plan, request, reply, turn)
@@ -309,7 +308,7 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
             or self._cooling
         ):
             return await self._looked_up(request)
-        sent, watch = request, None
+        sent, watch, response = request, None, None
         try:
             if request.method in IDEMPOTENT:
                 response = await self._inner.handle_async_request(request)
@@ -324,9 +323,11 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
             reply = Reply(error)
         saw(watch, reply)
         try:
-            return await self._converse(self._plan_for(request), request, sent, reply)
+            seeing = self._converse(self._plan_for(request), request, sent, reply)
+            del response  # what waits holds no answer
         finally:
             del reply  # or an error's traceback would hold the error
+        return await seeing
 
     async def _looked_up(self, request: Request) -> Response:
         """What the cache has, or what came of asking the server."""
@@ -348,26 +349,24 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
         except TransportError as error:
             reply = Reply(error)
         try:
-            return await self._converse(self._plan_for(request), request, sent, reply, turn)
+            seeing = self._converse(self._plan_for(request), request, sent, reply, turn)
+            del response  # what waits holds no answer
         finally:
             del reply  # or an error's traceback would hold the error
+        return await seeing
 
-    async def _converse(
+    def _converse(
         self,
         plan: Plan,
         request: Request,
         sent: Request | None = None,
         reply: Reply | None = None,
         turn: Turn | None = None,
-    ) -> Response:
+    ) -> Coroutine[Any, Any, Response]:
         # The engine is loaded when there is something to do, and adds nothing to the import.
-        from .driver import arun
-        from .engine import converse
+        from .driver import arun, converse
 
-        hands = self._hands(plan, sent, reply)
-        flow = converse(plan, request, reply, turn)
-        del reply
-        return await arun(flow, hands)
+        return arun(converse(plan, request, reply, turn), self._hands(plan, sent, reply))
 
     def _hands(self, plan: Plan, sent: Request | None, reply: Reply | None) -> AsyncHands:
         from .hands import AsyncHands

@@ -114,6 +114,7 @@ class Refuse(Record):
 
 
 Verdict: TypeAlias = Settle | Follow | Again | Aside | Use | Refuse
+KINDS = frozenset({Settle, Follow, Again, Aside, Use, Refuse})
 
 _PARTS: dict[type, tuple[str, tuple[type, ...]]] = {
     Follow: ("url", (str, URL)),
@@ -124,17 +125,20 @@ _PARTS: dict[type, tuple[str, tuple[type, ...]]] = {
 }
 
 
-def check(answer: object, duty: str) -> None:
-    """Raise TypeError, in one sentence, where what a duty answered is no verdict."""
+def check(answer: object, row: str, duty: object) -> None:
+    """Raise TypeError, in one sentence, where what the duty of a row answered is no verdict."""
     kind = type(answer)
     if kind is Settle:
         return
     if kind not in _PARTS:
         raise TypeError(
-            f"{duty} answered {answer!r}: return a Verdict, such as statuspolicy.Settle() or "
-            "statuspolicy.Again(exchange.request)."
+            f"The duty of row {row}, {duty!r}, answered {answer!r}: return a Verdict, such as "
+            "statuspolicy.Settle() or statuspolicy.Again(exchange.request)."
         )
     name, kinds = _PARTS[kind]
     if not isinstance(part := getattr(answer, name), kinds):
         wanted = " or ".join(f"{'an' if one is Exception else 'a'} {one.__name__}" for one in kinds)
-        raise TypeError(f"{duty} answered {kind.__name__}({name}={part!r}): give {wanted}.")
+        raise TypeError(
+            f"The duty of row {row}, {duty!r}, answered {kind.__name__}({name}={part!r}): "
+            f"give {wanted}."
+        )

@@ -69,10 +69,10 @@ def _choice(exchange: Exchange, methods: frozenset[str]) -> Verdict:
 
 
 def _follow(exchange: Exchange, method: str | None = None, confirm: bool = False) -> Verdict:
-    locations = set(exchange.fields.all("location"))
-    if len(locations) != 1:
-        return Settle("it names two different Locations" if locations else "it names no Location")
-    location = locations.pop()
+    location = exchange.fields.one("location")
+    if location is None:
+        several = "location" in exchange.fields
+        return Settle("it names two different Locations" if several else "it names no Location")
     return Follow(
         location,
         method,

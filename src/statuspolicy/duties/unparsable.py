@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import UnparsableResponse
 from ..exchange import Exchange
-from ..hop import target
 from ..verdicts import Again, Refuse, Settle, Verdict
 from .retry import retry
 
@@ -21,6 +19,9 @@ def refused(exchange: Exchange) -> Verdict:
     """Say what it was, without another try."""
     if exchange.error is None:
         return Settle()  # a row for 600 is asked about failures alone
+    from ..errors import UnparsableResponse
+    from ..hop import target
+
     request = exchange.request
     error = UnparsableResponse(
         f"{target(request.url)} answered {request.method} with something that is not HTTP: "

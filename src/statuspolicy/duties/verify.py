@@ -8,9 +8,7 @@ from statuspolicy import ranges
 from statuspolicy.fields import digits
 
 from .._lib import Request, Response
-from ..errors import ProtocolViolation
 from ..exchange import Exchange
-from ..hop import target
 from ..verdicts import Again, Refuse, Settle, Verdict
 
 
@@ -99,6 +97,9 @@ def portal(exchange: Exchange) -> Verdict:
 
 
 def _violation(exchange: Exchange, what: str) -> Verdict:
+    from ..errors import ProtocolViolation
+    from ..hop import target
+
     request = exchange.request
     message = f"{target(request.url)} {what} ({exchange.code} to {request.method})."
     error = ProtocolViolation(message, request=request)

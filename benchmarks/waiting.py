@@ -1,0 +1,124 @@
+"""Many requests of one client that all wait on a Retry-After: what they hold, and when they end.
+
+`python benchmarks/waiting.py CONTENDER REQUESTS` prints, for a process of its own, KiB a request
+while all wait (as tracemalloc counts them), and the seconds that all took in another run without
+tracemalloc.
+"""
+
+import asyncio
+import gc
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import tenacity
+from httpx_retries import RetryTransport
+
+import statuspolicy as sp
+
+WAIT = 2  # seconds that the server asks to wait
+CONTENDERS = ("plain", "statuspolicy", "httpx-retries", "tenacity")
+
+
+class Waiting(NamedTuple):
+    name: str
+    requests: int
+    kib: float
+    seconds: float
+
+
+class Slow(httpx.AsyncBaseTransport):
+    """Plain: the transport itself takes as long."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(WAIT)
+        return httpx.Response(200, content=b"ok")
+
+
+class Busy(httpx.AsyncBaseTransport):
+    """A 503 for each request once all of them are sent, and a 200 afterwards."""
+
+    def __init__(self, requests: int) -> None:
+        self._left = requests
+        self._all = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._all.is_set():
+            return httpx.Response(200, content=b"ok")
+        self._left -= 1
+        if not self._left:
+            self._all.set()
+        await self._all.wait()
+        return httpx.Response(503, headers={"Retry-After": str(WAIT)}, content=b"busy")
+
+
+def client(name: str, requests: int) -> httpx.AsyncClient:
+    if name == "plain":
+        return httpx.AsyncClient(transport=Slow())
+    if name == "statuspolicy":
+        # Each waits as long as it was told. (By default those that didn't hear it first come
+        # spread over some time, so that they don't all come at once.)
+        limits = sp.Limits(cooling="send")
+        return sp.wrap(httpx.AsyncClient(transport=Busy(requests)), limits=limits)
+    if name == "httpx-retries":
+        return httpx.AsyncClient(transport=RetryTransport(Busy(requests)))
+    return httpx.AsyncClient(transport=Busy(requests))
+
+
+def _told(state: Any) -> float:
+    return float(state.outcome.result().headers["retry-after"])
+
+
+async def ask(name: str, requests: int, traced: bool) -> float:
+    """KiB a request while all wait, or, not traced, the seconds that all took."""
+    asking = client(name, requests)
+    get = asking.get
+    if name == "tenacity":
+        busy = tenacity.retry_if_result(lambda response: response.status_code == 503)
+        get = tenacity.retry(retry=busy, wait=_told)(get)
+    gc.collect()
+    before = tracemalloc.get_traced_memory()[0] if traced else 0
+    start = time.perf_counter()
+    tasks = [asyncio.create_task(get("http://example.org/")) for _ in range(requests)]
+    kib = 0.0
+    if traced:
+        while not all_wait(tasks):  # noqa: ASYNC110 - nobody tells when a timer is set
+            await asyncio.sleep(0.1)
+        gc.collect()
+        kib = (tracemalloc.get_traced_memory()[0] - before) / 1024 / requests
+    for task in tasks:
+        response = await task
+        assert response.status_code == 200, response
+    return kib if traced else time.perf_counter() - start
+
+
+def all_wait(tasks: list[Any]) -> bool:
+    """Whether every task sleeps: a timer for each is what the loop has left to do."""
+    loop: Any = asyncio.get_running_loop()
+    return len(loop._scheduled) >= len(tasks) and not loop._ready
+
+
+def measure(requests: int) -> list[Waiting]:
+    found = []
+    for name in CONTENDERS:
+        program = [sys.executable, str(Path(__file__)), name, str(requests)]
+        done = subprocess.run(program, capture_output=True, text=True, check=True)
+        kib, seconds = map(float, done.stdout.split())
+        found.append(Waiting(name, requests, kib, seconds))
+    return found
+
+
+def main(name: str, requests: int) -> None:
+    asyncio.run(ask(name, 1, traced=False))  # what is loaded once
+    seconds = asyncio.run(ask(name, requests, traced=False))
+    tracemalloc.start()
+    kib = asyncio.run(ask(name, requests, traced=True))
+    print(f"{kib} {seconds}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
