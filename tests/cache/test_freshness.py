@@ -5,7 +5,7 @@ from math import inf
 import pytest
 
 from statuspolicy.cache.entry import HEURISTIC, Entry
-from tests.cache.values import URL, NOW, date, entry, pairs
+from tests.cache.values import NOW, URL, date, entry, pairs
 
 DAY = 86_400.0
 WEEK = 7 * DAY
