@@ -1,5 +1,6 @@
 """The guarantees as properties, over random scripts and duties that try to break out."""
 
+from math import inf
 from typing import Any, NamedTuple
 
 import httpx
@@ -294,17 +295,18 @@ def test_where_nothing_is_done_the_response_is_the_transports_own(script, method
                              b"cache-control", b"expires", b"ratelimit", b"upgrade", b"allow",
                              b"x-ratelimit-reset", b"x-ratelimit-remaining", b"content-length",
                              b"content-encoding", b"transfer-encoding", b"www-authenticate"]),
-            st.binary(max_size=60),
+            st.binary(max_size=60) | st.sampled_from([wait.encode() for wait in WAITS]),
         )
     ),
-    st.integers(100, 999),
+    st.integers(100, 999) | statuses,
     methods,
+    st.sampled_from([sp.Limits(), sp.Limits(retry_after=inf), sp.Limits(total=inf)]),
 )  # fmt: skip
-def test_no_header_value_of_any_server_raises_anything(fields, status, method):
+def test_no_header_value_of_any_server_raises_anything(fields, status, method, limits):
     """But for the policy's own refusals, which `replay` gives back as the story's error."""
     table = sp.STANDARD | {"5xx": sp.retry(wait=0)}
     answer = httpx.Response(status, headers=fields)
-    replay(make(method, b""), [answer, *[200] * 50], table=table)
+    replay(make(method, b""), [answer, *[200] * 50], table=table, limits=limits)
 
 
 @given(scripts, tables, methods, contents, st.floats(0, 30), st.floats(0.1, 120))
