@@ -83,8 +83,12 @@ class Entry(Record):
 
     @lazy
     def lines(self) -> frozenset[tuple[bytes, bytes]]:
-        """Its header section, to see whether another one says anything new."""
-        return frozenset(self.headers)
+        """Its header section, to see whether another one says anything new.
+
+        Nothing where a name stands twice: of what is missing no line tells.
+        """
+        once = len({name.lower() for name, _ in self.headers}) == len(self.headers)
+        return frozenset(self.headers if once else ())
 
     @lazy
     def has_cookies(self) -> bool:
@@ -111,6 +115,16 @@ class Entry(Record):
         """Its Last-Modified, where that is a date."""
         value = self.fields.one("last-modified")
         return value if http_date(value, self.heard) is not None else None
+
+    @lazy
+    def changed(self) -> float | None:
+        """Its Last-Modified, as a time."""
+        return http_date(self.modified, self.heard)
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether it has no validator."""
+        return self.etag is None and self.modified is None
 
     @lazy
     def date(self) -> float:
@@ -142,10 +156,9 @@ class Entry(Record):
             return self.explicit
         # §4.2.2: those "defined as heuristically cacheable", or "marked as explicitly cacheable".
         may = self.status in HEURISTIC or "public" in self.control or "private" in self.control
-        if not may or self.modified is None:
+        if not may or self.changed is None:
             return 0.0
-        modified = http_date(self.modified, self.heard) or 0.0
-        return min(_MOST, max(0.0, (self.date - modified) * _FRACTION))
+        return min(_MOST, max(0.0, (self.date - self.changed) * _FRACTION))
 
     @lazy
     def _initial_age(self) -> float:
