@@ -144,11 +144,11 @@ class _Policy(Generic[TransportT]):
             or type(request.stream) is not ByteStream
             or OVERRIDE in request.extensions
             or plan.looks_first
+            or plan.memory.moves
         ):
             return None
         asked = shelf.asked(request, None if plan.cookies is None else plan.cookies())
-        stored = shelf.storage.load(asked.url, asked.who)
-        turn = shelf.turn(asked, stored, plan.clock.time())
+        turn = shelf.turn(asked, shelf.look(asked.url, asked.who), plan.clock.time())
         return turn if turn.simple and not (turn.sends and self._cooling) else None
 
     def _settled(self, turn: Turn, answer: Response) -> Response:

@@ -199,6 +199,14 @@ class Entry(Record):
         hidden = {b"age", *(name.encode() for name in named(self.control, "no-cache"))}
         return [line for line in self.headers if line[0].lower() not in hidden]
 
+    def validated_by(self, answer: Entry) -> list[tuple[bytes, bytes]]:
+        """The same, just validated: of the fields that `no-cache` names, those of the answer."""
+        if "no-cache" not in self.control:
+            return self.served
+        hidden = {name.encode() for name in named(self.control, "no-cache") - {*answer.fields}}
+        lines = (line for line in self.headers if line[0].lower() not in hidden)
+        return [line for line in lines if line[0].lower() != b"age"]
+
     @lazy
     def conditions(self) -> list[tuple[bytes, bytes]]:
         """What asks the server whether it is still right (§4.3.1)."""
