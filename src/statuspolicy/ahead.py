@@ -16,12 +16,16 @@ from .talk import Flow, Talk, asked
 from .verdicts import Follow, Settle
 
 
+def shortened(talk: Talk) -> Flow[None]:
+    """Take the permanent moves that are remembered."""
+    while talk.plan.memory.moves and not talk.answers:
+        if not (yield from _shortcut(talk)):
+            return
+
+
 def ahead(talk: Talk) -> Flow[CoolingDown | None]:
     """See to all that comes before the next send; an error in its place where there is one."""
     plan = talk.plan
-    while plan.memory.moves and not talk.answers:
-        if not (yield from _shortcut(talk)):
-            break
     if plan.memory.cooling and not talk.answers:
         refused = yield from held_back(talk, talk.sent)
         if refused is not None:
@@ -33,7 +37,14 @@ def ahead(talk: Talk) -> Flow[CoolingDown | None]:
 
 
 def prepared(talk: Talk, request: Request, attempt: int, aside: bool = False) -> Flow[Request]:
-    """The request as it goes out: what the application's `prepare` wrote into a copy of it.
+    """The request as it goes out, which the observer is told of."""
+    request = yield from written(talk, request, attempt)
+    talk.tell(Attempt, request, attempt, talk.hops, aside)
+    return request
+
+
+def written(talk: Talk, request: Request, attempt: int) -> Flow[Request]:
+    """A request with what the application's `prepare` wrote into a copy of it.
 
     What was written doesn't travel: the next request is built from the one without it.
     """
@@ -48,7 +59,6 @@ def prepared(talk: Talk, request: Request, attempt: int, aside: bool = False) ->
                 "change the request that it is given, and return nothing."
             )
         request = copy
-    talk.tell(Attempt, request, attempt, talk.hops, aside)
     return request
 
 
@@ -102,6 +112,6 @@ def forbidden(talk: Talk, request: Request) -> Flow[str]:
 
 def take(talk: Talk, permit: Permit, answers: tuple[int | str, ...]) -> None:
     """From now on this request is the one that is sent."""
-    talk.sent, talk.path = permit.request, permit.path
+    talk.sent, talk.path, talk.turn = permit.request, permit.path, None
     talk.hops += permit.is_hop
     talk.answers = () if permit.is_hop else answers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from . import hop
-from .ahead import prepared
+from .ahead import written
 from .effects import Behind, Discard, Leave, Look, Queue, Remember, Reply, Send, Shelve
 from .exchange import Exchange
 from .rest import Decided
@@ -21,9 +21,9 @@ Final: TypeAlias = Settle | Use | Refuse
 def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
     """What the cache answers in the server's place; None where the server is to be asked."""
     request, clock = talk.sent, talk.plan.clock
-    if talk.plan.prepare is not None and shelf.cache.user is None:
-        # What it writes may say whose the answer is.
-        request = yield from prepared(talk, request, len(talk.answers) + 1)
+    if talk.plan.prepare is not None:
+        # What it writes may say whose the answer is, and select it.
+        request = yield from written(talk, request, len(talk.answers) + 1)
     asked = shelf.asked(request, talk.cookies)
 
     def looked_up() -> Flow[Turn]:
@@ -54,6 +54,7 @@ def settled(talk: Talk, turn: Turn, reply: Reply) -> Flow[Reply]:
     yield Shelve(changes)
     yield Leave()
     if response is None:
+        talk.take_cookies(talk.hear(reply))
         yield Discard(answer, talk.went)
         again: Reply = yield Send(talk.went, talk.fresh, talk.until)
         return (yield from settled(talk, turn, again))
@@ -64,9 +65,9 @@ def settled(talk: Talk, turn: Turn, reply: Reply) -> Flow[Reply]:
     return reply
 
 
-def not_again(turn: Turn, verdict: Decided) -> Decided:
+def not_again(verdict: Decided) -> Decided:
     """A verdict that doesn't ask for what is stored once more."""
-    if turn.from_here and isinstance(verdict, Again):
+    if isinstance(verdict, Again):
         return Settle("it is stored: to ask again would bring the same")
     return verdict
 
@@ -95,4 +96,5 @@ def stand_in(talk: Talk, turn: Turn, exchange: Exchange, verdict: Final) -> Fina
     if outcome is None or not isinstance(verdict, Settle):
         return verdict
     spare = turn.stand_in(outcome, talk.plan.clock.time())
+    talk.take_cookies(exchange)  # what stands in for it has none of its own
     return verdict if spare is None else Use(spare, f"a stale response stands in: {verdict.why}")

@@ -64,6 +64,7 @@ def run(flow: Flow[Result], hands: Hands) -> Response:
     except BaseException:
         hands.drop()
         raise
+    hands.leave()
     hands.trace = kept_trace(value)
     try:
         return _result(value)
@@ -101,6 +102,7 @@ async def arun(flow: Flow[Result], hands: AsyncHands) -> Response:
     except BaseException:
         await hands.drop()
         raise
+    hands.leave()
     hands.trace = kept_trace(value)
     try:
         return _result(value)

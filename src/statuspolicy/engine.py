@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import cached, guard, hop
 from ._lib import Request
-from .ahead import ahead, forbidden, take
+from .ahead import ahead, forbidden, shortened, take
 from .aside import step_aside
 from .effects import Discard, Remember, Reply, Resume, Send, Spend, Wait
 from .errors import about
@@ -41,8 +41,11 @@ def converse(
     talk = Talk(plan, request)
     talk.turn = turn
     while True:
-        if reply is None and plan.cache is not None:
-            reply = yield from cached.recalled(talk, plan.cache)
+        if reply is None:
+            if plan.memory.moves:
+                yield from shortened(talk)
+            if plan.cache is not None:
+                reply = yield from cached.recalled(talk, plan.cache)
         if reply is None:
             refused = yield from ahead(talk)
             if refused is not None:
@@ -61,6 +64,8 @@ def converse(
 def _sent(talk: Talk) -> Flow[Reply]:
     """What a send brings, after the cache was told of it."""
     turn, request = talk.turn, talk.went
+    if turn is not None:
+        turn.now = talk.plan.clock.time()  # it may have waited
     reply: Reply = yield Send(
         request if turn is None else turn.equipped(request), talk.fresh, talk.until
     )
@@ -77,10 +82,10 @@ def _see_to(talk: Talk, reply: Reply) -> Flow[Result | float]:
     while isinstance(verdict, Aside):
         looks += 1
         exchange, verdict = yield from step_aside(talk, exchange, verdict, looks)
-    if talk.plan.memory.cooling or getattr(verdict, "cool", None) is not None:
+    if talk.turn is not None and not talk.turn.sends:
+        verdict = cached.not_again(verdict)  # what is stored says nothing of its origin now
+    elif talk.plan.memory.cooling or getattr(verdict, "cool", None) is not None:
         verdict = yield from heeded(talk, exchange, verdict)
-    if talk.turn is not None:
-        verdict = cached.not_again(talk.turn, verdict)
     if isinstance(verdict, (Follow, Again)):
         permit = yield from _permit(talk, exchange, verdict)
         if isinstance(permit, Permit):

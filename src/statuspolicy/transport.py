@@ -145,10 +145,11 @@ class _Policy(Generic[TransportT]):
             or type(request.stream) is not ByteStream
             or OVERRIDE in request.extensions
             or plan.looks_first
+            or plan.memory.moves
         ):
             return None
         asked = shelf.asked(request, None if plan.cookies is None else plan.cookies())
-        stored = shelf.storage.load(asked.url, asked.who)
+        stored = shelf.look(asked.url, asked.who)
         turn = shelf.turn(asked, stored, plan.clock.time())
         first = turn.sends and (plan.memory.moves or self._cooling)  # there is more to do
         return turn if turn.simple and not first else None

@@ -1,6 +1,7 @@
-"""Fixtures for storages."""
+"""Fixtures: a client with a cache, whole or its engine alone; and storages."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,19 @@ from anyio.from_thread import start_blocking_portal
 
 import statuspolicy as sp
 from tests.cache.places import Driven, RedisServer
+from tests.cache.web import Web
+
+
+@pytest.fixture(params=["engine", "client"])
+def opened(request: pytest.FixtureRequest) -> Callable[..., Web]:
+    """Open a client: `opened(table=..., limits=..., cache={...})`."""
+    return partial(Web, request.param)
+
+
+@pytest.fixture
+def web(opened: Callable[..., Web]) -> Web:
+    """A client with the defaults."""
+    return opened()
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,8 @@ def test_without_a_word_only_what_is_heuristically_cacheable_is(status):
         ({"Vary": "*", **FRESH}, False),
         ({"Vary": "a, *", **FRESH}, False),
         ([("Vary", "a"), ("Vary", "*"), *FRESH.items()], False),
+        ({"Vary": "*", "ETag": '"a"', **FRESH}, True),  # to be validated, never selected
+        ({"Vary": "*", "Last-Modified": date(-100), **FRESH}, False),
         ({"Vary": "a", **FRESH}, True),
         ({"Authentication-Info": "x", **FRESH}, True),
     ],

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.entry import Entry
-from statuspolicy.fields import Fields, http_date, members
+from statuspolicy.fields import http_date, members
 
 Line = tuple[bytes, bytes]
 
@@ -20,8 +20,8 @@ def known_already(asked: Asked, entry: Entry) -> bool:
         return "*" in known or (etag is not None and _opaque(etag) in map(_opaque, known))
     since = http_date(asked.fields.one("if-modified-since"), entry.heard)
     # §4.3.2: without Last-Modified "a cache SHOULD use the stored response's Date field value".
-    modified = http_date(entry.modified, entry.heard)
-    return since is not None and (entry.date if modified is None else modified) <= since
+    changed = entry.date if entry.changed is None else entry.changed
+    return since is not None and changed <= since
 
 
 def validating(entries: Sequence[Entry]) -> list[Line]:
@@ -30,19 +30,27 @@ def validating(entries: Sequence[Entry]) -> list[Line]:
     return [(b"If-None-Match", b", ".join(tags))] if tags else []
 
 
-def validated(entries: Sequence[Entry], answer: Fields) -> list[Entry]:
-    """Which of these a 304 speaks of, the newest first (§4.3.4)."""
-    etag = answer.get("etag")
-    if etag is None:
-        modified = answer.one("last-modified")
-        same = [entry for entry in entries if modified and entry.modified == modified]
-        return same or [*entries] if len(entries) == 1 else same
-    if not etag.startswith("W/"):
-        # "If none of the stored responses contains at least one of the same strong validators,
-        # then the cache MUST NOT use the new response to update any stored responses."
+def validated(entries: Sequence[Entry], answer: Entry, ours: bool) -> list[Entry]:
+    """Which of these, the newest first, a 304 speaks of (§4.3.4).
+
+    ours: whether the cache set the condition; a caller's may be about what only he has.
+    """
+    etag = answer.etag
+    if etag is not None and not etag.startswith("W/"):
+        # "If none of the initial set contains at least one of the same strong validators, then
+        # the cache MUST NOT use the new response to update any stored responses."
         return [entry for entry in entries if entry.etag == etag]
     # Of weak ones, "the most recent of those matching stored responses".
-    return [entry for entry in entries if entry.etag and _opaque(entry.etag) == _opaque(etag)][:1]
+    if etag is not None:
+        known = (entry for entry in entries if entry.etag)
+        return [entry for entry in known if _opaque(entry.etag or "") == _opaque(etag)][:1]
+    if answer.changed is not None:
+        return [entry for entry in entries if entry.changed == answer.changed][:1]
+    # Without any: "only one stored response […], and that stored response also lacks a
+    # validator"; or the one that the cache asked about.
+    if len(entries) > 1 or not (ours or all(entry.unnamed for entry in entries)):
+        return []
+    return [*entries]
 
 
 def _opaque(etag: str) -> str:

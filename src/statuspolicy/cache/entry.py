@@ -66,8 +66,12 @@ class Entry(Record):
 
     @lazy
     def lines(self) -> frozenset[tuple[bytes, bytes]]:
-        """Its header section, to see whether another one says anything new."""
-        return frozenset(self.headers)
+        """Its header section, to see whether another one says anything new.
+
+        Nothing where a name stands twice: of what is missing no line tells.
+        """
+        once = len({name.lower() for name, _ in self.headers}) == len(self.headers)
+        return frozenset(self.headers if once else ())
 
     @lazy
     def aged(self) -> bool:
@@ -116,6 +120,16 @@ class Entry(Record):
         return value if http_date(value, self.heard) is not None else None
 
     @lazy
+    def changed(self) -> float | None:
+        """Its Last-Modified, as a time."""
+        return http_date(self.modified, self.heard)
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether it has no validator."""
+        return self.etag is None and self.modified is None
+
+    @lazy
     def date(self) -> float:
         """When it was made; without a usable Date, when it came (RFC 9110 §6.6.1)."""
         sent = http_date(self.fields.one("date"), self.heard)
@@ -145,10 +159,9 @@ class Entry(Record):
             return self.explicit
         # §4.2.2: those "defined as heuristically cacheable", or "marked as explicitly cacheable".
         may = self.status in HEURISTIC or "public" in self.control or "private" in self.control
-        if not may or self.modified is None:
+        if not may or self.changed is None:
             return 0.0
-        modified = http_date(self.modified, self.heard) or 0.0
-        return min(_MOST, max(0.0, (self.date - modified) * _FRACTION))
+        return min(_MOST, max(0.0, (self.date - self.changed) * _FRACTION))
 
     @lazy
     def _initial_age(self) -> float:
@@ -192,6 +205,14 @@ class Entry(Record):
             return [*self.headers]
         hidden = {b"age", *(name.encode() for name in named(self.control, "no-cache"))}
         return [line for line in self.headers if line[0].lower() not in hidden]
+
+    def validated_by(self, answer: Entry) -> list[tuple[bytes, bytes]]:
+        """The same, just validated: of the fields that `no-cache` names, those of the answer."""
+        if "no-cache" not in self.control:
+            return self.served
+        hidden = {name.encode() for name in named(self.control, "no-cache") - {*answer.fields}}
+        lines = (line for line in self.headers if line[0].lower() not in hidden)
+        return [line for line in lines if line[0].lower() != b"age"]
 
     @lazy
     def conditions(self) -> list[tuple[bytes, bytes]]:

@@ -34,7 +34,7 @@ _PORTS = {"http": 80, "https": 443}
 
 def unstorable(asked: Asked, entry: Entry) -> str:
     """Why a response may not be stored, or would never be used; "" where it is."""
-    said, request = entry.control, asked.control
+    said = entry.control
     if asked.method != "GET" and not _stands_for_get(asked, entry):
         return f"its method is {asked.method}"
     if asked.method == "GET" and asked.has_body:
@@ -43,20 +43,28 @@ def unstorable(asked: Asked, entry: Entry) -> str:
         return f"a {entry.status} is never stored"
     if "must-understand" in said and entry.status not in _UNDERSTOOD:
         return "must-understand, and its status is not understood"
-    # §5.2.2.3: a cache that understands must-understand "SHOULD ignore the no-store directive".
-    if "no-store" in request or ("no-store" in said and "must-understand" not in said):
-        return "no-store"
-    if asked.anonymous and "private" in said:
-        return "it is private, and nothing says whose it is (user=)"
+    if why := forbidden(asked, entry):
+        return why
     if entry.status == 206:
         flawed = flaw(entry.fields) if "range" in asked.fields else "nobody asked for a part"
         if flawed:
             return flawed
-    if "*" in members(entry.fields.get("vary") or ""):
+    if entry.etag is None and "*" in members(entry.fields.get("vary") or ""):
         return "no request ever selects it (Vary: *)"
     if not (entry.explicit is not None or entry.status in HEURISTIC or _permitted(said)):
         return "nothing says that it may be stored"
     return _useless(entry)
+
+
+def forbidden(asked: Asked, entry: Entry) -> str:
+    """Why a response may not be stored, by what the two say; "" where it may."""
+    said = entry.control
+    # §5.2.2.3: a cache that understands must-understand "SHOULD ignore the no-store directive".
+    if "no-store" in asked.control or ("no-store" in said and "must-understand" not in said):
+        return "no-store"
+    if asked.anonymous and "private" in said:
+        return "it is private, and nothing says whose it is (user=)"
+    return ""
 
 
 def _permitted(said: Control) -> bool:
@@ -65,7 +73,7 @@ def _permitted(said: Control) -> bool:
 
 def _useless(entry: Entry) -> str:
     """Why a response could never be used again; "" where it could."""
-    if entry.etag is not None or entry.modified is not None:
+    if not entry.unnamed:
         return ""
     if entry.unchecked:
         return "no-cache, and it has no validator"

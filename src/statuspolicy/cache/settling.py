@@ -13,6 +13,7 @@ from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.conditions import validated
 from statuspolicy.cache.entry import Entry, Headers
 from statuspolicy.cache.keeping import (
+    forbidden,
     of_the_origin,
     only_the_time,
     storable_lines,
@@ -23,6 +24,7 @@ from statuspolicy.cache.planning import Forward
 from statuspolicy.cache.vary import selecting
 from statuspolicy.fields import content_range, digits, http_date
 from statuspolicy.methods import SAFE
+from statuspolicy.ranges import flaw
 
 
 class Save(Record):
@@ -67,24 +69,24 @@ def settle(asked: Asked, forward: Forward, answer: Entry) -> Settled:
 
     answer: as it came, its body not read yet.
     """
-    if answer.status == 304:
+    if forward.why == "partial" and forward.lines and answer.status in (206, 304, 416):
+        return _rest(asked, forward, answer)
+    if answer.status == 304 and asked.method in ("GET", "HEAD"):
         return _not_modified(asked, forward, answer)
     if asked.method == "HEAD":
         return Settled(_head(asked, forward, answer))
-    ranged = forward.why == "partial" and bool(forward.lines)
-    if ranged and answer.status in (206, 416):
-        return _rest(asked, forward, answer)
     changes = _invalidated(asked, answer)
     ids = [entry.id for entry in forward.selected]
     if answer.status == 410:  # RFC 9110 §15.5.11: what refers to it is dropped
         changes = [*changes, Drop(asked.url)]
     why = unstorable(asked, answer)
-    vary = selecting(answer.fields, asked.fields)
-    if why or vary is None:
-        # What it says instead of them holds; an error says nothing of them.
-        if ids and (answer.status < 400 or answer.status in (404, 410)):
+    if why:
+        # What it says instead of them holds; an error says nothing of them, nor does a part.
+        says = answer.status in (404, 410) or (answer.status < 400 and answer.status != 206)
+        if ids and says:
             changes = [*changes, Drop(asked.url, ids)]
         return Settled(changes, why=why)
+    vary = selecting(answer.fields, asked.fields)
     part = content_range(answer.fields) if answer.status == 206 else None
     return Settled(changes, keep=_kept(answer)._replace(vary=vary, part=part))
 
@@ -134,38 +136,42 @@ def _written(seconds: int) -> bytes:
 
 def _not_modified(asked: Asked, forward: Forward, answer: Entry) -> Settled:
     """304: freshen what it speaks of, and hand that over; the caller's own 304 is his."""
-    if not forward.lines:
-        named = "etag" in answer.fields or "last-modified" in answer.fields
-        picked = validated(forward.selected, answer.fields) if named else []
-        return Settled([_stored(asked, old, _freshened(asked, old, answer)) for old in picked])
-    if len(forward.entries) == 1 and forward.selected:
+    ours = bool(forward.lines)
+    if ours and len(forward.entries) == 1 and forward.selected:
         old = forward.entries[0]
         date = only_the_time(old, answer.headers)
         if date is not None:  # as most are
             new = old.at(answer.asked, answer.heard, date or _date(answer))
             return Settled([Save(asked.url, new, same=True)], new)
-    picked = validated(forward.entries, answer.fields)
-    if not picked:
-        # duties: "disregard it, invalidate that entry and repeat without conditions".
+    picked = validated(forward.entries if ours else forward.selected, answer, ours)
+    if ours and not picked:
+        # It is disregarded, and what it should have been about is out of date: the row of 304
+        # asks once more, and finds nothing to ask about.
         return Settled([Drop(asked.url, [entry.id for entry in forward.entries])])
     fresh = [_freshened(asked, old, answer) for old in picked]
-    changes = [_stored(asked, old, new) for old, new in zip(picked, fresh, strict=True)]
-    return Settled(changes, fresh[0])
+    changes: list[Change] = []
+    for old, new in zip(picked, fresh, strict=True):
+        changes += _stored(asked, old, new if new is fresh[0] else new._replace(vary=old.vary))
+    return Settled(changes, fresh[0] if ours else None)
 
 
 def _freshened(asked: Asked, old: Entry, answer: Entry) -> Entry:
     """A stored response with all that a newer header section says (§3.2, §4.3.4)."""
     headers = _dated(updated(old.headers, answer.headers, answer.fields), answer)
     entry = old._replace(headers=headers, asked=answer.asked, heard=answer.heard)
-    vary = selecting(entry.fields, asked.fields)
-    return entry if vary is None else entry._replace(vary=vary)
+    return entry._replace(vary=selecting(entry.fields, asked.fields))
 
 
-def _stored(asked: Asked, old: Entry, new: Entry) -> Change:
+def _stored(asked: Asked, old: Entry, new: Entry) -> list[Change]:
     """What is stored in an old response's place once it was freshened."""
-    if "no-store" in new.control:
-        return Drop(asked.url, [old.id])
-    return Save(asked.url, new, same=new.id == old.id)
+    if forbidden(asked, new):
+        return [Drop(asked.url, [old.id])]
+    if new.id == old.id:
+        return [Save(asked.url, new, same=True)]
+    if [name for name, _ in new.vary] == [name for name, _ in old.vary]:
+        # It answers both: the request that it was for, and the one that picked it by its tag.
+        return [Save(asked.url, new._replace(vary=old.vary), same=True), Save(asked.url, new)]
+    return [Drop(asked.url, [old.id]), Save(asked.url, new)]
 
 
 def _head(asked: Asked, forward: Forward, answer: Entry) -> list[Change]:
@@ -180,11 +186,11 @@ def _head(asked: Asked, forward: Forward, answer: Entry) -> list[Change]:
         length = digits(answer.fields.one("content-length"))
         alike = (
             answer.etag in (None, entry.etag)
-            and answer.modified in (None, entry.modified)
+            and answer.changed in (None, entry.changed)
             and length in (None, len(entry.body))
         )
         fresh = _stored(asked, entry, _freshened(asked, entry, answer))
-        changes.append(fresh if alike else Drop(asked.url, [entry.id]))
+        changes += fresh if alike else [Drop(asked.url, [entry.id])]
     return changes
 
 
@@ -194,9 +200,9 @@ def _rest(asked: Asked, forward: Forward, answer: Entry) -> Settled:
     part = content_range(answer.fields)
     begun = old.part[1] + 1 if old.part is not None else 0
     new = _kept(answer)._replace(vary=old.vary, part=part)
-    fits = answer.status == 206 and part is not None and part[0] == begun
-    whole = part is not None and part[2] == part[1] + 1
-    if not fits or not whole or not parts.continues(old, new):
+    spoilt = answer.status != 206 or flaw(answer.fields) or forbidden(asked, answer)
+    fits = part is not None and part[0] == begun and part[2] == part[1] + 1
+    if spoilt or not fits or not parts.continues(old, new):
         return Settled([Drop(asked.url, [old.id])], unusable=True)
     return Settled(keep=new, begun=old)
 

@@ -12,6 +12,9 @@ Forwarded: TypeAlias = Literal[
 ]
 
 
+_MOST = 10**15 - 1  # RFC 8941 §3.3.1: an integer has 15 digits at most
+
+
 class CacheStatus(Record):
     """What the cache did; `str()` gives it as the field's value.
 
@@ -33,7 +36,7 @@ class CacheStatus(Record):
     def __str__(self) -> str:
         parts = ["statuspolicy", "hit" if self.forwarded is None else f"fwd={self.forwarded}"]
         parts += [] if self.answer is None else [f"fwd-status={self.answer}"]
-        parts += [] if self.ttl is None else [f"ttl={min(max(self.ttl, -1e15), 1e15):.0f}"]
+        parts += [] if self.ttl is None else [f"ttl={min(max(self.ttl, -_MOST), _MOST):.0f}"]
         parts += ["stored"] if self.stored else []
         parts += ["collapsed"] if self.collapsed else []
         parts += [f'detail="{self.detail}"'] if self.detail else []

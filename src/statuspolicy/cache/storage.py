@@ -87,6 +87,10 @@ class MemoryStorage(Storage):
             entries = self._kept.setdefault(url, {})
             size = entries[entry.id][1] if same and entry.id in entries else entry.size
             self._forget(entries, entry.id)
+            if size > self._most:  # it would push out all others, and then itself
+                if not entries:
+                    del self._kept[url]
+                return
             entries[entry.id] = entry, size
             self._size += size
             self._kept.move_to_end(url)

@@ -10,19 +10,22 @@ from statuspolicy.fields import Fields, members
 # The selecting fields and what the request said in each, None where it wasn't there.
 Selecting: TypeAlias = "tuple[tuple[str, str | None], ...]"
 
+# A name that no field has: it "always fails to match".
+_STAR: Selecting = (("", "*"),)
+
 # RFC 9110 §12.4.2, §12.5: what is preferred is said by weights, not by the order, and the
 # names are case-insensitive.
 _WEIGHTED = frozenset({"accept", "accept-charset", "accept-encoding", "accept-language"})
 
 
-def selecting(response: Fields, request: Fields) -> Selecting | None:
-    """What of a request selects its response; None where nothing ever does (`Vary: *`)."""
+def selecting(response: Fields, request: Fields) -> Selecting:
+    """What of a request selects its response; with `Vary: *` nothing ever does."""
     vary = response.get("vary")
     if vary is None:
         return ()
     names = sorted({name.lower() for name in members(vary)})
     if "*" in names:
-        return None
+        return _STAR
     return tuple((name, normal(name, request.get(name))) for name in names)
 
 
