@@ -75,7 +75,7 @@ class RedisStorage(Outside):
 
     def _load(self, url: str, who: str) -> Sequence[Entry]:
         token, stored = (
-            self._redis.pipeline(transaction=True)
+            self._redis.pipeline(transaction=False)  # in one, a full Redis can't be read
             .get(self._token(url))
             .hgetall(self._place(url, who))
             .execute()
@@ -95,8 +95,8 @@ class RedisStorage(Outside):
     def _save(self, url: str, entry: Entry, same: bool) -> None:
         token_is, place, name = self._token(url), self._place(url, entry.who), self._name(entry.id)
         _, _, token, old = (
-            self._redis.pipeline(transaction=True)
-            .set(token_is, urandom(_TOKEN), nx=True)
+            self._redis.pipeline(transaction=False)
+            .set(token_is, urandom(_TOKEN // 2).hex(), nx=True)
             .expire(token_is, self._ttl)
             .get(token_is)
             .hget(place, b"h" + name)
@@ -153,9 +153,7 @@ def _connected(redis: Any) -> Any:
             "async clients is used in threads)."
         )
     if redis.get_encoder().decode_responses:
-        raise ValueError(
-            "RedisStorage(...): its redis.Redis has decode_responses=True; bodies are bytes."
-        )
+        raise ValueError("RedisStorage: give a redis.Redis without decode_responses=True.")
     return redis
 
 
