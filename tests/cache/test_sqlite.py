@@ -458,7 +458,7 @@ def test_a_file_that_can_not_be_set_aside_is_said_once(path, open_storage, said,
 
 
 def test_a_program_that_keeps_the_file_locked_costs_no_response(
-    path, open_storage, said, monkeypatch, kind
+    path, open_storage, said, monkeypatch
 ):
     """What can't be written is given up, in time; to read needs no lock."""
     monkeypatch.setattr(sqlite, "_PATIENCE", 0.05)
@@ -602,7 +602,8 @@ def test_in_a_child_the_parents_connection_is_neither_used_nor_closed(path, open
     assert not storage._lock.locked()
     assert values(storage.load(URL, "ann")) == values([entry()])
     assert storage._db is not parents
-    sqlite._in_child()  # with more than one that is open, and one that isn't
+    open_storage()
+    sqlite._in_child()  # one is open, and one isn't
     assert parents.execute("SELECT count(*) FROM entry").fetchone() == (1,)
     parents.close()
 

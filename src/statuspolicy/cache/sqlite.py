@@ -293,5 +293,5 @@ def _in_child() -> None:
             pythonapi.Py_IncRef(py_object(db))  # so that it is never closed
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - where nothing forks
     os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
