@@ -151,3 +151,8 @@ duty: Callable[[sp.Exchange], sp.Verdict] = sp.surface
 with testing.StatusServer() as server:
     assert_type(server.url, str)
     server.script("/a", 503, testing.Answer(200, {"ETag": '"x"'}), b"raw")
+
+file: sp.Storage = sp.SQLiteStorage("cache.db", max_bytes=100_000_000)
+fleet: sp.Storage = sp.RedisStorage("redis://127.0.0.1", prefix="mine:", ttl=3600.0)
+sp.wrap(httpx.Client(), cache=sp.Cache(storage=file, user="ann"))
+sp.wrap(httpx.AsyncClient(), cache=sp.Cache(storage=fleet, user=lambda request: "ann"))

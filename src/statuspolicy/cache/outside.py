@@ -111,19 +111,18 @@ class Outside(Storage):
             self._pay()
             done = work()
         except self._failures as error:
-            self._until = self._failed_at(monotonic(), error) + _REST
+            if self._failed is None:
+                log.warning(
+                    "%r fails, and requests go on without it: %s", self, str(error) or repr(error)
+                )
+            self._failed = monotonic()
+            self._until = self._failed + _REST
             return None
         self._until = None
         if self._failed is not None and now > self._failed + _QUIET:
             self._failed = None
             log.info("%r works again.", self)
         return done
-
-    def _failed_at(self, now: float, error: Exception) -> float:
-        if self._failed is None:
-            log.warning("%r fails, and requests go on without it: %s", self, error or repr(error))
-        self._failed = now
-        return now
 
     def _owe(self, url: str) -> None:
         self._owed[url] = None

@@ -11,13 +11,6 @@ from typing import TYPE_CHECKING, Any
 from statuspolicy.cache.entry import DIGEST, Entry
 from statuspolicy.cache.outside import Outside
 
-try:
-    import redis as library
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-except ImportError as missing:
-    raise ImportError("RedisStorage needs redis: pip install 'statuspolicy[redis]'.") from missing
-
 if TYPE_CHECKING:
     from redis import Redis
 
@@ -42,10 +35,9 @@ class RedisStorage(Outside):
     While Redis is away, requests go on without it. That is logged once, not at each request;
     it is tried again after 5 seconds, and first forgets what it was to forget meanwhile.
 
-    Raises TypeError or ValueError for an argument that is none of these.
+    Raises TypeError or ValueError for an argument that is none of these, and ImportError without
+    the extra `redis`.
     """
-
-    _failures = (library.RedisError, OSError)
 
     def __init__(
         self,
@@ -58,7 +50,7 @@ class RedisStorage(Outside):
             raise ValueError(f"RedisStorage(ttl={ttl!r}): write seconds, 1 or more.")
         super().__init__()
         self._own = isinstance(redis, str)
-        self._redis: Any = _connected(redis)
+        self._redis, self._failures = _connected(redis)
         self._prefix = prefix
         self._ttl = int(min(ttl, 10 * 366 * 86_400))
 
@@ -75,7 +67,7 @@ class RedisStorage(Outside):
 
     def _load(self, url: str, who: str) -> Sequence[Entry]:
         token, stored = (
-            self._redis.pipeline(transaction=True)
+            self._redis.pipeline(transaction=False)  # in one, a full Redis can't be read
             .get(self._token(url))
             .hgetall(self._place(url, who))
             .execute()
@@ -95,8 +87,8 @@ class RedisStorage(Outside):
     def _save(self, url: str, entry: Entry, same: bool) -> None:
         token_is, place, name = self._token(url), self._place(url, entry.who), self._name(entry.id)
         _, _, token, old = (
-            self._redis.pipeline(transaction=True)
-            .set(token_is, urandom(_TOKEN), nx=True)
+            self._redis.pipeline(transaction=False)
+            .set(token_is, urandom(_TOKEN // 2).hex(), nx=True)
             .expire(token_is, self._ttl)
             .get(token_is)
             .hget(place, b"h" + name)
@@ -138,25 +130,29 @@ class RedisStorage(Outside):
         return f"{self._token(url)}:{_digest(who)}"
 
 
-def _connected(redis: Any) -> Any:
+def _connected(redis: Any) -> tuple[Any, tuple[type[Exception], ...]]:
+    """What speaks to Redis, and what that raises when it can't."""
+    try:
+        import redis as library
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+    except ImportError as missing:
+        text = "RedisStorage needs redis: pip install 'statuspolicy[redis]'."
+        raise ImportError(text) from missing
+    failures = (library.RedisError, OSError)
     if isinstance(redis, str):
-        return library.Redis.from_url(
-            redis,
-            socket_connect_timeout=_CONNECT,
-            socket_timeout=_ANSWER,
-            # Once, at once: a kept connection that has ended says nothing of Redis.
-            retry=Retry(NoBackoff(), 1),
-        )
+        # Once more, and at once: a kept connection that has ended says nothing of Redis.
+        retry = Retry(NoBackoff(), 1)
+        waits = {"socket_connect_timeout": _CONNECT, "socket_timeout": _ANSWER}
+        return library.Redis.from_url(redis, retry=retry, **waits), failures
     if not isinstance(redis, library.Redis):
         raise TypeError(
             f"RedisStorage({redis!r}): write the URL of a Redis, or a redis.Redis (which in "
             "async clients is used in threads)."
         )
     if redis.get_encoder().decode_responses:
-        raise ValueError(
-            "RedisStorage(...): its redis.Redis has decode_responses=True; bodies are bytes."
-        )
-    return redis
+        raise ValueError("RedisStorage: give a redis.Redis without decode_responses=True.")
+    return redis, failures
 
 
 def _digest(text: str) -> str:

@@ -21,7 +21,6 @@ T = TypeVar("T")
 
 _PATIENCE = 2.0  # seconds to wait for other processes
 _TOUCH = 60.0  # seconds: how well it is known when a response was used last
-_OURS = 0x73706331  # "spc1"
 # Bodies have a table of their own: a header section is freshened without rewriting its body. All
 # that is loaded is found the same way as what is dropped, so that damage hides it from neither.
 _SCHEMA = [
@@ -214,16 +213,14 @@ def _means_damage(error: Exception) -> bool:
 
 def _prepare(db: sqlite3.Connection) -> None:
     """See that a database is ours, and make it where it is empty."""
-    (whose,) = db.execute("PRAGMA application_id").fetchone()
-    schema = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_master ORDER BY rowid")]
-    ours = [statement.encode() for statement in _SCHEMA]
-    if (whose, schema) == (0, []):
+    schema = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master")}
+    ours = {statement.encode() for statement in _SCHEMA}
+    if not schema:
         db.execute("PRAGMA journal_mode = WAL")
         with _transaction(db):
-            db.execute(f"PRAGMA application_id = {_OURS}")
             for statement in _SCHEMA:
                 db.execute(statement)
-    elif whose != _OURS:
+    elif not schema & ours:
         raise sqlite3.DatabaseError("it is another program's database; give it a path of its own")
     elif schema != ours:
         raise _WrongSchema("its tables are others")
@@ -296,5 +293,5 @@ def _in_child() -> None:
             pythonapi.Py_IncRef(py_object(db))  # so that it is never closed
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - where nothing forks
     os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

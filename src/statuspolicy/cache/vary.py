@@ -16,6 +16,9 @@ _STAR: Selecting = (("", "*"),)
 # RFC 9110 §12.4.2, §12.5: what is preferred is said by weights, not by the order, and the
 # names are case-insensitive.
 _WEIGHTED = frozenset({"accept", "accept-charset", "accept-encoding", "accept-language"})
+# What is no secret. All else (Authorization, Cookie, a key of the server's own) is told by a
+# digest: a storage may be a file, or a server that others read.
+_NO_SECRET = _WEIGHTED | {"origin", "user-agent"}
 
 
 def selecting(response: Fields, request: Fields) -> Selecting:
@@ -45,7 +48,14 @@ def normal(name: str, value: str | None) -> str | None:
     parts = members(value)
     if name in _WEIGHTED:
         parts = sorted({_weighed(part, keep_case=name == "accept") for part in parts})
-    return ",".join(parts)
+    said = ",".join(parts)
+    return said if name in _NO_SECRET else _digest(said)
+
+
+def _digest(said: str) -> str:
+    from hashlib import blake2b
+
+    return blake2b(said.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 def _weighed(part: str, keep_case: bool) -> str:
