@@ -7,7 +7,7 @@ the response is handed over with the reason, or the error is raised.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from statuspolicy._value import Record
@@ -18,7 +18,7 @@ from ._lib import URL, ByteStream, Cookies, Request, TooManyRedirects
 from .exchange import Exchange
 from .verdicts import Again, Aside, Follow, Refuse, Settle
 
-State: TypeAlias = tuple[str, str, object, str | None, str | None]
+State: TypeAlias = "tuple[Any, ...]"  # a method and a target, and what else makes the request
 
 
 class Path(Record):
@@ -168,7 +168,9 @@ def _hop(
     request = body.carry(request, limits)
     if not body.replayable(request):
         raise No(_USED_UP)
-    jar.dress(cookies, request, () if drop else path.cookies)
+    own = () if drop else path.cookies
+    if own or jar.holds_any(cookies):
+        jar.dress(cookies, request, own)
     new, states = state(request, leads_to), path.states
     if sent is not path.sent or not isinstance(sent.stream, ByteStream):
         now = state(sent, came_from)
@@ -208,13 +210,12 @@ def _holes(sent: Request, before: int, came_from: str, leads_to: str) -> int:
 
 def state(request: Request, target: str) -> State:
     """What makes two requests the same (a URL alone would break login and cookie walls)."""
-    known, headers = body.known(request), request.headers
+    known, own = body.known(request), (b"cookie", b"authorization")
     return (
         request.method,
         target,
         id(request.stream) if known is None else known,
-        headers["cookie"] if "cookie" in headers else None,  # noqa: SIM401 - twice as fast
-        headers["authorization"] if "authorization" in headers else None,  # noqa: SIM401
+        *[value for name, value in request.headers.raw if name.lower() in own],
     )
 
 
