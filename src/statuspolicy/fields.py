@@ -125,6 +125,8 @@ def _retry_after(fields: Fields, now: float) -> float | None:
 
 def told(status: int | None, fields: Fields, now: float) -> float | None:
     """Seconds that a response asks to wait, by whichever field may say so for its status."""
+    if status not in (429, 503) and not {"retry-after", "retry-after-ms"} & fields._lines.keys():
+        return None
     known = fields._told  # duty, guard and trace all ask
     if known is not None and known[:2] == (status, now):
         return known[2]
