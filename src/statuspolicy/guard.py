@@ -27,6 +27,7 @@ class Path(Record):
     home: the URL that the caller asked for; credentials are at home there.
     states: what was requested, up to the last hop.
     sent: the request of the last hop.
+    target: what was requested last; a repeat has the target of its hop.
     abroad: whether it ever left home: what was dropped then never returns.
     holes: hops in a row whose Location held the whole URI that they came from.
     cookies: the pairs of the caller's own Cookie field.
@@ -38,10 +39,7 @@ class Path(Record):
     holes: int = 0
     cookies: tuple[str, ...] = ()
     sent: Request | None = None
-
-    def at(self, request: Request) -> str:
-        """The target of the request that was sent last; a repeat has that of its hop."""
-        return self.states[-1][1] if self.states else hop.target(request.url)
+    target: str = ""
 
 
 class Permit(Record):
@@ -136,7 +134,7 @@ def _hop(
     exchange: Exchange, path: Path, verdict: Follow | Again, url: URL, cookies: Cookies | None
 ) -> Permit:
     sent, limits = exchange.request, exchange.limits
-    came_from, leads_to = path.at(sent), hop.target(url)
+    came_from, leads_to = path.target or hop.target(sent.url), hop.target(url)
     if (length := len(leads_to)) > (most := limits.uri_length):
         raise No(f"its Location leads to a URI of {length} bytes, above Limits.uri_length={most}")
     _no_downgrade(sent.url, url)
@@ -182,7 +180,7 @@ def _hop(
             f"which was already sent as {new[0]} with the same body, cookies and credentials.",
             request=sent,
         )
-    path = Path(path.home, (*states, new), abroad, holes, path.cookies, request)
+    path = Path(path.home, (*states, new), abroad, holes, path.cookies, request, leads_to)
     return Permit(request, path, True)
 
 
@@ -258,7 +256,8 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
         jar.dress(cookies, request, () if drop else (*written, *path.cookies))
     # Neither a repeat at the time that the server named nor one that was asked for in another
     # form multiplies an outage.
-    invited = exchange.told is not None and exchange.told <= verdict.after
+    told = exchange.told
+    invited = told is not None and told <= verdict.after
     return Permit(request, path, False, not invited and exchange.status not in _ASKS_FOR_ANOTHER)
 
 
