@@ -123,7 +123,7 @@ class Exchange(Record):
         if known is self:
             known = read.told(self.status, self.fields, self.now)
             object.__setattr__(self, "_told", known)
-        return known
+        return known  # type: ignore[no-any-return]
 
     @property
     def unacted(self) -> bool:
