@@ -141,7 +141,7 @@ def _permit(
 def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Permit) -> Flow[float]:
     """To the next request: discard this answer and take the step; the seconds to wait."""
     if permit.is_hop and not verdict.why:
-        verdict = verdict._replace(why=f"to {permit.path.at(permit.request)}")
+        verdict = verdict._replace(why=f"to {permit.path.target}")
     talk.note("follow" if permit.is_hop else "repeat", verdict, permit.tokens)
     hard = isinstance(verdict, Again) and verdict.fresh
     if exchange.response is not None:

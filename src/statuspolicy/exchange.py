@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 from statuspolicy import fields as read
 from statuspolicy._value import Record
@@ -67,6 +68,8 @@ class Exchange(Record):
     unsent: bool = False
     left: float = inf
 
+    __slots__ = ("_told",)  # no part of the value
+
     @property
     def status(self) -> int | None:
         """The status code; None for a failure."""
@@ -108,7 +111,11 @@ class Exchange(Record):
     @property
     def told(self) -> float | None:
         """Seconds that the server asks to wait; None where it asks nothing readable."""
-        return read.told(self.status, self.fields, self.now)
+        known: Any = getattr(self, "_told", self)  # duty, guard and trace all ask
+        if known is self:
+            known = read.told(self.status, self.fields, self.now)
+            object.__setattr__(self, "_told", known)
+        return known  # type: ignore[no-any-return]
 
     @property
     def unacted(self) -> bool:

@@ -12,10 +12,9 @@ from math import inf
 class Fields:
     """The header section of one response, read once: names in lower case, values as text."""
 
-    __slots__ = ("_lines", "_told")
+    __slots__ = ("_lines",)
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
-        self._told: tuple[int | None, float, float | None] | None = None
         self._lines: dict[str, list[bytes]] = {}
         for name, value in raw:
             self._lines.setdefault(name.lower().decode("latin-1"), []).append(value)
@@ -174,13 +173,11 @@ def _sent(fields: Fields, now: float) -> float:
 
 def told(status: int | None, fields: Fields, now: float) -> float | None:
     """Seconds that a response asks to wait, by whichever field may say so for its status."""
-    known = fields._told  # duty, guard and trace all ask
-    if known is not None and known[:2] == (status, now):
-        return known[2]
+    if status not in (429, 503) and not {"retry-after", "retry-after-ms"} & fields._lines.keys():
+        return None
     wait = retry_after(fields, now)
     if wait is None and status in (429, 503) and "retry-after" not in fields:
-        wait = rate_limit_reset(fields, now)
-    fields._told = (status, now, wait)
+        return rate_limit_reset(fields, now)
     return wait
 
 

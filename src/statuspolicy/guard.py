@@ -7,7 +7,7 @@ the response is handed over with the reason, or the error is raised.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from statuspolicy._value import Record
@@ -18,7 +18,7 @@ from ._lib import URL, ByteStream, Cookies, Request, TooManyRedirects
 from .exchange import Exchange
 from .verdicts import Again, Aside, Follow, Refuse, Settle
 
-State: TypeAlias = tuple[str, str, object, str | None, str | None]
+State: TypeAlias = "tuple[Any, ...]"  # a method and a target, and what else makes the request
 
 
 class Path(Record):
@@ -27,6 +27,7 @@ class Path(Record):
     home: the URL that the caller asked for; credentials are at home there.
     states: what was requested, up to the last hop.
     sent: the request of the last hop.
+    target: what was requested last; a repeat has the target of its hop.
     abroad: whether it ever left home: what was dropped then never returns.
     holes: hops in a row whose Location held the whole URI that they came from.
     cookies: the pairs of the caller's own Cookie field.
@@ -38,10 +39,7 @@ class Path(Record):
     holes: int = 0
     cookies: tuple[str, ...] = ()
     sent: Request | None = None
-
-    def at(self, request: Request) -> str:
-        """The target of the request that was sent last; a repeat has that of its hop."""
-        return self.states[-1][1] if self.states else hop.target(request.url)
+    target: str = ""
 
 
 class Permit(Record):
@@ -136,7 +134,7 @@ def _hop(
     exchange: Exchange, path: Path, verdict: Follow | Again, url: URL, cookies: Cookies | None
 ) -> Permit:
     sent, limits = exchange.request, exchange.limits
-    came_from, leads_to = path.at(sent), hop.target(url)
+    came_from, leads_to = path.target or hop.target(sent.url), hop.target(url)
     if (length := len(leads_to)) > (most := limits.uri_length):
         raise No(f"its Location leads to a URI of {length} bytes, above Limits.uri_length={most}")
     _no_downgrade(sent.url, url)
@@ -168,7 +166,9 @@ def _hop(
     request = body.carry(request, limits)
     if not body.replayable(request):
         raise No(_USED_UP)
-    jar.dress(cookies, request, () if drop else path.cookies)
+    own = () if drop else path.cookies
+    if own or jar.holds_any(cookies):
+        jar.dress(cookies, request, own)
     new, states = state(request, leads_to), path.states
     if sent is not path.sent or not isinstance(sent.stream, ByteStream):
         now = state(sent, came_from)
@@ -180,7 +180,7 @@ def _hop(
             f"which was already sent as {new[0]} with the same body, cookies and credentials.",
             request=sent,
         )
-    path = Path(path.home, (*states, new), abroad, holes, path.cookies, request)
+    path = Path(path.home, (*states, new), abroad, holes, path.cookies, request, leads_to)
     return Permit(request, path, True)
 
 
@@ -208,13 +208,12 @@ def _holes(sent: Request, before: int, came_from: str, leads_to: str) -> int:
 
 def state(request: Request, target: str) -> State:
     """What makes two requests the same (a URL alone would break login and cookie walls)."""
-    known, headers = body.known(request), request.headers
+    known, own = body.known(request), (b"cookie", b"authorization")
     return (
         request.method,
         target,
         id(request.stream) if known is None else known,
-        headers["cookie"] if "cookie" in headers else None,  # noqa: SIM401 - twice as fast
-        headers["authorization"] if "authorization" in headers else None,  # noqa: SIM401
+        *[value for name, value in request.headers.raw if name.lower() in own],
     )
 
 
@@ -257,7 +256,8 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
         jar.dress(cookies, request, () if drop else (*written, *path.cookies))
     # Neither a repeat at the time that the server named nor one that was asked for in another
     # form multiplies an outage.
-    invited = exchange.told is not None and exchange.told <= verdict.after
+    told = exchange.told
+    invited = told is not None and told <= verdict.after
     return Permit(request, path, False, not invited and exchange.status not in _ASKS_FOR_ANOTHER)
 
 

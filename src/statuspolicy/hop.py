@@ -117,10 +117,13 @@ def request_to(
 
 def _holds_for(url: URL, previous: Request, keep_host: bool) -> bool:
     """Whether a header section may go elsewhere on its origin as it is."""
-    headers = previous.headers
-    if "cookie" in headers or "authorization" in headers:
-        return False
-    host: bytes = headers.get("host", "").encode("latin-1")
+    host = b""
+    for name, value in previous.headers.raw:
+        key = name.lower()
+        if key in (b"cookie", b"authorization"):
+            return False
+        if key == b"host":
+            host = value
     return host == url.netloc or (keep_host and host != b"")
 
 

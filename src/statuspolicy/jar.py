@@ -12,9 +12,14 @@ def pairs(header: str | None) -> list[str]:
     return [pair for part in (header or "").split(";") if (pair := part.strip())]
 
 
+def holds_any(cookies: Cookies | None) -> bool:
+    """Whether there is a cookie in a jar."""
+    return cookies is not None and len(cookies.jar) > 0
+
+
 def given(cookies: Cookies, request: Request) -> list[str]:
     """The pairs that the jar holds for a request."""
-    if not cookies.jar:
+    if not holds_any(cookies):
         return []
     # Asked as the jar's own library asks: the HTTP library would raise for a cookie that
     # isn't ASCII.
@@ -53,14 +58,13 @@ def _plain(url: URL) -> URL:
 def dress(cookies: Cookies | None, request: Request, own_pairs: tuple[str, ...]) -> None:
     """Write a request's Cookie field anew: the jar's for its URL, then the caller's own."""
     from_jar = [] if cookies is None else given(cookies, request)
-    if not (from_jar or own_pairs or "cookie" in request.headers):
-        return
     names = {pair.partition("=")[0] for pair in from_jar}
     # A cookie that a server has set takes the place of the caller's old value.
     kept = [pair for pair in own_pairs if pair.partition("=")[0] not in names]
     field = "; ".join(from_jar + kept)
-    raw = [(name, value) for name, value in request.headers.raw if name.lower() != b"cookie"]
-    request.headers = Headers([*raw, (b"Cookie", _encode(field))] if field else raw)
+    if field or "cookie" in request.headers:
+        raw = [(name, value) for name, value in request.headers.raw if name.lower() != b"cookie"]
+        request.headers = Headers([*raw, (b"Cookie", _encode(field))] if field else raw)
 
 
 def _encode(field: str) -> bytes:

@@ -179,10 +179,10 @@ def adopt(
     kept: its raw body, where it was read and closed before.
     passed: it goes into a history, and is closed.
     """
-    base = type(response)
+    base: Any = type(response)
     kind = _KINDS.get(base) or _kind(base)
     new = kind.__new__(kind)
-    for member in _slots(cast("Any", base)):
+    for member in _slots(base):
         with suppress(AttributeError):
             member.__set__(new, member.__get__(response))
     trace, inside = Trace(steps), vars(new)

@@ -41,7 +41,8 @@ class Talk:
         self.plan = plan
         self.sent = self.went = body.carry(request, plan.limits)  # `went` as it was prepared
         self.cookies = None if plan.cookies is None else plan.cookies()
-        self.path = Path(request.url, cookies=jar.own(self.cookies, request))
+        own = jar.own(self.cookies, request)
+        self.path = Path(request.url, cookies=own, target=hop.target(request.url))
         self.steps: tuple[Step, ...] = ()
         self.past: list[Response] = []  # what another request answered: response.history
         self.answers: tuple[int | str, ...] = ()  # to the request that is being sent
@@ -105,7 +106,7 @@ class Talk:
         verdict: Any = duty(exchange)
         if type(verdict) not in verdicts.KINDS:
             verdict = yield from asked(verdict)
-        verdicts.check(verdict, self.row.name, duty)
+        verdicts.check(verdict, self.row, duty)
         return verdict  # type: ignore[no-any-return]
 
     def as_of_now(self, exchange: Exchange) -> Exchange:
@@ -132,7 +133,7 @@ class Talk:
         request = heard.request
         step = Step(
             request.method,
-            self.path.at(request) if request is self.sent else hop.target(request.url),
+            self.path.target if request is self.sent else hop.target(request.url),
             heard.code or REMEMBERED,
             words,
             row.name,

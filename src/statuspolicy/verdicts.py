@@ -125,20 +125,20 @@ _PARTS: dict[type, tuple[str, tuple[type, ...]]] = {
 }
 
 
-def check(answer: object, row: str, duty: object) -> None:
+def check(answer: object, row: Any, duty: object) -> None:
     """Raise TypeError, in one sentence, where what the duty of a row answered is no verdict."""
     kind = type(answer)
     if kind is Settle:
         return
     if kind not in _PARTS:
         raise TypeError(
-            f"The duty of row {row}, {duty!r}, answered {answer!r}: return a Verdict, such as "
+            f"The duty of row {row.name}, {duty!r}, answered {answer!r}: return a Verdict, such as "
             "statuspolicy.Settle() or statuspolicy.Again(exchange.request)."
         )
     name, kinds = _PARTS[kind]
     if not isinstance(part := getattr(answer, name), kinds):
         wanted = " or ".join(f"{'an' if one is Exception else 'a'} {one.__name__}" for one in kinds)
         raise TypeError(
-            f"The duty of row {row}, {duty!r}, answered {kind.__name__}({name}={part!r}): "
+            f"The duty of row {row.name}, {duty!r}, answered {kind.__name__}({name}={part!r}): "
             f"give {wanted}."
         )
