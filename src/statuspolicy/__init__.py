@@ -9,11 +9,14 @@ from statuspolicy.trace import Step, Trace
 from . import events
 from .account import trace
 from .addresses import public_addresses_only
+from .downloads.loops import adownload, download
 from .duties.cooling import breaker
 from .duties.retry import retry
 from .duties.verify import reset
 from .errors import (
     CoolingDown,
+    DigestMismatch,
+    DownloadError,
     ProtocolViolation,
     RedirectBlackHole,
     RedirectCapExceeded,
@@ -38,6 +41,8 @@ __all__ = [
     "Clock",
     "Cool",
     "CoolingDown",
+    "DigestMismatch",
+    "DownloadError",
     "Exchange",
     "Follow",
     "Limits",
@@ -60,7 +65,9 @@ __all__ = [
     "UnparsableResponse",
     "Use",
     "Verdict",
+    "adownload",
     "breaker",
+    "download",
     "events",
     "public_addresses_only",
     "reset",
