@@ -13,14 +13,7 @@ from statuspolicy.ranges import SEVERAL, changed, extent, flaw
 
 
 class Anew(Exception):
-    """What comes can't be joined with what is there, and why: it has to begin anew.
-
-    lied: the server did not do as its own words say, so its ranges are not asked for again.
-    """
-
-    def __init__(self, why: str, lied: bool = False) -> None:
-        super().__init__(why)
-        self.lied = lied
+    """What comes can't be joined with what is there, and why: it has to begin anew."""
 
 
 class NoFile(Exception):
@@ -55,7 +48,7 @@ class Source:
         first = self._at
         self._at += len(data)
         if self._at > self._end:
-            raise Anew("more came than was announced", lied=True)
+            raise Anew("more came than was announced")
         return [(first, data)]
 
 
@@ -85,7 +78,7 @@ class Several(Source):
         try:
             return self._parts.feed(data)
         except Unreadable as why:
-            raise Anew(f"its multipart/byteranges can't be read: {why}", lied=True) from None
+            raise Anew(f"its multipart/byteranges can't be read: {why}") from None
 
 
 def judge(
@@ -140,16 +133,16 @@ def _part(fields: Fields, known: Journal, asked: Span) -> Source:
         try:
             return Several(fields, known.length)
         except Unreadable as why:
-            raise Anew(f"its multipart/byteranges can't be read: {why}", lied=True) from None
+            raise Anew(f"its multipart/byteranges can't be read: {why}") from None
     if spoilt:
-        raise Anew(spoilt, lied=True)
+        raise Anew(spoilt)
     first, end, told = extent(206, fields)
     length = None if told == inf else int(told)
     if None not in (length, known.length) and length != known.length:
         raise Anew("the length changed")
     # §15.3.7.2: a part of what was asked for is no answer to a request for one range.
     if first != asked[0] or end > asked[1]:
-        raise Anew(f"bytes {asked[0]}-{asked[1] - 1} were asked for and {first}- came", lied=True)
+        raise Anew(f"bytes {asked[0]}-{asked[1] - 1} were asked for and {first}- came")
     return Source(int(first), int(end), False, length)
 
 

@@ -64,14 +64,13 @@ class ByteRanges:
 
     def _next_part(self) -> bool:
         """Read a delimiter and a part's fields; False where they are not all there yet."""
-        head = self._delimiter if self._begun else b""
-        start = self._buffer.lstrip(b"\r\n") if self._begun else self._buffer
-        if head and not start.startswith(head[: len(start)]):
+        rest = self._buffer.lstrip(b"\r\n") if self._begun else self._buffer
+        if self._begun and not rest.startswith(self._delimiter[: len(rest)]):
             raise Unreadable("no boundary follows one of its parts")
-        if start.startswith(self._delimiter + b"--"):
+        _, found, after = rest.partition(self._delimiter)
+        if found and after.startswith(b"--"):
             self.ended = True
             return False
-        _, found, after = start.partition(self._delimiter)
         lines, whole, rest = after.partition(b"\r\n\r\n")
         if not (found and whole):
             if len(self._buffer) > _MOST:

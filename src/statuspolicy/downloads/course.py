@@ -31,6 +31,7 @@ from ..transport import AsyncPolicyTransport, PolicyTransport
 
 log = logging.getLogger("statuspolicy")
 
+MOST_SHOWN = 64 * 1024  # bytes of an error's entity that the caller gets
 STARTS = 4  # how often a file is begun before its server is given up
 _OURS = ("range", "if-range", "if-match", "if-none-match", "if-modified-since",
          "if-unmodified-since")  # fmt: skip
@@ -102,7 +103,6 @@ class Course:
         if source.anew:
             self.part.begin(_place(url), fields)
         self._measure(source)
-        self.tell()
         ranges = response.status_code == 206 or (
             source.anew and (fields.get("accept-ranges") or "").lower() == "bytes"
         )
@@ -110,7 +110,7 @@ class Course:
         assert journal is not None
         apart = ranges and journal.joinable and journal.length is not None
         missing = shares(self.part.missing, self._segments if apart else 1)
-        self._jobs = [Job(share, self._halted) for share in missing]
+        self._jobs = [Job(share, self._halted, self.part.epoch) for share in missing]
         for job in self._jobs[:1]:
             job.source = source
         self.complete = not self._jobs
@@ -142,7 +142,7 @@ class Course:
         job.response = response
         return Reading(self.part, job, source)
 
-    def failed(self, job: Job, error: Exception) -> None:
+    def failed(self, job: Job, error: BaseException) -> None:
         """A job has failed. The others go on where that is of any use."""
         job.failure = error
         if not isinstance(error, (TransportError, HTTPStatusError)):
@@ -178,7 +178,7 @@ class Course:
             if len(self._jobs) == 1 or self.part.count == self._count:
                 raise error
             self._segments = 1
-        self.complete = not failures
+        self.complete = not (failures or self.part.missing)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────
 
@@ -190,17 +190,22 @@ class Course:
         self.part.finish()
         return self.path
 
+    def close(self) -> None:
+        """Whatever became of it: no thread goes on, and what can be gone on with stays."""
+        self._halted.set()
+        self.part.close()
+
     def tell(self) -> None:
         """Tell the caller how far it is."""
-        if self._progress is not None:
+        if self._progress is not None and not self.halted:
             with self._telling:
                 self._progress(self.part.count, self._length)
 
-    def refusal(self, response: Response, entity: bytes | None = None) -> HTTPStatusError:
-        """The error that says what came in place of a file; its response has the entity."""
+    def refusal(self, response: Response, entity: bytearray | None = None) -> HTTPStatusError:
+        """The error that says what came in place of a file; its response has a short entity."""
         status, url = response.status_code, target(response.request.url)
-        if entity is not None:
-            response._content = entity
+        if entity is not None and len(entity) <= MOST_SHOWN:
+            response._content = bytes(entity)
         reason = trace(response).reason
         # That it could not be resumed is no news of what is no file.
         why = f" ({reason})" if reason and reason != f"its status is {status}" else ""
@@ -253,7 +258,7 @@ class Course:
             text = f"it was begun {STARTS} times, and never came in one piece: {why}"
             raise self._error(DownloadError, text)
         log.info("GET %s begins anew: %s", target(self._first.url), why)
-        self._segments = 1 if why.lied else self._segments
+        self._segments = 1  # changed or not, ranges of it led to nothing
         self.part.forget()
 
     def _error(self, kind: type[DownloadError], why: str) -> DownloadError:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing, suppress
 from inspect import iscoroutinefunction
 from pathlib import Path
 from threading import Thread
+from time import monotonic
 
-from statuspolicy.downloads.reading import Job
+from statuspolicy.downloads.reading import Job, Reading
 
-from .._lib import URL, AsyncClient, Client, Request, Response
-from .course import Course, Progress
+from .._lib import URL, AsyncClient, AsyncParts, Client, Request, Response
+from ..streams import ONE_READ
+from .course import MOST_SHOWN, Course, Progress
 
 MOST_SEGMENTS = 32
-MOST_SHOWN = 64 * 1024  # bytes of an error's entity that the caller gets
 _LINGER = 1.0  # seconds for threads that were told to stop
 _TICK = 0.1  # seconds
 
@@ -64,30 +65,31 @@ def download(
         while not course.complete:
             with closing(_send(client, course, course.lead())) as response:
                 jobs = course.hear(response)
+                course.tell()
                 if jobs:
                     _round(client, course, jobs, response)
         return course.finish()
     finally:
-        course.part.close()
+        course.close()
 
 
 def _round(client: Client, course: Course, jobs: list[Job], response: Response) -> None:
-    threads = [Thread(target=_fetch, args=(client, course, job), daemon=True) for job in jobs[1:]]
     try:
-        for thread in threads:
-            thread.start()
+        for job in jobs[1:]:
+            Thread(target=_fetch, args=(client, course, job), daemon=True).start()
         _fetch(client, course, jobs[0], response)
-        for thread in threads:
-            while thread.is_alive() and not course.halted:
-                thread.join(_TICK)
+        # A join() that Ctrl-C interrupts would take the thread for ended (in Python 3.11).
+        for job in jobs:
+            while not (job.over.wait(_TICK) or course.halted):
+                pass
     except BaseException:
         course.halt()
         raise
     finally:
         # One that waits for a server's Retry-After holds nothing, and sends nothing afterwards.
-        for thread in threads:
-            if thread.is_alive():
-                thread.join(_LINGER)
+        end = monotonic() + _LINGER
+        for job in jobs:
+            job.over.wait(max(0.0, end - monotonic()))
     course.weigh()
 
 
@@ -107,21 +109,23 @@ def _fetch(client: Client, course: Course, job: Job, response: Response | None =
                     reading.end()
             course.tell()
             response = None
-    except Exception as error:  # noqa: BLE001 - it is weighed with what became of the others
+    except BaseException as error:  # noqa: BLE001 - it is weighed with what became of the others
         course.failed(job, error)
+    finally:
+        job.over.set()
 
 
 def _send(client: Client, course: Course, request: Request) -> Response:
     response = client.send(request, **course.options(request))
     if response.status_code in (200, 206, 416):
         return response
-    entity = b""
+    entity = bytearray()
     with closing(response), suppress(Exception):
         for data in response.iter_bytes():
-            entity += data
+            entity.extend(data)
             if len(entity) > MOST_SHOWN:
                 break
-    raise course.refusal(response, entity if len(entity) <= MOST_SHOWN else None)
+    raise course.refusal(response, entity)
 
 
 async def adownload(
@@ -146,12 +150,13 @@ async def adownload(
     import anyio
     from anyio.to_thread import run_sync
 
-    course = Course(client, url, path, segments, resume, progress, sha256, headers)
+    course = await run_sync(Course, client, url, path, segments, resume, progress, sha256, headers)
     try:
         while not course.complete:
             response = await _asend(client, course, course.lead())
             try:
-                jobs = course.hear(response)
+                jobs = await run_sync(course.hear, response)
+                course.tell()
                 if jobs:
                     await _around(client, course, jobs, response)
             finally:
@@ -159,7 +164,7 @@ async def adownload(
         return await run_sync(course.finish)
     finally:
         with anyio.CancelScope(shield=True):
-            await run_sync(course.part.close)
+            await run_sync(course.close)
 
 
 async def _around(client: AsyncClient, course: Course, jobs: list[Job], response: Response) -> None:
@@ -179,7 +184,6 @@ async def _around(client: AsyncClient, course: Course, jobs: list[Job], response
 
 
 async def _afetch(client: AsyncClient, course: Course, job: Job, response: Response | None) -> None:
-    import anyio
     from anyio.to_thread import run_sync
 
     try:
@@ -187,16 +191,16 @@ async def _afetch(client: AsyncClient, course: Course, job: Job, response: Respo
             if response is None:
                 response = await _asend(client, course, course.ask(job))
             try:
-                # Its next read is cancelled where it is enough: to leave the loop would leave
-                # generators behind that nobody closes.
-                with course.reading(job, response) as reading, anyio.CancelScope() as scope:
-                    async for data in response.aiter_raw():
+                with course.reading(job, response) as reading:
+
+                    async def take(data: bytes, reading: Reading = reading) -> bool:
                         if reading.take(data):
                             await run_sync(reading.write)
                             course.tell()
-                        if reading.enough:
-                            scope.cancel()
-                    await run_sync(reading.end)
+                        return reading.enough
+
+                    if await _each(response.aiter_raw(), take):
+                        await run_sync(reading.end)
             finally:
                 await _aclose(response)
             course.tell()
@@ -206,21 +210,48 @@ async def _afetch(client: AsyncClient, course: Course, job: Job, response: Respo
 
 
 async def _asend(client: AsyncClient, course: Course, request: Request) -> Response:
-    import anyio
-
     response = await client.send(request, **course.options(request))
     if response.status_code in (200, 206, 416):
         return response
-    entity = b""
+    entity = bytearray()
+
+    async def take(data: bytes) -> bool:
+        entity.extend(data)
+        return len(entity) > MOST_SHOWN
+
     try:
-        with suppress(Exception), anyio.CancelScope() as scope:
-            async for data in response.aiter_bytes():
-                entity += data
-                if len(entity) > MOST_SHOWN:
-                    scope.cancel()
+        with suppress(Exception):
+            await _each(response.aiter_bytes(), take)
     finally:
         await _aclose(response)
-    raise course.refusal(response, entity if len(entity) <= MOST_SHOWN else None)
+    raise course.refusal(response, entity)
+
+
+async def _each(parts: AsyncParts, take: Callable[[bytes], Awaitable[bool]]) -> bool:
+    """Let each part be taken, until that says that it is enough; whether all were.
+
+    To leave the loop would leave generators behind that nobody closes: the next read is
+    cancelled, which ends them all. Only a stream that never reads is left so.
+    """
+    import anyio
+
+    error, left = None, ONE_READ
+    with anyio.CancelScope() as scope:
+        async for data in parts:
+            if scope.cancel_called:
+                left -= len(data)
+                if left < 0:
+                    break
+                continue
+            try:
+                if await take(data):
+                    scope.cancel()
+            except BaseException as failed:  # noqa: BLE001 - it is raised below
+                error = failed
+                scope.cancel()
+    if error is not None:
+        raise error
+    return not scope.cancel_called
 
 
 async def _aclose(response: Response) -> None:

@@ -8,21 +8,12 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from statuspolicy.downloads import digests, journal
 from statuspolicy.downloads.journal import Journal
 from statuspolicy.downloads.spans import ENDLESS, Span, gaps, with_span
 from statuspolicy.fields import Fields
-
-try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
-except ImportError:  # Windows: there nothing keeps two downloads to one path apart
-    LOCK_EX = LOCK_NB = 0  # type: ignore[misc]
-
-    def flock(fd: Any, operation: int, /) -> None:  # type: ignore[misc]
-        """Nothing."""
-
 
 EVERY = 1.0  # seconds between two records, each of which waits for the disk
 
@@ -49,6 +40,7 @@ class PartFile:
         self._recorded = time.monotonic()
         self._file = _locked(self.part)
         self.journal: Journal | None = self._found() if resume else None
+        self.epoch = 0  # how often it was begun anew
 
     def _found(self) -> Journal | None:
         try:
@@ -62,8 +54,7 @@ class PartFile:
     def missing(self) -> list[Span]:
         """What is not there yet."""
         now = self.journal
-        if now is None:
-            return [(0, ENDLESS)]
+        assert now is not None
         return gaps(now.there, ENDLESS if now.length is None else now.length)
 
     @property
@@ -79,9 +70,11 @@ class PartFile:
 
     def forget(self) -> None:
         """As if nothing were there."""
-        self.journal = None
-        self._unlink_side()  # what speaks of the bytes goes before them
-        self._file.truncate(0)
+        with self._lock:
+            self.journal = None
+            self.epoch += 1
+            self._unlink_side()  # what speaks of the bytes goes before them
+            self._file.truncate(0)
 
     def measured(self, length: int) -> None:
         """The length of the whole, where it is known only now."""
@@ -89,11 +82,11 @@ class PartFile:
             assert self.journal is not None
             self.journal = self.journal._replace(length=length)
 
-    def write(self, first: int, data: bytes) -> None:
-        """Put bytes in their place, and now and then on record."""
+    def write(self, first: int, data: bytes, epoch: int) -> None:
+        """Put bytes in their place, and now and then on record; not what is of an older epoch."""
         with self._lock:
-            if self.journal is None:
-                return  # it was let go of, and may be another's by now
+            if self.journal is None or epoch != self.epoch:
+                return
             self._file.seek(first)
             view = memoryview(data)
             while view:
@@ -164,7 +157,7 @@ def _locked(path: Path) -> BinaryIO:
     while True:
         file = open(path, "r+b", buffering=0, opener=_creating)  # noqa: SIM115 - it stays open
         try:
-            flock(file, LOCK_EX | LOCK_NB)
+            _lock(file)
             # The one who had it may have renamed it since.
             if _same(file, path):
                 return file
@@ -176,6 +169,13 @@ def _locked(path: Path) -> BinaryIO:
             file.close()
             raise
         file.close()
+
+
+def _lock(file: BinaryIO) -> None:
+    with suppress(ImportError):  # Windows: there nothing keeps two downloads to a path apart
+        from fcntl import LOCK_EX, LOCK_NB, flock
+
+        flock(file, LOCK_EX | LOCK_NB)
 
 
 def _creating(path: str, flags: int) -> int:

@@ -22,17 +22,21 @@ class Job:
 
     left: the bytes that it still has to, in order.
     halted: set where all is over.
+    epoch: of the part file, when it began.
     source: of the answer that is there already.
+    over: set where it is done, or has failed. (Not of a task.)
     response: what it reads now; `lock` keeps it from being put away meanwhile.
     """
 
-    def __init__(self, left: list[Span], halted: Event) -> None:
+    def __init__(self, left: list[Span], halted: Event, epoch: int) -> None:
         self.left = left
         self.halted = halted
+        self.epoch = epoch
         self.source: Source | None = None
         self.response: Any = None
         self.lock = Lock()
-        self.failure: Exception | None = None
+        self.over = Event()
+        self.failure: BaseException | None = None
 
     def heed(self, name: str = "", info: object = None) -> None:  # noqa: ARG002 - as httpcore calls it
         """Raise Halted where all is over. (Told by the library, of what it is about to do.)"""
@@ -78,7 +82,7 @@ class Reading:
             while held and held[0][0] == end:
                 run.append(held.pop(0)[1])
                 end += len(run[-1])
-            self._part.write(first, b"".join(run))
+            self._part.write(first, b"".join(run), self._job.epoch)
 
     def end(self) -> None:
         """The body has come to its end. Raises Anew where it brought nothing of any use."""
@@ -88,7 +92,7 @@ class Reading:
             self._part.measured(length)
             job.left = within(job.left, (0, length))
         elif job.left and not self._brought:
-            raise Anew("its answer brought nothing of what was asked for", lied=True)
+            raise Anew("its answer brought nothing of what was asked for")
 
     def __enter__(self) -> Self:
         return self
