@@ -11,18 +11,20 @@ import threading
 import time
 from base64 import b64encode
 from functools import partial
+from importlib import import_module
 
 import anyio
 import httpx
 import pytest
 
 import statuspolicy as sp
-from statuspolicy.downloads import course, partfile
+from statuspolicy.downloads import course
 from statuspolicy.downloads.partfile import PartFile
 from statuspolicy.testing import Answer, Received
 
 from .ranged import BODY, GONE, Ranged, beside, save
 
+partfile = import_module("statuspolicy.downloads.partfile")
 PARTS = ["file", "file.part", "file.part.json"]
 QUICK = httpx.Timeout(5, pool=0.5)
 

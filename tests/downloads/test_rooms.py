@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspolicy.downloads import digests, journal
 from statuspolicy.downloads.answers import Anew, NoFile, judge
 from statuspolicy.downloads.byteranges import ByteRanges, Unreadable, boundary
-from statuspolicy.downloads.journal import begun
+from statuspolicy.downloads.digests import expected as told_by
+from statuspolicy.downloads.digests import mismatch
+from statuspolicy.downloads.journal import MOST, begun, read, written
 from statuspolicy.downloads.spans import ENDLESS, LEAST, gaps, shares, with_span, within, without
 from statuspolicy.fields import Fields
 
@@ -90,7 +91,7 @@ def multipart(*parts: tuple[int, bytes], length: object = 100, before: bytes = b
     return text + b"\r\n--cut--\r\n"
 
 
-def read(body: bytes, size: int, length: int | None = None) -> dict[int, int]:
+def placed_by(body: bytes, size: int, length: int | None = None) -> dict[int, int]:
     parts, placed = ByteRanges(TYPE, length), {}
     for start in range(0, len(body), size):
         for first, piece in parts.feed(body[start : start + size]):
@@ -109,13 +110,13 @@ def test_parts_are_the_same_however_they_are_cut(drawn, size):
     parts += [(600, b"\r\n--cut--\r\n")]
     placed = {first + n: byte for first, content in parts for n, byte in enumerate(content)}
     body = multipart(*parts, length=1000, before=b"preamble")
-    assert read(body, size) == placed
-    assert read(body, size, 1000) == placed
+    assert placed_by(body, size) == placed
+    assert placed_by(body, size, 1000) == placed
 
 
 def test_an_empty_multipart_has_no_parts():
-    assert read(multipart(), 1) == {}
-    assert read(multipart((3, b"abc"), length="*"), 7) == {3: 97, 4: 98, 5: 99}
+    assert placed_by(multipart(), 1) == {}
+    assert placed_by(multipart((3, b"abc"), length="*"), 7) == {3: 97, 4: 98, 5: 99}
 
 
 @pytest.mark.parametrize(
@@ -187,15 +188,15 @@ def b64(digest: bytes) -> str:
     ],
 )
 def test_the_digests_that_a_response_gives(said, algorithms):
-    told = digests.expected(fields(**said))
+    told = told_by(fields(**said))
     assert [algorithm for _, algorithm, _ in told] == algorithms
-    assert digests.mismatch(io.BytesIO(FILE), told) == ""
-    assert bool(digests.mismatch(io.BytesIO(b"another"), told)) is bool(algorithms)
+    assert mismatch(io.BytesIO(FILE), told) == ""
+    assert bool(mismatch(io.BytesIO(b"another"), told)) is bool(algorithms)
 
 
 def test_a_mismatch_says_who_said_what_and_what_it_is():
-    told = digests.expected(fields(), "AB" * 32)
-    why = digests.mismatch(io.BytesIO(FILE), told)
+    told = told_by(fields(), "AB" * 32)
+    why = mismatch(io.BytesIO(FILE), told)
     assert why == f"sha256= says sha256 {'ab' * 32}, and it is {SHA256.hex()}"
 
 
@@ -206,7 +207,7 @@ PART = begun("asked", "from", fields(**STRONG))._replace(there=((0, 10), (20, 30
 
 
 def test_a_journal_is_read_as_it_was_written():
-    found = journal.read(journal.written(PART), "asked", 30)
+    found = read(written(PART), "asked", 30)
     assert found == PART
     assert found is not None
     assert (found.count, found.length, found.fields.get("etag")) == (20, 100, '"v1"')
@@ -230,9 +231,9 @@ def forged(**changes: object) -> bytes:
     [
         b"",
         b"\0" * 100,
-        journal.written(PART)[:-5],
-        journal.written(PART).replace(b"20", b"21"),
-        journal.written(PART) + b"x" * journal.MOST,
+        written(PART)[:-5],
+        written(PART).replace(b"20", b"21"),
+        written(PART) + b"x" * MOST,
         checked("[]"),
         checked("{}"),
         checked("[" * 20_000),
@@ -257,17 +258,17 @@ def forged(**changes: object) -> bytes:
     ],
 )  # fmt: skip
 def test_what_is_damaged_or_of_something_else_is_not_gone_on_with(data):
-    assert journal.read(data, "asked", 30) is None
+    assert read(data, "asked", 30) is None
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_make_a_journal_fail(data):
-    journal.read(data, "asked", 30)
-    journal.read(b"%08x %b" % (crc32(data), data), "asked", 30)
+    read(data, "asked", 30)
+    read(b"%08x %b" % (crc32(data), data), "asked", 30)
 
 
 def test_what_would_be_too_long_is_not_kept():
-    assert journal.written(begun("a", "b", fields(etag=f'"{"x" * journal.MOST}"'))) == b""
+    assert written(begun("a", "b", fields(etag=f'"{"x" * MOST}"'))) == b""
 
 
 # ── what an answer brings ──────────────────────────────────────────────────────────────
