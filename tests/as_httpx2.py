@@ -14,6 +14,7 @@ import statuspolicy.httpx2 as bound
 
 # What is about files, or about libraries that know httpx alone.
 ABOUT_HTTPX = {
+    "test_commands.py",
     "test_comparison.py",
     "test_httpx2.py",
     "test_layers.py",

@@ -31,8 +31,11 @@ if _typing.TYPE_CHECKING:
 
     from . import events
     from .addresses import public_addresses_only
+    from .downloads.loops import adownload, download
     from .errors import (
         CoolingDown,
+        DigestMismatch,
+        DownloadError,
         ProtocolViolation,
         RedirectBlackHole,
         RedirectCapExceeded,
@@ -42,11 +45,15 @@ if _typing.TYPE_CHECKING:
     )
 else:
     _LATER = {
+        "adownload": ".downloads.loops",
+        "download": ".downloads.loops",
         "events": ".events",
         "public_addresses_only": ".addresses",
         "Cache": "statuspolicy.cache.config",
         "CacheStatus": "statuspolicy.cache.status",
         "CoolingDown": ".errors",
+        "DigestMismatch": ".errors",
+        "DownloadError": ".errors",
         "Entry": "statuspolicy.cache.entry",
         "MemoryStorage": "statuspolicy.cache.storage",
         "ProtocolViolation": ".errors",
@@ -84,6 +91,8 @@ __all__ = [
     "Clock",
     "Cool",
     "CoolingDown",
+    "DigestMismatch",
+    "DownloadError",
     "Entry",
     "Exchange",
     "Follow",
@@ -111,7 +120,9 @@ __all__ = [
     "UnparsableResponse",
     "Use",
     "Verdict",
+    "adownload",
     "breaker",
+    "download",
     "events",
     "public_addresses_only",
     "reset",

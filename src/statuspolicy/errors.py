@@ -86,3 +86,11 @@ class CoolingDown(_AboutItsRequest, TransportError):
     ) -> None:
         super().__init__(message, request=request)
         self.seconds = seconds
+
+
+class DownloadError(_AboutItsRequest, RemoteProtocolError):
+    """What a server sends can't be the one file that is downloaded."""
+
+
+class DigestMismatch(DownloadError):
+    """A file came whole, and is not what its digest says: none is left behind."""

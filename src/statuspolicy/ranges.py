@@ -39,6 +39,18 @@ def weakness(fields: Fields) -> str:
     return "" if strong else "its Last-Modified is not at least a second before its Date"
 
 
+def changed(old: Fields, new: Fields) -> str:
+    """What tells that two responses are not of the same bytes, or ""."""
+    if new.get("etag") != old.get("etag"):
+        return "the ETag changed"
+    # §15.3.7 lets a 206 leave out Last-Modified beside an ETag; where both came, it counts.
+    dates = [old.one("last-modified"), new.one("last-modified")]
+    if dates[0] != dates[1] and ("etag" not in old or None not in dates):
+        return "the Last-Modified changed"
+    recoded = new.get("content-encoding") != old.get("content-encoding")
+    return "the Content-Encoding changed" if recoded else ""
+
+
 def extent(status: int, fields: Fields) -> tuple[int, float, float]:
     """A body's first byte, the one after its last, and the whole's length: infinite if unknown."""
     part = content_range(fields) if status == 206 else None

@@ -10,7 +10,7 @@ from math import inf
 from typing import Any
 
 from statuspolicy.fields import Fields
-from statuspolicy.ranges import extent, flaw, weakness
+from statuspolicy.ranges import changed, extent, flaw, weakness
 
 from ._lib import (
     AsyncByteStream,
@@ -165,19 +165,14 @@ class Resuming(SyncByteStream, AsyncByteStream):
         fits = status == 206 or (status == 200 and self._whole and self._at == 0)
         # A validator is one resource's own. (A bare transport's answer names no request.)
         url = (answer._request or self._request).url
-        # §15.3.7 lets a 206 leave out Last-Modified beside an ETag; where both came, it counts.
-        dates = [old.one("last-modified"), new.one("last-modified")]
-        redated = dates[0] != dates[1] and ("etag" not in old or None not in dates)
-        recoded = new.get("content-encoding") != old.get("content-encoding")
+        other = changed(old, new)
         resized = inf not in (length, self._length) and length != self._length
         for wrong, why in (
             (self._closed, "it was closed"),
             (not fits, f"the request for the rest was answered {status}"),
             (target(url) != target(self._request.url), "the rest came from another URL"),
             (spoilt, f"a 206 came, but {spoilt}"),
-            (new.get("etag") != old.get("etag"), "the ETag changed"),
-            (redated, "the Last-Modified changed"),
-            (recoded, "the Content-Encoding changed"),
+            (other, other),
             (resized, "the length changed"),
             (status == 206 and first != self._at, f"the part begins at byte {first}"),
             (status == 206 and end > self._end, "the part ends after the last byte"),

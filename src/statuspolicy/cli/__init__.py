@@ -1,1 +1,14 @@
-"""What can be run: `python -m statuspolicy.cli.demo`."""
+"""The command line, `statuspolicy`, which needs the extra `cli`; `cli.demo` needs nothing."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line, or say what it needs."""
+    try:
+        from statuspolicy.cli.commands import cli
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] not in ("click", "rich"):
+            raise
+        sys.exit("The command line needs click and rich: pip install 'statuspolicy[cli]'")
+    cli(prog_name="statuspolicy")

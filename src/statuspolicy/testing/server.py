@@ -68,9 +68,10 @@ class StatusServer:
     counts the TCP connections.
 
     tls: an `ssl.SSLContext` to serve https with.
+    port: the port to listen on; 0 for any free one.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.received: list[Received] = []
         self.connections = 0
         self._tls = tls
@@ -79,7 +80,7 @@ class StatusServer:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
 
     @property
     def port(self) -> int:

@@ -1,0 +1,163 @@
+"""The commands: what is written, and what is asked for. What they do is in the files beside."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+
+import click
+
+from statuspolicy.cli import demo as all_rows
+from statuspolicy.cli.explain import explained, key_of, shown
+from statuspolicy.cli.fetching import fetched, saved
+from statuspolicy.row import Table
+from statuspolicy.tables import STANDARD, STRICT
+from statuspolicy.testing import StatusServer
+
+HEADER = "NAME: VALUE"
+
+
+def _headers(
+    _context: click.Context, _parameter: click.Parameter, lines: tuple[str, ...]
+) -> list[tuple[str, str]]:
+    """`Retry-After: 5` as a name and a value."""
+    headers = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            raise click.BadParameter(f"{line!r} is no header field: write {HEADER!r}.")
+        headers.append((name.strip(), value.strip()))
+    return headers
+
+
+def _table(_context: click.Context, _parameter: click.Parameter, strict: bool) -> Table:
+    return STRICT if strict else STANDARD
+
+
+_strict = click.option(
+    "--strict",
+    "table",
+    is_flag=True,
+    callback=_table,
+    help="By the older specifications to the letter.",
+)
+_method = click.option("-X", "--method", default="GET", show_default=True, help="The method.")
+
+
+@click.group()
+@click.version_option(package_name="statuspolicy")
+def cli() -> None:
+    """What each HTTP status code asks of a client, shown and done."""
+
+
+@cli.command("table")
+@_strict
+@click.argument("code", required=False)
+def show_table(table: Table, code: str | None) -> None:
+    """Show what each code gets, or what CODE gets.
+
+    CODE is a status code from 100 to 600, or a failure such as ConnectError.
+    """
+    shown(table, None if code is None else key_of(code, table))
+
+
+@cli.command()
+@_strict
+@_method
+@click.option("-H", "--header", "headers", multiple=True, metavar=HEADER, callback=_headers,
+              help="A field of the answer; may stand several times.")  # fmt: skip
+@click.option("-R", "--request-header", "asked", multiple=True, metavar=HEADER,
+              callback=_headers, help="A field of the request.")  # fmt: skip
+@click.option("--url", default="https://example.org/", show_default=True, help="What is asked for.")
+@click.argument("code")
+def explain(
+    table: Table,
+    method: str,
+    headers: list[tuple[str, str]],
+    asked: list[tuple[str, str]],
+    url: str,
+    code: str,
+) -> None:
+    """Say what would be done about an answer with CODE, and why. Nothing is sent.
+
+    statuspolicy explain 503 -X POST -H 'Retry-After: 5'
+    """
+    click.echo(explained(key_of(code, table), table, method, url, asked, headers))
+
+
+@cli.command()
+@_strict
+@_method
+@click.option("-H", "--header", "headers", multiple=True, metavar=HEADER, callback=_headers,
+              help="A field of the request; may stand several times.")  # fmt: skip
+@click.option("-d", "--data", help="The body of the request.")
+@click.argument("url")
+@click.pass_context
+def fetch(
+    context: click.Context,
+    table: Table,
+    method: str,
+    headers: list[tuple[str, str]],
+    data: str | None,
+    url: str,
+) -> None:
+    """Fetch URL; its body goes to the standard output, what happens on the way to the other one.
+
+    On a terminal you are asked where a redirect has to be confirmed.
+
+    The exit code is 0, but 4 or 5 for an answer of 4xx or 5xx, 1 where there is none, and 2
+    for a command that makes no sense.
+    """
+    context.exit(fetched(table, method, url, headers, data))
+
+
+@cli.command()
+@_strict
+@click.option("-H", "--header", "headers", multiple=True, metavar=HEADER, callback=_headers,
+              help="A field of the request; may stand several times.")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="The file to write; else the last part of the URL's path.")  # fmt: skip
+@click.option("--segments", type=click.IntRange(1, 32), default=1, show_default=True,
+              help="Parts that are fetched at the same time.")  # fmt: skip
+@click.option("--sha256", metavar="HEX", help="What the file has to hash to.")
+@click.option("--no-resume", is_flag=True, help="Begin anew, whatever an earlier run left.")
+@click.argument("url")
+@click.pass_context
+def download(
+    context: click.Context,
+    table: Table,
+    headers: list[tuple[str, str]],
+    output: Path | None,
+    segments: int,
+    sha256: str | None,
+    no_resume: bool,
+    url: str,
+) -> None:
+    """Save URL as a file that is whole, or not there.
+
+    What was interrupted goes on where it was when the same command is given again.
+
+    The exit code is 0, but 4 or 5 for an answer of 4xx or 5xx, 130 where it was interrupted,
+    1 for any other failure, and 2 for a command that makes no sense.
+    """
+    context.exit(saved(table, url, output, segments, sha256, not no_resume, headers))
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; any free one.")
+def serve(port: int) -> None:
+    """Serve any code on the loopback, until Ctrl-C.
+
+    The URL says what is answered: /503?retry-after=1&then=200
+    """
+    with StatusServer(port=port) as server, suppress(KeyboardInterrupt):
+        click.echo(f"{server.url}/503?retry-after=1&then=200")
+        Event().wait()
+
+
+@cli.command()
+@click.pass_context
+def demo(context: click.Context) -> None:
+    """Drive a wrapped client through every row of the table, on real sockets."""
+    context.exit(all_rows.main())

@@ -1,0 +1,104 @@
+"""`table` and `explain`: what a code gets, and what would be done about an answer."""
+
+from __future__ import annotations
+
+from inspect import getdoc, isroutine
+from itertools import chain, repeat
+
+import click
+import h11
+from rich.console import Console
+from rich.table import Table as Drawn
+from rich.text import Text
+
+from statuspolicy._lib import InvalidURL, RemoteProtocolError, Request, Response, TransportError
+from statuspolicy.row import Key, Row, Table
+from statuspolicy.testing import replay
+from statuspolicy.trace import Step
+
+
+def key_of(code: str, table: Table) -> Key:
+    """A status code, or the failure of that name. Raises click.BadParameter."""
+    if code.isascii() and code.isdigit() and 100 <= int(code) <= 600:
+        return int(code)
+    for key in table:
+        if isinstance(key, type) and key.__name__ == code:
+            return key
+    raise click.BadParameter(
+        f"{code!r} is no row: write a code from 100 to 600, or a failure such as ConnectError.",
+        param_hint="CODE",
+    )
+
+
+def shown(table: Table, key: Key | None) -> None:
+    """Print the table, or one row of it."""
+    console = Console()
+    if key is not None:
+        click.echo(_in_words(table.row(key), key))
+    elif console.is_terminal:
+        console.print(_drawn(table))
+    else:
+        click.echo(str(table))
+
+
+def _drawn(table: Table) -> Drawn:
+    drawn = Drawn("row", "phrase", "duty", "specified in", "what it asks of a client")
+    for key in table:
+        row = table.row(key)
+        cells = (row.name, row.phrase, _duty(row), row.citation, row.says)
+        drawn.add_row(*map(Text, cells))
+    return drawn
+
+
+def _duty(row: Row) -> str:
+    return getattr(row.duty, "__name__", None) or repr(row.duty)
+
+
+def _in_words(row: Row, key: Key) -> str:
+    lines = [f"{row.name} {row.phrase} ({row.citation})", f"It asks: {row.says}."]
+    if row.key != key:
+        lines.insert(0, f"{key} is handled as {row.name}.")
+    said = (getdoc(row.duty) or "").partition("\n")[0] if isroutine(row.duty) else ""
+    return "\n".join([*lines, f"It gets: {_duty(row)}{said and f'. {said}'}"])
+
+
+def explained(
+    key: Key,
+    table: Table,
+    method: str,
+    url: str,
+    asked: list[tuple[str, str]],
+    headers: list[tuple[str, str]],
+) -> str:
+    """What would be done, in words. Raises click.BadParameter for a URL that is none."""
+    try:
+        request = Request(method, url, headers=asked)
+    except InvalidURL as error:
+        raise click.BadParameter(f"{url!r}: {error}.", param_hint="--url") from None
+    if not (request.url.is_absolute_url and request.url.scheme in ("http", "https")):
+        raise click.BadParameter(f"{url!r} is not http or https with a host.", param_hint="--url")
+    # Whatever is sent after the first answer is answered well: it is not what was asked about.
+    story = replay(request, chain([_outcome(key, request, headers)], repeat(200)), table=table)
+    first: Step = story.trace[0]
+    if len(story.sent) > 1:
+        then = story.sent[1]
+        wait = f" after {story.waits[0]:g} s" if story.waits else ""
+        what = f"{then.method} {then.url} is sent{wait}"
+    elif story.error is not None:
+        what = f"{type(story.error).__name__} is raised"
+    else:
+        what = "it is handed over"
+    return f"{_in_words(table.row(key), key)}\n{first}\nSo {what}."
+
+
+def _outcome(
+    key: Key, request: Request, headers: list[tuple[str, str]]
+) -> Response | TransportError:
+    if isinstance(key, type):
+        return key("as asked")
+    if key == 600:  # as the library tells it: its parser failed
+        error = RemoteProtocolError("as asked")
+        error.__cause__ = h11.RemoteProtocolError("no status line")
+        return error
+    assert isinstance(key, int)
+    return Response(key, headers=headers, request=request)

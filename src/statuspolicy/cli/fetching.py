@@ -1,0 +1,130 @@
+"""`fetch` and `download`: a wrapped client that says what it does while it does it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import click
+from rich import progress
+from rich.console import Console
+
+import statuspolicy
+from statuspolicy import events
+from statuspolicy._lib import Client, HTTPStatusError, InvalidURL, Request, RequestError, Response
+from statuspolicy.row import Table
+
+
+def fetched(
+    table: Table, method: str, url: str, headers: list[tuple[str, str]], data: str | None
+) -> int:
+    """Fetch it, and write its body to the standard output; the exit code."""
+    content = None if data is None else data.encode()
+    try:
+        with (
+            _client(table) as client,
+            client.stream(method, url, headers=headers, content=content) as response,
+        ):
+            output = sys.stdout.buffer
+            for part in response.iter_bytes():
+                output.write(part)
+            output.flush()
+    except (RequestError, InvalidURL) as error:
+        return _failed(error)
+    return _code(response)
+
+
+def saved(
+    table: Table,
+    url: str,
+    output: Path | None,
+    segments: int,
+    sha256: str | None,
+    resume: bool,
+    headers: list[tuple[str, str]],
+) -> int:
+    """Download it, with a progress bar; the exit code."""
+    path = _named(url) if output is None else output
+    columns = (
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True)) as bar:
+        tasks: list[progress.TaskID] = []
+
+        def tell(done: int, total: int | None) -> None:
+            if not tasks:  # what was there before is no part of the speed
+                tasks.append(bar.add_task("", total=total, completed=done))
+            bar.update(tasks[0], total=total, completed=done)
+
+        try:
+            with _client(table) as client:
+                statuspolicy.download(
+                    client,
+                    url,
+                    path,
+                    segments=segments,
+                    resume=resume,
+                    progress=tell,
+                    sha256=sha256,
+                    headers=dict(headers),
+                )
+        except HTTPStatusError as error:
+            _failed(error)
+            return _code(error.response) or 1
+        except (RequestError, InvalidURL, OSError) as error:
+            return _failed(error)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        except KeyboardInterrupt:
+            click.echo("Interrupted. The same command goes on with what is there.", err=True)
+            return 130
+    click.echo(str(path))
+    return 0
+
+
+def _client(table: Table) -> Client:
+    confirm = _confirm if _asks() else None  # then it is as the table says
+    return statuspolicy.wrap(Client(), table=table, confirm=confirm, observer=_narrate)
+
+
+def _asks() -> bool:
+    return sys.stdin.isatty()
+
+
+def _narrate(event: events.Event) -> None:
+    if isinstance(event, events.Decision):
+        click.echo(str(event.step), err=True)
+    elif isinstance(event, events.Wait):
+        click.echo(f"waiting {event.seconds:.3g} s", err=True)
+
+
+def _confirm(_: Request, next_request: Request, response: Response) -> bool:
+    asked = f"{response.status_code}: send {next_request.method} to {next_request.url}?"
+    return click.confirm(_plain(asked), err=True)
+
+
+def _failed(error: Exception) -> int:
+    click.echo(_plain(f"{type(error).__name__}: {error}"), err=True)
+    return 1
+
+
+def _plain(text: str) -> str:
+    """Nothing that a server wrote can command a terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _code(response: Response) -> int:
+    return response.status_code // 100 if response.status_code >= 400 else 0
+
+
+def _named(url: str) -> Path:
+    """The last part of a URL's path. Raises click.UsageError where that names no file."""
+    path = url.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")[2]
+    name = unquote(path.rpartition("/")[2])
+    if name in ("", ".", "..") or "/" in name or "\\" in name or not name.isprintable():
+        raise click.UsageError(f"{url} names no file: give one with -o.")
+    return Path(name)

@@ -1,0 +1,156 @@
+"""What an answer brings of a file, by its status and fields alone (RFC 9110 §14, §15.3.7)."""
+
+from __future__ import annotations
+
+import re
+from math import inf
+
+from statuspolicy.downloads.byteranges import ByteRanges, Unreadable
+from statuspolicy.downloads.journal import Journal
+from statuspolicy.downloads.spans import ENDLESS, Span
+from statuspolicy.fields import Fields
+from statuspolicy.ranges import SEVERAL, changed, extent, flaw
+
+
+class Anew(Exception):
+    """What comes can't be joined with what is there, and why: it has to begin anew."""
+
+
+class NoFile(Exception):
+    """What comes is not the file at all, and why; "" where its status says that."""
+
+
+class Source:
+    """Where the bytes of an answer belong.
+
+    first, end: its first byte's place, and that after its last; `ENDLESS` where nobody told.
+    anew: what was there before is of no use.
+    length: of the whole, where this answer tells it.
+    """
+
+    def __init__(self, first: int, end: int, anew: bool, length: int | None) -> None:
+        self._at, self._end = first, end
+        self.anew = anew
+        self.length = length
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether more is announced."""
+        return self._at < self._end
+
+    @property
+    def closes(self) -> int | None:
+        """Where a whole that told no length ends, once its body did."""
+        return self._at if self._end == ENDLESS else None
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        """The pieces of what came, each with its place. Raises Anew."""
+        first = self._at
+        self._at += len(data)
+        if self._at > self._end:
+            raise Anew("more came than was announced")
+        return [(first, data)]
+
+
+class Nothing(Source):
+    """Nothing of the file: it is whole, and what comes speaks of that."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(0, 1, False, length)  # more is announced, and not wanted
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:  # noqa: ARG002 - as a Source's
+        """None of it belongs anywhere."""
+        return []
+
+
+class Several(Source):
+    """The parts of a multipart/byteranges."""
+
+    def __init__(self, fields: Fields, length: int | None) -> None:
+        super().__init__(0, 0, False, length)
+        self._parts = ByteRanges(fields.get("content-type") or "", length)
+
+    @property
+    def goes_on(self) -> bool:
+        return not self._parts.ended
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        try:
+            return self._parts.feed(data)
+        except Unreadable as why:
+            raise Anew(f"its multipart/byteranges can't be read: {why}") from None
+
+
+def judge(
+    status: int, fields: Fields, came_from: str, known: Journal | None, asked: Span | None
+) -> Source:
+    """Where the bytes of an answer belong.
+
+    known: of what is there; None where nothing is. asked: the span that was asked for.
+
+    Raises Anew or NoFile.
+    """
+    if status == 200:
+        return _whole(fields, came_from, known)
+    if known is None or asked is None or status not in (206, 416):
+        raise NoFile
+    if came_from != known.came_from:
+        raise Anew("another URL answered")  # a validator is one resource's own
+    return _part(fields, known, asked) if status == 206 else _end(fields, known, asked)
+
+
+def _whole(fields: Fields, came_from: str, known: Journal | None) -> Source:
+    _, end, told = extent(200, fields)
+    length = None if told == inf else int(told)
+    same = (
+        known is not None
+        and known.joinable
+        and came_from == known.came_from
+        and not changed(known.fields, fields)
+        and (length is None or known.length in (None, length))
+    )
+    # A server without ranges, or one whose file changed, sends the whole. One that is down, or
+    # a network that wants a login, sends a page.
+    if known is not None and not same and (kinds := _kinds(known.fields, fields)):
+        raise NoFile(f"it was {kinds[0]} before and is {kinds[1]} now")
+    return Source(0, ENDLESS if end == inf else int(end), not same, length)
+
+
+def _kinds(old: Fields, new: Fields) -> tuple[str, str] | None:
+    """The media types of both, where they differ."""
+    before, now = (
+        (fields.get("content-type") or "").partition(";")[0].strip().lower() or "of no type"
+        for fields in (old, new)
+    )
+    return None if before == now else (before, now)
+
+
+def _part(fields: Fields, known: Journal, asked: Span) -> Source:
+    if why := changed(known.fields, fields):
+        raise Anew(why)
+    spoilt = flaw(fields)
+    if spoilt == SEVERAL:
+        try:
+            return Several(fields, known.length)
+        except Unreadable as why:
+            raise Anew(f"its multipart/byteranges can't be read: {why}") from None
+    if spoilt:
+        raise Anew(spoilt)
+    first, end, told = extent(206, fields)
+    length = None if told == inf else int(told)
+    if None not in (length, known.length) and length != known.length:
+        raise Anew("the length changed")
+    # §15.3.7.2: a part of what was asked for is no answer to a request for one range.
+    if first != asked[0] or end > asked[1]:
+        raise Anew(f"bytes {asked[0]}-{asked[1] - 1} were asked for and {first}- came")
+    return Source(int(first), int(end), False, length)
+
+
+def _end(fields: Fields, known: Journal, asked: Span) -> Source:
+    """§15.5.17: a 416 has "a Content-Range header field specifying the current length"."""
+    told = re.fullmatch(r"bytes \*/(\d{1,18})", fields.one("content-range") or "", re.ASCII)
+    length = int(told[1]) if told else -1
+    same = known.length in (None, length) and fields.get("etag") in (None, known.fields.get("etag"))
+    if same and length == asked[0]:
+        return Nothing(length)
+    raise Anew("it has no longer so many bytes")

@@ -1,0 +1,95 @@
+"""`multipart/byteranges` (RFC 9110 §14.6), read as it comes and within bounds."""
+
+from __future__ import annotations
+
+import re
+
+from statuspolicy.fields import Fields, content_range
+
+_MOST = 16 * 1024  # bytes of what is no content: a part's fields, or what stands before the first
+_PARTS = 1000
+
+
+class Unreadable(Exception):
+    """It is not what it says to be, and why."""
+
+
+def boundary(content_type: str) -> bytes:
+    """The delimiter that a Content-Type names. Raises Unreadable."""
+    # RFC 2046 §5.1.1: 1 to 70 of these characters, the last no space.
+    allowed = r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]"
+    found = re.search(rf';\s*boundary=(?:"({allowed})"|([^\s;"]+))', content_type, re.IGNORECASE)
+    named = (found[1] or found[2]) if found else ""
+    if not re.fullmatch(allowed, named):
+        raise Unreadable("its Content-Type names no boundary")
+    return b"--" + named.encode("ascii")
+
+
+class ByteRanges:
+    """The parts of one body.
+
+    length: of the whole that they are parts of, where it is known.
+
+    A part's content is not searched for the boundary, since its Content-Range says how long it
+    is: what follows it has to be one.
+    """
+
+    def __init__(self, content_type: str, length: int | None = None) -> None:
+        self._delimiter = boundary(content_type)
+        self._length = length
+        self._buffer = b""
+        self._left = 0  # bytes of the part under way
+        self._at = 0  # where they belong
+        self._parts = 0
+        self._begun = False
+        self.ended = False
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        """What came, each piece with the place of its first byte. Raises Unreadable."""
+        self._buffer += data
+        pieces: list[tuple[int, bytes]] = []
+        while not self.ended:
+            if self._left:
+                piece, self._buffer = self._buffer[: self._left], self._buffer[self._left :]
+                if not piece:
+                    break
+                pieces.append((self._at, piece))
+                self._at += len(piece)
+                self._left -= len(piece)
+            elif not self._next_part():
+                break
+        if self.ended and len(self._buffer) > _MOST:
+            raise Unreadable("what follows it does not end")
+        return pieces
+
+    def _next_part(self) -> bool:
+        """Read a delimiter and a part's fields; False where they are not all there yet."""
+        rest = self._buffer.lstrip(b"\r\n") if self._begun else self._buffer
+        if self._begun and not rest.startswith(self._delimiter[: len(rest)]):
+            raise Unreadable("no boundary follows one of its parts")
+        _, found, after = rest.partition(self._delimiter)
+        if found and after.startswith(b"--"):
+            self.ended = True
+            return False
+        lines, whole, rest = after.partition(b"\r\n\r\n")
+        if not (found and whole):
+            if len(self._buffer) > _MOST:
+                raise Unreadable("one of its parts has no end of its fields")
+            return False
+        self._begun = True
+        self._open(lines)
+        self._buffer = rest
+        return True
+
+    def _open(self, lines: bytes) -> None:
+        fields = (line.partition(b":") for line in lines.split(b"\r\n"))
+        # §15.3.7.2: "a Content-Range header field in each enclosed body part".
+        told = content_range(Fields((name.strip(), value) for name, _, value in fields))
+        self._parts += 1
+        if told is None or self._parts > _PARTS:
+            raise Unreadable("one of its parts has no usable Content-Range")
+        first, last, length = told
+        if None not in (length, self._length) and length != self._length:
+            raise Unreadable("one of its parts is of another length")
+        self._length = self._length if length is None else length
+        self._at, self._left = first, last + 1 - first

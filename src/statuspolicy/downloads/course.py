@@ -1,0 +1,301 @@
+"""The course of one download: what is asked for next, who fetches it, and when it is over.
+
+It neither sends nor waits: the two loops do.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any, TypeAlias
+
+from statuspolicy.downloads.answers import Anew, NoFile, Source, judge
+from statuspolicy.downloads.partfile import PartFile
+from statuspolicy.downloads.reading import Halted, Job, Reading
+from statuspolicy.downloads.spans import ENDLESS, Span, shares, within
+from statuspolicy.fields import Fields
+
+from .._lib import URL, AsyncClient, Client, HTTPStatusError, Request, Response, TransportError
+from ..account import trace
+from ..body import copy
+from ..errors import DigestMismatch, DownloadError
+from ..hop import origin, same_origin, target
+from ..plan import OVERRIDE, Overrides
+from ..response import keep_trace, phrase
+from ..transport import AsyncPolicyTransport, PolicyTransport
+
+log = logging.getLogger("statuspolicy")
+
+MOST_SHOWN = 64 * 1024  # bytes of an error's entity that the caller gets
+STARTS = 4  # how often a file is begun before its server is given up
+_OURS = ("range", "if-range", "if-match", "if-none-match", "if-modified-since",
+         "if-unmodified-since")  # fmt: skip
+
+Progress: TypeAlias = Callable[[int, "int | None"], object]
+
+
+class Course:
+    """One download, from the part that is there to the whole file.
+
+    The parameters are those of `download`. Raises TypeError or ValueError for a client or a
+    header field that won't do, and OSError where the part file can't be had.
+    """
+
+    def __init__(
+        self,
+        client: Client | AsyncClient,
+        url: URL | str,
+        path: str | os.PathLike[str],
+        segments: int,
+        resume: bool,
+        progress: Progress | None,
+        sha256: str | None,
+        headers: Mapping[str, str] | None,
+    ) -> None:
+        if not isinstance(client._transport, (PolicyTransport, AsyncPolicyTransport)):
+            raise TypeError(f"{client!r} handles no status codes: statuspolicy.wrap(client) first.")
+        self.path = Path(path)
+        if self.path.is_dir():
+            raise IsADirectoryError(f"{self.path} is a directory: name the file to write.")
+        self._first = self._base = _request(client, url, headers)
+        self._in_thread = isinstance(client, Client)
+        self._segments = segments
+        self._progress = progress
+        self._sha256 = sha256
+        self._starts = 1
+        self._telling = Lock()
+        self._halted = Event()
+        self._jobs: list[Job] = []
+        self._count = 0  # bytes that were there when the round began
+        self._last: Response | None = None
+        self.complete = False
+        self.part = PartFile(self.path, _digest(target(self._first.url)), resume)
+
+    # ── a round: one answer that says how things stand, then all that is missing ─────────
+
+    def lead(self) -> Request:
+        """The request that a round begins with."""
+        self._halted, self._jobs, self._count = Event(), [], self.part.count
+        if not self._count:
+            return self._asking(self._first, None)
+        # Where nothing is missing, the server is asked whether that is still so.
+        missing = self.part.missing or [(self._count, ENDLESS)]
+        return self._asking(self._first, missing[0])
+
+    def hear(self, response: Response) -> list[Job]:
+        """What is to be fetched, now that the first answer is there. Its own job comes first.
+
+        Raises HTTPStatusError or DownloadError for what is no file.
+        """
+        asked = (self.part.missing or [(self._count, ENDLESS)])[0] if self._count else None
+        try:
+            source = self._judged(response, asked)
+        except Anew as why:
+            self._begin_anew(why)
+            return []
+        fields, url = Fields(response.headers.raw), response.request.url
+        self._base = response.request  # after a redirect, the last hop's: it is asked for the rest
+        if source.anew:
+            self.part.begin(_place(url), fields)
+        self._measure(source)
+        ranges = response.status_code == 206 or (
+            source.anew and (fields.get("accept-ranges") or "").lower() == "bytes"
+        )
+        journal = self.part.journal
+        assert journal is not None
+        apart = ranges and journal.joinable and journal.length is not None
+        missing = shares(self.part.missing, self._segments if apart else 1)
+        self._jobs = [Job(share, self._halted, self.part.epoch) for share in missing]
+        for job in self._jobs[:1]:
+            job.source = source
+        self.complete = not self._jobs
+        return self._jobs
+
+    def ask(self, job: Job) -> Request:
+        """The request for the next bytes of a job."""
+        request = self._asking(self._base, job.left[0])
+        if self._in_thread:
+            # Nothing else could keep a thread from sending after it was told to stop.
+            request.extensions = {**request.extensions, "trace": job.heed}
+        return request
+
+    def options(self, request: Request) -> dict[str, Any]:
+        """How a request is sent: the client's auth is not for another origin."""
+        home = same_origin(self._first.url, request.url)
+        return {"stream": True} if home else {"stream": True, "auth": None}
+
+    def reading(self, job: Job, response: Response) -> Reading:
+        """What an answer brings of a job. Raises Anew, HTTPStatusError or DownloadError."""
+        source, job.source = job.source, None
+        if source is None:
+            source = self._judged(response, job.left[0])
+            if source.anew:
+                raise Anew("the file changed")
+            self._measure(source)
+            length = self._length
+            job.left = job.left if length is None else within(job.left, (0, length))
+        job.response = response
+        return Reading(self.part, job, source)
+
+    def failed(self, job: Job, error: BaseException) -> None:
+        """A job has failed. The others go on where that is of any use."""
+        job.failure = error
+        if not isinstance(error, (TransportError, HTTPStatusError)):
+            self.halt()
+
+    @property
+    def halted(self) -> bool:
+        """Whether the round is over, whatever is still missing."""
+        return self._halted.is_set()
+
+    def halt(self) -> None:
+        """End the round now."""
+        self._halted.set()
+        for job in self._jobs if self._in_thread else ():
+            with job.lock:
+                if job.response is not None:
+                    _cut(job.response)
+
+    def weigh(self) -> None:
+        """What came of a round: complete, or another one. Raises what can't be helped."""
+        failures = [job.failure for job in self._jobs if job.failure is not None]
+        failures = [error for error in failures if not isinstance(error, Halted)]
+        for error in failures:
+            if not isinstance(error, (Anew, TransportError, HTTPStatusError)):
+                raise error
+        for error in failures:
+            if isinstance(error, Anew):
+                self._begin_anew(error)
+                return
+        for error in failures:
+            # Some servers give a client no more than one or two connections. The rest comes
+            # in one stream then.
+            if len(self._jobs) == 1 or self.part.count == self._count:
+                raise error
+            self._segments = 1
+        self.complete = not (failures or self.part.missing)
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────
+
+    def finish(self) -> Path:
+        """The whole file under its own name. Raises DigestMismatch, and leaves none then."""
+        if why := self.part.mismatch(self._sha256):
+            self.part.discard()
+            raise self._error(DigestMismatch, f"it is not what its digest says: {why}")
+        self.part.finish()
+        return self.path
+
+    def close(self) -> None:
+        """Whatever became of it: no thread goes on, and what can be gone on with stays."""
+        self._halted.set()
+        self.part.close()
+
+    def tell(self) -> None:
+        """Tell the caller how far it is."""
+        if self._progress is not None and not self.halted:
+            with self._telling:
+                self._progress(self.part.count, self._length)
+
+    def refusal(self, response: Response, entity: bytearray | None = None) -> HTTPStatusError:
+        """The error that says what came in place of a file; its response has a short entity."""
+        status, url = response.status_code, target(response.request.url)
+        if entity is not None and len(entity) <= MOST_SHOWN:
+            response._content = bytes(entity)
+        reason = trace(response).reason
+        # That it could not be resumed is no news of what is no file.
+        why = f" ({reason})" if reason and reason != f"its status is {status}" else ""
+        return HTTPStatusError(
+            f"GET {url} was answered {status} {phrase(response)}{why}: that is no file.",
+            request=response.request,
+            response=response,
+        )
+
+    # ── what the rest is made of ─────────────────────────────────────────────────────────
+
+    @property
+    def _length(self) -> int | None:
+        return None if self.part.journal is None else self.part.journal.length
+
+    def _measure(self, source: Source) -> None:
+        if source.length is not None and self._length is None:
+            self.part.measured(source.length)
+
+    def _asking(self, base: Request, span: Span | None) -> Request:
+        headers = [h for h in base.headers.raw if h[0].lower() not in (b"range", b"if-range")]
+        journal = self.part.journal
+        if span is not None and journal is not None:
+            # RFC 9110 §13.1.5: "A client MUST NOT generate an If-Range header field containing
+            # an entity tag that is marked as weak." What is joinable has a strong validator.
+            validator = journal.fields.get("etag") or journal.fields.one("last-modified") or ""
+            last = "" if span[1] == ENDLESS else span[1] - 1
+            headers.append((b"Range", f"bytes={span[0]}-{last}".encode()))
+            headers.append((b"If-Range", validator.encode()))
+        return copy(base, headers=headers)
+
+    def _judged(self, response: Response, asked: Span | None) -> Source:
+        self._last = response
+        fields = Fields(response.headers.raw)
+        coding = fields.get("content-encoding") or "identity"
+        if coding != "identity" and self._first.headers["accept-encoding"] == "identity":
+            why = f"it is coded as {coding[:40]}, though identity was asked for"
+            raise self._error(DownloadError, why)
+        try:
+            place = _place(response.request.url)
+            return judge(response.status_code, fields, place, self.part.journal, asked)
+        except NoFile as why:
+            if not str(why):
+                raise self.refusal(response) from None
+            raise self._error(DownloadError, str(why)) from None
+
+    def _begin_anew(self, why: Anew) -> None:
+        self._starts += 1
+        if self._starts > STARTS:
+            text = f"it was begun {STARTS} times, and never came in one piece: {why}"
+            raise self._error(DownloadError, text)
+        log.info("GET %s begins anew: %s", target(self._first.url), why)
+        self._segments = 1  # changed or not, ranges of it led to nothing
+        self.part.forget()
+
+    def _error(self, kind: type[DownloadError], why: str) -> DownloadError:
+        assert self._last is not None
+        request = self._last.request
+        error = kind(f"GET {target(request.url)} to {self.path}: {why}.", request=request)
+        keep_trace(error, trace(self._last))
+        return error
+
+
+def _request(
+    client: Client | AsyncClient, url: URL | str, headers: Mapping[str, str] | None
+) -> Request:
+    extensions = {OVERRIDE: Overrides(resume=True)}  # a body that breaks goes on by itself
+    given = {name.lower(): value for name, value in (headers or {}).items()}
+    given = {"accept-encoding": "identity", **given}
+    request = client.build_request("GET", url, headers=given, extensions=extensions)
+    for name in _OURS:
+        if name in request.headers:
+            raise ValueError(f"headers has {name!r}, which download writes itself: leave it out.")
+    return request
+
+
+def _place(url: URL) -> str:
+    """A digest of a URL without its query, where a signature stands that is new each time."""
+    return _digest(origin(url) + url.raw_path.partition(b"?")[0].decode("ascii"))
+
+
+def _digest(text: str) -> str:
+    from hashlib import sha256
+
+    return sha256(text.encode()).hexdigest()
+
+
+def _cut(response: Response) -> None:
+    """End a read that another thread waits in; over HTTP/2 it is not that thread's alone."""
+    if response.http_version != "HTTP/2":
+        with suppress(Exception):
+            stream = response.extensions["network_stream"]
+            stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,99 @@
+"""What is kept beside a part of a file, so that it can be gone on with after a crash."""
+
+from __future__ import annotations
+
+import json
+from math import inf
+from typing import Any
+
+from statuspolicy._value import Record
+from statuspolicy.downloads.spans import ENDLESS, Span, with_span
+from statuspolicy.fields import Fields, digits
+from statuspolicy.ranges import extent, weakness
+
+MOST = 64 * 1024  # bytes
+# What has to be known of the response that the part began with.
+_KEPT = (
+    "etag", "last-modified", "date", "content-type", "content-encoding", "content-length",
+    "accept-ranges", "repr-digest", "content-digest", "content-md5",
+)  # fmt: skip
+
+
+class Journal(Record):
+    """A part of a file, as values.
+
+    asked: a digest of the URL that was asked for. (It may hold secrets, and this is a file.)
+    came_from: a digest of the URL that answered, without its query: where a signature stands.
+    lines: the fields of the response that it began with.
+    length: of the whole; None where it is not known.
+    there: the bytes that are there.
+    """
+
+    asked: str
+    came_from: str
+    lines: tuple[tuple[str, str], ...]
+    length: int | None
+    there: tuple[Span, ...] = ()
+
+    @property
+    def fields(self) -> Fields:
+        """The header section of the response that it began with."""
+        return Fields((name.encode(), value.encode()) for name, value in self.lines)
+
+    @property
+    def joinable(self) -> bool:
+        """Whether more can be had of the very same bytes (RFC 9110 §13.1.5, §14.3)."""
+        fields = self.fields
+        return not weakness(fields) and (fields.get("accept-ranges") or "").lower() != "none"
+
+    @property
+    def count(self) -> int:
+        """How many bytes are there."""
+        return sum(end - first for first, end in self.there)
+
+
+def begun(asked: str, came_from: str, fields: Fields) -> Journal:
+    """The journal of a file of which nothing is there yet; `fields` are of a 200."""
+    lines = tuple((name, value) for name in _KEPT for value in fields.all(name))
+    end = extent(200, fields)[1]
+    return Journal(asked, came_from, lines, None if end == inf else int(end))
+
+
+def written(journal: Journal) -> bytes:
+    """The journal as it is kept: a checksum and a line of JSON; b"" where that is too long."""
+    from zlib import crc32
+
+    line = json.dumps({"version": 1, **vars(journal)}).encode()
+    whole = b"%08x %b\n" % (crc32(line), line)
+    return whole if len(whole) <= MOST else b""
+
+
+def read(data: bytes, asked: str, size: int) -> Journal | None:
+    """The journal of a part of `size` bytes; None where it is damaged, or of something else."""
+    from zlib import crc32
+
+    checksum, _, line = data.rstrip(b"\n").partition(b" ")
+    if len(data) > MOST or checksum != b"%08x" % crc32(line):
+        return None
+    try:
+        told: Any = json.loads(line)
+        if told.pop("version") != 1:
+            return None
+        told["lines"] = tuple((str(name), str(value)) for name, value in told["lines"])
+        told["there"] = tuple((int(first), int(end)) for first, end in told["there"])
+        journal = Journal(**told)
+        sound = journal.asked == asked and _sound(journal, size)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None  # the checksum was right, so somebody wrote it: it is not believed either
+    return journal if sound and journal.there and journal.joinable else None
+
+
+def _sound(journal: Journal, size: int) -> bool:
+    """Whether the spans are some that a part of that size can have."""
+    length = ENDLESS if journal.length is None else journal.length
+    merged: list[Span] = []
+    for span in journal.there:
+        merged = with_span(merged, span)
+    fits = all(0 <= first < end <= min(size, length) for first, end in journal.there)
+    told = digits(journal.fields.one("content-length"))
+    return fits and tuple(merged) == journal.there and told in (None, journal.length)

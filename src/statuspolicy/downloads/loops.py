@@ -1,0 +1,277 @@
+"""`download` and `adownload`: two loops that differ by `async` and `await`, threads and tasks."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing, suppress
+from inspect import iscoroutinefunction
+from pathlib import Path
+from threading import Thread
+from time import monotonic
+
+from statuspolicy.downloads.reading import Job, Reading
+
+from .._lib import URL, AsyncClient, AsyncParts, Client, Request, Response
+from ..streams import ONE_READ
+from .course import MOST_SHOWN, Course, Progress
+
+MOST_SEGMENTS = 32
+_LINGER = 1.0  # seconds for threads that were told to stop
+_TICK = 0.1  # seconds
+
+
+def download(
+    client: Client,
+    url: URL | str,
+    path: str | os.PathLike[str],
+    *,
+    segments: int = 1,
+    resume: bool = True,
+    progress: Progress | None = None,
+    sha256: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Path:
+    """Save what a URL holds as a file that is whole, or not there (RFC 9110 §14, §15.3.7).
+
+    client: a wrapped `httpx.Client`; redirects, waits and repeats are its table's.
+    path: the file. Until it is whole there are `path.part` and `path.part.json` beside it; a
+        file that is there already is replaced at the end, at once.
+    segments: how many parts are fetched at the same time, 1 to 32, where the server has ranges
+        and a strong validator; elsewhere one.
+    resume: go on with a part that an earlier download of the URL left behind, a killed one
+        too. It is joined only with bytes of the very same representation; where that changed,
+        or the part is damaged, the file is begun anew.
+    progress: `progress(done, total)`, bytes, told as they come, one call at a time and from
+        the thread that fetched them; total is None while nobody knows it.
+    sha256: what the file has to hash to, in hexadecimal. Repr-Digest, Content-Digest and
+        Content-MD5 of the server are verified in any case.
+    headers: more header fields. The content is asked for uncoded; with an Accept-Encoding of
+        your own it is saved as it is coded.
+
+    Returns the path. A part that can be gone on with stays behind when it is interrupted.
+
+    Raises HTTPStatusError for an answer that is no file (its response has the entity, where
+    that is short), DownloadError where what comes can't be the one file, DigestMismatch where
+    it is not what a digest says, what the client raises, and OSError of the disk, which is
+    BlockingIOError where another download is writing to the same path.
+    """
+    if not isinstance(client, Client):
+        raise TypeError(f"{client!r}: give an httpx.Client, or an AsyncClient to adownload.")
+    _check(segments, progress, sha256)
+    course = Course(client, url, path, segments, resume, progress, sha256, headers)
+    try:
+        while not course.complete:
+            with closing(_send(client, course, course.lead())) as response:
+                jobs = course.hear(response)
+                course.tell()
+                if jobs:
+                    _round(client, course, jobs, response)
+        return course.finish()
+    finally:
+        course.close()
+
+
+def _round(client: Client, course: Course, jobs: list[Job], response: Response) -> None:
+    try:
+        for job in jobs[1:]:
+            Thread(target=_fetch, args=(client, course, job), daemon=True).start()
+        _fetch(client, course, jobs[0], response)
+        # A join() that Ctrl-C interrupts would take the thread for ended (in Python 3.11).
+        for job in jobs:
+            while not (job.over.wait(_TICK) or course.halted):
+                pass
+    except BaseException:
+        course.halt()
+        raise
+    finally:
+        # One that waits for a server's Retry-After holds nothing, and sends nothing afterwards.
+        end = monotonic() + _LINGER
+        for job in jobs:
+            job.over.wait(max(0.0, end - monotonic()))
+    course.weigh()
+
+
+def _fetch(client: Client, course: Course, job: Job, response: Response | None = None) -> None:
+    try:
+        while job.left:
+            if response is None:
+                response = _send(client, course, course.ask(job))
+            with closing(response), course.reading(job, response) as reading:
+                for data in response.iter_raw():
+                    if reading.take(data):
+                        reading.write()
+                        course.tell()
+                    if reading.enough:
+                        break
+                else:
+                    reading.end()
+            course.tell()
+            response = None
+    except BaseException as error:  # noqa: BLE001 - it is weighed with what became of the others
+        course.failed(job, error)
+    finally:
+        job.over.set()
+
+
+def _send(client: Client, course: Course, request: Request) -> Response:
+    response = client.send(request, **course.options(request))
+    if response.status_code in (200, 206, 416):
+        return response
+    entity = bytearray()
+    with closing(response), suppress(Exception):
+        for data in response.iter_bytes():
+            entity.extend(data)
+            if len(entity) > MOST_SHOWN:
+                break
+    raise course.refusal(response, entity)
+
+
+async def adownload(
+    client: AsyncClient,
+    url: URL | str,
+    path: str | os.PathLike[str],
+    *,
+    segments: int = 1,
+    resume: bool = True,
+    progress: Progress | None = None,
+    sha256: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Path:
+    """As `download`, for a wrapped `httpx.AsyncClient`, in asyncio and trio.
+
+    `progress` is told in the event loop; the disk is waited for in threads. A download that is
+    cancelled leaves its part behind and no connection open.
+    """
+    if not isinstance(client, AsyncClient):
+        raise TypeError(f"{client!r}: give an httpx.AsyncClient, or a Client to download.")
+    _check(segments, progress, sha256)
+    import anyio
+    from anyio.to_thread import run_sync
+
+    course = await run_sync(Course, client, url, path, segments, resume, progress, sha256, headers)
+    try:
+        while not course.complete:
+            response = await _asend(client, course, course.lead())
+            try:
+                jobs = await run_sync(course.hear, response)
+                course.tell()
+                if jobs:
+                    await _around(client, course, jobs, response)
+            finally:
+                await _aclose(response)
+        return await run_sync(course.finish)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run_sync(course.close)
+
+
+async def _around(client: AsyncClient, course: Course, jobs: list[Job], response: Response) -> None:
+    import anyio
+
+    async with anyio.create_task_group() as group:
+
+        async def fetch(job: Job, response: Response | None) -> None:
+            await _afetch(client, course, job, response)
+            if course.halted:
+                group.cancel_scope.cancel()
+
+        for job in jobs[1:]:
+            group.start_soon(fetch, job, None)
+        await fetch(jobs[0], response)
+    course.weigh()
+
+
+async def _afetch(client: AsyncClient, course: Course, job: Job, response: Response | None) -> None:
+    from anyio.to_thread import run_sync
+
+    try:
+        while job.left:
+            if response is None:
+                response = await _asend(client, course, course.ask(job))
+            try:
+                with course.reading(job, response) as reading:
+
+                    async def take(data: bytes, reading: Reading = reading) -> bool:
+                        if reading.take(data):
+                            await run_sync(reading.write)
+                            course.tell()
+                        return reading.enough
+
+                    if await _each(response.aiter_raw(), take):
+                        await run_sync(reading.end)
+            finally:
+                await _aclose(response)
+            course.tell()
+            response = None
+    except Exception as error:  # noqa: BLE001 - it is weighed with what became of the others
+        course.failed(job, error)
+
+
+async def _asend(client: AsyncClient, course: Course, request: Request) -> Response:
+    response = await client.send(request, **course.options(request))
+    if response.status_code in (200, 206, 416):
+        return response
+    entity = bytearray()
+
+    async def take(data: bytes) -> bool:
+        entity.extend(data)
+        return len(entity) > MOST_SHOWN
+
+    try:
+        with suppress(Exception):
+            await _each(response.aiter_bytes(), take)
+    finally:
+        await _aclose(response)
+    raise course.refusal(response, entity)
+
+
+async def _each(parts: AsyncParts, take: Callable[[bytes], Awaitable[bool]]) -> bool:
+    """Let each part be taken, until that says that it is enough; whether all were.
+
+    To leave the loop would leave generators behind that nobody closes: the next read is
+    cancelled, which ends them all. Only a stream that never reads is left so.
+    """
+    import anyio
+
+    error, left = None, ONE_READ
+    with anyio.CancelScope() as scope:
+        async for data in parts:
+            if scope.cancel_called:
+                left -= len(data)
+                if left < 0:
+                    break
+                continue
+            try:
+                if await take(data):
+                    scope.cancel()
+            except BaseException as failed:  # noqa: BLE001 - it is raised below
+                error = failed
+                scope.cancel()
+    if error is not None:
+        raise error
+    return not scope.cancel_called
+
+
+async def _aclose(response: Response) -> None:
+    import anyio
+
+    with anyio.CancelScope(shield=True):  # a cancelled task must still close what it holds
+        await response.aclose()
+
+
+def _check(segments: object, progress: object, sha256: object) -> None:
+    """Raise TypeError or ValueError where an argument makes no sense."""
+    if (
+        not isinstance(segments, int)
+        or isinstance(segments, bool)
+        or not (1 <= segments <= MOST_SEGMENTS)
+    ):
+        raise ValueError(f"segments={segments!r}: write a number from 1 to {MOST_SEGMENTS}.")
+    if progress is not None and (not callable(progress) or iscoroutinefunction(progress)):
+        raise TypeError(f"progress={progress!r}: write a plain callable of (done, total).")
+    if sha256 is not None and not (
+        isinstance(sha256, str) and re.fullmatch("[0-9A-Fa-f]{64}", sha256)
+    ):
+        raise ValueError(f"sha256={sha256!r}: write 64 hexadecimal digits.")

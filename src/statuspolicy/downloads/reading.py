@@ -1,0 +1,109 @@
+"""One answer's bytes on their way to their places in the file."""
+
+from __future__ import annotations
+
+from threading import Event, Lock
+from types import TracebackType
+from typing import Any, Self
+
+from statuspolicy.downloads.answers import Anew, Source
+from statuspolicy.downloads.partfile import PartFile
+from statuspolicy.downloads.spans import Span, within, without
+
+ONE_WRITE = 256 * 1024  # bytes that are held before they are written
+
+
+class Halted(Exception):
+    """Another job of the same download has failed, or all of it was interrupted."""
+
+
+class Job:
+    """What one thread or task fetches.
+
+    left: the bytes that it still has to, in order.
+    halted: set where all is over.
+    epoch: of the part file, when it began.
+    source: of the answer that is there already.
+    over: set where it is done, or has failed. (Not of a task.)
+    response: what it reads now; `lock` keeps it from being put away meanwhile.
+    """
+
+    def __init__(self, left: list[Span], halted: Event, epoch: int) -> None:
+        self.left = left
+        self.halted = halted
+        self.epoch = epoch
+        self.source: Source | None = None
+        self.response: Any = None
+        self.lock = Lock()
+        self.over = Event()
+        self.failure: BaseException | None = None
+
+    def heed(self, name: str = "", info: object = None) -> None:  # noqa: ARG002 - as httpcore calls it
+        """Raise Halted where all is over. (Told by the library, of what it is about to do.)"""
+        begins = not name or name.endswith(("connect_tcp.started", "request_headers.started"))
+        if begins and self.halted.is_set():
+            raise Halted
+
+
+class Reading:
+    """What is wanted of an answer goes into the part file, in pieces worth a write."""
+
+    def __init__(self, part: PartFile, job: Job, source: Source) -> None:
+        self._part = part
+        self._job = job
+        self._source = source
+        self._held: list[tuple[int, bytes]] = []
+        self._size = 0
+        self._brought = False
+
+    def take(self, data: bytes) -> bool:
+        """Take what came; whether it is time to write. Raises Anew, and Halted."""
+        job = self._job
+        job.heed()
+        for first, piece in self._source.feed(data):
+            for span in within(job.left, (first, first + len(piece))):
+                self._held.append((span[0], piece[span[0] - first : span[1] - first]))
+                self._size += span[1] - span[0]
+                job.left = without(job.left, span)
+        return self._size >= ONE_WRITE
+
+    @property
+    def enough(self) -> bool:
+        """Whether all that is wanted has come, and more would."""
+        return not self._job.left and self._source.goes_on
+
+    def write(self) -> None:
+        """Write what is held, each run of bytes at once."""
+        held, self._held, self._size = self._held, [], 0
+        self._brought = self._brought or bool(held)
+        while held:
+            first = end = held[0][0]
+            run = []
+            while held and held[0][0] == end:
+                run.append(held.pop(0)[1])
+                end += len(run[-1])
+            self._part.write(first, b"".join(run), self._job.epoch)
+
+    def end(self) -> None:
+        """The body has come to its end. Raises Anew where it brought nothing of any use."""
+        self.write()
+        job, length = self._job, self._source.closes
+        if length is not None:
+            self._part.measured(length)
+            job.left = within(job.left, (0, length))
+        elif job.left and not self._brought:
+            raise Anew("its answer brought nothing of what was asked for")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Whatever ended it, what came is kept."""
+        with self._job.lock:
+            self._job.response = None
+        self.write()

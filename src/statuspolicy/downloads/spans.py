@@ -1,0 +1,63 @@
+"""Spans of bytes: what is there, what is missing, and who fetches what of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+Span: TypeAlias = tuple[int, int]  # the first byte, and the one after the last
+ENDLESS = 1 << 62  # where a body ends whose length nobody told: beyond every Content-Range
+LEAST = 64 * 1024  # bytes that are worth a request of their own
+
+
+def with_span(spans: Iterable[Span], new: Span) -> list[Span]:
+    """In order and apart from each other, the new one in its place."""
+    merged: list[Span] = []
+    for first, end in sorted([*spans, new]):
+        if merged and first <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((first, end))
+    return merged
+
+
+def without(spans: Iterable[Span], gone: Span) -> list[Span]:
+    """What is left of them."""
+    left: list[Span] = []
+    for first, end in spans:
+        cut = ((first, min(end, gone[0])), (max(first, gone[1]), end))
+        left += [span for span in cut if span[0] < span[1]]
+    return left
+
+
+def within(spans: Iterable[Span], bounds: Span) -> list[Span]:
+    """What of them lies within the bounds."""
+    cut = ((max(first, bounds[0]), min(end, bounds[1])) for first, end in spans)
+    return [span for span in cut if span[0] < span[1]]
+
+
+def gaps(there: Iterable[Span], length: int) -> list[Span]:
+    """What is not there of so many bytes."""
+    left = [(0, length)] if length else []
+    for span in there:
+        left = without(left, span)
+    return left
+
+
+def shares(spans: list[Span], most: int) -> list[list[Span]]:
+    """Equal shares of some bytes, in order: at most so many, and none too small to be worth it."""
+    count = sum(end - first for first, end in spans)
+    size = max(-(-count // most), LEAST)
+    shared: list[list[Span]] = []
+    room = 0
+    for span in spans:
+        first, end = span
+        while first < end:
+            if not room:
+                shared.append([])
+                room = size
+            cut = min(end, first + room)
+            shared[-1].append((first, cut))
+            room -= cut - first
+            first = cut
+    return shared

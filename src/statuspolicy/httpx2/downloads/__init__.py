@@ -1,0 +1,1 @@
+../../downloads/__init__.py

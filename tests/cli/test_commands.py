@@ -1,0 +1,317 @@
+"""The command line, through click's own runner, against real servers."""
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from importlib.metadata import entry_points, version
+
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+
+import statuspolicy as sp
+from statuspolicy.cli import demo, fetching, main
+from statuspolicy.cli.commands import cli
+from statuspolicy.testing import Answer, StatusServer
+
+from ..downloads.ranged import BODY, GONE, Ranged
+
+
+def run(*arguments: object, **options: object) -> Result:
+    return CliRunner().invoke(cli, [str(a) for a in arguments], **options)
+
+
+# ── what can be asked for ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("command", ["table", "explain", "fetch", "download", "serve", "demo"])
+def test_every_command_says_what_it_does(command):
+    assert command in run("--help").output
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("table", "999"),
+        ("table", "99"),
+        ("table", "5xx"),
+        ("table", "²"),
+        ("explain", "nonsense"),
+        ("explain", "503", "-H", "no colon"),
+        ("explain", "503", "-H", ": no name"),
+        ("explain", "503", "--url", "/relative"),
+        ("explain", "503", "--url", "ftp://example.org/"),
+        ("explain", "503", "--url", "http://a:b/"),
+        ("download", "http://example.org/"),
+        ("download", "http://example.org/%2E%2E"),
+        ("download", "http://example.org/a%2Fb"),
+        ("download", "http://example.org/a", "--segments", "33"),
+        ("download", "http://example.org/a", "--sha256", "abc"),
+        ("download", "http://example.org/a", "-H", "Range: bytes=0-"),
+        ("fetch",),
+        ("nonsense",),
+    ],
+)
+def test_a_command_that_makes_no_sense_is_told_so_and_ends_with_2(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Error: " in result.output
+    assert os.listdir(tmp_path) == []
+
+
+# ── table ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("option", "table"), [((), sp.STANDARD), (("--strict",), sp.STRICT)])
+def test_table_shows_the_table(option, table):
+    assert run("table", *option).output == f"{table}\n"
+
+
+def test_table_is_drawn_on_a_terminal():
+    output = run("table", env={"FORCE_COLOR": "1", "COLUMNS": "200"}).output
+    assert re.search("503.*Service Unavailable.*retry.*RFC 9110 §15.6.4", output)
+    assert "│" in output
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("503", ["503 Service Unavailable (RFC 9110 §15.6.4)", "It gets: retry()"]),
+        ("299", ["299 is handled as 200.", "200 OK (RFC 9110 §15.3.1)"]),
+        ("405", ["It gets: not_allowed. 405: Allow lists the methods that the resource has"]),
+        ("ConnectError", ["It asks: nothing was sent."]),
+    ],
+)
+def test_table_shows_a_row(code, lines):
+    output = run("table", code).output
+    assert all(line in output for line in lines)
+
+
+# ── explain ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (
+            ("503", "-X", "POST", "-H", "Retry-After: 5"),
+            ["repeat after 5 s: the server asks to wait", "/ is sent after 5 s."],
+        ),
+        (("503", "-X", "POST"), ["POST is not idempotent", "So it is handed over."]),
+        (("503", "--strict"), ["So it is handed over."]),
+        (("404",), ["GET https://example.org/ → 404 Not Found · settle"]),
+        (
+            ("302", "-X", "POST", "-H", "Location: /b", "--url", "http://example.org/a"),
+            ["So GET http://example.org/b is sent."],
+        ),
+        (("206",), ["So ProtocolViolation is raised."]),
+        (
+            ("206", "-R", "Range: bytes=0-4", "-H", "Content-Range: bytes 0-4/9"),
+            ["So it is handed over."],
+        ),
+        (("600",), ["repeat: at once, on another connection"]),
+        (("600", "-X", "POST"), ["So UnparsableResponse is raised."]),
+        (("ReadTimeout", "-X", "POST"), ["So ReadTimeout is raised."]),
+        (("299",), ["299 is handled as 200.", "So it is handed over."]),
+    ],
+)  # fmt: skip
+def test_explain_says_what_would_be_done(arguments, lines):
+    result = run("explain", *arguments)
+    assert result.exit_code == 0
+    assert all(line in result.output for line in lines), result.output
+
+
+def test_explain_sends_nothing(status_server):
+    run("explain", "503", "--url", status_server.url)
+    assert status_server.received == []
+
+
+# ── fetch ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_fetch_writes_the_body_and_tells_the_hops_on_the_way(status_server):
+    status_server.script("/b", Answer(503, {"Retry-After": "0"}), Answer(200, {}, b"a body\xff"))
+    result = run("fetch", status_server.url + "/302?location=/b", "-H", "X-Mine: 1")
+    assert result.exit_code == 0
+    assert result.stdout_bytes == b"a body\xff"
+    first, second, *_ = result.stderr.splitlines()
+    assert "→ 302 Found · follow: to " in first
+    assert "→ 503 Service Unavailable · repeat: at once" in second
+    assert {request.headers["x-mine"] for request in status_server.received} == {"1"}
+
+
+def test_fetch_tells_a_wait(status_server, monkeypatch):
+    slept = []
+    monkeypatch.setattr(threading.Event, "wait", lambda self, seconds=None: slept.append(seconds))
+    result = run("fetch", status_server.url + "/503?retry-after=7&then=200")
+    assert "waiting 7 s" in result.stderr
+    assert 7.0 in slept
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (300, 0), (404, 4), (500, 5)])
+def test_fetch_ends_with_the_class_of_an_error(status_server, status, code):
+    assert run("fetch", f"{status_server.url}/{status}").exit_code == code
+
+
+@pytest.mark.parametrize("url", ["no-scheme", "http://[/", "http://127.0.0.1:9/\x1b[2J"])
+def test_fetch_says_what_failed_and_ends_with_1(url):
+    result = run("fetch", url)
+    assert result.exit_code == 1
+    assert result.stderr
+    assert "\x1b" not in result.stderr
+
+
+def test_what_failed_can_t_command_the_terminal(status_server, monkeypatch):
+    assert fetching._plain("a\x1b[2J\nb") == "a\\x1b[2J\\nb"
+
+
+@pytest.mark.parametrize(("answer", "sent"), [("y", 2), ("n", 1)])
+def test_fetch_asks_on_a_terminal_where_a_row_wants_it(status_server, monkeypatch, answer, sent):
+    arguments = ("fetch", "-X", "PUT", "-d", "body", status_server.url + "/307?location=/200")
+    monkeypatch.setattr(fetching, "_asks", lambda: True)
+    result = run(*arguments, input=f"{answer}\n")
+    assert f"307: send PUT to {status_server.url}/200? [y/N]" in result.stderr
+    assert len(status_server.received) == sent
+    assert {request.body for request in status_server.received} == {b"body"}
+
+
+@pytest.mark.parametrize(("option", "sent"), [((), 2), (("--strict",), 1)])
+def test_fetch_does_as_the_table_says_where_nobody_can_be_asked(status_server, option, sent):
+    url = status_server.url + "/307?location=/200"
+    assert run("fetch", *option, "-X", "PUT", "-d", "body", url).exit_code == 0
+    assert len(status_server.received) == sent
+
+
+# ── download ───────────────────────────────────────────────────────────────────────────
+
+
+def test_download_saves_the_file_and_says_where(status_server, tmp_path):
+    url, path = status_server.script("/file", Ranged()), tmp_path / "saved"
+    sha256 = hashlib.sha256(BODY).hexdigest()
+    result = run("download", url, "-o", path, "--segments", 2, "--sha256", sha256)
+    assert (result.exit_code, result.stdout) == (0, f"{path}\n")
+    assert path.read_bytes() == BODY
+    assert "300.0/300.0 kB" in result.stderr
+
+
+def test_download_takes_the_name_from_the_url(status_server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status_server.script("/a/b%20c", Ranged())
+    assert run("download", status_server.url + "/a/b%20c?d=/e#f").stdout == "b c\n"
+    assert (tmp_path / "b c").read_bytes() == BODY
+
+
+def test_download_goes_on_where_it_was_unless_it_is_told_not_to(status_server, tmp_path):
+    for option, asked in ((), "bytes=100000-299999"), (("--no-resume",), None):
+        status_server._turns.clear()
+        url = status_server.script("/file", Ranged(cut=100_000), GONE, Ranged())
+        failed = run("download", url, "-o", tmp_path / "file")
+        assert failed.exit_code == 1
+        assert "RemoteProtocolError: " in failed.stderr
+        assert run("download", url, "-o", tmp_path / "file", *option).exit_code == 0
+        assert (tmp_path / "file").read_bytes() == BODY
+        assert status_server.received[-1].headers.get("range") == asked
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, 4), (500, 5), (204, 1)])
+def test_download_ends_with_the_class_of_an_error(status_server, tmp_path, status, code):
+    result = run("download", f"{status_server.url}/{status}", "-o", tmp_path / "file")
+    assert result.exit_code == code
+    assert "that is no file" in result.stderr
+
+
+def test_download_that_is_interrupted_says_that_it_goes_on(status_server, tmp_path):
+    stalled = Ranged(cut=100_000)
+    interrupt = partial(signal.pthread_kill, threading.main_thread().ident, signal.SIGINT)
+
+    def stalls(request):
+        threading.Timer(0.2, interrupt).start()
+        return stalled(request)._replace(close=False, stall=True)
+
+    url = status_server.script("/file", stalls, Ranged())
+    result = run("download", url, "-o", tmp_path / "file")
+    assert result.exit_code == 130
+    assert "The same command goes on" in result.stderr
+    assert run("download", url, "-o", tmp_path / "file").exit_code == 0
+    assert (tmp_path / "file").read_bytes() == BODY
+
+
+# ── serve, demo, and none of it ────────────────────────────────────────────────────────
+
+
+def test_serve_answers_any_code_until_ctrl_c():
+    with StatusServer() as free:
+        port = free.port
+    answered = []
+
+    def ask() -> None:
+        end = time.monotonic() + 5
+        while not answered and time.monotonic() < end:
+            try:
+                answered.append(httpx.get(f"http://127.0.0.1:{port}/418").status_code)
+            except httpx.TransportError:
+                time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    result = run("serve", "--port", port)
+    asking.join()
+    assert (result.exit_code, answered) == (0, [418])
+    assert result.output == f"http://127.0.0.1:{port}/503?retry-after=1&then=200\n"
+
+
+def test_demo_is_the_demo(monkeypatch):
+    monkeypatch.setattr(demo, "main", lambda: 3)
+    assert run("demo").exit_code == 3
+
+
+@pytest.mark.parametrize("missing", ["click", "rich"])
+def test_without_the_extra_it_says_what_to_install(missing):
+    """In a process of its own, where nothing of it was loaded before; the demo needs none."""
+    program = f"""
+import sys
+sys.modules[{missing!r}] = None
+import statuspolicy.cli.demo
+from statuspolicy.cli import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == "The command line needs click and rich: pip install 'statuspolicy[cli]'\n"
+
+
+def without(monkeypatch, name: str) -> None:
+    monkeypatch.delitem(sys.modules, "statuspolicy.cli.commands")
+    monkeypatch.setitem(sys.modules, name, None)
+
+
+def test_the_sentence_is_for_what_the_extra_brings_and_for_nothing_else(monkeypatch):
+    with monkeypatch.context() as patch:
+        without(patch, "click")
+        with pytest.raises(SystemExit, match="needs click and rich"):
+            main()
+    without(monkeypatch, "statuspolicy.cli.explain")
+    with pytest.raises(ModuleNotFoundError, match=r"statuspolicy.cli.explain"):
+        main()
+
+
+def test_the_command_is_called_as_it_is_installed(monkeypatch, capsys):
+    (entry,) = entry_points(group="console_scripts", name="statuspolicy")
+    monkeypatch.setattr(sys, "argv", ["anything", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        entry.load()()
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"statuspolicy, version {version('statuspolicy')}\n"
