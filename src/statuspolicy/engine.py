@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from . import guard, hop
-from ._lib import Request
+from ._lib import Request, Response
 from .ahead import ahead, forbidden, take
 from .aside import step_aside
 from .effects import Discard, Remember, Reply, Resume, Send, Spend, Wait
@@ -33,23 +33,27 @@ def converse(plan: Plan, request: Request, reply: Reply | None = None) -> Flow[R
     """
     talk = Talk(plan, request)
     while True:
-        if reply is None:
-            refused = yield from ahead(talk)
-            if refused is not None:
-                keep_trace(refused, talk.steps)
-                return talk.tell_the_end(refused)
-            talk.began = plan.clock.monotonic()
-            reply = yield Send(talk.went, talk.fresh, talk.until)
-        result = yield from _see_to(talk, reply)
+        result = yield from _turn(talk, reply)
         reply = None  # many may wait at once, and none holds an answer then
-        if not isinstance(result, float):
+        if isinstance(result, (Response, Exception)):
             return talk.tell_the_end(result)
         if result:
             yield Wait(result)
 
 
-def _see_to(talk: Talk, reply: Reply) -> Flow[Result | float]:
-    """What is handed over or raised, or, the next request being ready, the seconds before it."""
+def _turn(talk: Talk, reply: Reply | None) -> Flow[Result | float]:
+    """Send, where that isn't done, and see to what comes.
+
+    What is handed over or raised; or, the next request being ready, the seconds before it.
+    """
+    if reply is None:
+        refused = yield from ahead(talk)
+        if refused is not None:
+            keep_trace(refused, talk.steps)
+            return refused
+        talk.began = talk.plan.clock.monotonic()
+        sent: Reply = yield Send(talk.went, talk.fresh, talk.until)
+        reply = sent
     exchange = talk.hear(reply)
     if talk.spent is not None:
         yield from _refund(talk, talk.spent, exchange)
