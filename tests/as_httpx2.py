@@ -12,10 +12,11 @@ import httpx2
 
 import statuspolicy.httpx2 as bound
 
-# What is about files, or about libraries that know httpx alone.
+# What is about files, about libraries that know httpx alone, or in a process of its own.
 ABOUT_HTTPX = {
     "test_commands.py",
     "test_comparison.py",
+    "test_cost.py",
     "test_httpx2.py",
     "test_layers.py",
     "test_public.py",

@@ -44,7 +44,14 @@ def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
     return Reply(response)
 
 
-def settled(talk: Talk, turn: Turn, reply: Reply) -> Flow[Reply]:
+def sent(talk: Talk, turn: Turn) -> Flow[Reply]:
+    """What a send brings, once the cache was told of it."""
+    turn.now = talk.plan.clock.time()  # it may have waited
+    reply: Reply = yield Send(turn.equipped(talk.went), talk.fresh, talk.until)
+    return (yield from _settled(talk, turn, reply))
+
+
+def _settled(talk: Talk, turn: Turn, reply: Reply) -> Flow[Reply]:
     """What an answer means for what is stored; what is stored may be handed over in its place."""
     answer = reply.outcome
     if isinstance(answer, Exception):
@@ -56,8 +63,7 @@ def settled(talk: Talk, turn: Turn, reply: Reply) -> Flow[Reply]:
     if response is None:
         talk.take_cookies(talk.hear(reply))
         yield Discard(answer, talk.went)
-        again: Reply = yield Send(talk.went, talk.fresh, talk.until)
-        return (yield from settled(talk, turn, again))
+        return (yield from sent(talk, turn))  # with no conditions of ours left
     if turn.from_here:
         yield Discard(answer, talk.went)
         return Reply(response)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from . import cached, guard, hop
-from ._lib import Request
+from ._lib import Request, Response
 from .ahead import ahead, forbidden, shortened, take
 from .aside import step_aside
 from .effects import Discard, Remember, Reply, Resume, Send, Spend, Wait
@@ -41,39 +41,36 @@ def converse(
     talk = Talk(plan, request)
     talk.turn = turn
     while True:
-        if reply is None:
-            if plan.memory.moves:
-                yield from shortened(talk)
-            if plan.cache is not None:
-                reply = yield from cached.recalled(talk, plan.cache)
-        if reply is None:
-            refused = yield from ahead(talk)
-            if refused is not None:
-                keep_trace(refused, talk.steps)
-                return talk.tell_the_end(refused)
-            talk.began = plan.clock.monotonic()
-            reply = yield from _sent(talk)
-        result = yield from _see_to(talk, reply)
+        result = yield from _turn(talk, reply)
         reply = None  # many may wait at once, and none holds an answer then
-        if not isinstance(result, float):
+        if isinstance(result, (Response, Exception)):
             return talk.tell_the_end(result)
         if result:
             yield Wait(result)
 
 
-def _sent(talk: Talk) -> Flow[Reply]:
-    """What a send brings, after the cache was told of it."""
-    turn, request = talk.turn, talk.went
-    if turn is not None:
-        turn.now = talk.plan.clock.time()  # it may have waited
-    reply: Reply = yield Send(
-        request if turn is None else turn.equipped(request), talk.fresh, talk.until
-    )
-    return reply if turn is None else (yield from cached.settled(talk, turn, reply))
+def _turn(talk: Talk, reply: Reply | None) -> Flow[Result | float]:
+    """Send, where that isn't done, and see to what comes.
 
-
-def _see_to(talk: Talk, reply: Reply) -> Flow[Result | float]:
-    """What is handed over or raised, or, the next request being ready, the seconds before it."""
+    What is handed over or raised; or, the next request being ready, the seconds before it.
+    """
+    plan = talk.plan
+    if reply is None:
+        if plan.memory.moves:
+            yield from shortened(talk)
+        if plan.cache is not None:
+            reply = yield from cached.recalled(talk, plan.cache)
+    if reply is None:
+        refused = yield from ahead(talk)
+        if refused is not None:
+            keep_trace(refused, talk.steps)
+            return refused
+        talk.began = plan.clock.monotonic()
+        if talk.turn is None:
+            sent: Reply = yield Send(talk.went, talk.fresh, talk.until)
+            reply = sent
+        else:
+            reply = yield from cached.sent(talk, talk.turn)
     exchange = talk.hear(reply)
     if talk.spent is not None:
         yield from _refund(talk, talk.spent, exchange)
