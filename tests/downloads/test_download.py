@@ -487,7 +487,7 @@ def test_all_that_is_missing_is_shared_out_again(session, status_server, path):
     status_server.script("/file", Ranged())
     save(session, url, path, segments=2)
     assert path.read_bytes() == BODY
-    assert ranges(status_server) == ["bytes=100000-299999", "bytes=200000-299999"]
+    assert ranges(status_server) == ["bytes=100000-199999", "bytes=200000-299999"]
 
 
 @pytest.mark.parametrize("fields", [{"ETag": '"v1"'}, {"ETag": 'W/"v1"', "Accept-Ranges": "bytes"}])
