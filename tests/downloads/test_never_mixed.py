@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from unittest import mock
 
 import httpx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,6 +86,7 @@ class Server:
         return httpx.Response(status, headers=headers, stream=Broken(body, at))
 
 
+@pytest.mark.timeout(600)  # for CI's many examples, each with threads of its own
 @given(TURNS, st.integers(1, 4), st.lists(st.booleans(), min_size=1, max_size=4))
 def test_it_is_one_version_whole_or_it_is_not_there(turns, segments, resumes):
     """Several downloads of the same URL, each of which may go on with what the last one left."""
