@@ -142,7 +142,11 @@ class Course:
         return {"stream": True} if home else {"stream": True, "auth": None}
 
     def reading(self, job: Job, response: Response) -> Reading:
-        """What an answer brings of a job. Raises Anew, HTTPStatusError or DownloadError."""
+        """What an answer brings of a job.
+
+        Raises Anew, Halted, HTTPStatusError or DownloadError.
+        """
+        job.heed()
         source, job.source = job.source, None
         if source is None:
             source = self._judged(response, job.left[0])
@@ -157,7 +161,8 @@ class Course:
     def failed(self, job: Job, error: BaseException) -> None:
         """A job has failed. The others go on where that is of any use."""
         job.failure = error
-        if not isinstance(error, (TransportError, HTTPStatusError)):
+        # A thread may come back late, when another round is under way.
+        if not (job.halted.is_set() or isinstance(error, (TransportError, HTTPStatusError))):
             self.halt()
 
     @property
