@@ -174,6 +174,21 @@ def test_a_download_from_nginx_is_interrupted_and_goes_on(http, tmp_path, segmen
     assert told[0][0] > len(FILE) // 4
 
 
+def test_segments_share_one_stream_over_http2(nginx, ca, open_session, tmp_path):
+    """A stream that is left before its end goes on filling the connection that all share."""
+    asked = []
+
+    def observe(event):
+        if isinstance(event, sp.events.Attempt):
+            asked.append(event.request.headers.get("range"))
+
+    context = ssl.create_default_context()
+    ca.configure_trust(context)
+    session = open_session({"http2": True, "verify": context}, observer=observe)
+    path = save(session, nginx[1] + "/file", tmp_path / "file", segments=4)
+    assert (path.read_bytes(), asked) == (FILE, [None])
+
+
 # ── httpbin ────────────────────────────────────────────────────────────────────────────
 
 

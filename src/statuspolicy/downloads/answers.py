@@ -119,7 +119,7 @@ def _whole(fields: Fields, came_from: str, known: Journal | None) -> Source:
 def _kinds(old: Fields, new: Fields) -> tuple[str, str] | None:
     """The media types of both, where they differ."""
     before, now = (
-        (fields.get("content-type") or "").partition(";")[0].strip().lower() or "of no type"
+        (fields.get("content-type") or "").partition(";")[0].strip().lower()[:80] or "of no type"
         for fields in (old, new)
     )
     return None if before == now else (before, now)

@@ -81,40 +81,52 @@ class Course:
     def lead(self) -> Request:
         """The request that a round begins with."""
         self._halted, self._jobs, self._count = Event(), [], self.part.count
+        return self._asking(self._first, self._leading)
+
+    @property
+    def _leading(self) -> Span | None:
+        """What a round begins with; None for the whole."""
         if not self._count:
-            return self._asking(self._first, None)
+            return None
         # Where nothing is missing, the server is asked whether that is still so.
-        missing = self.part.missing or [(self._count, ENDLESS)]
-        return self._asking(self._first, missing[0])
+        shared = shares(self.part.missing, self._segments if self._length else 1)
+        return shared[0][0] if shared else (self._count, ENDLESS)
 
     def hear(self, response: Response) -> list[Job]:
         """What is to be fetched, now that the first answer is there. Its own job comes first.
 
         Raises HTTPStatusError or DownloadError for what is no file.
         """
-        asked = (self.part.missing or [(self._count, ENDLESS)])[0] if self._count else None
         try:
-            source = self._judged(response, asked)
+            source = self._judged(response, self._leading)
         except Anew as why:
             self._begin_anew(why)
             return []
-        fields, url = Fields(response.headers.raw), response.request.url
         self._base = response.request  # after a redirect, the last hop's: it is asked for the rest
         if source.anew:
-            self.part.begin(_place(url), fields)
+            fields = Fields(response.headers.raw)
+            self.part.begin(_place(response.request.url), fields)
         self._measure(source)
-        ranges = response.status_code == 206 or (
-            source.anew and (fields.get("accept-ranges") or "").lower() == "bytes"
-        )
-        journal = self.part.journal
-        assert journal is not None
-        apart = ranges and journal.joinable and journal.length is not None
-        missing = shares(self.part.missing, self._segments if apart else 1)
-        self._jobs = [Job(share, self._halted, self.part.epoch) for share in missing]
+        segments = self._segments if self._apart(response, source) else 1
+        self._jobs = [
+            Job(share, self._halted, self.part.epoch)
+            for share in shares(self.part.missing, segments)
+        ]
         for job in self._jobs[:1]:
             job.source = source
         self.complete = not self._jobs
         return self._jobs
+
+    def _apart(self, response: Response, source: Source) -> bool:
+        """Whether the rest may be fetched in segments."""
+        journal = self.part.journal
+        assert journal is not None
+        if not journal.joinable or journal.length is None or response.http_version == "HTTP/2":
+            # Over HTTP/2 they would share one connection, and the first answer, which is left
+            # before its end, would go on filling that.
+            return False
+        units = (response.headers.get("accept-ranges") or "").lower().split(",")
+        return response.status_code == 206 or (source.anew and "bytes" in map(str.strip, units))
 
     def ask(self, job: Job) -> Request:
         """The request for the next bytes of a job."""
@@ -130,7 +142,11 @@ class Course:
         return {"stream": True} if home else {"stream": True, "auth": None}
 
     def reading(self, job: Job, response: Response) -> Reading:
-        """What an answer brings of a job. Raises Anew, HTTPStatusError or DownloadError."""
+        """What an answer brings of a job.
+
+        Raises Anew, Halted, HTTPStatusError or DownloadError.
+        """
+        job.heed()
         source, job.source = job.source, None
         if source is None:
             source = self._judged(response, job.left[0])
@@ -145,7 +161,8 @@ class Course:
     def failed(self, job: Job, error: BaseException) -> None:
         """A job has failed. The others go on where that is of any use."""
         job.failure = error
-        if not isinstance(error, (TransportError, HTTPStatusError)):
+        # A thread may come back late, when another round is under way.
+        if not (job.halted.is_set() or isinstance(error, (TransportError, HTTPStatusError))):
             self.halt()
 
     @property
@@ -267,6 +284,11 @@ class Course:
         error = kind(f"GET {target(request.url)} to {self.path}: {why}.", request=request)
         keep_trace(error, trace(self._last))
         return error
+
+
+def raw(response: Response) -> Any:
+    """The raw body of a response that was read before, as one of a mock may be; else None."""
+    return response.stream if response.is_stream_consumed else None
 
 
 def _request(

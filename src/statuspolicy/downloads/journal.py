@@ -60,9 +60,11 @@ def begun(asked: str, came_from: str, fields: Fields) -> Journal:
 
 
 def written(journal: Journal) -> bytes:
-    """The journal as it is kept: a checksum and a line of JSON; b"" where that is too long."""
+    """The journal as it is kept, a checksum and a line of JSON; b"" where it is of no use."""
     from zlib import crc32
 
+    if not (journal.there and journal.joinable):
+        return b""
     line = json.dumps({"version": 1, **vars(journal)}).encode()
     whole = b"%08x %b\n" % (crc32(line), line)
     return whole if len(whole) <= MOST else b""

@@ -15,7 +15,7 @@ from statuspolicy.downloads.reading import Job, Reading
 
 from .._lib import URL, AsyncClient, AsyncParts, Client, Request, Response
 from ..streams import ONE_READ
-from .course import MOST_SHOWN, Course, Progress
+from .course import MOST_SHOWN, Course, Progress, raw
 
 MOST_SEGMENTS = 32
 _LINGER = 1.0  # seconds for threads that were told to stop
@@ -39,7 +39,7 @@ def download(
     path: the file. Until it is whole there are `path.part` and `path.part.json` beside it; a
         file that is there already is replaced at the end, at once.
     segments: how many parts are fetched at the same time, 1 to 32, where the server has ranges
-        and a strong validator; elsewhere one.
+        and a strong validator; elsewhere one, and over HTTP/2, where all share a connection.
     resume: go on with a part that an earlier download of the URL left behind, a killed one
         too. It is joined only with bytes of the very same representation; where that changed,
         or the part is damaged, the file is begun anew.
@@ -99,7 +99,7 @@ def _fetch(client: Client, course: Course, job: Job, response: Response | None =
             if response is None:
                 response = _send(client, course, course.ask(job))
             with closing(response), course.reading(job, response) as reading:
-                for data in response.iter_raw():
+                for data in raw(response) or response.iter_raw():
                     if reading.take(data):
                         reading.write()
                         course.tell()
@@ -199,7 +199,7 @@ async def _afetch(client: AsyncClient, course: Course, job: Job, response: Respo
                             course.tell()
                         return reading.enough
 
-                    if await _each(response.aiter_raw(), take):
+                    if await _each(raw(response) or response.aiter_raw(), take):
                         await run_sync(reading.end)
             finally:
                 await _aclose(response)

@@ -66,7 +66,6 @@ class PartFile:
         """Anew, with the response that has these fields. What is there is forgotten."""
         self.forget()
         self.journal = journal.begun(self._asked, came_from, fields)
-        self.record()
 
     def forget(self) -> None:
         """As if nothing were there."""
@@ -96,18 +95,22 @@ class PartFile:
             if time.monotonic() - self._recorded >= EVERY:
                 self.record()
 
-    def record(self) -> None:
-        """Write the journal, once what it speaks of is on the disk: a crash finds no lie."""
-        assert self.journal is not None
-        line = journal.written(self.journal) if self.journal.joinable else b""
-        if line:
-            os.fsync(self._file.fileno())
-            with open(self._new, "wb") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(self._new, self.side)
+    def record(self) -> bool:
+        """Write the journal, once what it speaks of is on the disk: a crash finds no lie.
+
+        False where a part can't be gone on with, so there is nothing to record.
+        """
         self._recorded = time.monotonic()
+        line = b"" if self.journal is None else journal.written(self.journal)
+        if not line:
+            return False
+        os.fsync(self._file.fileno())
+        with open(self._new, "wb") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(self._new, self.side)
+        return True
 
     def mismatch(self, sha256: str | None) -> str:
         """Which of the digests that are known the whole file is not, in words; or ""."""
@@ -142,14 +145,12 @@ class PartFile:
 
     def close(self) -> None:
         """Let go of it; what can be gone on with stays, on record."""
-        # Where the disk is full, what was recorded before still holds.
-        with self._lock, suppress(OSError):
-            if self.journal is not None and self.journal.joinable and self.journal.there:
-                self.record()
-            elif _same(self._file, self.part):
-                self.discard()
-        self.journal = None
-        self._file.close()
+        with self._lock:
+            with suppress(OSError):  # of a full disk: what was recorded before still holds
+                if not self.record() and _same(self._file, self.part):
+                    self.discard()
+            self.journal = None
+            self._file.close()
 
 
 def _locked(path: Path) -> BinaryIO:
