@@ -48,17 +48,25 @@ ORDER = [
     "memory",
     "cooldown",
     "ranges",
+    "challenge",
     "fields",
     "errors",
     "failure",
     "limits",
     "clock",
     "wire",
+    "turns",
+    "later",
     "_value",
     "_lib",
 ]
 # Inside these folders, what may import what. (`cli` and `testing` are programs of their own.)
-DUTIES = {"unparsable": {"retry"}}
+DUTIES = {
+    "unparsable": {"retry"},
+    "authenticate": {"answering", "flow", "tokens"},
+    "flow": {"answering"},
+    "tokens": {"answering"},
+}
 FREE_WITHIN = {"cli", "testing"}
 
 # `httpx2/` binds the same files to another library: links, and its own `_lib.py`.

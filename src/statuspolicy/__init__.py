@@ -1,5 +1,6 @@
 """Middleware for httpx: each response is handled as its HTTP status code asks of a client."""
 
+from statuspolicy.challenge import Challenge, challenges
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.cooldown import Cool
 from statuspolicy.limits import Limits, RetryBudget
@@ -9,6 +10,7 @@ from statuspolicy.trace import Step, Trace
 from . import events
 from .account import trace
 from .addresses import public_addresses_only
+from .duties.authenticate import authenticate
 from .duties.cooling import breaker
 from .duties.retry import retry
 from .duties.verify import reset
@@ -26,7 +28,7 @@ from .plan import Overrides
 from .row import Row, Table, resume, surface
 from .tables import STANDARD, STRICT
 from .transport import AsyncPolicyTransport, PolicyTransport
-from .verdicts import Again, Aside, Follow, Refuse, Settle, Use, Verdict
+from .verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use, Verdict
 from .wrap import unwrap, wrap
 
 __all__ = [
@@ -35,11 +37,13 @@ __all__ = [
     "Again",
     "Aside",
     "AsyncPolicyTransport",
+    "Challenge",
     "Clock",
     "Cool",
     "CoolingDown",
     "Exchange",
     "Follow",
+    "Inspect",
     "Limits",
     "Memory",
     "Overrides",
@@ -60,7 +64,9 @@ __all__ = [
     "UnparsableResponse",
     "Use",
     "Verdict",
+    "authenticate",
     "breaker",
+    "challenges",
     "events",
     "public_addresses_only",
     "reset",

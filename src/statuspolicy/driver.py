@@ -10,6 +10,9 @@ from .effects import (
     Ask,
     Chill,
     Discard,
+    Enter,
+    Forget,
+    Leave,
     Question,
     Read,
     Recall,
@@ -48,9 +51,14 @@ def run(flow: Flow[Result], hands: Hands) -> Response:
                     value = hands.ask(effect)
                 case Resume():
                     value = hands.resume(effect)
+                case Enter():
+                    value = hands.enter(effect)
+                case Leave():
+                    hands.leave()
                 case _:
                     value = remembered(hands.plan, effect)
     except BaseException:
+        hands.leave()
         hands.drop()
         raise
     hands.trace = kept_trace(value)
@@ -83,9 +91,14 @@ async def arun(flow: Flow[Result], hands: AsyncHands) -> Response:
                     value = await effect.answer
                 case Resume():
                     value = hands.resume(effect)
+                case Enter():
+                    value = await hands.enter(effect)
+                case Leave():
+                    hands.leave()
                 case _:
                     value = remembered(hands.plan, effect)
     except BaseException:
+        hands.leave()
         await hands.drop()
         raise
     hands.trace = kept_trace(value)
@@ -115,6 +128,8 @@ def remembered(plan: Plan, effect: Question) -> object:
             answer = memory.recall(url, clock.time())
         case Remember(url, move, seconds):
             memory.remember(url, move, seconds, clock.time())
+        case Forget(url):
+            memory.forget_moves_to(url)
         case Spend(origin, budget, back=True):
             memory.refund(origin, budget)
         case Spend(origin, budget):

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from statuspolicy.cooldown import Cool
 from statuspolicy.limits import RetryBudget
+from statuspolicy.turns import Turn
 
 from ._lib import Request, Response, TransportError
 
@@ -107,6 +108,22 @@ class Ask:
         self.answer = answer
 
 
+class Enter:
+    """Wait at most so long until this exchange is the only one at it; whether it is."""
+
+    __slots__ = __match_args__ = ("turn", "seconds")
+
+    def __init__(self, turn: Turn, seconds: float) -> None:
+        self.turn = turn
+        self.seconds = seconds
+
+
+class Leave:
+    """Let the next exchange in, where this one waited for its turn."""
+
+    __slots__ = __match_args__ = ()
+
+
 class Recall:
     """Where a URL has moved to, and by which code; None where nothing is known."""
 
@@ -125,6 +142,15 @@ class Remember:
         self.url = url
         self.move = move
         self.seconds = seconds
+
+
+class Forget:
+    """A URL is gone: forget every move that leads there."""
+
+    __slots__ = __match_args__ = ("url",)
+
+    def __init__(self, url: str) -> None:
+        self.url = url
 
 
 class Spend:
@@ -161,5 +187,5 @@ class Chill:
 
 
 # What a memory answers, and what the hands do.
-Question: TypeAlias = "Recall | Remember | Spend | Approach | Chill"
-Effect: TypeAlias = "Send | Wait | Discard | Read | Resume | Ask | Question"
+Question: TypeAlias = "Recall | Remember | Forget | Spend | Approach | Chill"
+Effect: TypeAlias = "Send | Wait | Discard | Read | Resume | Ask | Enter | Leave | Question"

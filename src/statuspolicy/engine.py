@@ -12,8 +12,8 @@ from datetime import timedelta
 from . import guard, hop
 from ._lib import Request
 from .ahead import ahead, forbidden, take
-from .aside import step_aside
-from .effects import Discard, Remember, Reply, Resume, Send, Spend, Wait
+from .aside import considered, step_aside
+from .effects import Discard, Forget, Leave, Remember, Reply, Resume, Send, Spend, Wait
 from .errors import about
 from .events import Wait as Waiting
 from .exchange import Exchange
@@ -33,6 +33,8 @@ def converse(plan: Plan, request: Request, reply: Reply | None = None) -> Flow[R
     """
     talk = Talk(plan, request)
     while True:
+        if reply is None and plan.answered is not None and talk.heard is None:
+            reply = Reply(plan.answered)
         if reply is None:
             refused = yield from ahead(talk)
             if refused is not None:
@@ -43,11 +45,14 @@ def converse(plan: Plan, request: Request, reply: Reply | None = None) -> Flow[R
             reply = sent
         exchange = talk.hear(reply)
         yield from _refund(talk, exchange)
-        verdict = yield from talk.decide(talk.row.duty, exchange)
+        exchange, verdict = yield from considered(talk, talk.row.duty, exchange)
         looks = 0
         while isinstance(verdict, Aside):
             looks += 1
             exchange, verdict = yield from step_aside(talk, exchange, verdict, looks)
+        if talk.in_turn:
+            talk.in_turn = False
+            yield Leave()
         verdict = yield from heeded(talk, exchange, verdict)
         if isinstance(verdict, (Follow, Again)):
             permit = yield from _permit(talk, exchange, verdict)
@@ -107,7 +112,9 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
     hard = isinstance(verdict, Again) and verdict.fresh
     if exchange.response is not None:
         kept = yield Discard(exchange.response, talk.went, hard)
-        if permit.is_hop:
+        # Rule 7: the history holds "the responses that another request answered (redirects,
+        # challenges)".
+        if permit.is_hop or exchange.status in (401, 407):
             past = [*talk.past]
             passed = adopt(exchange.response, talk.went, past, talk.steps, kept=kept, passed=True)
             if talk.began is not None:
@@ -122,6 +129,8 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
             leads_to = leads_to.partition("#")[0]
         move = (exchange.status, leads_to)
         yield Remember(hop.target(talk.sent.url), move, verdict.remember)
+    if isinstance(verdict, Follow) and verdict.tell is not None:
+        yield from asked(verdict.tell(exchange.request, permit.request))
     if verdict.after:
         talk.tell(Waiting, verdict.after, exchange.request)
         yield Wait(verdict.after)
@@ -137,6 +146,8 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
         verdict = verdict._replace(why=verdict.why or why)
     talk.note(type(verdict).__name__.lower(), verdict)
     heard, talk.heard = talk.heard, None
+    if exchange.status == 410:
+        yield Forget(hop.target(exchange.request.url))
     if exchange.status in (404, 410) or isinstance(verdict, Refuse):
         for url in talk.shortcuts:  # the move that was remembered leads nowhere
             yield Remember(url, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 from statuspolicy import fields as read
 from statuspolicy._value import Record
@@ -12,6 +13,7 @@ from statuspolicy.trace import Step
 
 from . import failure
 from ._lib import (
+    DecodingError,
     Request,
     Response,
     TransportError,
@@ -55,6 +57,10 @@ class Exchange(Record):
         one failed, also that not a byte came back.
     unsent: whether it is known that not a byte of the request was sent.
     left: seconds until `Limits.total` ends the exchange.
+    abroad: whether credentials stay behind, since the exchange has left its first origin.
+    proxied: whether a 407 is known to be the answer of a proxy, not of an origin.
+    can_await: whether a duty may answer with an awaitable.
+    duty: what the row of this answer does.
     """
 
     request: Request
@@ -74,6 +80,10 @@ class Exchange(Record):
     reused: bool = False
     unsent: bool = False
     left: float = inf
+    abroad: bool = False
+    proxied: bool = False
+    can_await: bool = False
+    duty: Any = None
 
     @property
     def status(self) -> int | None:
@@ -130,6 +140,14 @@ class Exchange(Record):
         if self.status in _REFUSED_FOR_NOW:
             return self.told is not None
         return self.status in _REFUSED
+
+    @property
+    def body(self) -> bytes | None:
+        """The answer's content, decoded, where it was read before (`Inspect`); else None."""
+        try:
+            return None if self.response is None else self.response.content
+        except (RuntimeError, DecodingError):  # it wasn't read, or is not what it says it is
+            return None
 
     def times(self, code: int | str) -> int:
         """How often this request was answered with `code` before."""

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from statuspolicy import wire
 from statuspolicy.fields import digits
 from statuspolicy.trace import Trace
+from statuspolicy.turns import Turn
 from statuspolicy.wire import PINS, Wire
 
 from . import body
@@ -60,6 +61,7 @@ class Grip(Generic[TransportT]):
         self.again = again
         self.sent = sent  # the very request that the transport was given
         self.trace: Trace | None = None  # of what was handed over
+        self.turns: list[Turn] = []  # what this exchange is alone at
         outcome = None if reply is None else reply.outcome
         self.held: Response | None = outcome if isinstance(outcome, Response) else None
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from urllib.parse import quote
 
 from statuspolicy._value import Record
+from statuspolicy.challenge import ANSWERED
 from statuspolicy.limits import Limits
 
 from . import body, errors, hop, jar
@@ -93,7 +94,7 @@ def permit_aside(
         _no_downgrade(exchange.request.url, url)
     except (No, hop.Unusable) as reason:
         return Settle(f"the request on the side is not sent: {reason}")
-    drop = _drops(limits, path.abroad or not hop.same_origin(path.home, url))
+    drop = drops(limits, path.abroad or not hop.same_origin(path.home, url))
     request = _equipped(exchange.request, request)
     request = hop.request_to(url, request.method, request, limits=limits, abroad=drop)
     request = body.carry(request, limits)
@@ -103,7 +104,7 @@ def permit_aside(
     return request
 
 
-def _drops(limits: Limits, abroad: bool) -> bool:
+def drops(limits: Limits, abroad: bool) -> bool:
     """Whether the credentials stay behind ("stop" lets no hop abroad, but an aside)."""
     return abroad and limits.cross_origin != "keep"
 
@@ -141,7 +142,7 @@ def _hop(
         )
     holes = _holes(exchange, path, url)
 
-    drop = _drops(limits, abroad)
+    drop = drops(limits, abroad)
     if isinstance(verdict, Follow):
         request = hop.request_to(
             url,
@@ -226,7 +227,7 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
         raise No(f"{sent.method} is not idempotent and may have been acted on")
     if exchange.attempt >= attempts:
         raise No(f"it was sent {exchange.attempt} times, of {attempts} attempts at most")
-    drop = _drops(exchange.limits, path.abroad)
+    drop = drops(exchange.limits, path.abroad)
     amended, answered = request is not sent, "set-cookie" in exchange.fields
     if amended and drop:
         request = hop.request_to(
@@ -243,7 +244,10 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
     if not body.replayable(request):
         raise No(_USED_UP)
     if not (exchange.can_sign or _untouched(exchange)) and _same_digest(sent, request):
-        raise No("its Digest counts each request (nc) and was used: give prepare=, to sign it anew")
+        if ANSWERED not in request.extensions:
+            raise No(_COUNTED)
+        request = body.copy(request)
+        del request.headers["authorization"]  # the row of the 401 that follows makes another
     if answered or (amended and drop):
         # A duty may have written a cookie itself: that is the caller's own too.
         before = jar.pairs(sent.headers.get("cookie"))
@@ -292,6 +296,7 @@ def _within_the_total(exchange: Exchange, after: float) -> None:
         raise No(f"Limits.total={total:g} would have passed before the next answer")
 
 
+_COUNTED = "its Digest counts each request (nc) and was used: give prepare=, to sign it anew"
 _USED_UP = (
     "the request's body was sent and can't be sent again: give bytes, a seekable file, a "
     f'factory in extensions={{"{body.FACTORY}": ...}}, or raise Limits.replay_bytes'

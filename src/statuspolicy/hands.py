@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from statuspolicy.clock import SystemClock
+from statuspolicy.later import close
 
 from ._lib import (
     AsyncBaseTransport,
@@ -21,7 +22,7 @@ from ._lib import (
     SyncByteStream,
     TransportError,
 )
-from .effects import Ask, Discard, Read, Reply, Send
+from .effects import Ask, Discard, Enter, Read, Reply, Send
 from .evidence import AsyncWatch, Watch
 from .grip import Grip
 from .streams import ONE_READ, Parts
@@ -92,10 +93,19 @@ class Hands(Grip[BaseTransport]):
         self.drop()
         return b"".join(parts.read)
 
+    def enter(self, effect: Enter) -> bool:
+        if effect.turn not in self.turns:
+            if not effect.turn.enter(effect.seconds):
+                return False
+            self.turns.append(effect.turn)
+        return True
+
+    def leave(self) -> None:
+        while self.turns:
+            self.turns.pop().leave()
+
     def ask(self, effect: Ask) -> object:
-        close = getattr(effect.answer, "close", None)
-        if close is not None:
-            close()
+        close(effect.answer)
         raise TypeError(
             "A duty, `confirm` or hook of a sync client answered with an awaitable: "
             "write it as a plain function, or use it with httpx.AsyncClient."
@@ -185,6 +195,17 @@ class AsyncHands(Grip[AsyncBaseTransport]):
             return None
         await self.drop()
         return b"".join(parts.read)
+
+    async def enter(self, effect: Enter) -> bool:
+        if effect.turn not in self.turns:
+            if not await effect.turn.aenter(effect.seconds):
+                return False
+            self.turns.append(effect.turn)
+        return True
+
+    def leave(self) -> None:
+        while self.turns:
+            self.turns.pop().aleave()
 
     async def drop(self) -> None:
         import anyio

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from statuspolicy.challenge import ANSWERED
 from statuspolicy.limits import Limits
 from statuspolicy.wire import PINS
 
@@ -95,6 +96,10 @@ def request_to(
         if bodiless and (key.startswith("content-") or key in _OF_THE_BODY):
             continue
         if abroad and limits.sensitive(key):
+            continue
+        # What row 407 wrote is for a proxy: it may not see the next request, or only a tunnel.
+        answered = key == "proxy-authorization" and ANSWERED in previous.extensions
+        if answered and origin(url) != origin(previous.url):
             continue
         # RFC 7616 §3.4: a Digest is made for one URI, and its nonce counts each request.
         if key == "authorization" and is_digest(value):

@@ -51,6 +51,13 @@ class Memory:
                 self.moves[url] = (move, now + seconds)
                 self._forget(self.moves)
 
+    def forget_moves_to(self, url: str) -> None:
+        """A URL is gone: so are the moves that lead there."""
+        with self._lock:
+            gone = [a for a, ((_, b), _) in self.moves.items() if b.partition("#")[0] == url]
+            for moved in gone:
+                del self.moves[moved]
+
     def spend(self, origin: str, budget: RetryBudget, now: float) -> float | None:
         """Take a token from an origin's retry budget: how many are left, None where none was."""
         with self._lock:

@@ -11,7 +11,7 @@ from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
 
-from ._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response
+from ._lib import URL, AsyncBaseTransport, BaseTransport, Cookies, Request, Response
 from .events import Event
 from .row import Table
 
@@ -59,6 +59,9 @@ class Plan(Record):
     follow: False where the call itself said `follow_redirects=False`.
     began: when the first request was sent, where that is known.
     closed: is set when the transport is closed, which ends its waits.
+    is_async: whether what an application answers can be awaited.
+    proxied: whether a URL is asked for from a proxy, which sees the request.
+    answered: the answer to the first request, where that was sent in another life.
     """
 
     table: Table
@@ -75,6 +78,9 @@ class Plan(Record):
     follow: bool = True
     began: float | None = None
     closed: Closed | None = None
+    is_async: bool = False
+    proxied: Callable[[URL], bool] | None = None
+    answered: Response | None = None
 
     def resumes(self, asked: bool) -> bool:
         """Whether a response's body is to go on where it breaks; `asked` is what its row says."""

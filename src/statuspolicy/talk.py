@@ -16,7 +16,7 @@ from ._lib import Cookies, Request, Response, TransportError
 from .effects import Ask, Effect, Reply
 from .events import Decision, Event, Settled
 from .exchange import Exchange
-from .guard import Path
+from .guard import Path, drops
 from .plan import Plan
 from .response import phrase
 from .row import NOTHING, Duty
@@ -49,6 +49,7 @@ class Talk:
         self.spent: str | None = None  # the origin whose budget the last repeat took from
         self.row = NOTHING  # of the answer heard last
         self.heard: Exchange | None = None
+        self.in_turn = False  # whether others wait for what this exchange is at
 
     def _end(self) -> float | None:
         """When all has to be over, on the monotonic clock."""
@@ -85,8 +86,23 @@ class Talk:
             reused=reply.reused,
             unsent=reply.unsent,
             left=inf if self.until is None else self.until - heard,
+            abroad=self._abroad(request or self.sent),
+            proxied=self._proxied(outcome, request or self.sent),
+            can_await=plan.is_async,
+            duty=self.row.duty,
         )
         return self.heard
+
+    def _abroad(self, request: Request) -> bool:
+        """Whether what was asked is not at home, so that the guard lets no credentials go there."""
+        away = self.path.abroad or not hop.same_origin(self.path.home, request.url)
+        return drops(self.plan.limits, away)
+
+    def _proxied(self, outcome: Response | TransportError, request: Request) -> bool:
+        """A proxy can have answered only what it sees in clear; https goes through a tunnel."""
+        asked, url = self.plan.proxied, request.url
+        is_407 = isinstance(outcome, Response) and outcome.status_code == 407
+        return is_407 and url.scheme == "http" and asked is not None and asked(url)
 
     def decide(self, duty: Duty, exchange: Exchange) -> Flow[Verdict]:
         """What a duty answers, once it is sure that it is a verdict."""

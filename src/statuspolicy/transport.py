@@ -108,6 +108,8 @@ class _Policy(Generic[TransportT]):
             observer=observer,
             clock=SystemClock() if clock is None else clock,
             closed=self._closed,
+            is_async=self._is_async,
+            proxied=lambda url: wire.is_proxy(self._to(url)),
         )
         # The fast path's own: a plan never changes, and memory empties in place.
         self._quiet = table.quiet

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from statuspolicy._value import Record
 from statuspolicy.cooldown import Cool
+from statuspolicy.turns import Turn
 
 from ._lib import URL, Request, Response
 
@@ -36,6 +37,7 @@ class Follow(Record):
     after: seconds to wait before.
     confirm: whether the application's `confirm` has to say yes.
     remember: seconds that this move short-cuts later requests for.
+    tell: called with the request and the next one, once the guard has let it pass.
     """
 
     url: URL | str
@@ -44,6 +46,7 @@ class Follow(Record):
     confirm: bool = False
     why: str = ""
     remember: float = 0.0
+    tell: Callable[[Request, Request], object] | None = None
 
 
 class Again(Record):
@@ -82,6 +85,8 @@ class Aside(Record):
     after: seconds to wait before.
     read: read the answer first, so that `then` sees its body (above `Limits.drain_bytes` it
         stays unread).
+    tell: called with the request and the response that led to it, before it is sent.
+    cool: how the origin that answered is to be left alone from now on.
     """
 
     request: Request
@@ -90,6 +95,24 @@ class Aside(Record):
     times: int = 120
     after: float = 0.0
     read: bool = True
+    why: str = ""
+    tell: Callable[[Request, Response], object] | None = None
+    cool: Cool | None = None
+
+
+class Inspect(Record):
+    """Read this answer's body first, then decide with it (`exchange.body`).
+
+    It is read within `Limits.drain_bytes`, and stays readable for whoever gets the response; of
+    a longer one nothing is read, and `exchange.body` is None.
+
+    then: the duty that decides.
+    turn: what one exchange at a time may be at, from before `then` is asked until it is decided
+        what becomes of this answer.
+    """
+
+    then: Callable[..., Any]
+    turn: Turn | None = None
     why: str = ""
 
 
@@ -111,12 +134,13 @@ class Refuse(Record):
     cool: Cool | None = None
 
 
-Verdict: TypeAlias = Settle | Follow | Again | Aside | Use | Refuse
+Verdict: TypeAlias = Settle | Follow | Again | Aside | Inspect | Use | Refuse
 
 _PARTS: dict[type, tuple[str, tuple[type, ...]]] = {
     Follow: ("url", (str, URL)),
     Again: ("request", (Request,)),
     Aside: ("request", (Request,)),
+    Inspect: ("then", (Callable,)),  # type: ignore[dict-item]
     Use: ("response", (Response,)),
     Refuse: ("error", (Exception,)),
 }

@@ -18,7 +18,19 @@ from .._lib import (
 )
 from ..account import trace
 from ..driver import remembered
-from ..effects import Ask, Discard, Effect, Outcome, Read, Reply, Resume, Send, Wait
+from ..effects import (
+    Ask,
+    Discard,
+    Effect,
+    Enter,
+    Leave,
+    Outcome,
+    Read,
+    Reply,
+    Resume,
+    Send,
+    Wait,
+)
 from ..engine import converse
 from ..plan import AllowHop, Confirm, Observer, Plan, Prepare
 from ..row import Table
@@ -139,6 +151,10 @@ def replay(
                 value = _answer(effect)
             case Resume():
                 value = ""
+            case Enter():
+                value = True
+            case Leave():
+                pass
             case _:
                 value = remembered(plan, effect)
     left = len(held) - (response is not None and bool(held))
