@@ -16,6 +16,7 @@ ORDER = [
     "testing",
     "__init__",
     "download",
+    "polling",
     "wrap",
     "transport",
     "account",
@@ -49,6 +50,7 @@ ORDER = [
     "cooldown",
     "ranges",
     "challenge",
+    "documents",
     "fields",
     "errors",
     "failure",
@@ -66,6 +68,8 @@ DUTIES = {
     "authenticate": {"answering", "flow", "tokens"},
     "flow": {"answering"},
     "tokens": {"answering"},
+    "poll": {"looks", "ticket"},
+    "looks": {"ticket"},
 }
 FREE_WITHIN = {"cli", "testing"}
 

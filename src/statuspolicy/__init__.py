@@ -12,7 +12,9 @@ from .account import trace
 from .addresses import public_addresses_only
 from .duties.authenticate import authenticate
 from .duties.cooling import breaker
+from .duties.poll import poll
 from .duties.retry import retry
+from .duties.ticket import Progress
 from .duties.verify import reset
 from .errors import (
     CoolingDown,
@@ -25,6 +27,7 @@ from .errors import (
 )
 from .exchange import Exchange
 from .plan import Overrides
+from .polling import poll_token, resume_poll
 from .row import Row, Table, resume, surface
 from .tables import STANDARD, STRICT
 from .transport import AsyncPolicyTransport, PolicyTransport
@@ -48,6 +51,7 @@ __all__ = [
     "Memory",
     "Overrides",
     "PolicyTransport",
+    "Progress",
     "ProtocolViolation",
     "RedirectBlackHole",
     "RedirectCapExceeded",
@@ -68,9 +72,12 @@ __all__ = [
     "breaker",
     "challenges",
     "events",
+    "poll",
+    "poll_token",
     "public_addresses_only",
     "reset",
     "resume",
+    "resume_poll",
     "retry",
     "surface",
     "trace",

@@ -163,6 +163,8 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
             yield Discard(response, talk.went)
         aside = heard is not None and heard.response is verdict.response
         answers = heard.request if heard is not None and aside else talk.went
+        if is_kept(verdict.response):
+            answers = verdict.response.request
         return adopt(verdict.response, answers, talk.past, talk.steps)
     if response is None:
         assert exchange.error is not None

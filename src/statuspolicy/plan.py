@@ -46,6 +46,13 @@ class Overrides(Value):
             raise TypeError(f"Overrides(resume={self.resume!r}): write True or False.")
 
 
+class Resumed(Overrides):
+    """For a request that was sent and answered in another life."""
+
+    table: Table | None = None
+    answered: Response | None = None
+
+
 class Plan(Record):
     """What a transport was told, as values.
 

@@ -134,11 +134,12 @@ class Talk:
         """One step of the trace, about what was heard last, and its line in the log."""
         row, heard = self.row, self.heard
         assert heard is not None
+        resumed = self.plan.answered is not None and not self.steps
         words = phrase(heard.response) if heard.response is not None else str(heard.error or "")
         step = Step(
             method=heard.request.method,
             url=hop.target(heard.request.url),
-            code=heard.code or REMEMBERED,
+            code=REMEMBERED if resumed else heard.code or REMEMBERED,
             phrase=words,
             row=row.name,
             citation=row.citation,
