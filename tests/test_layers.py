@@ -17,6 +17,7 @@ ORDER = [
     "__init__",
     "download",
     "polling",
+    "dav",
     "wrap",
     "transport",
     "account",

@@ -10,6 +10,7 @@ from statuspolicy.trace import Step, Trace
 from . import events
 from .account import trace
 from .addresses import public_addresses_only
+from .dav import Multistatus, Part, multistatus
 from .duties.authenticate import authenticate
 from .duties.cooling import breaker
 from .duties.poll import poll
@@ -49,7 +50,9 @@ __all__ = [
     "Inspect",
     "Limits",
     "Memory",
+    "Multistatus",
     "Overrides",
+    "Part",
     "PolicyTransport",
     "Progress",
     "ProtocolViolation",
@@ -72,6 +75,7 @@ __all__ = [
     "breaker",
     "challenges",
     "events",
+    "multistatus",
     "poll",
     "poll_token",
     "public_addresses_only",
