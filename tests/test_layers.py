@@ -50,6 +50,8 @@ ORDER = [
     "memory",
     "cooldown",
     "ranges",
+    "notes",
+    "links",
     "challenge",
     "documents",
     "fields",
@@ -71,6 +73,8 @@ DUTIES = {
     "tokens": {"answering"},
     "poll": {"looks", "ticket"},
     "looks": {"ticket"},
+    "choose": {"accepted", "redirect"},
+    "told": {"redirect"},
 }
 FREE_WITHIN = {"cli", "testing"}
 

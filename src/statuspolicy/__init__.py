@@ -4,6 +4,7 @@ from statuspolicy.challenge import Challenge, challenges
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.cooldown import Cool
 from statuspolicy.limits import Limits, RetryBudget
+from statuspolicy.links import Alternative
 from statuspolicy.memory import Memory
 from statuspolicy.trace import Step, Trace
 
@@ -12,10 +13,13 @@ from .account import trace
 from .addresses import public_addresses_only
 from .dav import Multistatus, Part, multistatus
 from .duties.authenticate import authenticate
+from .duties.choose import alternatives, choose, upgrade_to_https
 from .duties.cooling import breaker
 from .duties.poll import poll
+from .duties.resolve import extend, perform, resolve
 from .duties.retry import retry
 from .duties.ticket import Progress
+from .duties.told import gone, moved
 from .duties.verify import reset
 from .errors import (
     CoolingDown,
@@ -39,6 +43,7 @@ __all__ = [
     "STANDARD",
     "STRICT",
     "Again",
+    "Alternative",
     "Aside",
     "AsyncPolicyTransport",
     "Challenge",
@@ -71,20 +76,28 @@ __all__ = [
     "UnparsableResponse",
     "Use",
     "Verdict",
+    "alternatives",
     "authenticate",
     "breaker",
     "challenges",
+    "choose",
     "events",
+    "extend",
+    "gone",
+    "moved",
     "multistatus",
+    "perform",
     "poll",
     "poll_token",
     "public_addresses_only",
     "reset",
+    "resolve",
     "resume",
     "resume_poll",
     "retry",
     "surface",
     "trace",
     "unwrap",
+    "upgrade_to_https",
     "wrap",
 ]

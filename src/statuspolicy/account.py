@@ -5,9 +5,11 @@ from __future__ import annotations
 from time import time
 
 from statuspolicy.fields import Fields, told
+from statuspolicy.notes import joined, notes
 from statuspolicy.trace import Step, Trace
 
 from ._lib import HTTPStatusError, RequestError, Response, TransportError
+from .exchange import content_of
 from .hop import target
 from .response import kept_trace, phrase
 from .row import NOTHING
@@ -25,7 +27,7 @@ def trace(result: Response | Exception) -> Trace:
     if isinstance(result, HTTPStatusError):  # of raise_for_status()
         result = result.response
     if (kept := kept_trace(result)) is not None:
-        return kept
+        return _with_notes(kept, result)
     code: int | str
     wait = None
     if isinstance(result, Response):
@@ -40,4 +42,16 @@ def trace(result: Response | Exception) -> Trace:
     request = result._request if isinstance(result, (Response, RequestError)) else None
     method, url = (request.method, target(request.url)) if request else ("", "")
     step = Step(method, url, code, words, row.name, row.citation, "settle", told=wait)
-    return Trace((step,))
+    return _with_notes(Trace((step,)), result)
+
+
+def _with_notes(kept: Trace, result: Response | Exception) -> Trace:
+    """The same, with what the answer says besides: it may have been read since."""
+    if not isinstance(result, Response) or not kept:
+        return kept
+    *before, last = kept
+    content = content_of(result)
+    said = notes(result.status_code, Fields(result.headers.raw), content, time())
+    if not said or said in last.reason:
+        return kept
+    return Trace((*before, last._replace(reason=joined(last.reason, said))))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from statuspolicy.notes import farewell, joined, notes
+
 from . import guard, hop
 from ._lib import Request
 from .ahead import ahead, forbidden, take
@@ -22,7 +24,7 @@ from .plan import Plan
 from .response import adopt, is_kept, keep_trace
 from .rest import heeded
 from .row import REDIRECTS
-from .talk import Flow, Result, Talk, asked, is_http2
+from .talk import Flow, Result, Talk, asked, is_http2, log
 from .verdicts import Again, Aside, Follow, Refuse, Settle, Use
 
 
@@ -144,7 +146,9 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
     if isinstance(verdict, Settle) and response is not None and plan.resumes(verdict.resume):
         why = yield Resume(response, talk.sent, talk.until)
         verdict = verdict._replace(why=verdict.why or why)
-    talk.note(type(verdict).__name__.lower(), verdict)
+    talk.note(
+        type(verdict).__name__.lower(), verdict._replace(why=_with_notes(talk, exchange, verdict))
+    )
     heard, talk.heard = talk.heard, None
     if exchange.status == 410:
         yield Forget(hop.target(exchange.request.url))
@@ -184,6 +188,18 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
         return response
     kept = b"" if verdict.empty else None
     return adopt(response, talk.went, talk.past, talk.steps, declined=declined, kept=kept)
+
+
+def _with_notes(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> str:
+    """Why, with what the answer that is handed over says besides."""
+    if exchange.status is None or not isinstance(verdict, Settle):
+        return verdict.why
+    fields, url = exchange.fields, exchange.request.url
+    if bye := farewell(fields, exchange.now):
+        place = hop.target(url).partition("?")[0]
+        if talk.plan.memory.notice(place):
+            log.warning("%s is %s", place, bye)
+    return joined(verdict.why, notes(exchange.status, fields, exchange.body, exchange.now))
 
 
 def _client_can_read(exchange: Exchange) -> bool:

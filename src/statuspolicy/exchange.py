@@ -144,11 +144,16 @@ class Exchange(Record):
     @property
     def body(self) -> bytes | None:
         """The answer's content, decoded, where it was read before (`Inspect`); else None."""
-        try:
-            return None if self.response is None else self.response.content
-        except (RuntimeError, DecodingError):  # it wasn't read, or is not what it says it is
-            return None
+        return None if self.response is None else content_of(self.response)
 
     def times(self, code: int | str) -> int:
         """How often this request was answered with `code` before."""
         return self.answers.count(code)
+
+
+def content_of(response: Response) -> bytes | None:
+    """A response's content, where it was read."""
+    try:
+        return response.content
+    except (RuntimeError, DecodingError):  # it wasn't read, or is not what it says it is
+        return None

@@ -31,6 +31,7 @@ class Memory:
         # Public to the transport: while both are empty nothing is looked up before sending.
         self.moves: OrderedDict[str, tuple[Move, float]] = OrderedDict()
         self.cooling = Cooldowns()
+        self._noticed: OrderedDict[str, None] = OrderedDict()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def recall(self, url: str, now: float) -> Move | None:
@@ -74,6 +75,14 @@ class Memory:
             if origin in self._buckets:
                 tokens, filled = self._buckets[origin]
                 self._buckets[origin] = (min(budget.tokens, tokens + 1), filled)
+
+    def notice(self, what: str) -> bool:
+        """Whether this is new, so that it is said once."""
+        with self._lock:
+            new = what not in self._noticed
+            self._noticed[what] = None
+            self._forget(self._noticed)
+            return new
 
     def cool(self, origin: str, cool: Cool, now: float) -> bool:
         """Let an origin rest; whether its rest begins with this."""
