@@ -72,9 +72,8 @@ def resume_poll(
 
     fields = {"Operation-Location" if found.states else "Location": found.monitor}
     fields |= {"Location": found.location} if found.states and found.location else {}
-    before = Resumed(
-        table=transport.plan.table | {202: at_once}, answered=Response(202, headers=fields)
-    )
+    table = transport.plan.table | {202: at_once}
+    before = Resumed(table=table, answered=Response(202, headers=fields))
     request = client.build_request(
         found.method, found.url, headers=headers, extensions={OVERRIDE: before}
     )

@@ -50,14 +50,13 @@ class Looks(Record):
         return self._replace(request=request)._look(exchange, after)
 
     def _look(self, exchange: Exchange, after: float | None = None) -> Aside:
-        if after is None:
-            after = exchange.told
-        if after is None:
+        wait = exchange.told if after is None else after
+        if wait is None:
             most = max(_LONGEST, self.how.interval)
-            after = min(self.how.interval * 2.0 ** min(self.looks, 60), most)
+            wait = float(min(self.how.interval * 2.0 ** min(self.looks, 60), most))
         assert self.request is not None
         asked = self._replace(answers=(), hops=0, looks=self.looks + 1)
-        return asked._send(self.request, after, "", tell=self._tell(exchange, after))
+        return asked._send(self.request, wait, "", tell=self._tell(exchange, wait))
 
     def _send(self, request: Request, after: float, why: str, **more: Any) -> Aside:
         how = self.how
