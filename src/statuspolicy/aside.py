@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from . import guard
 from .ahead import forbidden, prepared
-from .effects import Discard, Enter, Read, Reply, Send, Wait
+from .effects import Discard, Enter, Leave, Read, Reply, Send, Wait
 from .events import Wait as Waiting
 from .exchange import Exchange
 from .response import adopt, is_kept
@@ -40,6 +40,13 @@ def considered(talk: Talk, duty: Any, exchange: Exchange) -> Flow[tuple[Exchange
     return exchange, decided
 
 
+def left(talk: Talk) -> Flow[None]:
+    """Let the next exchange have its turn, where this one has it."""
+    if talk.in_turn:
+        talk.in_turn = False
+        yield Leave()
+
+
 def step_aside(
     talk: Talk, exchange: Exchange, verdict: Aside, looks: int
 ) -> Flow[tuple[Exchange, Decided]]:
@@ -48,6 +55,8 @@ def step_aside(
     What the exchange is about is read and closed first: only one response is open at a
     time, and a pool may have only one connection.
     """
+    if not verdict.in_turn:
+        yield from left(talk)
     talk.take_cookies(exchange)
     now = talk.as_of_now(exchange)
     request = guard.permit_aside(now, talk.path, verdict, talk.cookies, looks)

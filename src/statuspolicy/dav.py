@@ -50,7 +50,7 @@ class Multistatus:
         parser = _Parser(self._response)
         for chunk in self._response.iter_bytes():
             yield from parser.feed(chunk)
-        yield from parser.feed(b"", end=True)
+        parser.end()
 
     async def __aiter__(self) -> AsyncIterator[Part]:
         parser = _Parser(self._response)
@@ -59,8 +59,7 @@ class Multistatus:
             async for chunk in chunks:
                 for part in parser.feed(chunk):
                     yield part
-            for part in parser.feed(b"", end=True):
-                yield part
+            parser.end()
         finally:
             await chunks.aclose()
 
@@ -100,27 +99,31 @@ class _Parser:
         expat.EndElementHandler = self._end
         expat.CharacterDataHandler = self._text
 
-    def feed(self, chunk: bytes, end: bool = False) -> Iterator[Part]:
+    def feed(self, chunk: bytes) -> Iterator[Part]:
         """The parts that are complete with these bytes."""
-        error: Exception | None = None
         # In pieces, since a body that was read comes as one.
-        for at in range(0, max(len(chunk), 1), _PIECE):
-            try:
-                self._read(chunk[at : at + _PIECE], end)
-            except (_Flawed, LookupError, ValueError) as flaw:  # the latter of odd encodings
-                error = self._no(str(flaw))
-            except self._malformed as malformed:
-                error = self._no(f"it is not well-formed ({malformed})")
+        for at in range(0, len(chunk), _PIECE):
+            error = self._read(chunk[at : at + _PIECE])
             yield from self._parts
             self._parts.clear()
             if error is not None:
                 raise error
 
-    def _read(self, piece: bytes, end: bool) -> None:
+    def end(self) -> None:
+        """There are no more; raises DecodingError where there had to be."""
+        if (error := self._read(b"", end=True)) is not None:
+            raise error
+
+    def _read(self, piece: bytes, end: bool = False) -> DecodingError | None:
         self._length += len(piece)
-        self._expat.Parse(piece, end)
-        if self._length > _LONGEST:
-            raise _Flawed(f"one of its parts is longer than {_LONGEST} bytes")
+        try:
+            self._expat.Parse(piece, end)
+        except (_Flawed, LookupError, ValueError) as flaw:  # the latter of odd encodings
+            return self._no(str(flaw))
+        except self._malformed as malformed:
+            return self._no(f"it is not well-formed ({malformed})")
+        too_long = f"one of its parts is longer than {_LONGEST} bytes"
+        return self._no(too_long) if self._length > _LONGEST else None
 
     def _no(self, why: str) -> DecodingError:
         request = self._response._request

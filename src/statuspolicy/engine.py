@@ -14,8 +14,8 @@ from statuspolicy.notes import farewell, joined, notes
 from . import guard, hop
 from ._lib import Request
 from .ahead import ahead, forbidden, take
-from .aside import considered, step_aside
-from .effects import Discard, Forget, Leave, Remember, Reply, Resume, Send, Spend, Wait
+from .aside import considered, left, step_aside
+from .effects import Discard, Forget, Remember, Reply, Resume, Send, Spend, Wait
 from .errors import about
 from .events import Wait as Waiting
 from .exchange import Exchange
@@ -52,9 +52,7 @@ def converse(plan: Plan, request: Request, reply: Reply | None = None) -> Flow[R
         while isinstance(verdict, Aside):
             looks += 1
             exchange, verdict = yield from step_aside(talk, exchange, verdict, looks)
-        if talk.in_turn:
-            talk.in_turn = False
-            yield Leave()
+        yield from left(talk)
         verdict = yield from heeded(talk, exchange, verdict)
         if isinstance(verdict, (Follow, Again)):
             permit = yield from _permit(talk, exchange, verdict)

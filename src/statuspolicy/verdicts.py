@@ -87,6 +87,7 @@ class Aside(Record):
         stays unread).
     tell: called with the request and the response that led to it, before it is sent.
     cool: how the origin that answered is to be left alone from now on.
+    in_turn: whether the turn of the `Inspect` that led to it is kept meanwhile.
     """
 
     request: Request
@@ -98,6 +99,7 @@ class Aside(Record):
     why: str = ""
     tell: Callable[[Request, Response], object] | None = None
     cool: Cool | None = None
+    in_turn: bool = False
 
 
 class Inspect(Record):

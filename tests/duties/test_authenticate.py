@@ -9,6 +9,7 @@ import pytest
 import statuspolicy as sp
 from statuspolicy import Again, Aside, Inspect, Settle, authenticate
 from statuspolicy.testing import replay
+from statuspolicy.turns import Turn
 from tests.exchanges import exchange
 
 BASIC = {"WWW-Authenticate": 'Basic realm="r"'}
@@ -174,13 +175,20 @@ def test_what_is_neither_an_auth_nor_a_callable_is_refused(given):
 
 def test_many_realms_are_not_kept_for_ever():
     asked = []
-    duty = authenticate(lambda challenge: asked.append(challenge.realm) or "Bearer t")
+
+    def answer(challenge):
+        asked.append(challenge.realm)
+        return None if challenge.realm == "none" else "Bearer t"
+
+    duty = authenticate(answer)
     for n in range(300):
         decide(duty, exchange(401, {"WWW-Authenticate": f"Bearer realm={n}"}))
         decide(duty, exchange(401, {"WWW-Authenticate": f"Basic realm=z{n}, Bearer realm={n}"}))
     for n in range(40):
-        field = {"WWW-Authenticate": f"Basic realm=same, Bearer realm={n}"}
-        decide(duty, next_of(exchange(401, field), decide(duty, exchange(401, field))))
+        asked.clear()
+        field = {"WWW-Authenticate": f"Basic realm=none, Bearer realm={n}"}
+        decide(duty, exchange(401, field))
+        assert asked == ["none", str(n)]
     assert len(duty._purses) == 256
     assert max(len(purse._known) for purse in duty._purses.values()) <= 16
 
@@ -487,3 +495,41 @@ def test_a_digest_of_the_caller_s_own_is_not_sent_twice():
 
 def test_it_is_named_in_its_row():
     assert "authenticate" in str(table(httpx.BasicAuth("u", "p")).row(401))
+
+
+# ── turns ──────────────────────────────────────────────────────────────────────────────
+
+
+def turns(story):
+    """Enter, Send, Leave in their order, by their initials."""
+    names = {"Enter": "E", "Send": "S", "Leave": "L"}
+    return "".join(names.get(type(effect).__name__, "") for effect in story.effects)
+
+
+def test_a_turn_is_had_from_the_decision_to_its_end_and_over_the_request_for_the_token():
+    token = httpx.Response(200, text="new")
+    story = replay(
+        httpx.Request("GET", URL),
+        [(401, BEARER), (401, BEARER), token, 200],
+        table=table(Refreshing("old")),
+    )
+    assert turns(story) == "SEL" + "SES" + "LS"
+
+
+def test_a_poll_does_not_keep_the_turn_over_its_looks():
+    rows = table(lambda challenge: "Bearer t") | {202: sp.poll()}
+    script = [(202, {"Location": "/m"}), (401, BEARER), 202, 202, 200]
+    story = replay(httpx.Request("POST", URL), script, table=rows)
+    assert turns(story) == "SSELSSS"
+
+
+def test_a_turn_that_is_had_is_not_waited_for(open_session, status_server):
+    turn = Turn()
+
+    def first(found):
+        request = httpx.Request("GET", found.request.url.join("/200"))
+        return Aside(request, lambda answer: Inspect(lambda a: Settle("done"), turn), in_turn=True)
+
+    session = open_session(table=sp.STANDARD | {401: lambda e: Inspect(first, turn)})
+    for _ in range(2):
+        assert sp.trace(session.get(status_server.url + "/401")).reason == "done"

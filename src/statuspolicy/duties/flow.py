@@ -103,7 +103,7 @@ class _Run:
         own = self._exchange.request
         if request is not self._request and (request.method, request.url) != (own.method, own.url):
             self._shown = True
-            return Aside(request, self._told, times=_MOST, why="for the credentials")
+            return Aside(request, self._told, times=_MOST, why="for the credentials", in_turn=True)
         if request.headers.raw != self._sent and (how := self._how(request)):
             return self._over(self._answer(request, how))
         if self._shown:
