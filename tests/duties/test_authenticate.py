@@ -58,6 +58,8 @@ def test_a_callable_is_given_the_challenge_and_its_value_is_sent():
         (exchange(401, BEARER, abroad=True), "credentials stay at home, and this is another"),
         (exchange(407, {"Proxy-Authenticate": "Basic"}), "no proxy is known to have sent it"),
         (exchange(407, {"Proxy-Authenticate": "Basic"}, proxied=True, abroad=True), "credentials"),
+        (exchange(403, BASIC), ""),
+        (exchange(httpx.ReadError("gone")), ""),
         (exchange(httpx.ProxyError("407 Proxy Authentication Required")), "httpx.Proxy(url, auth"),
     ],
 )

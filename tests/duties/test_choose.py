@@ -60,6 +60,11 @@ def test_where_it_chooses_nothing_the_server_s_preference_is_followed():
     assert story.trace.reason.startswith("it offers /a.de (de), /a.en (t/x, en), a.fr (fr)")
 
 
+def test_in_a_row_for_failures_there_is_nothing_to_choose():
+    table = STANDARD | {httpx.ReadError: choose(english)}
+    assert isinstance(replay(get(), [httpx.ReadError("gone")], table=table).error, httpx.ReadError)
+
+
 def test_a_choice_on_another_origin_leaves_credentials_at_home():
     table = STANDARD | {300: choose(lambda request, response: "https://other.example/")}
     story = replay(get(headers={"Authorization": "x"}), [300, 200], table=table)

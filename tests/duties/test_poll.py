@@ -438,6 +438,11 @@ def test_it_counts_neither_as_attempts_nor_as_redirects():
     assert story.response.status_code == 200
 
 
+def test_in_a_row_for_failures_there_is_nothing_to_poll():
+    story = play(httpx.ReadError("gone"), rows={httpx.ReadError: poll()})
+    assert isinstance(story.error, httpx.ReadError)
+
+
 # ── what can be said wrong ─────────────────────────────────────────────────────────────
 
 

@@ -62,7 +62,8 @@ class _Authenticate:
 
     def __call__(self, exchange: Exchange) -> Verdict:
         if exchange.status not in FIELDS:
-            return Settle("for https, the proxy's credentials are httpx.Proxy(url, auth=...)")
+            tunnel = exchange.code == 407  # CONNECT was answered so, before the request was sent
+            return Settle("for https, write httpx.Proxy(url, auth=...)" if tunnel else "")
         if exchange.status == 407 and not exchange.proxied:
             # Else any origin could ask for them.
             return Settle("no proxy is known to have sent it: what is for one is kept back")

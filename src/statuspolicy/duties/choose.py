@@ -46,7 +46,9 @@ class _Chosen:
         return Inspect(self._ask)
 
     def _ask(self, exchange: Exchange) -> Any:
-        choice: Any = self._chooser(exchange.request, exchange.response)  # type: ignore[arg-type]
+        if exchange.response is None:
+            return Settle()  # a row for failures
+        choice: Any = self._chooser(exchange.request, exchange.response)
         return then(choice, partial(self._chosen, exchange))
 
     def _chosen(self, exchange: Exchange, url: URL | str | None) -> Verdict:

@@ -70,6 +70,8 @@ class poll(Value):  # noqa: N801 - it stands in tables as a duty does: {202: pol
 
     def __call__(self, exchange: Exchange) -> Verdict:
         """Look where the monitor is, and ask it."""
+        if exchange.response is None:
+            return Settle()  # a row for failures
         if self.monitor is None or (isinstance(self.monitor, str) and self.monitor[:1] != "/"):
             return self._begun(exchange)
         return Inspect(self._begun)
