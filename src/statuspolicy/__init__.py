@@ -16,6 +16,7 @@ from .duties.authenticate import authenticate
 from .duties.choose import alternatives, choose, upgrade_to_https
 from .duties.cooling import breaker
 from .duties.poll import poll
+from .duties.proxy import use_proxy
 from .duties.resolve import extend, perform, resolve
 from .duties.retry import retry
 from .duties.ticket import Progress
@@ -99,5 +100,6 @@ __all__ = [
     "trace",
     "unwrap",
     "upgrade_to_https",
+    "use_proxy",
     "wrap",
 ]

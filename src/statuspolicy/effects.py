@@ -12,7 +12,7 @@ from statuspolicy.cooldown import Cool
 from statuspolicy.limits import RetryBudget
 from statuspolicy.turns import Turn
 
-from ._lib import Request, Response, TransportError
+from ._lib import AsyncBaseTransport, BaseTransport, Request, Response, TransportError
 
 Outcome: TypeAlias = Response | TransportError
 
@@ -37,15 +37,23 @@ class Send:
     """Send it; the answer is a Reply, with the library's TransportError as a value.
 
     fresh: over a transport with connections of its own.
+    over: that transport, where it isn't one that the plan's `fresh` makes.
     until: when it has to be over, and its body read, on the monotonic clock.
     """
 
-    __slots__ = __match_args__ = ("request", "fresh", "until")
+    __slots__ = __match_args__ = ("request", "fresh", "until", "over")
 
-    def __init__(self, request: Request, fresh: bool = False, until: float | None = None) -> None:
+    def __init__(
+        self,
+        request: Request,
+        fresh: bool = False,
+        until: float | None = None,
+        over: BaseTransport | AsyncBaseTransport | None = None,
+    ) -> None:
         self.request = request
         self.fresh = fresh
         self.until = until
+        self.over = over
 
 
 class Wait:

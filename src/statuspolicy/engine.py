@@ -43,7 +43,7 @@ def converse(plan: Plan, request: Request, reply: Reply | None = None) -> Flow[R
                 keep_trace(refused, talk.steps)
                 return talk.tell_the_end(refused)
             talk.began = plan.clock.monotonic()
-            sent: Reply = yield Send(talk.went, talk.fresh, talk.until)
+            sent: Reply = yield Send(talk.went, talk.fresh, talk.until, talk.over)
             reply = sent
         exchange = talk.hear(reply)
         yield from _refund(talk, exchange)
@@ -134,7 +134,10 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
     if verdict.after:
         talk.tell(Waiting, verdict.after, exchange.request)
         yield Wait(verdict.after)
-    talk.fresh = hard and talk.plan.fresh is not None and is_http2(exchange.response)
+    talk.over = verdict.over if isinstance(verdict, Again) else None
+    talk.fresh = talk.over is not None or (
+        hard and talk.plan.fresh is not None and is_http2(exchange.response)
+    )
     take(talk, permit, (*talk.answers, exchange.code))
 
 

@@ -58,7 +58,7 @@ class Exchange(Record):
     unsent: whether it is known that not a byte of the request was sent.
     left: seconds until `Limits.total` ends the exchange.
     abroad: whether credentials stay behind, since the exchange has left its first origin.
-    proxied: whether a 407 is known to be the answer of a proxy, not of an origin.
+    proxied: whether a request that was answered 305 or 407 is known to have gone to a proxy.
     can_await: whether a duty may answer with an awaitable.
     duty: what the row of this answer does.
     """

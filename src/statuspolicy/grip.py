@@ -68,6 +68,8 @@ class Grip(Generic[TransportT]):
     def transport(self, effect: Send) -> TransportT:
         # A leak would show here, in every test.
         assert self.held is None, "a response is still open"
+        if effect.over is not None:
+            return effect.over  # type: ignore[return-value]
         if effect.fresh and self.fresh is not None:
             return self.fresh()
         return self.route(effect.request.url)

@@ -89,6 +89,7 @@ def permit_aside(
     if exchange.elapsed + verdict.after > verdict.within:
         return Settle(f"requests on the side did not settle it within {verdict.within:g} s")
     try:
+        _no_longer_wait(limits, verdict.after)
         _within_the_total(exchange, verdict.after)
         url = hop.resolve(exchange.request.url, request.url)
         _no_downgrade(exchange.request.url, url)
@@ -270,7 +271,7 @@ def _same_digest(sent: Request, request: Request) -> bool:
 
 
 # These ask for another request: 304 for one without conditions, the others for what they name.
-_ASKS_FOR_ANOTHER = frozenset({304, 401, 407, 411, 417, 449})
+_ASKS_FOR_ANOTHER = frozenset({304, 305, 401, 407, 411, 417, 449})
 
 
 def in_time(exchange: Exchange, after: float) -> None:
@@ -278,9 +279,7 @@ def in_time(exchange: Exchange, after: float) -> None:
     limits = exchange.limits
     if not after >= 0:
         raise ValueError(f"The duty asks to wait {after!r} s: give 0 or more seconds.")
-    # Never clamped: to ask earlier than the server said is what gets clients blocked.
-    if after > limits.retry_after:
-        raise No(f"the wait of {after:g} s is above Limits.retry_after={limits.retry_after:g}")
+    _no_longer_wait(limits, after)
     _within_the_total(exchange, after)
     if exchange.elapsed + after > limits.deadline:
         wait = f"a wait of {after:g} s would end after" if after else "it would be sent after"
@@ -288,6 +287,12 @@ def in_time(exchange: Exchange, after: float) -> None:
             f"{exchange.elapsed:.3g} s have passed since the first answer, and {wait} "
             f"Limits.deadline={limits.deadline:g}"
         )
+
+
+def _no_longer_wait(limits: Limits, after: float) -> None:
+    # Never clamped: to ask earlier than the server said is what gets clients blocked.
+    if after > limits.retry_after:
+        raise No(f"the wait of {after:g} s is above Limits.retry_after={limits.retry_after:g}")
 
 
 def _within_the_total(exchange: Exchange, after: float) -> None:

@@ -67,7 +67,7 @@ class Plan(Record):
     began: when the first request was sent, where that is known.
     closed: is set when the transport is closed, which ends its waits.
     is_async: whether what an application answers can be awaited.
-    proxied: whether a URL is asked for from a proxy, which sees the request.
+    proxied: whether a URL is asked for through a proxy.
     answered: the answer to the first request, where that was sent in another life.
     """
 

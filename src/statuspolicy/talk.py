@@ -12,7 +12,7 @@ from statuspolicy.fields import NO_FIELDS, Fields
 from statuspolicy.trace import REMEMBERED, Step, Trace
 
 from . import body, hop, jar, verdicts
-from ._lib import Cookies, Request, Response, TransportError
+from ._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response, TransportError
 from .effects import Ask, Effect, Reply
 from .events import Decision, Event, Settled
 from .exchange import Exchange
@@ -42,6 +42,7 @@ class Talk:
         self.answers: tuple[int | str, ...] = ()  # to the request that is being sent
         self.hops = 0
         self.fresh = False
+        self.over: BaseTransport | AsyncBaseTransport | None = None  # for the next send alone
         self.began = plan.began
         self.until = self._end()
         self.first_heard: float | None = None
@@ -99,10 +100,10 @@ class Talk:
         return drops(self.plan.limits, away)
 
     def _proxied(self, outcome: Response | TransportError, request: Request) -> bool:
-        """A proxy can have answered only what it sees in clear; https goes through a tunnel."""
-        asked, url = self.plan.proxied, request.url
-        is_407 = isinstance(outcome, Response) and outcome.status_code == 407
-        return is_407 and url.scheme == "http" and asked is not None and asked(url)
+        """Asked only of those who want to know it."""
+        asked = self.plan.proxied
+        wanted = isinstance(outcome, Response) and outcome.status_code in (305, 407)
+        return wanted and asked is not None and asked(request.url)
 
     def decide(self, duty: Duty, exchange: Exchange) -> Flow[Verdict]:
         """What a duty answers, once it is sure that it is a verdict."""

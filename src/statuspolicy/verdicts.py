@@ -9,7 +9,7 @@ from statuspolicy._value import Record
 from statuspolicy.cooldown import Cool
 from statuspolicy.turns import Turn
 
-from ._lib import URL, Request, Response
+from ._lib import URL, AsyncBaseTransport, BaseTransport, Request, Response
 
 
 class Settle(Record):
@@ -58,6 +58,7 @@ class Again(Record):
     fresh: on another connection.
     attempts: sends of this request at most; None for `Limits.attempts`.
     cool: how the origin is to be left alone from now on; this request keeps to `after`.
+    over: a transport for this one send; it is closed with what it brings.
     """
 
     request: Request
@@ -67,6 +68,7 @@ class Again(Record):
     why: str = ""
     attempts: int | None = None
     cool: Cool | None = None
+    over: BaseTransport | AsyncBaseTransport | None = None
 
 
 class Aside(Record):

@@ -136,18 +136,25 @@ def test_where_there_is_no_monitor_the_202_is_handed_over(first, how, why):
 # ── when it is asked ───────────────────────────────────────────────────────────────────
 
 
-def test_retry_after_is_kept_to_beyond_the_limits_of_an_exchange():
-    """Its own deadline bounds it, not `Limits.retry_after` or `Limits.deadline`."""
+def test_retry_after_is_kept_to_beyond_the_deadline_of_an_exchange():
+    """Its own deadline bounds it, not `Limits.deadline`."""
     story = play(
         accepted(**{"Retry-After": "7"}),
-        (202, {"Retry-After": "200"}),
+        (202, {"Retry-After": "120"}),
         202,
-        (202, {"Retry-After": "0"}),
+        (202, {"Retry-After": "60"}),
         200,
         how=poll(interval=5),
     )
-    assert story.waits == [7.0, 200.0, 20.0]
+    assert story.waits == [7.0, 120.0, 20.0, 60.0]
     assert story.response.status_code == 200
+
+
+def test_a_longer_wait_than_the_limit_is_not_slept():
+    story = play(accepted(), (202, {"Retry-After": "121"}))
+    assert (story.response.status_code, story.waits) == (202, [1.0])
+    assert str(story.response.url) == URL
+    assert "the wait of 121 s is above Limits.retry_after=120" in story.trace.reason
 
 
 def test_its_own_interval_doubles_up_to_thirty_seconds():

@@ -96,6 +96,10 @@ async def on_gone(request: httpx.Request, response: httpx.Response) -> None:
     assert_type(response.status_code, int)
 
 
+def accept_proxy(request: httpx.Request, proxy: httpx.URL) -> httpx.HTTPTransport | None:
+    return httpx.HTTPTransport(proxy=proxy) if proxy.host == "proxy.example" else None
+
+
 def inspecting(exchange: sp.Exchange) -> sp.Verdict:
     return sp.Inspect(lambda read: sp.Settle() if read.body else sp.Settle("empty"))
 
@@ -103,6 +107,7 @@ def inspecting(exchange: sp.Exchange) -> sp.Verdict:
 table = table | {
     300: sp.choose(chooser),
     301: sp.moved(on_moved),
+    305: sp.use_proxy(accept_proxy),
     308: sp.moved(on_moved, sp.STRICT[308]),
     406: sp.choose(chooser),
     409: sp.resolve(submit),

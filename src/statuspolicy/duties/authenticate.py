@@ -64,7 +64,8 @@ class _Authenticate:
         if exchange.status not in FIELDS:
             tunnel = exchange.code == 407  # CONNECT was answered so, before the request was sent
             return Settle("for https, write httpx.Proxy(url, auth=...)" if tunnel else "")
-        if exchange.status == 407 and not exchange.proxied:
+        tunnelled = exchange.request.url.scheme == "https"  # what comes is the origin's
+        if exchange.status == 407 and (tunnelled or not exchange.proxied):
             # Else any origin could ask for them.
             return Settle("no proxy is known to have sent it: what is for one is kept back")
         if exchange.abroad:

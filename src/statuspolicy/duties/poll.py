@@ -30,8 +30,8 @@ class poll(Value):  # noqa: N801 - it stands in tables as a duty does: {202: pol
     progress: is told before each wait (a `Progress`).
     interval: seconds before the second look where the server names no time; it doubles from
         look to look, up to 30 s.
-    within: seconds that the poll may take, waits included. `Limits.deadline` and
-        `Limits.retry_after` don't bind it; `Limits.total` does.
+    within: seconds that the poll may take, waits included. `Limits.deadline` doesn't bind it;
+        `Limits.total` does, and each wait is within `Limits.retry_after`.
     times: requests that it may send.
 
     Each answer is treated as its row says (a 503 with Retry-After is waited for); what its row
