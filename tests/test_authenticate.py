@@ -1,5 +1,6 @@
 """401 and 407 on real sockets, and what many requests at once make of one challenge."""
 
+import gc
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ import pytest
 
 import statuspolicy as sp
 from statuspolicy.testing import Answer
-from statuspolicy.turns import Turn
+from statuspolicy.turns import Turn, _locks_of_this_loop
 
 BEARER = {"WWW-Authenticate": 'Bearer realm="r"'}
 ONE = {"limits": httpx.Limits(max_connections=1), "timeout": httpx.Timeout(5, pool=0.5)}
@@ -226,6 +227,33 @@ def test_a_callable_that_raises_lets_the_next_request_in(guarded, kind, open_ses
             session.get(guarded)
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_who_is_cancelled_lets_the_next_request_in(backend, guarded, status_server):
+    """While a callable is awaited, and while a request for the token is under way."""
+    status_server.script("/slow", Answer(200, {"Content-Length": "9"}, b"t", stall=True))
+
+    class Slow(httpx.Auth):
+        def auth_flow(self, request):
+            yield httpx.Request("GET", request.url.join("/slow"))
+
+    async def slow(challenge):
+        await anyio.sleep_forever()
+
+    async def main():
+        for credentials in (slow, Slow()):
+            rows = table(credentials)
+            async with sp.wrap(httpx.AsyncClient(timeout=None), table=rows) as client:
+                for _ in range(2):
+                    with anyio.move_on_after(0.3) as scope:
+                        await client.get(guarded)
+                    assert scope.cancelled_caught
+                turn = next(iter(rows[401]._purses.values())).turn
+                assert await turn.aenter(0.5)
+                turn.aleave()
+
+    anyio.run(main, backend=backend)
+
+
 def test_a_turn_that_does_not_come_is_not_waited_for_without_end(guarded, open_session):
     duty = sp.authenticate(lambda challenge: "Bearer t")
     session = open_session(table=sp.STANDARD | {401: duty}, limits=sp.Limits(deadline=0))
@@ -272,6 +300,19 @@ def test_a_turn_is_one_for_each_event_loop_and_left_to_the_next():
         [1, 1, 2, 2, 2, 2, 1, 1],
         [2, 2, 1, 1, 1, 1, 2, 2],
     )
+
+
+def test_turns_that_nobody_uses_any_more_are_let_go_of():
+    async def main():
+        for _ in range(3):
+            turn = Turn()
+            assert await turn.aenter(1)
+            turn.aleave()
+        del turn
+        gc.collect()
+        return len(_locks_of_this_loop())
+
+    assert anyio.run(main) == 0
 
 
 def test_a_turn_in_threads_is_left_to_the_next():

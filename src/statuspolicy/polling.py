@@ -22,7 +22,8 @@ def poll_token(response: Response, how: poll = _PLAIN) -> str:
     response: a 202, its body read where `how` finds the monitor there.
     how: the poll whose `monitor` finds it.
 
-    It holds URLs and no credentials; `Progress.token` is the same, while the poll is under way.
+    It holds URLs as the server wrote them and no header fields. `Progress.token` is the same,
+    while the poll is under way.
 
     Raises ValueError for a response that names no status monitor.
     """

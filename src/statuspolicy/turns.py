@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from threading import TIMEOUT_MAX, Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 
 class Turn:
@@ -11,8 +12,6 @@ class Turn:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._making = Lock()
-        self._loops: Any = None  # a lock for each event loop
 
     def enter(self, seconds: float) -> bool:
         """Wait for it so long in a thread; whether it came."""
@@ -38,13 +37,25 @@ class Turn:
 
     def _of_this_loop(self) -> Any:
         import anyio
-        from anyio.lowlevel import RunVar
 
-        with self._making:
-            if self._loops is None:
-                self._loops = RunVar("statuspolicy.turn")
-            lock = self._loops.get(None)
-            if lock is None:
-                lock = anyio.Lock()
-                self._loops.set(lock)
-        return lock
+        locks = _locks_of_this_loop()
+        if self not in locks:
+            locks[self] = anyio.Lock()
+        return locks[self]
+
+
+_making = Lock()
+_loops: list[Any] = []  # one thing: for each event loop the locks of the turns that are still used
+
+
+def _locks_of_this_loop() -> WeakKeyDictionary[Turn, Any]:
+    from anyio.lowlevel import RunVar
+
+    with _making:
+        if not _loops:
+            _loops.append(RunVar("statuspolicy.turns"))
+    locks: WeakKeyDictionary[Turn, Any] | None = _loops[0].get(None)
+    if locks is None:
+        locks = WeakKeyDictionary()
+        _loops[0].set(locks)
+    return locks

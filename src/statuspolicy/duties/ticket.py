@@ -32,7 +32,7 @@ class Ticket(Record):
 
     @property
     def token(self) -> str:
-        """The same as a short string, without credentials."""
+        """The same as a short string."""
         from base64 import urlsafe_b64encode
         from json import dumps
 
