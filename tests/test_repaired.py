@@ -161,3 +161,12 @@ def test_415_tells_what_it_takes(session, status_server):
     response = session.request("POST", status_server.url + "/415?accept-post=a/b&body=why")
     assert response.text == "why"
     assert sp.trace(response).reason == "it takes Accept-Post: a/b"
+
+
+def test_423_is_waited_for_where_its_row_says_so(open_session, status_server):
+    session = open_session(dict(ONE), table=sp.STANDARD | {423: sp.retry(told=True)})
+    url = status_server.url + "/423?retry-after=3&then=200"
+    assert session.request("PUT", url, content=b"x").status_code == 200
+    assert session.clock.waits == [3.0]
+    response = session.request("PUT", status_server.url + "/423?body=why")
+    assert response.text == "why"

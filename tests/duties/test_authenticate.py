@@ -335,6 +335,14 @@ def test_where_the_request_for_a_token_fails_the_401_is_handed_over():
     assert "the request for the credentials failed: ReadError" in verdict.why
 
 
+def test_a_token_that_can_not_be_read_hands_the_401_over():
+    duty = authenticate(Refreshing("old"))
+    found = exchange(401, BEARER, sent={"Authorization": "Bearer old"})
+    long = exchange(200)._replace(response=httpx.Response(200, content=iter([b"x"])))
+    verdict = decide(duty, found).then(long)
+    assert "what its own request was answered, which can't be read within" in verdict.why
+
+
 class Stubborn(httpx.Auth):
     """Sends the same request again and again."""
 

@@ -364,6 +364,16 @@ def test_a_look_may_be_challenged_and_the_next_has_the_credentials():
     assert story.response.status_code == 200
 
 
+def test_a_row_that_counts_is_told_how_often_it_came_in_a_row():
+    seen = []
+
+    def once(exchange):
+        return sp.Inspect(lambda read: seen.append(read.times(418)) or sp.Again(read.request))
+
+    play(accepted(), 418, 418, 202, 418, 200, rows={418: once})
+    assert seen == [0, 1, 0]
+
+
 def test_a_look_whose_credentials_are_refused_ends_it():
     rows = {401: sp.authenticate(lambda challenge: "Bearer 1")}
     challenge = (401, {"WWW-Authenticate": "Bearer"})

@@ -18,6 +18,8 @@ from .answering import REFUSED, again, answered, next_answer, with_field
 _MOST = 10  # requests on the side in one flow
 # What the library's Digest makes of an algorithm that it doesn't know, and of auth-int alone.
 _OF_DIGEST = (KeyError, NotImplementedError)
+_TOO_LONG = "which can't be read within Limits.drain_bytes"
+_ITS_OWN = "what its own request was answered"
 
 
 class Flows:
@@ -65,9 +67,7 @@ class _Run:
                 "its flow wants the request's body, which is not in memory (Limits.replay_bytes)"
             )
         if self._auth.requires_response_body and exchange.body is None:
-            return Settle(
-                "its flow wants the answer's body, which can't be read within Limits.drain_bytes"
-            )
+            return Settle(f"its flow wants the answer's body, {_TOO_LONG}")
         self._request = request
         self._sent = request.headers.raw.copy()
         self._steps = _steps(self._auth, request, exchange.can_await)
@@ -115,6 +115,8 @@ class _Run:
         """Go on with what was answered on the side."""
         if answer.response is None:
             return self._over(Settle(f"the request for the credentials failed: {answer.error!r}"))
+        if self._auth.requires_response_body and answer.body is None:
+            return self._over(Settle(f"its flow wants the body of {_ITS_OWN}, {_TOO_LONG}"))
         return self._step(answer.response)
 
     def _which(self, request: Request) -> Challenge:

@@ -78,8 +78,12 @@ class Looks(Record):
         """Decide about an answer."""
         if exchange.response is not None and exchange.response.is_success:
             return self._succeeded(exchange)
-        answered = exchange._replace(answers=self.answers, hops=self.hops)
-        return then(exchange.duty(answered), partial(self._by_its_row, answered))
+        return self._by(exchange.duty, exchange, exchange)
+
+    def _by(self, duty: Any, asked: Exchange, answer: Exchange) -> Any:
+        """What a duty says of an answer to what was asked, done on the side."""
+        counted = answer._replace(answers=self.answers, hops=self.hops)
+        return then(duty(counted), partial(self._by_its_row, asked))
 
     def _succeeded(self, exchange: Exchange) -> Any:
         response = exchange.response
@@ -129,12 +133,10 @@ class Looks(Record):
     def _by_its_row(self, exchange: Exchange, verdict: Any) -> Any:
         """Do on the side what the row of an answer would have done."""
         if isinstance(verdict, Inspect):
-            return verdict._replace(
-                then=lambda read: then(verdict.then(read), partial(self._by_its_row, read))
-            )
+            return verdict._replace(then=lambda read: self._by(verdict.then, read, read))
         if isinstance(verdict, Aside) and exchange.body is not None:
             return verdict._replace(
-                then=lambda told: then(verdict.then(told), partial(self._by_its_row, exchange)),
+                then=lambda told: self._by(verdict.then, exchange, told),
                 within=self.began + self.how.within,
                 times=self.how.times,
             )
