@@ -96,9 +96,17 @@ def evil_cool(exchange: sp.Exchange) -> sp.Verdict:
     return sp.Again(exchange.request, unacted=True, cool=forever)
 
 
+def evil_look(exchange: sp.Exchange) -> sp.Verdict:
+    """Read it first, and go to the evil origin then."""
+    return sp.Inspect(evil_elsewhere)
+
+
 duties = st.sampled_from(
     [sp.surface, sp.resume, sp.retry(), sp.breaker(sp.retry(), failures=2), evil_again,
-     evil_elsewhere, evil_home, evil_follow, evil_wait, evil_aside, evil_cool]
+     evil_elsewhere, evil_home, evil_follow, evil_wait, evil_aside, evil_cool,
+     evil_look, sp.resolve(lambda exchange: exchange.request), sp.choose(lambda *_: "https://evil.example/choice"),
+     sp.poll(monitor=lambda _: "https://evil.example/monitor", times=9),
+     sp.authenticate(lambda challenge: "Bearer t"), sp.moved(lambda *_: None), sp.upgrade_to_https]
 )  # fmt: skip
 tables = st.builds(
     lambda base, rows: base | rows,

@@ -16,6 +16,8 @@ ORDER = [
     "testing",
     "__init__",
     "downloads",
+    "polling",
+    "dav",
     "wrap",
     "transport",
     "account",
@@ -52,6 +54,10 @@ ORDER = [
     "cooldown",
     "cache",
     "ranges",
+    "notes",
+    "links",
+    "challenge",
+    "documents",
     "fields",
     "methods",
     "errors",
@@ -59,11 +65,22 @@ ORDER = [
     "limits",
     "clock",
     "wire",
+    "turns",
+    "later",
     "_value",
     "_lib",
 ]
 # Inside these folders, what may import what. (`cli` and `testing` are programs of their own.)
-DUTIES = {"unparsable": {"retry"}}
+DUTIES = {
+    "unparsable": {"retry"},
+    "authenticate": {"answering", "flow", "tokens"},
+    "flow": {"answering"},
+    "tokens": {"answering"},
+    "poll": {"looks", "ticket"},
+    "looks": {"ticket"},
+    "choose": {"accepted", "redirect"},
+    "told": {"redirect"},
+}
 CACHE = [
     "__init__",
     "config",
@@ -71,7 +88,6 @@ CACHE = [
     "sqlite",
     "outside",
     "storage",
-    "queue",
     "behind",
     "settling",
     "planning",

@@ -17,7 +17,7 @@ from .plan import Overrides
 from .row import Row, Table, resume, surface
 from .tables import STANDARD, STRICT
 from .transport import AsyncPolicyTransport, PolicyTransport
-from .verdicts import Again, Aside, Follow, Refuse, Settle, Use, Verdict
+from .verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use, Verdict
 from .wrap import unwrap, wrap
 
 # What most programs never name is loaded where it is named first; type checkers see it all.
@@ -28,10 +28,20 @@ if _typing.TYPE_CHECKING:
     from statuspolicy.cache.sqlite import SQLiteStorage
     from statuspolicy.cache.status import CacheStatus
     from statuspolicy.cache.storage import MemoryStorage, Storage
+    from statuspolicy.challenge import Challenge, challenges
+    from statuspolicy.links import Alternative
 
     from . import events
     from .addresses import public_addresses_only
+    from .dav import Multistatus, Part, multistatus
     from .downloads.loops import adownload, download
+    from .duties.authenticate import authenticate
+    from .duties.choose import alternatives, choose, upgrade_to_https
+    from .duties.poll import poll
+    from .duties.proxy import use_proxy
+    from .duties.resolve import extend, perform, resolve
+    from .duties.ticket import Progress
+    from .duties.told import gone, moved
     from .errors import (
         CoolingDown,
         DigestMismatch,
@@ -43,19 +53,40 @@ if _typing.TYPE_CHECKING:
         TotalTimeout,
         UnparsableResponse,
     )
+    from .polling import poll_token, resume_poll
 else:
     _LATER = {
         "adownload": ".downloads.loops",
+        "alternatives": ".duties.choose",
+        "authenticate": ".duties.authenticate",
+        "challenges": "statuspolicy.challenge",
+        "choose": ".duties.choose",
         "download": ".downloads.loops",
         "events": ".events",
+        "extend": ".duties.resolve",
+        "gone": ".duties.told",
+        "moved": ".duties.told",
+        "multistatus": ".dav",
+        "perform": ".duties.resolve",
+        "poll": ".duties.poll",
+        "poll_token": ".polling",
         "public_addresses_only": ".addresses",
+        "resolve": ".duties.resolve",
+        "resume_poll": ".polling",
+        "upgrade_to_https": ".duties.choose",
+        "use_proxy": ".duties.proxy",
+        "Alternative": "statuspolicy.links",
         "Cache": "statuspolicy.cache.config",
         "CacheStatus": "statuspolicy.cache.status",
+        "Challenge": "statuspolicy.challenge",
         "CoolingDown": ".errors",
         "DigestMismatch": ".errors",
         "DownloadError": ".errors",
         "Entry": "statuspolicy.cache.entry",
         "MemoryStorage": "statuspolicy.cache.storage",
+        "Multistatus": ".dav",
+        "Part": ".dav",
+        "Progress": ".duties.ticket",
         "ProtocolViolation": ".errors",
         "RedirectBlackHole": ".errors",
         "RedirectCapExceeded": ".errors",
@@ -84,10 +115,12 @@ __all__ = [
     "STANDARD",
     "STRICT",
     "Again",
+    "Alternative",
     "Aside",
     "AsyncPolicyTransport",
     "Cache",
     "CacheStatus",
+    "Challenge",
     "Clock",
     "Cool",
     "CoolingDown",
@@ -96,11 +129,15 @@ __all__ = [
     "Entry",
     "Exchange",
     "Follow",
+    "Inspect",
     "Limits",
     "Memory",
     "MemoryStorage",
+    "Multistatus",
     "Overrides",
+    "Part",
     "PolicyTransport",
+    "Progress",
     "ProtocolViolation",
     "RedirectBlackHole",
     "RedirectCapExceeded",
@@ -121,15 +158,30 @@ __all__ = [
     "Use",
     "Verdict",
     "adownload",
+    "alternatives",
+    "authenticate",
     "breaker",
+    "challenges",
+    "choose",
     "download",
     "events",
+    "extend",
+    "gone",
+    "moved",
+    "multistatus",
+    "perform",
+    "poll",
+    "poll_token",
     "public_addresses_only",
     "reset",
+    "resolve",
     "resume",
+    "resume_poll",
     "retry",
     "surface",
     "trace",
     "unwrap",
+    "upgrade_to_https",
+    "use_proxy",
     "wrap",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import time
 
 from statuspolicy.fields import Fields, told
+from statuspolicy.notes import joined, notes
 from statuspolicy.trace import Step, Trace
 
 from ._lib import HTTPStatusError, RequestError, Response, TransportError
@@ -27,7 +28,7 @@ def trace(result: Response | Exception) -> Trace:
     if isinstance(result, HTTPStatusError):  # of raise_for_status()
         result = result.response
     if (kept := kept_trace(result)) is not None:
-        return kept
+        return _with_notes(kept, result)
     code: int | str
     wait = None
     if isinstance(result, Response):
@@ -43,4 +44,18 @@ def trace(result: Response | Exception) -> Trace:
     method, url = (request.method, target(request.url)) if request else ("", "")
     cache = str(result.extensions.get(CACHED, "")) if isinstance(result, Response) else ""
     step = Step(method, url, code, words, row.name, row.citation, "settle", told=wait, cache=cache)
-    return Trace((step,))
+    return _with_notes(Trace((step,)), result)
+
+
+def _with_notes(kept: Trace, result: Response | Exception) -> Trace:
+    """The same, with what the answer says besides: it may have been read since."""
+    if not isinstance(result, Response) or not kept:
+        return kept
+    from .exchange import content_of
+
+    *before, last = kept
+    content = content_of(result)
+    said = notes(result.status_code, Fields(result.headers.raw), content, time())
+    if not said or said in last.reason:
+        return kept
+    return Trace((*before, last._replace(reason=joined(last.reason, said))))

@@ -112,6 +112,6 @@ def forbidden(talk: Talk, request: Request) -> Flow[str]:
 
 def take(talk: Talk, permit: Permit, answers: tuple[int | str, ...]) -> None:
     """From now on this request is the one that is sent."""
-    talk.sent, talk.path, talk.turn = permit.request, permit.path, None
+    talk.sent, talk.path, talk.visit = permit.request, permit.path, None
     talk.hops += permit.is_hop
     talk.answers = () if permit.is_hop else answers

@@ -1,26 +1,62 @@
-"""Something sent on the side (a token, a status monitor), and what its answer decides."""
+"""What a duty wants before it decides: an answer's body, a turn, something sent on the side."""
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 from . import guard
 from .ahead import forbidden, prepared
-from .effects import Discard, Read, Reply, Send, Wait
+from .effects import Discard, Enter, Leave, Read, Reply, Send, Wait
 from .events import Wait as Waiting
 from .exchange import Exchange
 from .response import adopt, is_kept
 from .rest import held_back, noted
-from .talk import Flow, Talk
-from .verdicts import Again, Aside, Refuse, Settle, Use, Verdict
+from .talk import Flow, Talk, asked
+from .verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
+
+# What is left to act on, once the body was read and the turn has come.
+Decided: TypeAlias = Settle | Follow | Again | Aside | Use | Refuse
+
+
+def considered(talk: Talk, duty: Any, exchange: Exchange) -> Flow[tuple[Exchange, Decided]]:
+    """What a duty answers, once it has seen the body and had its turn, where it wants that."""
+    verdict = yield from talk.decide(duty, exchange)
+    if not isinstance(verdict, Inspect):
+        return exchange, verdict
+    # Read before anybody is waited for: a pool may have only one connection.
+    exchange = yield from _put_away(talk, exchange)
+    if verdict.turn is not None:
+        now = talk.as_of_now(exchange)
+        seconds = min(exchange.limits.deadline - now.elapsed, now.left)
+        talk.in_turn = yield Enter(verdict.turn, seconds)
+        if not talk.in_turn:
+            return exchange, Settle(f"its turn did not come within {max(seconds, 0):.3g} s")
+    decided = yield from talk.decide(verdict.then, exchange)
+    if isinstance(decided, Inspect):
+        raise TypeError(
+            f"{verdict.then!r} answered Inspect(...) about what had been read for it: "
+            "return another Verdict, such as statuspolicy.Settle()."
+        )
+    return exchange, decided
+
+
+def left(talk: Talk) -> Flow[None]:
+    """Let the next exchange have its turn, where this one has it."""
+    if talk.in_turn:
+        talk.in_turn = False
+        yield Leave()
 
 
 def step_aside(
     talk: Talk, exchange: Exchange, verdict: Aside, looks: int
-) -> Flow[tuple[Exchange, Verdict]]:
+) -> Flow[tuple[Exchange, Decided]]:
     """Send something on the side and decide with its answer.
 
     What the exchange is about is read and closed first: only one response is open at a
     time, and a pool may have only one connection.
     """
+    if not verdict.in_turn:
+        yield from left(talk)
     talk.take_cookies(exchange)
     now = talk.as_of_now(exchange)
     request = guard.permit_aside(now, talk.path, verdict, talk.cookies, looks)
@@ -29,11 +65,16 @@ def step_aside(
     if why := (yield from forbidden(talk, request)):
         return exchange, Settle(why)
     exchange = yield from _put_away(talk, exchange)
+    if looks == 1:
+        talk.heard = exchange
     if exchange.response is not None and not is_kept(exchange.response):
         return exchange, Settle(
             "its body does not end within Limits.drain_bytes: nothing is asked on the side"
         )
     talk.note("aside", verdict)
+    heard = talk.heard
+    if verdict.tell is not None and heard is not None and heard.response is not None:
+        yield from asked(verdict.tell(heard.request, heard.response))
     if verdict.after:
         talk.tell(Waiting, verdict.after, exchange.request)
         yield Wait(verdict.after)
@@ -45,9 +86,10 @@ def step_aside(
     talk.take_cookies(answer)
     if verdict.read:
         answer = talk.heard = yield from _put_away(talk, answer)
-    decided = yield from talk.decide(verdict.then, answer)
+    answer, decided = yield from considered(talk, verdict.then, answer)
+    talk.heard = answer
     yield from noted(talk, answer, decided)  # of the origin that was asked on the side
-    if isinstance(decided, (Settle, Again, Refuse)):
+    if isinstance(decided, (Settle, Again, Aside, Refuse)):
         decided = decided._replace(cool=None)
     response = answer.response
     used = isinstance(decided, Use) and decided.response is response

@@ -8,8 +8,16 @@ while it is sent.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+)
+from contextlib import aclosing, suppress
 from io import UnsupportedOperation
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -54,6 +62,11 @@ class Body(SyncByteStream, AsyncByteStream):
         self._before = _Sum(0, 0)  # the longest that was sent until now
         self.begun = False
         self.length: int | None = None
+
+    @property
+    def is_sync(self) -> bool:
+        """Whether a thread can send it."""
+        return isinstance(self._source, Iterable)
 
     @property
     def replayable(self) -> bool:
@@ -120,7 +133,7 @@ class Body(SyncByteStream, AsyncByteStream):
             yield chunk
         self._end()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
         source = self._open()
         if source is None:
             yield self.known or b""
@@ -224,6 +237,36 @@ def length(request: Request) -> int | None:
     if isinstance(stream, ByteStream):
         return len(b"".join(stream))
     return stream.length if isinstance(stream, Body) and stream.replayable else None
+
+
+def read(request: Request, most: int) -> bytes | Awaitable[bytes | None] | None:
+    """The whole body of a request that was carried, read once more; something to await for it.
+
+    None where it is longer than `most` bytes, or can't be sent again.
+    """
+    stream = request.stream
+    if not isinstance(stream, Body) or not stream.replayable:
+        return None
+    return _read(stream, most) if stream.is_sync else _aread(stream, most)
+
+
+def _read(stream: Body, most: int) -> bytes | None:
+    parts: list[bytes] = []
+    for chunk in stream:
+        parts.append(chunk)
+        if (most := most - len(chunk)) < 0:
+            return None
+    return b"".join(parts)
+
+
+async def _aread(stream: Body, most: int) -> bytes | None:
+    parts: list[bytes] = []
+    async with aclosing(stream.__aiter__()) as chunks:
+        async for chunk in chunks:
+            parts.append(chunk)
+            if (most := most - len(chunk)) < 0:
+                return None
+    return b"".join(parts)
 
 
 def _inner(stream: Any) -> Any:

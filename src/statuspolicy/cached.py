@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
 from . import hop
 from .ahead import written
-from .effects import Behind, Discard, Leave, Look, Queue, Remember, Reply, Send, Shelve
+from .aside import left as left_to_the_next
+from .effects import Behind, Discard, Enter, Look, Remember, Reply, Send, Shelve
 from .exchange import Exchange
 from .rest import Decided
 from .talk import Flow, Talk
 from .verdicts import Again, Follow, Refuse, Settle, Use
 
 if TYPE_CHECKING:
-    from .caching import Shelf, Turn
+    from .caching import Shelf, Visit
 
 Final: TypeAlias = Settle | Use | Refuse
 
@@ -26,45 +28,48 @@ def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
         request = yield from written(talk, request, len(talk.answers) + 1)
     asked = shelf.asked(request, talk.cookies)
 
-    def looked_up() -> Flow[Turn]:
+    def looked_up() -> Flow[Visit]:
         stored = yield Look(asked.url, asked.who)
-        return shelf.turn(asked, stored, clock.time(), talk.plan.validate)
+        return shelf.visit(asked, stored, clock.time(), talk.plan.validate)
 
-    turn = yield from looked_up()
-    if turn.queues and (yield Queue(f"{asked.url} {asked.who}", talk.until)):
-        turn = yield from looked_up()
-        turn.collapsed = True
-    talk.turn = turn
-    response = turn.served()
+    visit = yield from looked_up()
+    if visit.queues:
+        left = inf if talk.until is None else talk.until - clock.monotonic()
+        talk.in_turn = yield Enter(shelf.turn(f"{asked.url} {asked.who}"), left)
+        visit = yield from looked_up()
+        visit.collapsed = not visit.sends  # somebody else asked meanwhile
+    talk.visit = visit
+    response = visit.served()
     if response is None:
         return None
+    yield from left_to_the_next(talk)
     talk.went, talk.began = request, clock.monotonic()
-    if turn.behind:
+    if visit.behind:
         yield Behind(request)
     return Reply(response)
 
 
-def sent(talk: Talk, turn: Turn) -> Flow[Reply]:
+def sent(talk: Talk, visit: Visit) -> Flow[Reply]:
     """What a send brings, once the cache was told of it."""
-    turn.now = talk.plan.clock.time()  # it may have waited
-    reply: Reply = yield Send(turn.equipped(talk.went), talk.fresh, talk.until)
-    return (yield from _settled(talk, turn, reply))
+    visit.now = talk.plan.clock.time()  # it may have waited
+    reply: Reply = yield Send(visit.equipped(talk.went), talk.fresh, talk.until, talk.over)
+    return (yield from _settled(talk, visit, reply))
 
 
-def _settled(talk: Talk, turn: Turn, reply: Reply) -> Flow[Reply]:
+def _settled(talk: Talk, visit: Visit, reply: Reply) -> Flow[Reply]:
     """What an answer means for what is stored; what is stored may be handed over in its place."""
     answer = reply.outcome
     if isinstance(answer, Exception):
-        yield Leave()
+        yield from left_to_the_next(talk)
         return reply
-    response, changes = turn.settled(answer, talk.plan.clock.time())
+    response, changes = visit.settled(answer, talk.plan.clock.time())
     yield Shelve(changes)
-    yield Leave()
+    yield from left_to_the_next(talk)
     if response is None:
         talk.take_cookies(talk.hear(reply))
         yield Discard(answer, talk.went)
-        return (yield from sent(talk, turn))  # with no conditions of ours left
-    if turn.from_here:
+        return (yield from sent(talk, visit))  # with no conditions of ours left
+    if visit.from_here:
         yield Discard(answer, talk.went)
         return Reply(response)
     reply.outcome = response
@@ -82,7 +87,7 @@ def passed(talk: Talk, verdict: Follow | Again) -> Flow[None]:
     """A redirect was followed: one that is stored is remembered as a short cut."""
     url, shelf = hop.target(talk.sent.url), talk.plan.cache
     if shelf is not None and isinstance(verdict, Follow):
-        if talk.turn is not None and talk.turn.from_here:
+        if talk.visit is not None and talk.visit.from_here:
             talk.shortcuts.append(url)
         if verdict.unstored:
             yield Shelve(shelf.drops(url))
@@ -96,11 +101,11 @@ def forgotten(talk: Talk) -> Flow[None]:
             yield Shelve(talk.plan.cache.drops(url))
 
 
-def stand_in(talk: Talk, turn: Turn, exchange: Exchange, verdict: Final) -> Final:
+def stand_in(talk: Talk, visit: Visit, exchange: Exchange, verdict: Final) -> Final:
     """A stale response where all else failed (RFC 9111 §4.2.4, RFC 5861 §4)."""
     outcome = exchange.error if exchange.response is None else exchange.response
     if outcome is None or not isinstance(verdict, Settle):
         return verdict
-    spare = turn.stand_in(outcome, talk.plan.clock.time())
+    spare = visit.stand_in(outcome, talk.plan.clock.time())
     talk.take_cookies(exchange)  # what stands in for it has none of its own
     return verdict if spare is None else Use(spare, f"a stale response stands in: {verdict.why}")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from math import inf
 from os import urandom
+from threading import Lock
+from weakref import WeakValueDictionary
 
 from statuspolicy.cache import parts
 from statuspolicy.cache.asked import Asked
@@ -13,12 +15,12 @@ from statuspolicy.cache.behind import Validations
 from statuspolicy.cache.config import Cache
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.planning import Course, Forward, Missing, Serve, plan
-from statuspolicy.cache.queue import Queues
 from statuspolicy.cache.settling import Change, Drop, Settled, complete, settle
 from statuspolicy.cache.status import CacheStatus, Forwarded
 from statuspolicy.cache.storage import Storage, achange, alook, change, look
 from statuspolicy.fields import Fields
 from statuspolicy.limits import Limits
+from statuspolicy.turns import Turn
 
 from . import body, jar
 from ._lib import (
@@ -67,8 +69,9 @@ class Shelf:
         self.storage: Storage = cache.storage
         self.near = not self.storage.shared
         self.validations = Validations()
-        self.queues = Queues()
+        self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
         self._limits = limits
+        self._lock = Lock()
         self._harmless = frozenset(n for n in _USUAL if not limits.sensitive(n.decode().lower()))
         self._client = urandom(8).hex()
 
@@ -89,11 +92,16 @@ class Shelf:
         who = client + self._secrets(request, cookies)
         return Asked(method, url, lines, who, not who)
 
-    def turn(
+    def visit(
         self, asked: Asked, stored: Sequence[Entry], now: float, validate: bool = False
-    ) -> Turn:
-        """One request's turn. validate: ask the server even where what is stored is fresh."""
-        return Turn(self, asked, plan(asked, stored, now, validate), now)
+    ) -> Visit:
+        """One request's visit. validate: ask the server even where what is stored is fresh."""
+        return Visit(self, asked, plan(asked, stored, now, validate), now)
+
+    def turn(self, key: str) -> Turn:
+        """The turn of those who would ask the server the same."""
+        with self._lock:
+            return self._turns.setdefault(key, Turn())
 
     def close(self, seconds: float) -> None:
         """End what runs behind the callers' backs, and let the storage go."""
@@ -138,8 +146,8 @@ class Shelf:
         return "+" + sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-class Turn:
-    """One request's turn with the cache, from what is stored to what becomes of its answer."""
+class Visit:
+    """One request's visit to the cache, from what is stored to what becomes of its answer."""
 
     def __init__(self, shelf: Shelf, asked: Asked, course: Course, now: float) -> None:
         self._shelf = shelf

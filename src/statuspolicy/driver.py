@@ -11,10 +11,11 @@ from .effects import (
     Behind,
     Chill,
     Discard,
+    Enter,
+    Forget,
     Leave,
     Look,
     Question,
-    Queue,
     Read,
     Recall,
     Remember,
@@ -57,11 +58,16 @@ def run(flow: Flow[Result], hands: Hands) -> Response:
                     value = hands.ask(effect)
                 case Resume():
                     value = hands.resume(effect)
-                case Look() | Shelve() | Queue() | Leave() | Behind():
+                case Look() | Shelve() | Behind():
                     value = hands.cache(effect)
+                case Enter():
+                    value = hands.enter(effect)
+                case Leave():
+                    hands.leave()
                 case _:
                     value = remembered(hands.plan, effect)
     except BaseException:
+        hands.leave()
         hands.drop()
         raise
     hands.leave()
@@ -95,11 +101,16 @@ async def arun(flow: Flow[Result], hands: AsyncHands) -> Response:
                     value = await effect.answer
                 case Resume():
                     value = hands.resume(effect)
-                case Look() | Shelve() | Queue() | Leave() | Behind():
+                case Look() | Shelve() | Behind():
                     value = await hands.cache(effect)
+                case Enter():
+                    value = await hands.enter(effect)
+                case Leave():
+                    hands.leave()
                 case _:
                     value = remembered(hands.plan, effect)
     except BaseException:
+        hands.leave()
         await hands.drop()
         raise
     hands.leave()
@@ -130,6 +141,8 @@ def remembered(plan: Plan, effect: Question) -> object:
             answer = memory.recall(url, clock.time())
         case Remember(url, move, seconds):
             memory.remember(url, move, seconds, clock.time())
+        case Forget(url):
+            memory.forget_moves_to(url)
         case Spend(origin, budget, back=True):
             memory.refund(origin, budget)
         case Spend(origin, budget):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from statuspolicy.cooldown import Cool
 from statuspolicy.limits import RetryBudget
+from statuspolicy.turns import Turn
 
-from ._lib import Request, Response, TransportError
+from ._lib import AsyncBaseTransport, BaseTransport, Request, Response, TransportError
 
 if TYPE_CHECKING:
     from statuspolicy.cache.settling import Change
@@ -39,15 +40,23 @@ class Send:
     """Send it; the answer is a Reply, with the library's TransportError as a value.
 
     fresh: over a transport with connections of its own.
+    over: that transport, where it isn't one that the plan's `fresh` makes.
     until: when it has to be over, and its body read, on the monotonic clock.
     """
 
-    __slots__ = __match_args__ = ("request", "fresh", "until")
+    __slots__ = __match_args__ = ("request", "fresh", "until", "over")
 
-    def __init__(self, request: Request, fresh: bool = False, until: float | None = None) -> None:
+    def __init__(
+        self,
+        request: Request,
+        fresh: bool = False,
+        until: float | None = None,
+        over: BaseTransport | AsyncBaseTransport | None = None,
+    ) -> None:
         self.request = request
         self.fresh = fresh
         self.until = until
+        self.over = over
 
 
 class Wait:
@@ -110,6 +119,22 @@ class Ask:
         self.answer = answer
 
 
+class Enter:
+    """Wait at most so long until this exchange is the only one at it; whether it is."""
+
+    __slots__ = __match_args__ = ("turn", "seconds")
+
+    def __init__(self, turn: Turn, seconds: float) -> None:
+        self.turn = turn
+        self.seconds = seconds
+
+
+class Leave:
+    """Let the next exchange in, where this one waited for its turn."""
+
+    __slots__ = __match_args__ = ()
+
+
 class Recall:
     """Where a URL has moved to, and by which code; None where nothing is known."""
 
@@ -128,6 +153,15 @@ class Remember:
         self.url = url
         self.move = move
         self.seconds = seconds
+
+
+class Forget:
+    """A URL is gone: forget every move that leads there."""
+
+    __slots__ = __match_args__ = ("url",)
+
+    def __init__(self, url: str) -> None:
+        self.url = url
 
 
 class Spend:
@@ -182,25 +216,6 @@ class Shelve:
         self.changes = changes
 
 
-class Queue:
-    """Be the one who asks the server, or wait until somebody has; whether it waited.
-
-    until: as in Send.
-    """
-
-    __slots__ = __match_args__ = ("key", "until")
-
-    def __init__(self, key: str, until: float | None = None) -> None:
-        self.key = key
-        self.until = until
-
-
-class Leave:
-    """The server was asked: those who wait for it go on."""
-
-    __slots__ = __match_args__ = ()
-
-
 class Behind:
     """Validate what is stored for a request behind the caller's back."""
 
@@ -211,6 +226,8 @@ class Behind:
 
 
 # What a memory answers, and what the hands do.
-Question: TypeAlias = "Recall | Remember | Spend | Approach | Chill"
-OfTheCache: TypeAlias = "Look | Shelve | Queue | Leave | Behind"
-Effect: TypeAlias = "Send | Wait | Discard | Read | Resume | Ask | OfTheCache | Question"
+Question: TypeAlias = "Recall | Remember | Forget | Spend | Approach | Chill"
+OfTheCache: TypeAlias = "Look | Shelve | Behind"
+Effect: TypeAlias = (
+    "Send | Wait | Discard | Read | Resume | Ask | Enter | Leave | OfTheCache | Question"
+)

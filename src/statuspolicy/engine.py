@@ -10,11 +10,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from statuspolicy.notes import farewell, joined, notes
+
 from . import cached, guard, hop
 from ._lib import Request, Response
 from .ahead import ahead, forbidden, shortened, take
-from .aside import step_aside
-from .effects import Discard, Remember, Reply, Resume, Send, Spend, Wait
+from .aside import considered, left, step_aside
+from .effects import Discard, Forget, Remember, Reply, Resume, Send, Spend, Wait
 from .errors import about
 from .events import Wait as Waiting
 from .exchange import Exchange
@@ -23,23 +25,23 @@ from .plan import Plan
 from .response import adopt, is_kept, keep_trace
 from .rest import heeded
 from .row import REDIRECTS
-from .talk import Flow, Result, Talk, asked, is_http2
+from .talk import Flow, Result, Talk, asked, is_http2, log
 from .verdicts import Again, Aside, Follow, Refuse, Settle, Use
 
 if TYPE_CHECKING:
-    from .caching import Turn
+    from .caching import Visit
 
 
 def converse(
-    plan: Plan, request: Request, reply: Reply | None = None, turn: Turn | None = None
+    plan: Plan, request: Request, reply: Reply | None = None, visit: Visit | None = None
 ) -> Flow[Result]:
     """One exchange: from the caller's request to what is handed over, or raised.
 
-    reply, turn: what the first send brought, where it is there already, and its turn with the
+    reply, visit: what the first send brought, where it is there already, and its visit to the
         cache.
     """
     talk = Talk(plan, request)
-    talk.turn = turn
+    talk.visit = visit
     while True:
         result = yield from _turn(talk, reply)
         reply = None  # many may wait at once, and none holds an answer then
@@ -55,6 +57,8 @@ def _turn(talk: Talk, reply: Reply | None) -> Flow[Result | float]:
     What is handed over or raised; or, the next request being ready, the seconds before it.
     """
     plan = talk.plan
+    if reply is None and plan.answered is not None and talk.heard is None:
+        reply = Reply(plan.answered)
     if reply is None:
         if plan.memory.moves:
             yield from shortened(talk)
@@ -66,20 +70,22 @@ def _turn(talk: Talk, reply: Reply | None) -> Flow[Result | float]:
             keep_trace(refused, talk.steps)
             return refused
         talk.began = plan.clock.monotonic()
-        if talk.turn is None:
-            sent: Reply = yield Send(talk.went, talk.fresh, talk.until)
+        if talk.visit is None:
+            sent: Reply = yield Send(talk.went, talk.fresh, talk.until, talk.over)
             reply = sent
         else:
-            reply = yield from cached.sent(talk, talk.turn)
+            reply = yield from cached.sent(talk, talk.visit)
     exchange = talk.hear(reply)
     if talk.spent is not None:
         yield from _refund(talk, talk.spent, exchange)
-    verdict = yield from talk.decide(talk.row.duty, exchange)
+    exchange, verdict = yield from considered(talk, talk.row.duty, exchange)
     looks = 0
     while isinstance(verdict, Aside):
         looks += 1
         exchange, verdict = yield from step_aside(talk, exchange, verdict, looks)
-    if talk.turn is not None and not talk.turn.sends:
+    if talk.in_turn:
+        yield from left(talk)
+    if talk.visit is not None and not talk.visit.sends:
         verdict = cached.not_again(verdict)  # what is stored says nothing of its origin now
     elif talk.plan.memory.cooling or getattr(verdict, "cool", None) is not None:
         verdict = yield from heeded(talk, exchange, verdict)
@@ -88,8 +94,8 @@ def _turn(talk: Talk, reply: Reply | None) -> Flow[Result | float]:
         if isinstance(permit, Permit):
             return (yield from _go_on(talk, exchange, verdict, permit))
         verdict = permit
-    if talk.turn is not None:
-        verdict = cached.stand_in(talk, talk.turn, exchange, verdict)
+    if talk.visit is not None:
+        verdict = cached.stand_in(talk, talk.visit, exchange, verdict)
     return (yield from _end(talk, exchange, verdict))
 
 
@@ -143,7 +149,9 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
     hard = isinstance(verdict, Again) and verdict.fresh
     if exchange.response is not None:
         kept = yield Discard(exchange.response, talk.went, hard)
-        if permit.is_hop:
+        # Rule 7: the history holds "the responses that another request answered (redirects,
+        # challenges)".
+        if permit.is_hop or exchange.status in (401, 407):
             past = [*talk.past]
             passed = adopt(exchange.response, talk.went, past, talk.steps, kept=kept, passed=True)
             if talk.began is not None:
@@ -152,7 +160,7 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
     yield from cached.passed(talk, verdict)
     # What was prepared may be somebody's own: such an answer holds for nobody else.
     own = talk.went is not talk.sent and {"authorization", "cookie"} & talk.went.headers.keys()
-    kept_else = talk.turn is not None and talk.turn.keeps
+    kept_else = talk.visit is not None and talk.visit.keeps
     if (
         isinstance(verdict, Follow)
         and verdict.remember
@@ -165,7 +173,12 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
             leads_to = leads_to.partition("#")[0]
         move = (exchange.status, leads_to)
         yield Remember(hop.target(talk.sent.url), move, verdict.remember)
-    talk.fresh = hard and talk.plan.fresh is not None and is_http2(exchange.response)
+    if isinstance(verdict, Follow) and verdict.tell is not None:
+        yield from asked(verdict.tell(exchange.request, permit.request))
+    talk.over = verdict.over if isinstance(verdict, Again) else None
+    talk.fresh = talk.over is not None or (
+        hard and talk.plan.fresh is not None and is_http2(exchange.response)
+    )
     take(talk, permit, (*talk.answers, exchange.code))
     talk.heard = None
     if verdict.after:
@@ -179,8 +192,12 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
     if isinstance(verdict, Settle) and response is not None and plan.resumes(verdict.resume):
         why = yield Resume(response, talk.sent, talk.until)
         verdict = verdict._replace(why=verdict.why or why)
-    talk.note(type(verdict).__name__.lower(), verdict)
+    talk.note(
+        type(verdict).__name__.lower(), verdict._replace(why=_with_notes(talk, exchange, verdict))
+    )
     heard, talk.heard = talk.heard, None
+    if exchange.status == 410:
+        yield Forget(hop.target(exchange.request.url))
     if exchange.status in (404, 410) or isinstance(verdict, Refuse):
         yield from cached.forgotten(talk)
     if isinstance(verdict, Refuse):
@@ -195,6 +212,8 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
             yield Discard(response, talk.went)
         aside = heard is not None and heard.response is verdict.response
         answers = heard.request if heard is not None and aside else talk.went
+        if is_kept(verdict.response):
+            answers = verdict.response.request
         return adopt(verdict.response, answers, talk.past, talk.steps)
     if response is None:
         assert exchange.error is not None
@@ -214,6 +233,18 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
         return response
     kept = b"" if verdict.empty else None
     return adopt(response, talk.went, talk.past, talk.steps, declined=declined, kept=kept)
+
+
+def _with_notes(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> str:
+    """Why, with what the answer that is handed over says besides."""
+    if exchange.status is None or not isinstance(verdict, Settle):
+        return verdict.why
+    fields, url = exchange.fields, exchange.request.url
+    if bye := farewell(fields, exchange.now):
+        place = hop.target(url).partition("?")[0]
+        if talk.plan.memory.notice(place):
+            log.warning("%s is %s", place, bye)
+    return joined(verdict.why, notes(exchange.status, fields, exchange.body, exchange.now))
 
 
 def _client_can_read(exchange: Exchange) -> bool:

@@ -14,6 +14,7 @@ from statuspolicy.trace import Step
 
 from . import failure
 from ._lib import (
+    DecodingError,
     Request,
     Response,
     TransportError,
@@ -48,6 +49,10 @@ class Exchange(Record):
         one failed, also that not a byte came back.
     unsent: whether it is known that not a byte of the request was sent.
     left: seconds until `Limits.total` ends the exchange.
+    abroad: whether credentials stay behind, since the exchange has left its first origin.
+    proxied: whether a request that was answered 305 or 407 is known to have gone to a proxy.
+    can_await: whether a duty may answer with an awaitable.
+    duty: what the row of this answer does.
     """
 
     request: Request
@@ -67,6 +72,10 @@ class Exchange(Record):
     reused: bool = False
     unsent: bool = False
     left: float = inf
+    abroad: bool = False
+    proxied: bool = False
+    can_await: bool = False
+    duty: Any = None
 
     __slots__ = ("_told",)  # no part of the value
 
@@ -130,6 +139,19 @@ class Exchange(Record):
             return self.told is not None
         return self.status in _REFUSED
 
+    @property
+    def body(self) -> bytes | None:
+        """The answer's content, decoded, where it was read before (`Inspect`); else None."""
+        return None if self.response is None else content_of(self.response)
+
     def times(self, code: int | str) -> int:
         """How often this request was answered with `code` before."""
         return self.answers.count(code)
+
+
+def content_of(response: Response) -> bytes | None:
+    """A response's content, where it was read."""
+    try:
+        return response.content
+    except (RuntimeError, DecodingError):  # it wasn't read, or is not what it says it is
+        return None

@@ -11,6 +11,7 @@ from statuspolicy import wire
 from statuspolicy.fields import digits
 from statuspolicy.methods import IDEMPOTENT
 from statuspolicy.trace import Trace
+from statuspolicy.turns import Turn
 from statuspolicy.wire import PINS, Wire
 
 from . import body
@@ -23,7 +24,7 @@ from ._lib import (
     Response,
     TransportError,
 )
-from .effects import Discard, Queue, Reply, Resume, Send
+from .effects import Discard, Reply, Resume, Send
 from .errors import TotalTimeout
 from .evidence import Watch, saw, watched
 from .hop import is_digest, target
@@ -64,13 +65,15 @@ class Grip(Generic[TransportT]):
         self.again = again
         self.sent = sent  # the very request that the transport was given
         self.trace: Trace | None = None  # of what was handed over
-        self.asks: str | None = None  # what others wait for us to ask
+        self.turns: list[Turn] = []  # what this exchange is alone at
         outcome = None if reply is None else reply.outcome
         self.held: Response | None = outcome if isinstance(outcome, Response) else None
 
     def transport(self, effect: Send) -> TransportT:
         # A leak would show here, in every test.
         assert self.held is None, "a response is still open"
+        if effect.over is not None:
+            return effect.over  # type: ignore[return-value]
         if effect.fresh and self.fresh is not None:
             return self.fresh()
         return self.route(effect.request.url)
@@ -96,18 +99,6 @@ class Grip(Generic[TransportT]):
             return _NOTHING
         left = None if until is None else (lambda: self.left(until))
         return wire.wired(Wire(left, pins or {}, None if watch is None else watch.seen))
-
-    def queue(self, effect: Queue, event: Any) -> Any:
-        """What to wait for until somebody has asked the server; None: it is us who asks."""
-        asks = self.shelf.queues.join(effect.key, event)
-        self.asks = effect.key if asks is None else self.asks
-        return asks
-
-    def leave(self) -> None:
-        """Let those go on who wait until we have asked."""
-        asks, self.asks = self.asks, None
-        if asks is not None:
-            self.shelf.queues.leave(asks)
 
     @property
     def shelf(self) -> Shelf:

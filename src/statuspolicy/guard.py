@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from statuspolicy._value import Record
+from statuspolicy.challenge import ANSWERED
 from statuspolicy.limits import Limits
 
 from . import body, errors, hop, jar
@@ -92,12 +93,13 @@ def permit_aside(
     if exchange.elapsed + verdict.after > verdict.within:
         return Settle(f"requests on the side did not settle it within {verdict.within:g} s")
     try:
+        _no_longer_wait(limits, verdict.after)
         _within_the_total(exchange, verdict.after)
         url = hop.resolve(exchange.request.url, request.url)
         _no_downgrade(exchange.request.url, url)
     except (No, hop.Unusable) as reason:
         return Settle(f"the request on the side is not sent: {reason}")
-    drop = _drops(limits, path.abroad or not hop.same_origin(path.home, url))
+    drop = drops(limits, path.abroad or not hop.same_origin(path.home, url))
     request = _equipped(exchange.request, request)
     request = hop.request_to(url, request.method, request, limits=limits, abroad=drop)
     request = body.carry(request, limits)
@@ -107,7 +109,7 @@ def permit_aside(
     return request
 
 
-def _drops(limits: Limits, abroad: bool) -> bool:
+def drops(limits: Limits, abroad: bool) -> bool:
     """Whether the credentials stay behind ("stop" lets no hop abroad, but an aside)."""
     return abroad and limits.cross_origin != "keep"
 
@@ -149,7 +151,7 @@ def _hop(
         )
     holes = _holes(sent, path.holes, came_from, leads_to)
 
-    drop = _drops(limits, abroad)
+    drop = drops(limits, abroad)
     if isinstance(verdict, Follow):
         request = hop.request_to(
             url,
@@ -231,7 +233,7 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
         raise No(f"{sent.method} is not idempotent and may have been acted on")
     if exchange.attempt >= attempts:
         raise No(f"it was sent {exchange.attempt} times, of {attempts} attempts at most")
-    drop = _drops(exchange.limits, path.abroad)
+    drop = drops(exchange.limits, path.abroad)
     amended, answered = request is not sent, "set-cookie" in exchange.fields
     if amended and drop:
         request = hop.request_to(
@@ -248,7 +250,10 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
     if not body.replayable(request):
         raise No(_USED_UP)
     if not (exchange.can_sign or _untouched(exchange)) and _same_digest(sent, request):
-        raise No("its Digest counts each request (nc) and was used: give prepare=, to sign it anew")
+        if ANSWERED not in request.extensions:
+            raise No(_COUNTED)
+        request = body.copy(request)
+        del request.headers["authorization"]  # the row of the 401 that follows makes another
     if answered or (amended and drop):
         # A duty may have written a cookie itself: that is the caller's own too.
         before = jar.pairs(sent.headers.get("cookie"))
@@ -274,7 +279,7 @@ def _same_digest(sent: Request, request: Request) -> bool:
 
 
 # These ask for another request: 304 for one without conditions, the others for what they name.
-_ASKS_FOR_ANOTHER = frozenset({304, 401, 407, 411, 417, 449})
+_ASKS_FOR_ANOTHER = frozenset({304, 305, 401, 407, 411, 417, 449})
 
 
 def in_time(exchange: Exchange, after: float) -> None:
@@ -282,9 +287,7 @@ def in_time(exchange: Exchange, after: float) -> None:
     limits = exchange.limits
     if not after >= 0:
         raise ValueError(f"The duty asks to wait {after!r} s: give 0 or more seconds.")
-    # Never clamped: to ask earlier than the server said is what gets clients blocked.
-    if after > limits.retry_after:
-        raise No(f"the wait of {after:g} s is above Limits.retry_after={limits.retry_after:g}")
+    _no_longer_wait(limits, after)
     _within_the_total(exchange, after)
     if exchange.elapsed + after > limits.deadline:
         wait = f"a wait of {after:g} s would end after" if after else "it would be sent after"
@@ -294,12 +297,19 @@ def in_time(exchange: Exchange, after: float) -> None:
         )
 
 
+def _no_longer_wait(limits: Limits, after: float) -> None:
+    # Never clamped: to ask earlier than the server said is what gets clients blocked.
+    if after > limits.retry_after:
+        raise No(f"the wait of {after:g} s is above Limits.retry_after={limits.retry_after:g}")
+
+
 def _within_the_total(exchange: Exchange, after: float) -> None:
     total = exchange.limits.total
     if total is not None and after >= exchange.left:
         raise No(f"Limits.total={total:g} would have passed before the next answer")
 
 
+_COUNTED = "its Digest counts each request (nc) and was used: give prepare=, to sign it anew"
 _USED_UP = (
     "the request's body was sent and can't be sent again: give bytes, a seekable file, a "
     f'factory in extensions={{"{body.FACTORY}": ...}}, or raise Limits.replay_bytes'

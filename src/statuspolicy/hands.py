@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from math import inf
-from threading import TIMEOUT_MAX, Event
+from threading import TIMEOUT_MAX
 from typing import Any
 
 from statuspolicy.clock import SystemClock
+from statuspolicy.later import close
 from statuspolicy.wire import sooner, wired
 
 from ._lib import (
@@ -28,10 +28,9 @@ from .effects import (
     Ask,
     Behind,
     Discard,
-    Leave,
+    Enter,
     Look,
     OfTheCache,
-    Queue,
     Read,
     Reply,
     Send,
@@ -118,31 +117,31 @@ class Hands(Grip[BaseTransport]):
                 return shelf.look(effect.url, effect.who)
             case Shelve():
                 shelf.change(effect.changes)
-            case Queue():
-                event = self.queue(effect, Event())
-                if event is not None:
-                    left = inf if effect.until is None else self.left(effect.until)
-                    event.wait(min(max(left, 0.0), TIMEOUT_MAX))
-                return event is not None
-            case Leave():
-                self.leave()
             case Behind():
                 plan, request = behind(self.plan), effect.request
                 key = target(request.url)
                 shelf.validations.start(key, lambda: self.again(plan, request).read())
         return None
 
+    def enter(self, effect: Enter) -> bool:
+        if effect.turn not in self.turns:
+            if not effect.turn.enter(effect.seconds):
+                return False
+            self.turns.append(effect.turn)
+        return True
+
+    def leave(self) -> None:
+        while self.turns:
+            self.turns.pop().leave()
+
     def ask(self, effect: Ask) -> object:
-        close = getattr(effect.answer, "close", None)
-        if close is not None:
-            close()
+        close(effect.answer)
         raise TypeError(
             "A duty, `confirm` or hook of a sync client answered with an awaitable: "
             "write it as a plain function, or use it with httpx.AsyncClient."
         )
 
     def drop(self) -> None:
-        self.leave()
         held = self.held
         self.held = None
         if held is not None and not held.is_closed:
@@ -234,17 +233,6 @@ class AsyncHands(Grip[AsyncBaseTransport]):
                 return await shelf.alook(effect.url, effect.who)
             case Shelve():
                 await shelf.achange(effect.changes)
-            case Queue():
-                import anyio
-
-                event = self.queue(effect, anyio.Event())
-                if event is not None:
-                    left = inf if effect.until is None else self.left(effect.until)
-                    with anyio.move_on_after(left):
-                        await event.wait()
-                return event is not None
-            case Leave():
-                self.leave()
             case Behind():
                 plan, request = behind(self.plan), effect.request
 
@@ -255,8 +243,18 @@ class AsyncHands(Grip[AsyncBaseTransport]):
                 shelf.validations.start_task(target(request.url), validate)
         return None
 
+    async def enter(self, effect: Enter) -> bool:
+        if effect.turn not in self.turns:
+            if not await effect.turn.aenter(effect.seconds):
+                return False
+            self.turns.append(effect.turn)
+        return True
+
+    def leave(self) -> None:
+        while self.turns:
+            self.turns.pop().aleave()
+
     async def drop(self) -> None:
-        self.leave()
         held = self.held
         if held is not None and not held.is_closed:
             import anyio

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from statuspolicy.challenge import ANSWERED
 from statuspolicy.limits import Limits
 from statuspolicy.wire import PINS
 
@@ -120,7 +121,7 @@ def _holds_for(url: URL, previous: Request, keep_host: bool) -> bool:
     host = b""
     for name, value in previous.headers.raw:
         key = name.lower()
-        if key in (b"cookie", b"authorization"):
+        if key in (b"cookie", b"authorization", b"proxy-authorization"):
             return False
         if key == b"host":
             host = value
@@ -142,6 +143,10 @@ def _headers_for(
         if bodiless and (key.startswith(b"content-") or key in _OF_THE_BODY):
             continue
         if abroad and limits.sensitive(key.decode("latin-1")):
+            continue
+        # What row 407 wrote is for a proxy: it may not see the next request, or only a tunnel.
+        answered = key == b"proxy-authorization" and ANSWERED in previous.extensions
+        if answered and origin(url) != origin(previous.url):
             continue
         # RFC 7616 §3.4: a Digest is made for one URI, and its nonce counts each request.
         if key == b"authorization" and is_digest(value.decode("latin-1")):

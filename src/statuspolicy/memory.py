@@ -31,6 +31,7 @@ class Memory:
         # Public to the transport: while both are empty nothing is looked up before sending.
         self.moves: OrderedDict[str, tuple[Move, float]] = OrderedDict()
         self.cooling = Cooldowns()
+        self._noticed: OrderedDict[str, None] = OrderedDict()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def recall(self, url: str, now: float) -> Move | None:
@@ -51,6 +52,13 @@ class Memory:
                 self.moves[url] = (move, now + seconds)
                 self._forget(self.moves)
 
+    def forget_moves_to(self, url: str) -> None:
+        """A URL is gone: so are the moves that lead there."""
+        with self._lock:
+            gone = [a for a, ((_, b), _) in self.moves.items() if b.partition("#")[0] == url]
+            for moved in gone:
+                del self.moves[moved]
+
     def spend(self, origin: str, budget: RetryBudget, now: float) -> float | None:
         """Take a token from an origin's retry budget: how many are left, None where none was."""
         with self._lock:
@@ -67,6 +75,14 @@ class Memory:
             if origin in self._buckets:
                 tokens, filled = self._buckets[origin]
                 self._buckets[origin] = (min(budget.tokens, tokens + 1), filled)
+
+    def notice(self, what: str) -> bool:
+        """Whether this is new, so that it is said once."""
+        with self._lock:
+            new = what not in self._noticed
+            self._noticed[what] = None
+            self._forget(self._noticed)
+            return new
 
     def cool(self, origin: str, cool: Cool, now: float) -> bool:
         """Let an origin rest; whether its rest begins with this."""

@@ -11,7 +11,7 @@ from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
 
-from ._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response
+from ._lib import URL, AsyncBaseTransport, BaseTransport, Cookies, Request, Response
 from .row import Table
 
 if TYPE_CHECKING:
@@ -49,6 +49,13 @@ class Overrides(Value):
             raise TypeError(f"Overrides(resume={self.resume!r}): write True or False.")
 
 
+class Resumed(Overrides):
+    """For a request that was sent and answered in another life."""
+
+    table: Table | None = None
+    answered: Response | None = None
+
+
 class Plan(Record):
     """What a transport was told, as values.
 
@@ -65,6 +72,9 @@ class Plan(Record):
     began: when the call began, where that is known; `Limits.total` counts from then.
     sent: when the first request was sent, where that is known.
     closed: is set when the transport is closed, which ends its waits.
+    is_async: whether what an application answers can be awaited.
+    proxied: whether a URL is asked for through a proxy.
+    answered: the answer to the first request, where that was sent in another life.
     """
 
     table: Table
@@ -84,6 +94,9 @@ class Plan(Record):
     began: float | None = None
     sent: float | None = None
     closed: Closed | None = None
+    is_async: bool = False
+    proxied: Callable[[URL], bool] | None = None
+    answered: Response | None = None
 
     def resumes(self, asked: bool) -> bool:
         """Whether a response's body is to go on where it breaks; `asked` is what its row says."""

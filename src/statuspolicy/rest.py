@@ -14,14 +14,14 @@ from .errors import CoolingDown
 from .events import Wait as Waiting
 from .exchange import Exchange
 from .talk import Flow, Talk
-from .verdicts import Again, Follow, Refuse, Settle, Use, Verdict
+from .verdicts import Again, Aside, Follow, Refuse, Settle, Use, Verdict
 
 Decided: TypeAlias = Settle | Follow | Again | Use | Refuse
 
 
 def noted(talk: Talk, exchange: Exchange, verdict: Verdict) -> Flow[bool]:
     """Tell the memory what an answer means for its origin; whether a rest begins with it."""
-    cool = verdict.cool if isinstance(verdict, (Settle, Again, Refuse)) else None
+    cool = verdict.cool if isinstance(verdict, (Settle, Again, Aside, Refuse)) else None
     if cool is not None:
         begins: bool = yield Chill(hop.origin(exchange.request.url), cool)
         return begins

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from statuspolicy._value import Record
 
@@ -119,7 +119,7 @@ class Table(Mapping[Key, Duty]):
             if self.row(code).duty is surface and code not in _LOOKED_AT
         )
 
-    def __or__(self, other: Mapping[Key, Duty]) -> Table:
+    def __or__(self, other: Mapping[Any, Duty]) -> Table:  # of Key: a mapping of int alone is none
         if not isinstance(other, Mapping):
             return NotImplemented
         for key, duty in other.items():

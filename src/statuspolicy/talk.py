@@ -12,18 +12,18 @@ from statuspolicy.fields import NO_FIELDS, Fields
 from statuspolicy.trace import REMEMBERED, Step, Trace
 
 from . import body, hop, jar, verdicts
-from ._lib import Cookies, Request, Response
+from ._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response, TransportError
 from .effects import Ask, Effect, Reply
 from .events import Decision, Event, Settled
 from .exchange import Exchange
-from .guard import Path
+from .guard import Path, drops
 from .plan import Plan
 from .response import phrase
 from .row import NOTHING, Duty
 from .verdicts import Settle, Verdict
 
 if TYPE_CHECKING:
-    from .caching import Turn
+    from .caching import Visit
 
 log = logging.getLogger("statuspolicy")
 
@@ -48,14 +48,16 @@ class Talk:
         self.answers: tuple[int | str, ...] = ()  # to the request that is being sent
         self.hops = 0
         self.fresh = False
+        self.over: BaseTransport | AsyncBaseTransport | None = None  # for the next send alone
         self.began = plan.sent
         self.until = self._end()
         self.first_heard: float | None = None
         self.shortcuts: list[str] = []  # remembered moves that were taken
         self.spent: str | None = None  # the origin whose budget the last repeat took from
         self.row = NOTHING  # of the answer heard last
-        self.turn: Turn | None = None  # with the cache, of the request that is being sent
+        self.visit: Visit | None = None  # to the cache, of the request that is being sent
         self.heard: Exchange | None = None
+        self.in_turn = False  # whether others wait for what this exchange is at
 
     def _end(self) -> float | None:
         """When all has to be over, on the monotonic clock."""
@@ -92,8 +94,23 @@ class Talk:
             reused=reply.reused,
             unsent=reply.unsent,
             left=inf if self.until is None else self.until - heard,
+            abroad=self._abroad(request or self.sent),
+            proxied=self._proxied(outcome, request or self.sent),
+            can_await=plan.is_async,
+            duty=self.row.duty,
         )
         return self.heard
+
+    def _abroad(self, request: Request) -> bool:
+        """Whether what was asked is not at home, so that the guard lets no credentials go there."""
+        away = self.path.abroad or not hop.same_origin(self.path.home, request.url)
+        return drops(self.plan.limits, away)
+
+    def _proxied(self, outcome: Response | TransportError, request: Request) -> bool:
+        """Asked only of those who want to know it."""
+        asked = self.plan.proxied
+        wanted = isinstance(outcome, Response) and outcome.status_code in (305, 407)
+        return wanted and asked is not None and asked(request.url)
 
     def decide(self, duty: Duty, exchange: Exchange) -> Flow[Verdict]:
         """What a duty answers, once it is sure that it is a verdict."""
@@ -106,7 +123,7 @@ class Talk:
         verdict: Any = duty(exchange)
         if type(verdict) not in verdicts.KINDS:
             verdict = yield from asked(verdict)
-        verdicts.check(verdict, self.row, duty)
+        verdicts.check(verdict, lambda: f"The duty of row {self.row.name}, {duty!r},")
         return verdict  # type: ignore[no-any-return]
 
     def as_of_now(self, exchange: Exchange) -> Exchange:
@@ -129,12 +146,13 @@ class Talk:
         """One step of the trace, about what was heard last, and its line in the log."""
         row, heard = self.row, self.heard
         assert heard is not None
+        resumed = self.plan.answered is not None and not self.steps
         words = phrase(heard.response) if heard.response is not None else str(heard.error or "")
         request = heard.request
         step = Step(
             request.method,
             self.path.target if request is self.sent else hop.target(request.url),
-            heard.code or REMEMBERED,
+            REMEMBERED if resumed else heard.code or REMEMBERED,
             words,
             row.name,
             row.citation,
@@ -143,7 +161,7 @@ class Talk:
             reason=verdict.why,
             told=heard.told,
             budget=budget,
-            cache="" if self.turn is None else str(self.turn.status),
+            cache="" if self.visit is None else str(self.visit.status),
         )
         self.add(step)
 

@@ -37,7 +37,7 @@ from .tables import STANDARD
 if TYPE_CHECKING:
     from statuspolicy.cache.config import Cache
 
-    from .caching import Shelf, Turn
+    from .caching import Shelf, Visit
     from .hands import AsyncHands, Hands
 
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
@@ -118,6 +118,8 @@ class _Policy(Generic[TransportT]):
             clock=SystemClock() if clock is None else clock,
             cache=self._shelf,
             closed=self._closed,
+            is_async=self._is_async,
+            proxied=lambda url: wire.is_proxy(self._to(url)),
         )
         # The fast path's own: a plan never changes, and memory empties in place.
         self._quiet = table.quiet
@@ -135,8 +137,8 @@ class _Policy(Generic[TransportT]):
         CALL.set((jar, follow, began, False))
         return plan._replace(follow=follow, began=began, sent=began if first else None)
 
-    def _turn(self, request: Request) -> Turn | None:
-        """A request's turn with a cache in this process's memory, where nothing else is to do."""
+    def _visit(self, request: Request) -> Visit | None:
+        """A request's visit to a cache in this process's memory, where nothing else is to do."""
         shelf, plan = self._shelf, self.plan
         if (
             shelf is None
@@ -150,14 +152,14 @@ class _Policy(Generic[TransportT]):
             return None
         asked = shelf.asked(request, None if plan.cookies is None else plan.cookies())
         stored = shelf.look(asked.url, asked.who)
-        turn = shelf.turn(asked, stored, plan.clock.time())
-        first = turn.sends and (plan.memory.moves or self._cooling)  # there is more to do
-        return turn if turn.simple and not first else None
+        visit = shelf.visit(asked, stored, plan.clock.time())
+        first = visit.sends and (plan.memory.moves or self._cooling)  # there is more to do
+        return visit if visit.simple and not first else None
 
-    def _settled(self, turn: Turn, answer: Response) -> Response:
+    def _settled(self, visit: Visit, answer: Response) -> Response:
         """What is handed over in an answer's place, once what is stored was changed by it."""
         assert self._shelf is not None
-        response, changes = turn.settled(answer, self.plan.clock.time())
+        response, changes = visit.settled(answer, self.plan.clock.time())
         self._shelf.change(changes)
         assert response is not None
         return response
@@ -226,24 +228,24 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
 
     def _looked_up(self, request: Request) -> Response:
         """What the cache has, or what came of asking the server."""
-        turn = self._turn(request)
-        if turn is None:
+        visit = self._visit(request)
+        if visit is None:
             return self._converse(self._plan_for(request), request)
-        sent, response = request, turn.served()
+        sent, response = request, visit.served()
         try:
             if response is None:
-                sent = turn.equipped(request)
+                sent = visit.equipped(request)
                 answer = self._inner.handle_request(sent)
-                response = self._settled(turn, answer)
-                if turn.from_here and type(answer.stream) is not ByteStream:
+                response = self._settled(visit, answer)
+                if visit.from_here and type(answer.stream) is not ByteStream:
                     self._hands(self.plan, sent, Reply(answer)).discard(Discard(answer, sent))
-            if response.status_code in self._quiet and not turn.may_stand_in(response):
+            if response.status_code in self._quiet and not visit.may_stand_in(response):
                 return response
             reply = Reply(response)
         except TransportError as error:
             reply = Reply(error)
         try:
-            return self._converse(self._plan_for(request), request, sent, reply, turn)
+            return self._converse(self._plan_for(request), request, sent, reply, visit)
         finally:
             del reply  # or an error's traceback would hold the error
 
@@ -253,13 +255,13 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
         request: Request,
         sent: Request | None = None,
         reply: Reply | None = None,
-        turn: Turn | None = None,
+        visit: Visit | None = None,
     ) -> Response:
         # The engine is loaded when there is something to do, and adds nothing to the import.
         from .driver import converse, run
 
         hands = self._hands(plan, sent, reply)
-        flow = converse(plan, request, reply, turn)
+        flow = converse(plan, request, reply, visit)
         del reply
         return run(flow, hands)
 
@@ -332,25 +334,25 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
 
     async def _looked_up(self, request: Request) -> Response:
         """What the cache has, or what came of asking the server."""
-        turn = self._turn(request)
-        if turn is None:
+        visit = self._visit(request)
+        if visit is None:
             return await self._converse(self._plan_for(request), request)
-        sent, response = request, turn.served()
+        sent, response = request, visit.served()
         try:
             if response is None:
-                sent = turn.equipped(request)
+                sent = visit.equipped(request)
                 answer = await self._inner.handle_async_request(sent)
-                response = self._settled(turn, answer)
-                if turn.from_here and type(answer.stream) is not ByteStream:
+                response = self._settled(visit, answer)
+                if visit.from_here and type(answer.stream) is not ByteStream:
                     hands = self._hands(self.plan, sent, Reply(answer))
                     await hands.discard(Discard(answer, sent))
-            if response.status_code in self._quiet and not turn.may_stand_in(response):
+            if response.status_code in self._quiet and not visit.may_stand_in(response):
                 return response
             reply = Reply(response)
         except TransportError as error:
             reply = Reply(error)
         try:
-            seeing = self._converse(self._plan_for(request), request, sent, reply, turn)
+            seeing = self._converse(self._plan_for(request), request, sent, reply, visit)
             del response  # what waits holds no answer
         finally:
             del reply  # or an error's traceback would hold the error
@@ -362,12 +364,12 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
         request: Request,
         sent: Request | None = None,
         reply: Reply | None = None,
-        turn: Turn | None = None,
+        visit: Visit | None = None,
     ) -> Coroutine[Any, Any, Response]:
         # The engine is loaded when there is something to do, and adds nothing to the import.
         from .driver import arun, converse
 
-        return arun(converse(plan, request, reply, turn), self._hands(plan, sent, reply))
+        return arun(converse(plan, request, reply, visit), self._hands(plan, sent, reply))
 
     def _hands(self, plan: Plan, sent: Request | None, reply: Reply | None) -> AsyncHands:
         from .hands import AsyncHands

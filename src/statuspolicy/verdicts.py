@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 
 from statuspolicy._value import Record
 from statuspolicy.cooldown import Cool
+from statuspolicy.turns import Turn
 
-from ._lib import URL, Request, Response
+from ._lib import URL, AsyncBaseTransport, BaseTransport, Request, Response
 
 
 class Settle(Record):
@@ -37,6 +38,7 @@ class Follow(Record):
     confirm: whether the application's `confirm` has to say yes.
     remember: seconds that this move short-cuts later requests for.
     unstored: no cache stores the redirect, whatever it says of itself.
+    tell: called with the request and the next one, once the guard has let it pass.
     """
 
     url: URL | str
@@ -46,6 +48,7 @@ class Follow(Record):
     why: str = ""
     remember: float = 0.0
     unstored: bool = False
+    tell: Callable[[Request, Request], object] | None = None
 
 
 class Again(Record):
@@ -57,6 +60,7 @@ class Again(Record):
     fresh: on another connection.
     attempts: sends of this request at most; None for `Limits.attempts`.
     cool: how the origin is to be left alone from now on; this request keeps to `after`.
+    over: a transport for this one send; it is closed with what it brings.
     """
 
     request: Request
@@ -66,6 +70,7 @@ class Again(Record):
     why: str = ""
     attempts: int | None = None
     cool: Cool | None = None
+    over: BaseTransport | AsyncBaseTransport | None = None
 
 
 class Aside(Record):
@@ -84,6 +89,9 @@ class Aside(Record):
     after: seconds to wait before.
     read: read the answer first, so that `then` sees its body (above `Limits.drain_bytes` it
         stays unread).
+    tell: called with the request and the response that led to it, before it is sent.
+    cool: how the origin that answered is to be left alone from now on.
+    in_turn: whether the turn of the `Inspect` that led to it is kept meanwhile.
     """
 
     request: Request
@@ -92,6 +100,25 @@ class Aside(Record):
     times: int = 120
     after: float = 0.0
     read: bool = True
+    why: str = ""
+    tell: Callable[[Request, Response], object] | None = None
+    cool: Cool | None = None
+    in_turn: bool = False
+
+
+class Inspect(Record):
+    """Read this answer's body first, then decide with it (`exchange.body`).
+
+    It is read within `Limits.drain_bytes`, and stays readable for whoever gets the response; of
+    a longer one nothing is read, and `exchange.body` is None.
+
+    then: the duty that decides.
+    turn: what one exchange at a time may be at, from before `then` is asked until it is decided
+        what becomes of this answer.
+    """
+
+    then: Callable[..., Any]
+    turn: Turn | None = None
     why: str = ""
 
 
@@ -113,32 +140,30 @@ class Refuse(Record):
     cool: Cool | None = None
 
 
-Verdict: TypeAlias = Settle | Follow | Again | Aside | Use | Refuse
-KINDS = frozenset({Settle, Follow, Again, Aside, Use, Refuse})
+Verdict: TypeAlias = Settle | Follow | Again | Aside | Inspect | Use | Refuse
+KINDS = frozenset({Settle, Follow, Again, Aside, Inspect, Use, Refuse})
 
 _PARTS: dict[type, tuple[str, tuple[type, ...]]] = {
     Follow: ("url", (str, URL)),
     Again: ("request", (Request,)),
     Aside: ("request", (Request,)),
+    Inspect: ("then", (Callable,)),  # type: ignore[dict-item]
     Use: ("response", (Response,)),
     Refuse: ("error", (Exception,)),
 }
 
 
-def check(answer: object, row: Any, duty: object) -> None:
-    """Raise TypeError, in one sentence, where what the duty of a row answered is no verdict."""
+def check(answer: object, who: Callable[[], str]) -> None:
+    """Raise TypeError, in one sentence that begins with `who`, where an answer is no verdict."""
     kind = type(answer)
     if kind is Settle:
         return
     if kind not in _PARTS:
         raise TypeError(
-            f"The duty of row {row.name}, {duty!r}, answered {answer!r}: return a Verdict, such as "
+            f"{who()} answered {answer!r}: return a Verdict, such as "
             "statuspolicy.Settle() or statuspolicy.Again(exchange.request)."
         )
     name, kinds = _PARTS[kind]
     if not isinstance(part := getattr(answer, name), kinds):
         wanted = " or ".join(f"{'an' if one is Exception else 'a'} {one.__name__}" for one in kinds)
-        raise TypeError(
-            f"The duty of row {row.name}, {duty!r}, answered {kind.__name__}({name}={part!r}): "
-            f"give {wanted}."
-        )
+        raise TypeError(f"{who()} answered {kind.__name__}({name}={part!r}): give {wanted}.")

@@ -101,6 +101,12 @@ def remove(transport: object) -> None:
         pool._network_backend = backend._inner
 
 
+def is_proxy(transport: object) -> bool:
+    """Whether a transport sends its requests to an HTTP proxy (those for https go through it)."""
+    kinds = type(getattr(transport, "_pool", None)).__mro__
+    return any(kind.__name__ in ("HTTPProxy", "AsyncHTTPProxy") for kind in kinds)
+
+
 class _Around:
     """Something of httpcore's; what isn't said here is its own."""
 

@@ -1,7 +1,9 @@
 """411 and 417: the request is repaired and sent once more."""
 
 import io
+from inspect import isawaitable
 
+import anyio
 import httpx
 import pytest
 
@@ -31,6 +33,12 @@ def carried(content, limits=LIMITS, *, send=True, **options):
     request = body.carry(httpx.Request("POST", URL, content=content, **options), limits)
     if send:
         assert b"".join(request.stream)
+    return request
+
+
+def begun(request):
+    """The same, of whose body only the beginning was sent."""
+    next(iter(request.stream))
     return request
 
 
@@ -77,10 +85,10 @@ def test_411_learns_the_length_of_a_body_that_was_recorded_while_it_was_sent(con
 @pytest.mark.parametrize(
     "request_",
     [
-        carried(iter([b"hello"]), send=False),
+        begun(carried(iter([b"hel", b"lo"]), send=False)),
         carried(iter([b"hello"]), Limits(replay_bytes=4)),
     ],
-    ids=["not sent to its end", "longer than Limits.replay_bytes"],
+    ids=["a one-shot body of which a part was sent", "longer than Limits.replay_bytes"],
 )
 def test_411_is_handed_over_where_the_length_is_not_known(request_):
     verdict = STANDARD[411](exchange(411, request=request_))
@@ -102,6 +110,50 @@ def test_411_is_resubmitted_where_the_body_was_sent_whole_and_can_be_made_again(
     assert verdict.request.headers["content-length"] == "5"
     assert "transfer-encoding" not in verdict.request.headers
     assert b"".join(verdict.request.stream) == b"hello"
+
+
+async def pieces():
+    yield b"hel"
+    yield b"lo"
+
+
+def found_out(request, limits=LIMITS):
+    """The verdict, awaited where it has to be."""
+    verdict = STANDARD[411](exchange(411, request=request, limits=limits))
+    if not isawaitable(verdict):
+        return verdict
+
+    async def awaited():
+        return await verdict
+
+    return anyio.run(awaited)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        carried(iter([b"hel", b"lo"]), send=False),
+        begun(carried([b"hel", b"lo"], send=False)),
+        begun(
+            carried(iter([b"x"]), extensions={body.FACTORY: lambda: [b"hel", b"lo"]}, send=False)
+        ),
+        carried(pieces(), send=False),
+    ],
+    ids=["not begun", "a list gives it again", "a factory makes it", "async, not begun"],
+)
+def test_411_that_came_before_the_body_was_sent_is_resubmitted_once_it_was_read(request_):
+    """Duties, 411: "is replayable (or fits `Limits.replay_bytes`)"; an early answer too."""
+    verdict = found_out(request_)
+    assert isinstance(verdict, Again)
+    assert verdict.request.headers["content-length"] == "5"
+    assert "transfer-encoding" not in verdict.request.headers
+    assert verdict.request.read() == b"hello"
+
+
+@pytest.mark.parametrize("content", [[b"hel", b"lo"], pieces()])
+def test_411_is_handed_over_where_what_has_to_be_read_for_it_is_too_long(content):
+    verdict = found_out(carried(content, send=False), Limits(replay_bytes=4))
+    assert verdict == Settle("the length of the body is not known (Limits.replay_bytes)")
 
 
 @pytest.mark.parametrize(

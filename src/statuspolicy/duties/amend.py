@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from functools import partial
+
+from statuspolicy.later import then
+
 from .. import body
+from .._lib import ByteStream, Request
 from ..exchange import Exchange
 from ..verdicts import Again, Settle, Verdict
 
 
-def with_length(exchange: Exchange) -> Verdict:
+def with_length(exchange: Exchange) -> Verdict | Awaitable[Verdict]:
     """411: resubmit with Content-Length, once, where the whole body is known."""
     if exchange.times(411):
         return Settle("it was resubmitted with Content-Length already")
@@ -15,8 +21,20 @@ def with_length(exchange: Exchange) -> Verdict:
         return Settle("the request had a Content-Length")
     length = body.length(exchange.request)
     if length is None:
+        # Answered before it was sent to its end.
+        content = body.read(exchange.request, exchange.limits.replay_bytes)
+        return then(content, partial(_measured, exchange))  # type: ignore[no-any-return]
+    return _resubmitted(exchange, body.copy(exchange.request), length)
+
+
+def _measured(exchange: Exchange, content: bytes | None) -> Verdict:
+    if content is None:
         return Settle("the length of the body is not known (Limits.replay_bytes)")
-    request = body.copy(exchange.request)
+    request = body.copy(exchange.request, stream=ByteStream(content))
+    return _resubmitted(exchange, request, len(content))
+
+
+def _resubmitted(exchange: Exchange, request: Request, length: int) -> Again:
     request.headers.pop("transfer-encoding", None)
     request.headers["Content-Length"] = str(length)
     return Again(request, exchange.told or 0.0, unacted=True, why="with Content-Length")

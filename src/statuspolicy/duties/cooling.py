@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from inspect import isawaitable
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from statuspolicy.cooldown import Cool
+from statuspolicy.later import then
 
 from ..exchange import Exchange
 from ..row import Duty, surface
@@ -52,28 +51,13 @@ class _Breaker:
         self._cool = Cool(float(seconds), failures, probe=True, refuse=True)
 
     def __call__(self, exchange: Exchange) -> Verdict | Awaitable[Verdict]:
-        verdict: Any = self._duty(exchange)
-        if isawaitable(verdict):
-            return _Counted(verdict, self._cool)
-        return _counted(verdict, self._cool)
+        verdict: Verdict | Awaitable[Verdict] = then(
+            self._duty(exchange), lambda verdict: _counted(verdict, self._cool)
+        )
+        return verdict
 
     def __repr__(self) -> str:
         return f"breaker({getattr(self._duty, '__name__', None) or repr(self._duty)})"
-
-
-class _Counted:
-    """A verdict that has to be awaited, counted when it is there."""
-
-    def __init__(self, verdict: Any, cool: Cool) -> None:
-        self._verdict = verdict
-        self._cool = cool
-
-    def __await__(self) -> Generator[Any, None, Verdict]:
-        return _counted((yield from self._verdict.__await__()), self._cool)
-
-    def close(self) -> None:
-        """Never awaited, as in a sync client."""
-        self._verdict.close()
 
 
 def _counted(verdict: Verdict, cool: Cool) -> Verdict:

@@ -24,10 +24,10 @@ from ..effects import (
     Behind,
     Discard,
     Effect,
+    Enter,
     Leave,
     Look,
     Outcome,
-    Queue,
     Read,
     Reply,
     Resume,
@@ -164,8 +164,12 @@ def replay(
             case Shelve():
                 assert plan.cache is not None
                 plan.cache.change(effect.changes)
-            case Queue() | Leave() | Behind():
-                value = False  # nobody else asks, and nobody stands behind
+            case Behind():
+                pass
+            case Enter():
+                value = True
+            case Leave():
+                pass
             case _:
                 value = remembered(plan, effect)
     left = len(held) - (response is not None and bool(held))

@@ -1,0 +1,89 @@
+"""What a 401 or 407 asks for: challenges, read from a field and written as one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from statuspolicy._value import Record
+
+# In a request's `extensions`: the challenges that were answered on the way to it.
+ANSWERED = "statuspolicy.answered"
+
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+# A string that nobody closes goes to the end, or each of many would be looked through to there.
+_QUOTED = r'"((?:[^"\\]|\\.)*)(?:"|\\?\Z)'
+_PARAMETER = rf'({_WORD})[ \t]*=[ \t]*(?:{_QUOTED}|([^ \t,"]*))'
+_OPAQUE = r"[ \t]+([0-9A-Za-z._~+/-]+=*)(?=[ \t]*(?:,|\Z))"
+
+
+class Challenge(Record):
+    """One way in which a server lets itself be asked (RFC 9110 §11.3).
+
+    scheme: what it is called, in lower case: "basic", "digest", "bearer".
+    parameters: what it says besides; names in lower case, values without their quotes.
+    token68: what it says in place of parameters; "" where it says nothing so.
+    origin: who asks: scheme, host and port; "" where that isn't known.
+    """
+
+    scheme: str
+    parameters: Mapping[str, str] = MappingProxyType({})
+    token68: str = ""
+    origin: str = ""
+
+    @property
+    def realm(self) -> str:
+        """What the credentials are for; "" where it doesn't say."""
+        return self.parameters.get("realm", "")
+
+    @property
+    def stale(self) -> bool:
+        """Whether the credentials were right, and only the nonce too old (RFC 7616 §3.3)."""
+        return self.parameters.get("stale", "").lower() == "true"
+
+    def __str__(self) -> str:
+        pairs = (f"{name}={_quoted(value)}" for name, value in self.parameters.items())
+        return f"{self.scheme} {self.token68 or ', '.join(pairs)}".rstrip()
+
+
+def challenges(field: str) -> tuple[Challenge, ...]:
+    """The challenges in a `WWW-Authenticate` or `Proxy-Authenticate` field, in its order.
+
+    field: the field's value; several lines joined by commas, as `response.headers[...]` does.
+
+    RFC 9110 §11.6.1: it "might contain more than one challenge, and each challenge can contain
+    a comma-separated list of authentication parameters". What can't be read is passed over.
+    """
+    found: list[Challenge] = []
+    parameters: dict[str, str] = {}
+    at = 0
+    while (at := _after(r"[ \t,]*", field, at)) < len(field):
+        if parameter := re.compile(_PARAMETER, re.DOTALL).match(field, at):
+            name, quoted, plain = parameter.groups()
+            # §11.2: each name "MUST only occur once per challenge".
+            parameters.setdefault(name.lower(), plain if quoted is None else _unquoted(quoted))
+            at = parameter.end()
+        elif scheme := re.compile(_WORD).match(field, at):
+            parameters = {}
+            token = re.compile(_OPAQUE).match(field, scheme.end())
+            found.append(Challenge(scheme[0].lower(), parameters, token[1] if token else ""))
+            at = (token or scheme).end()
+        else:
+            at = _after(r"[^,]*", field, at)
+    return tuple(found)
+
+
+def _after(pattern: str, text: str, at: int) -> int:
+    match = re.compile(pattern).match(text, at)
+    assert match is not None  # it may be empty
+    return match.end()
+
+
+def _unquoted(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

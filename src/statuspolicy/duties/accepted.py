@@ -1,0 +1,35 @@
+"""406 and 415: what the server would have accepted, for the trace."""
+
+from __future__ import annotations
+
+from statuspolicy.fields import Fields
+from statuspolicy.links import alternates
+
+from ..exchange import Exchange
+from ..verdicts import Settle, Verdict
+
+_MOST = 8  # things that are named
+_NAMES = ("Accept", "Accept-Post", "Accept-Patch", "Accept-Encoding")
+
+
+def not_acceptable(exchange: Exchange) -> Verdict:
+    """406: the server has other representations (RFC 9110 §15.5.7)."""
+    fields = exchange.fields
+    offers = alternates(fields.get("link") or "", fields.get("alternates") or "")
+    if offers:
+        return Settle(f"it offers {', '.join(map(str, offers[:_MOST]))}")
+    return Settle(_takes(fields) or "it does not say what it offers")
+
+
+def unsupported(exchange: Exchange) -> Verdict:
+    """415: the server takes other media types or codings (RFC 9110 §15.5.16)."""
+    return Settle(_takes(exchange.fields) or "it does not say what it takes")
+
+
+def _takes(fields: Fields) -> str:
+    said = []
+    for name in _NAMES:
+        values = [value.strip() for value in (fields.get(name.lower()) or "").split(",")]
+        if named := ", ".join([value for value in values if value][:_MOST]):
+            said.append(f"{name}: {named}")
+    return f"it takes {'; '.join(said)}" if said else ""

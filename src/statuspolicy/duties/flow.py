@@ -1,0 +1,192 @@
+"""An `httpx.Auth` as an answer to a challenge: its flow, from the start, with what we have."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+from statuspolicy.challenge import Challenge
+from statuspolicy.later import then
+from statuspolicy.turns import Turn
+
+from .. import body
+from .._lib import Auth, ByteStream, DigestAuth, Request, RequestError, Response
+from ..exchange import Exchange
+from ..verdicts import Again, Aside, Settle
+from .answering import REFUSED, again, answered, next_answer, with_field
+
+_MOST = 10  # requests on the side in one flow
+# What the library's Digest makes of an algorithm that it doesn't know, and of auth-int alone.
+_OF_DIGEST = (KeyError, NotImplementedError)
+_TOO_LONG = "which can't be read within Limits.drain_bytes"
+_ITS_OWN = "what its own request was answered"
+
+
+class Flows:
+    """An Auth, and how often it has answered.
+
+    turn: is an exchange's while a flow runs, so that one fetches a token for all.
+    """
+
+    fetching = False  # its flow sends nothing itself
+
+    def __init__(self, auth: Any) -> None:
+        self.auth: Auth = auth
+        self.answers = 0
+        self.turn = Turn()
+
+    def answer(self, exchange: Exchange, asked: list[Challenge]) -> Any:
+        """Run its flow: a verdict, or something to await for one."""
+        return _Run(self, exchange, asked)()
+
+
+class _Run:
+    """One run of a flow, about one 401 or 407. It is over with the request that it makes.
+
+    What it offers before it has seen the challenge (a token that it holds) is tried once, and
+    once more where another run has answered meanwhile; then it is shown the challenge.
+    """
+
+    def __init__(self, flows: Flows, exchange: Exchange, asked: list[Challenge]) -> None:
+        self._flows = flows
+        # What a challenge that can't be answered does to its state is not kept.
+        self._auth = copy(flows.auth) if isinstance(flows.auth, DigestAuth) else flows.auth
+        self._kept = f"kept {flows.answers}"
+        self._exchange = exchange
+        self._asked = asked
+        self._shown = False
+
+    def __call__(self) -> Any:
+        """Run it: a verdict, or something to await for one."""
+        exchange = self._exchange
+        if not any(next_answer(exchange, challenge) for challenge in self._asked):
+            return Settle(REFUSED)
+        request = self._copy()
+        if request is None:
+            return Settle(
+                "its flow wants the request's body, which is not in memory (Limits.replay_bytes)"
+            )
+        if self._auth.requires_response_body and exchange.body is None:
+            return Settle(f"its flow wants the answer's body, {_TOO_LONG}")
+        self._request = request
+        self._sent = request.headers.raw.copy()
+        self._steps = _steps(self._auth, request, exchange.can_await)
+        return self._step(None)
+
+    def _copy(self) -> Request | None:
+        """The request that the flow may write into."""
+        request = body.copy(self._exchange.request)
+        if self._auth.requires_request_body:
+            content = body.known(request)
+            if content is None:
+                return None
+            request = body.copy(request, stream=ByteStream(content))
+        if self._exchange.status == 407:
+            # A flow knows one field; the origin's own credentials stay out of it.
+            sent = request.headers.pop("proxy-authorization", "")
+            request.headers.pop("authorization", None)
+            if sent:
+                request.headers["Authorization"] = sent
+        return request
+
+    def _step(self, response: Response | None) -> Any:
+        digest = isinstance(self._auth, DigestAuth)
+        unusable = (RequestError, *_OF_DIGEST) if digest else (RequestError,)
+        return then(_stepped(self._steps, response, unusable), self._yielded)
+
+    def _yielded(self, request: Request | Exception | None) -> Any:
+        """What is to be done with the next request of the flow."""
+        if request is None:
+            return Settle("its flow has no other answer")
+        if isinstance(request, Exception):
+            return Settle(f"its challenge can't be answered: {request!r}")
+        own = self._exchange.request
+        if request is not self._request and (request.method, request.url) != (own.method, own.url):
+            self._shown = True
+            return Aside(request, self._told, times=_MOST, why="for the credentials", in_turn=True)
+        if request.headers.raw != self._sent and (how := self._how(request)):
+            return self._over(self._answer(request, how))
+        if self._shown:
+            return self._over(Settle(REFUSED))
+        self._shown = True
+        return self._step(self._as_401())
+
+    def _told(self, answer: Exchange) -> Any:
+        """Go on with what was answered on the side."""
+        if answer.response is None:
+            return self._over(Settle(f"the request for the credentials failed: {answer.error!r}"))
+        if self._auth.requires_response_body and answer.body is None:
+            return self._over(Settle(f"its flow wants the body of {_ITS_OWN}, {_TOO_LONG}"))
+        return self._step(answer.response)
+
+    def _which(self, request: Request) -> Challenge:
+        """The challenge that a request answers."""
+        scheme = request.headers.get("authorization", "").partition(" ")[0].lower()
+        fits = [challenge for challenge in self._asked if challenge.scheme == scheme]
+        return (fits or self._asked)[0]
+
+    def _how(self, request: Request) -> str:
+        challenge = self._which(request)
+        if self._shown:
+            return next_answer(self._exchange, challenge)
+        before = answered(self._exchange, challenge)
+        return "" if before & {self._kept, "asked"} else self._kept
+
+    def _answer(self, request: Request, how: str) -> Again:
+        challenge = self._which(request)
+        self._flows.auth = self._auth
+        self._flows.answers += self._shown
+        if self._exchange.status == 407:
+            request = with_field(self._exchange, request.headers.get("authorization", ""))
+        return again(self._exchange, challenge, request, how)
+
+    def _as_401(self) -> Response:
+        """The answer as a flow reads it: a line for each challenge."""
+        exchange = self._exchange
+        assert exchange.response is not None
+        lines = [
+            (name, value)
+            for name, value in exchange.response.headers.raw
+            if name.lower() not in (b"www-authenticate", b"content-encoding", b"content-length")
+        ]
+        lines += [(b"WWW-Authenticate", str(one).encode()) for one in self._asked]
+        content = exchange.body or b""
+        return Response(401, headers=lines, content=content, request=exchange.request)
+
+    def _over(self, verdict: Any) -> Any:
+        return then(_closed(self._steps), lambda _: verdict)
+
+
+def _steps(auth: Auth, request: Request, can_await: bool) -> Any:
+    """The flow; in the library's own words where an Auth has its own for threads or tasks."""
+    kind: Any = type(auth)
+    if can_await and kind.async_auth_flow is not Auth.async_auth_flow:
+        return auth.async_auth_flow(request)
+    if not can_await and kind.sync_auth_flow is not Auth.sync_auth_flow:
+        return auth.sync_auth_flow(request)
+    return auth.auth_flow(request)
+
+
+def _stepped(steps: Any, response: Response | None, unusable: Any) -> Any:
+    """The next request of a flow; None at its end, or the error where it can't go on."""
+    if hasattr(steps, "asend"):
+        return _astepped(steps, response, unusable)
+    try:
+        return steps.send(response)
+    except StopIteration:
+        return None
+    except unusable as error:
+        return error
+
+
+async def _astepped(steps: Any, response: Response | None, unusable: Any) -> Any:
+    try:
+        return await steps.asend(response)
+    except StopAsyncIteration:
+        return None
+    except unusable as error:
+        return error
+
+
+def _closed(steps: Any) -> Any:
+    return steps.aclose() if hasattr(steps, "aclose") else steps.close()

@@ -1,0 +1,178 @@
+"""The looks of a poll: each answer by its own row, until it is done, and the result."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from statuspolicy import documents
+from statuspolicy._value import Record
+from statuspolicy.challenge import ANSWERED
+from statuspolicy.later import then
+
+from .. import body, hop
+from .._lib import URL, Headers, Request, Response
+from ..exchange import Exchange
+from ..verdicts import Again, Aside, Follow, Inspect, Settle, Use
+from .ticket import Progress, Ticket, led_to
+
+_ENDED = ("succeeded", "completed")
+_FAILED = ("failed", "canceled", "cancelled")
+_LONGEST = 30.0  # seconds between two looks where the server names no time
+# What the accepted request said of its own target and answer, and not of another's.
+_ITS_OWN = frozenset({"range", "prefer", "idempotency-key"})
+
+
+class Looks(Record):
+    """A poll under way.
+
+    how: the `poll` that says what to do.
+    ticket: what is polled. main: the request that was accepted.
+    began: when, in seconds since the exchange's first answer.
+    request: what the monitor is asked with. looks: how often it was.
+    answers: to the request under way, in a row. hops: that led to it.
+    ends: whether that is for the result.
+    """
+
+    how: Any
+    ticket: Ticket
+    main: Request
+    began: float
+    request: Request | None = None
+    looks: int = 0
+    answers: tuple[int | str, ...] = ()
+    hops: int = 0
+    ends: bool = False
+
+    def first(self, exchange: Exchange, after: float | None) -> Any:
+        """Ask the monitor for the first time."""
+        request = _get(self.ticket.monitor, exchange.request, exchange)
+        return self._replace(request=request)._look(exchange, after)
+
+    def _look(self, exchange: Exchange, after: float | None = None) -> Aside:
+        wait = exchange.told if after is None else after
+        if wait is None:
+            most = max(_LONGEST, self.how.interval)
+            wait = float(min(self.how.interval * 2.0 ** min(self.looks, 60), most))
+        assert self.request is not None
+        asked = self._replace(answers=(), hops=0, looks=self.looks + 1)
+        return asked._send(self.request, wait, "", tell=self._tell(exchange, wait))
+
+    def _send(self, request: Request, after: float, why: str, **more: Any) -> Aside:
+        how = self.how
+        within = self.began + how.within
+        return Aside(request, self.seen, within, how.times, after, not self.ends, why, **more)
+
+    def _tell(self, exchange: Exchange, after: float) -> Any:
+        progress = self.how.progress
+        if progress is None:
+            return None
+
+        def tell(request: Request, response: Response) -> object:
+            elapsed = exchange.elapsed - self.began
+            return progress(Progress(self.looks, elapsed, after, response, self.ticket.token))
+
+        return tell
+
+    def seen(self, exchange: Exchange) -> Any:
+        """Decide about an answer."""
+        if exchange.response is not None and exchange.response.is_success:
+            return self._succeeded(exchange)
+        return self._by(exchange.duty, exchange, exchange)
+
+    def _by(self, duty: Any, asked: Exchange, answer: Exchange) -> Any:
+        """What a duty says of an answer to what was asked, done on the side."""
+        counted = answer._replace(answers=self.answers, hops=self.hops)
+        return then(duty(counted), partial(self._by_its_row, asked))
+
+    def _succeeded(self, exchange: Exchange) -> Any:
+        response = exchange.response
+        assert response is not None
+        if self.ends:
+            return Use(response, "the result")
+        states = self.ticket.states and exchange.status != 202
+        state = documents.text(documents.document(exchange.body), "/status") if states else ""
+        if not self._is_done(exchange, response, state.lower()):
+            # The next look is a new request, whose challenge may be answered anew.
+            kept = {k: v for k, v in exchange.request.extensions.items() if k != ANSWERED}
+            asked = body.copy(exchange.request, extensions=kept) if not self.hops else self.request
+            assert asked is not None
+            again = hop.request_to(asked.url, "GET", asked, limits=exchange.limits, keep_host=True)
+            return self._replace(request=again)._look(exchange)
+        if self.how.done is None and state.lower() in _FAILED:
+            return Use(response, f"it ended as {state.lower()}")
+        return self._result(exchange, response)
+
+    def _is_done(self, exchange: Exchange, response: Response, state: str) -> bool:
+        if self.how.done is not None:
+            return bool(self.how.done(response))
+        return exchange.status != 202 and (not state or state in (*_ENDED, *_FAILED))
+
+    def _result(self, exchange: Exchange, response: Response) -> Any:
+        where, ticket = self.how.result, self.ticket
+        if where is not None:
+            url = led_to(where, response, exchange.body)
+            if not url:
+                return Use(response, "" if callable(where) else "it names no result")
+        else:
+            named = documents.text(documents.document(exchange.body), "/resourceLocation")
+            own = ticket.url if ticket.method in ("PUT", "PATCH") else ticket.location
+            url = (named or own) if ticket.states else ""
+            if not url:
+                return Use(response, "it is done")
+        # The caller's own URL is asked for with the caller's own request, any other with what
+        # got this far: what was dropped doesn't come back.
+        previous = self.main if url == ticket.url else exchange.request
+        try:
+            request = _get(hop.resolve(exchange.request.url, url), previous, exchange)
+        except hop.Unusable as why:
+            return Use(response, f"of its result: {why}")
+        ended = self._replace(answers=(), hops=0, ends=True)
+        return ended._send(request, 0.0, f"it is done: {hop.target(request.url)}")
+
+    def _by_its_row(self, exchange: Exchange, verdict: Any) -> Any:
+        """Do on the side what the row of an answer would have done."""
+        if isinstance(verdict, Inspect):
+            return verdict._replace(then=lambda read: self._by(verdict.then, read, read))
+        if isinstance(verdict, Aside) and exchange.body is not None:
+            return verdict._replace(
+                then=lambda told: self._by(verdict.then, exchange, told),
+                within=self.began + self.how.within,
+                times=self.how.times,
+            )
+        if isinstance(verdict, Again) and self._may_repeat(exchange, verdict):
+            repeated = self._replace(answers=(*self.answers, exchange.code))
+            return repeated._send(verdict.request, verdict.after, verdict.why, cool=verdict.cool)
+        if isinstance(verdict, Follow) and self.hops < exchange.limits.redirects:
+            try:
+                url = hop.resolve(exchange.request.url, verdict.url)
+            except hop.Unusable as why:
+                return self._over(exchange, str(why))
+            request = _get(url, exchange.request, exchange)
+            moved = self._replace(answers=(), hops=self.hops + 1)
+            return moved._send(request, verdict.after, f"to {hop.target(url)}")
+        if isinstance(verdict, (Settle, Aside, Again, Follow)):
+            return self._over(exchange, verdict.why)
+        return verdict
+
+    def _may_repeat(self, exchange: Exchange, verdict: Again) -> bool:
+        return len(self.answers) + 1 < (verdict.attempts or exchange.limits.attempts)
+
+    def _over(self, exchange: Exchange, why: str) -> Any:
+        """Hand over what came; after a failure it is the 202, from which it can be resumed."""
+        if exchange.response is None:
+            return Settle(f"its monitor can't be asked: {exchange.error!r}")
+        return Use(exchange.response, why)
+
+
+def _get(url: URL | str, previous: Request, exchange: Exchange) -> Request:
+    """A GET of a URL as the exchange's request would have asked for it."""
+    request = hop.request_to(URL(url), "GET", previous, limits=exchange.limits, bodiless=True)
+    request.headers = Headers(
+        [
+            (name, value)
+            for name, value in request.headers.raw
+            if (key := name.lower().decode("latin-1")) not in _ITS_OWN and key[:3] != "if-"
+        ]
+    )
+    return request

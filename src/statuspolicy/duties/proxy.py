@@ -1,0 +1,71 @@
+"""305 to the letter of the reference document: this one request, through that proxy, if allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+from statuspolicy.later import then
+
+from .. import hop
+from .._lib import URL, AsyncBaseTransport, BaseTransport, Request
+from ..exchange import Exchange
+from ..verdicts import Again, Settle, Verdict
+
+Transport: TypeAlias = BaseTransport | AsyncBaseTransport
+Accept: TypeAlias = Callable[[Request, URL], "Transport | Awaitable[Transport | None] | None"]
+
+
+def use_proxy(accept_proxy: Accept) -> Callable[[Exchange], Verdict | Awaitable[Verdict]]:
+    """A duty for 305, which is else never obeyed: RFC 9110 §15.4.6 calls it a security hole.
+
+    accept_proxy: `accept_proxy(request, proxy)` returns the transport that sends this one
+        request, such as `httpx.HTTPTransport(proxy=str(proxy))`, or None for no. It is closed
+        with what it brings. It may be a coroutine function in async clients.
+
+    It is asked only about an https URL, so that the proxy sees nothing but the tunnel, and
+    where no proxy is in use already; and only once for a request.
+
+    Raises TypeError for something that can't be called.
+    """
+    if not callable(accept_proxy) or isinstance(accept_proxy, type):
+        raise TypeError(f"use_proxy({accept_proxy!r}): write a callable that returns a transport.")
+    return _UseProxy(accept_proxy)
+
+
+class _UseProxy:
+    def __init__(self, accept: Accept) -> None:
+        self._accept = accept
+
+    def __repr__(self) -> str:
+        return "use_proxy"
+
+    def __call__(self, exchange: Exchange) -> Any:
+        if exchange.request.url.scheme != "https":
+            return Settle("a proxy that a response names is never used for http")
+        if exchange.proxied:
+            return Settle("a proxy is in use already")
+        if exchange.times(305):
+            return Settle("a 305 again")
+        locations = set(exchange.fields.all("location"))
+        if len(locations) != 1:
+            return Settle("it names no proxy")
+        try:
+            proxy = hop.resolve(exchange.request.url, locations.pop())
+        except hop.Unusable as why:
+            return Settle(str(why))
+        accepted = partial(self._accepted, exchange, proxy)
+        return then(self._accept(exchange.request, proxy), accepted)
+
+    def _accepted(self, exchange: Exchange, proxy: URL, transport: Any) -> Verdict:
+        if transport is None:
+            return Settle(f"the application does not accept the proxy {hop.origin(proxy)}")
+        if not isinstance(transport, AsyncBaseTransport if exchange.can_await else BaseTransport):
+            kind = "AsyncHTTPTransport" if exchange.can_await else "HTTPTransport"
+            raise TypeError(
+                f"use_proxy({self._accept!r}) was answered {transport!r}: "
+                f"return an httpx.{kind}(proxy=...), or None for no."
+            )
+        why = f"through the proxy {hop.origin(proxy)}"
+        return Again(exchange.request, exchange.told or 0.0, True, why=why, over=transport)

@@ -1,0 +1,125 @@
+"""409, 412, 423, 449, 510: the application says what to send, and it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+from statuspolicy.later import then
+
+from .. import body, verdicts
+from .._lib import Request
+from ..exchange import Exchange
+from ..verdicts import Again, Inspect, Settle, Verdict
+
+Resolver: TypeAlias = Callable[
+    [Exchange], "Request | Verdict | Awaitable[Request | Verdict | None] | None"
+]
+
+
+def resolve(resolver: Resolver) -> Callable[[Exchange], Verdict]:
+    """A duty for 409, 412 and 423: the application resolves it, and its request is submitted.
+
+    resolver: is given the exchange, whose `body` was read; it returns the request to submit,
+        None to hand the answer over, or a verdict of its own, such as an `Aside` that fetches
+        what is there now and decides with it. It may be a coroutine function in async clients.
+
+    It is asked again where what it submitted is answered so too, up to `Limits.attempts`. After
+    a 412 the request has to have a condition again (RFC 9110 §15.5.13).
+
+    Raises TypeError for something that can't be called.
+    """
+    return _Resolved("resolve", resolver)
+
+
+def extend(extension: Resolver) -> Callable[[Exchange], Verdict]:
+    """A duty for 510: the application adds the extension that the answer asks for, once.
+
+    extension: as the `resolver` of `resolve`: the request with what was missing (RFC 2774 §7).
+
+    Raises TypeError for something that can't be called.
+    """
+    return _Resolved("extend", extension, times=1)
+
+
+def perform(act: Callable[[Exchange], object]) -> Callable[[Exchange], Verdict]:
+    """A duty for 449: the application does what the answer asks for, and it is sent once more.
+
+    act: is given the exchange, whose `body` was read. False means that it wasn't done: then the
+        449 is handed over. It may be a coroutine function in async clients.
+
+    The repeat says so with `Ms-Echo-Reply` (MS-WDV §2.2.2): where the 449 has no
+    `Ms-Echo-Request`, and where another comes, it is handed over.
+
+    Raises TypeError for something that can't be called.
+    """
+    return _Performed(act)
+
+
+class _Resolved:
+    def __init__(self, name: str, resolver: Resolver, times: int | None = None) -> None:
+        _callable(name, resolver)
+        self._name = name
+        self._resolver = resolver
+        self._times = times
+
+    def __repr__(self) -> str:
+        return self._name
+
+    def __call__(self, exchange: Exchange) -> Verdict:
+        if self._times is not None and exchange.times(exchange.code) >= self._times:
+            return Settle(f"a {exchange.code} again")
+        return Inspect(self._ask)
+
+    def _ask(self, exchange: Exchange) -> Any:
+        return then(self._resolver(exchange), partial(self._answered, exchange))
+
+    def _answered(self, exchange: Exchange, answer: Any) -> Verdict:
+        if answer is None:
+            return Settle("the application has no other request")
+        if not isinstance(answer, Request):
+            verdicts.check(answer, lambda: f"{self._name}({self._resolver!r})")
+            verdict: Verdict = answer
+            return verdict
+        # §15.5.13: the condition was to "prevent the request method from being applied" if it
+        # does not hold.
+        if exchange.status == 412 and _conditional(exchange.request) and not _conditional(answer):
+            return Settle("the application's request has no condition, and the first one had")
+        # The server says that it refused what was sent; this is the application's own decision.
+        return Again(answer, exchange.told or 0.0, unacted=True, why="as the application says")
+
+
+class _Performed:
+    def __init__(self, act: Callable[[Exchange], object]) -> None:
+        _callable("perform", act)
+        self._act = act
+
+    def __repr__(self) -> str:
+        return "perform"
+
+    def __call__(self, exchange: Exchange) -> Verdict:
+        if not exchange.fields.get("ms-echo-request"):
+            return Settle("it has no Ms-Echo-Request")
+        if exchange.times(449):
+            return Settle("a 449 again")
+        return Inspect(self._ask)
+
+    def _ask(self, exchange: Exchange) -> Any:
+        return then(self._act(exchange), partial(self._done, exchange))
+
+    def _done(self, exchange: Exchange, done: object) -> Verdict:
+        if done is False:
+            return Settle("the application did not do what it asks for")
+        request = body.copy(exchange.request)
+        request.headers["Ms-Echo-Reply"] = exchange.fields.get("ms-echo-request") or ""
+        return Again(request, exchange.told or 0.0, unacted=True, why="with Ms-Echo-Reply")
+
+
+def _conditional(request: Request) -> bool:
+    return any(name.startswith("if-") for name in request.headers)
+
+
+def _callable(name: str, given: object) -> None:
+    if not callable(given) or isinstance(given, type):
+        raise TypeError(f"{name}({given!r}): write a callable that takes an Exchange.")

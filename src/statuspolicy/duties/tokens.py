@@ -1,0 +1,95 @@
+"""A callable as an answer to challenges: what it returned is kept, and fetched by one for all."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from contextvars import ContextVar
+from functools import partial
+from inspect import isawaitable
+from typing import Any, TypeAlias
+
+from statuspolicy.challenge import Challenge
+from statuspolicy.later import close, then
+from statuspolicy.turns import Turn
+
+from .. import hop
+from ..exchange import Exchange
+from ..verdicts import Settle
+from .answering import REFUSED, again, carried, key_of, next_answer, with_field
+
+Credentials: TypeAlias = Callable[[Challenge], "str | Awaitable[str | None] | None"]
+
+_MOST = 16  # challenges beside each other that are told apart: a server writes their realms
+# What is being fetched by this thread or task: what it asks for meanwhile can't wait for that.
+_FETCHING: ContextVar[tuple[Tokens, ...]] = ContextVar("statuspolicy.fetching", default=())
+
+
+class Tokens:
+    """What is known to answer the challenges of one realm, and who fetches it.
+
+    turn: is an exchange's while it fetches.
+    """
+
+    def __init__(self, credentials: Any) -> None:
+        self._credentials: Credentials = credentials
+        self._known: dict[tuple[str, ...], str] = {}
+        self.turn = Turn()
+
+    @property
+    def fetching(self) -> bool:
+        """Whether this very thread or task is about to fetch it."""
+        return self in _FETCHING.get()
+
+    def answer(self, exchange: Exchange, asked: list[Challenge]) -> Any:
+        """Answer the first challenge that can be: a verdict, or something to await for one."""
+        sent = carried(exchange)
+        for n, challenge in enumerate(asked):
+            how, key = next_answer(exchange, challenge), key_of(challenge)
+            known = self._known.get(key)
+            if how == "asked" and known is not None and known != sent:
+                return again(exchange, challenge, with_field(exchange, known), "kept")
+            if how:
+                made = partial(self._fetched, exchange, asked[n:], how)
+                return then(self._fetch(challenge), made)
+        return Settle("nobody answers it" if sent is None else REFUSED)
+
+    def _fetched(self, exchange: Exchange, asked: list[Challenge], how: str, value: Any) -> Any:
+        challenge, *others = asked
+        if value is None or value == carried(exchange):
+            return self.answer(exchange, others)
+        if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+            raise TypeError(
+                f"{self._credentials!r} answered a challenge with {value!r}: return the value of "
+                'Authorization as a string of ASCII, such as "Bearer …", or None.'
+            )
+        if not hop.is_digest(value):  # which holds for one request alone
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            self._known[key_of(challenge)] = value
+        return again(exchange, challenge, with_field(exchange, value), how)
+
+    def _fetch(self, challenge: Challenge) -> Any:
+        token = _FETCHING.set((*_FETCHING.get(), self))
+        try:
+            answer = self._credentials(challenge)
+        finally:
+            _FETCHING.reset(token)
+        return _Fetching(answer, self) if isawaitable(answer) else answer
+
+
+class _Fetching:
+    """Credentials that have to be awaited."""
+
+    def __init__(self, answer: Any, tokens: Tokens) -> None:
+        self._answer = answer
+        self._tokens = tokens
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        token = _FETCHING.set((*_FETCHING.get(), self._tokens))
+        try:
+            return (yield from self._answer.__await__())
+        finally:
+            _FETCHING.reset(token)
+
+    def close(self) -> None:
+        close(self._answer)

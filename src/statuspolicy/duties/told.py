@@ -1,0 +1,78 @@
+"""301, 308 and 410: whoever keeps links is told (RFC 9110 §15.4.2, §15.5.11)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from statuspolicy.later import then
+
+from .._lib import Request, Response
+from ..exchange import Exchange
+from ..row import Duty
+from ..verdicts import Follow, Settle, Verdict
+from . import redirect
+
+
+def moved(
+    on_moved: Callable[[Request, Request], object], duty: Duty | None = None
+) -> Callable[[Exchange], Verdict | Awaitable[Verdict]]:
+    """A duty for 301 and 308 that follows, and tells whoever keeps links where they lead now.
+
+    on_moved: called with the request and the one that is sent in its place, once the guard has
+        let it pass; may be a coroutine function in async clients.
+    duty: what is done; None for what STANDARD does. `STRICT | {301: moved(f, STRICT[301])}`.
+
+    Raises TypeError for something that can't be called.
+    """
+    _callable("moved", on_moved)
+    return _Moved(on_moved, duty)
+
+
+def gone(on_gone: Callable[[Request, Response], object]) -> Callable[[Exchange], Verdict]:
+    """A duty for 410: whoever keeps links is told that there is nothing any more.
+
+    on_gone: called with the request and the response before that is handed over; may be a
+        coroutine function in async clients.
+
+    Raises TypeError for something that can't be called.
+    """
+    _callable("gone", on_gone)
+    return _Gone(on_gone)
+
+
+class _Moved:
+    def __init__(self, on_moved: Callable[[Request, Request], object], duty: Duty | None) -> None:
+        self._tell = on_moved
+        self._duty = duty
+
+    def __repr__(self) -> str:
+        return "moved"
+
+    def __call__(self, exchange: Exchange) -> Verdict | Awaitable[Verdict]:
+        standard = redirect.same_method if exchange.status in (307, 308) else redirect.moved
+        permanent = exchange.status in (301, 308)
+        decided: Verdict | Awaitable[Verdict] = then(
+            (self._duty or standard)(exchange),
+            lambda verdict: (
+                verdict._replace(tell=self._tell)
+                if isinstance(verdict, Follow) and permanent
+                else verdict
+            ),
+        )
+        return decided
+
+
+class _Gone:
+    def __init__(self, on_gone: Callable[[Request, Response], object]) -> None:
+        self._tell = on_gone
+
+    def __repr__(self) -> str:
+        return "gone"
+
+    def __call__(self, _: Exchange) -> Verdict:
+        return Settle(tell=self._tell)
+
+
+def _callable(name: str, given: object) -> None:
+    if not callable(given) or isinstance(given, type):
+        raise TypeError(f"{name}({given!r}): write a callable.")

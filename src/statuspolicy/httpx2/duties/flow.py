@@ -1,0 +1,1 @@
+../../duties/flow.py

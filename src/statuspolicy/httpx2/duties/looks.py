@@ -1,0 +1,1 @@
+../../duties/looks.py

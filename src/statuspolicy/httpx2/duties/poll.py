@@ -1,0 +1,1 @@
+../../duties/poll.py

@@ -1,0 +1,1 @@
+../../duties/proxy.py

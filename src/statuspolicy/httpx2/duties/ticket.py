@@ -1,0 +1,1 @@
+../../duties/ticket.py

@@ -1,0 +1,1 @@
+../../duties/tokens.py

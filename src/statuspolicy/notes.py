@@ -1,0 +1,59 @@
+"""What an answer says besides, for whoever reads the trace: problems and farewells. In words."""
+
+from __future__ import annotations
+
+from statuspolicy import documents
+from statuspolicy.fields import Fields, digits, http_date
+from statuspolicy.links import links
+
+_LONGEST = 200  # characters of one thing that a server says
+
+_SUCCESSOR = "successor-version"
+
+
+def notes(status: int, fields: Fields, content: bytes | None, now: float) -> str:
+    """The problem that a 4xx or 5xx explains, and when the resource will be gone."""
+    problem = _problem(fields, content) if status >= 400 else ""
+    return joined(problem, farewell(fields, now))
+
+
+def joined(*said: str) -> str:
+    """Several reasons as one."""
+    return "; ".join(filter(None, said))
+
+
+def _problem(fields: Fields, content: bytes | None) -> str:
+    """RFC 9457 §3.1: title and detail are for humans."""
+    kind = (fields.one("content-type") or "").partition(";")[0].strip().lower()
+    if kind != "application/problem+json" or not content:
+        return ""
+    said = documents.document(content)
+    title, detail = (documents.text(said, f"/{name}")[:_LONGEST] for name in ("title", "detail"))
+    return ": ".join(filter(None, (title, detail)))
+
+
+def farewell(fields: Fields, now: float) -> str:
+    """`Deprecation` (RFC 9745), `Sunset` (RFC 8594) and where its successor is (RFC 5829)."""
+    if "deprecation" not in fields and "sunset" not in fields:
+        return ""
+    deprecated, sunset = fields.one("deprecation"), http_date(fields.one("sunset"), now)
+    said = []
+    if deprecated is not None:
+        # RFC 9745 §2.1: an item that "MUST be a Date" (@1688169599); before it was one: "true".
+        since = digits(deprecated.partition(";")[0].removeprefix("@"))
+        since = http_date(deprecated, now) if since is None else since
+        said.append(f"deprecated since {_day(since)}" if since is not None else "deprecated")
+    if sunset is not None:
+        said.append(f"gone from {_day(sunset)}")
+    successors = (one.target for one in links(fields.get("link") or "") if one.is_(_SUCCESSOR))
+    said += [f"its successor is {target[:_LONGEST]}" for target in successors]
+    return ", ".join(said)
+
+
+def _day(seconds: float) -> str:
+    from time import gmtime, strftime
+
+    try:
+        return strftime("%Y-%m-%d", gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return "a day without a date"
