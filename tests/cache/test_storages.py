@@ -214,15 +214,16 @@ def test_threads_use_it_at_the_same_time(make, portal):
 @pytest.mark.parametrize("kind", ["asyncio", "trio"])
 def test_it_does_not_wait_for_a_program_that_keeps_all_its_threads(make, portal, kind):
     """Where each thread of a program waits for a request, the request gets one all the same."""
-    from anyio import from_thread, to_thread
+    from anyio import fail_after, from_thread, to_thread
 
     storage = make()
 
     async def program() -> None:
         to_thread.current_default_thread_limiter().total_tokens = 1
-        await to_thread.run_sync(
-            lambda: from_thread.run(storage.asave, URL, entry(), False), abandon_on_cancel=True
-        )
+        with fail_after(20):
+            await to_thread.run_sync(
+                lambda: from_thread.run(storage.asave, URL, entry(), False), abandon_on_cancel=True
+            )
 
     portal.call(program)
     assert values(storage.load(URL, "ann")) == values([entry()])
