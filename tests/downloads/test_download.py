@@ -708,6 +708,7 @@ def test_a_server_that_never_gets_it_right_is_given_up(open_session, path):
 
         async def __aiter__(self):
             yield b"12345"
+            raise httpx.ReadError("and it breaks")
 
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, headers={"Content-Length": "4"}, stream=Long())

@@ -237,18 +237,22 @@ async def _each(parts: AsyncParts, take: Callable[[bytes], Awaitable[bool]]) -> 
 
     error, left = None, ONE_READ
     with anyio.CancelScope() as scope:
-        async for data in parts:
-            if scope.cancel_called:
-                left -= len(data)
-                if left < 0:
-                    break
-                continue
-            try:
-                if await take(data):
+        try:
+            async for data in parts:
+                if scope.cancel_called:
+                    left -= len(data)
+                    if left < 0:
+                        break
+                    continue
+                try:
+                    if await take(data):
+                        scope.cancel()
+                except BaseException as failed:  # noqa: BLE001 - it is raised below
+                    error = failed
                     scope.cancel()
-            except BaseException as failed:  # noqa: BLE001 - it is raised below
-                error = failed
-                scope.cancel()
+        except Exception:
+            if not scope.cancel_called:  # how the rest ends is nobody's affair
+                raise
     if error is not None:
         raise error
     return not scope.cancel_called
