@@ -66,6 +66,8 @@ def test_what_is_longer_than_all_of_it_takes_no_others_place():
     storage.save("/b", entry({}, body=b"x" * 10_000), same=False)
     assert (len(storage.load("/a", "")), len(storage.load("/b", ""))) == (1, 0)
     assert repr(storage) == f"<MemoryStorage: 1 URLs, {ONE.size} bytes>"
+    storage.save("/a", entry({}, body=b"x" * 10_000, vary=(("foo", "1"),)), same=False)
+    assert repr(storage) == f"<MemoryStorage: 1 URLs, {ONE.size} bytes>"
 
 
 def test_the_same_without_blocking_an_event_loop():

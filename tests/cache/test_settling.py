@@ -216,19 +216,25 @@ def test_of_several_variants_a_304_names_the_one_by_its_tag():
     assert (new, served) == ([b"2"], b"2")
 
 
-def test_what_was_picked_is_stored_for_the_request_that_picked_it_too():
+def test_what_a_304_picked_for_another_request_is_stored_for_that_one_alone():
+    """§4.3.4: updated are those "that could have been chosen for that request"."""
     old = variant("1", '"a"')
     result = settled([old], heard({"ETag": '"a"'}, 304), {"Foo": "x"})
-    updated, new = result.changes
-    assert (updated.entry.id, updated.same, updated.entry.heard) == (old.id, True, LATER)
+    (new,) = result.changes
     assert (new.entry.vary, new.same, new.entry.heard) == ((("foo", "x"),), False, LATER)
+    assert new.entry.id != old.id
 
 
-def test_all_with_the_same_strong_tag_are_freshened():
-    """ "All the stored responses […] with one of those same strong validators"."""
-    entries = [variant("1", '"a"'), variant("2", '"a"'), variant("3", '"b"')]
-    new, _ = freshened(entries, heard({"ETag": '"a"'}, 304), {"Foo": "x"})
-    assert new == [b"1", b"2"]
+def test_of_variants_with_the_same_tag_the_newest_is_picked():
+    entries = [variant("1", '"a"', -20), variant("2", '"a"', -10), variant("3", '"b"')]
+    assert freshened(entries, heard({"ETag": '"a"'}, 304), {"Foo": "x"}) == ([b"2"], b"2")
+
+
+def test_all_that_are_selected_with_the_same_strong_tag_are_freshened():
+    """ "All the stored responses in the initial set with one of those same strong validators"."""
+    entries = [variant("1", '"a"', -20), stale({"ETag": '"a"'}, body=b"2")]
+    request = {"Foo": "1", "If-None-Match": '"a"'}
+    assert freshened(entries, heard({"ETag": '"a"'}, 304), request) == ([b"1", b"2"], None)
 
 
 def test_of_weak_ones_the_most_recent_is():

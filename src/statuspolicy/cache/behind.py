@@ -33,8 +33,7 @@ class Validations:
                 self._running.pop(key, None)
 
         thread = Thread(target=validate, name=f"statuspolicy: {key}", daemon=True)
-        if self._begin(key, thread):
-            thread.start()
+        self._begin(key, thread, thread.start)
 
     def start_task(self, key: str, run: Callable[[], Awaitable[object]]) -> None:
         """Run it in a task of its own, unless one for `key` is under way."""
@@ -52,19 +51,24 @@ class Validations:
                 self._running.pop(key, None)
                 over.set()
 
-        if self._begin(key, (scope, over)):
-            _spawn(validate)
+        self._begin(key, (scope, over), lambda: _spawn(validate))
 
-    def _begin(self, key: str, handle: object) -> bool:
+    def _begin(self, key: str, handle: object, start: Callable[[], object]) -> None:
         with self._lock:
             if key in self._running or len(self._running) >= _MOST:
-                return False
+                return
             self._running[key] = handle
-            return True
+            try:
+                start()  # within the lock: nobody waits for a thread that has not begun
+            except RuntimeError as error:  # no thread is to be had
+                del self._running[key]
+                log.info("%s is not validated behind its caller's back: %r", key, error)
 
     def close(self, seconds: float) -> None:
         """Wait for what is under way, but no longer than that."""
-        for thread in [*self._running.values()]:
+        with self._lock:
+            running = [*self._running.values()]
+        for thread in running:
             thread.join(seconds)
 
     async def aclose(self) -> None:

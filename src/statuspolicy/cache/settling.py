@@ -148,10 +148,12 @@ def _not_modified(asked: Asked, forward: Forward, answer: Entry) -> Settled:
         # It is disregarded, and what it should have been about is out of date: the row of 304
         # asks once more, and finds nothing to ask about.
         return Settled([Drop(asked.url, [entry.id for entry in forward.entries])])
+    if ours:
+        del picked[1:]  # of variants with the same tag, the newest
     fresh = [_freshened(asked, old, answer) for old in picked]
     changes: list[Change] = []
     for old, new in zip(picked, fresh, strict=True):
-        changes += _stored(asked, old, new if new is fresh[0] else new._replace(vary=old.vary))
+        changes += _stored(asked, old, new)
     return Settled(changes, fresh[0] if ours else None)
 
 
@@ -168,10 +170,10 @@ def _stored(asked: Asked, old: Entry, new: Entry) -> list[Change]:
         return [Drop(asked.url, [old.id])]
     if new.id == old.id:
         return [Save(asked.url, new, same=True)]
-    if [name for name, _ in new.vary] == [name for name, _ in old.vary]:
-        # It answers both: the request that it was for, and the one that picked it by its tag.
-        return [Save(asked.url, new._replace(vary=old.vary), same=True), Save(asked.url, new)]
-    return [Drop(asked.url, [old.id]), Save(asked.url, new)]
+    # One that this request doesn't select was picked for it by its tag. Whether it is still right
+    # for those that do, the 304 doesn't say: §4.3.4 updates those "that could have been chosen".
+    gone = [Drop(asked.url, [old.id])] if selects(old.vary, asked.fields) else []
+    return [*gone, Save(asked.url, new)]
 
 
 def _head(asked: Asked, forward: Forward, answer: Entry) -> list[Change]:
