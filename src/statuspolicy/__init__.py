@@ -22,6 +22,7 @@ from .errors import (
     UnparsableResponse,
 )
 from .exchange import Exchange
+from .expecting import expect_continue
 from .plan import Overrides
 from .row import Row, Table, resume, surface
 from .tables import STANDARD, STRICT
@@ -62,6 +63,7 @@ __all__ = [
     "Verdict",
     "breaker",
     "events",
+    "expect_continue",
     "public_addresses_only",
     "reset",
     "resume",

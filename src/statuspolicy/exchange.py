@@ -8,7 +8,7 @@ from statuspolicy import fields as read
 from statuspolicy._value import Record
 from statuspolicy.fields import Fields
 from statuspolicy.limits import Limits
-from statuspolicy.trace import Step
+from statuspolicy.trace import Interim, Step
 
 from . import failure
 from ._lib import (
@@ -55,6 +55,8 @@ class Exchange(Record):
         one failed, also that not a byte came back.
     unsent: whether it is known that not a byte of the request was sent.
     left: seconds until `Limits.total` ends the exchange.
+    interim: the responses that went before this answer, where the transport shows them.
+    began: the first bytes of an answer that could not be parsed, where they are known.
     """
 
     request: Request
@@ -74,6 +76,8 @@ class Exchange(Record):
     reused: bool = False
     unsent: bool = False
     left: float = inf
+    interim: tuple[Interim, ...] = ()
+    began: bytes = b""
 
     @property
     def status(self) -> int | None:

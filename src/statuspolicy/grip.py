@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from math import inf
 from typing import Any, Generic, TypeVar
 
-from statuspolicy import wire
+from statuspolicy import network, wire
 from statuspolicy.fields import digits
 from statuspolicy.trace import Trace
 from statuspolicy.wire import PINS, Wire
@@ -24,8 +24,7 @@ from ._lib import (
 )
 from .effects import Discard, Reply, Resume, Send
 from .errors import TotalTimeout
-from .evidence import Watch, saw, watched
-from .exchange import IDEMPOTENT
+from .evidence import Watch, equipped, saw
 from .hop import target
 from .plan import Plan
 from .response import keep_trace
@@ -72,9 +71,7 @@ class Grip(Generic[TransportT]):
 
     def equipped(self, effect: Send) -> tuple[Request, Watch | None]:
         """The request as the transport gets it, watched and its timeouts capped; the watch."""
-        request, watch = effect.request, None
-        if request.method not in IDEMPOTENT:
-            request, watch = watched(request, self.watch)
+        request, watch = equipped(effect.request, self.watch, self.plan.limits)
         if effect.until is not None:
             request = _capped(request, self.left(effect.until))
         self.sent = request
@@ -87,7 +84,7 @@ class Grip(Generic[TransportT]):
         pins, until = effect.request.extensions.get(PINS), effect.until
         if until is not None and self.left(until) <= 0:
             raise self.late(effect.request)
-        if not (until or pins or watch) or not wire.install(transport):
+        if not (until or pins or watch) or not network.install(transport):
             return nullcontext()
         left = None if until is None else (lambda: self.left(until))
         return wire.wired(Wire(left, pins or {}, None if watch is None else watch.seen))

@@ -85,6 +85,8 @@ class Talk:
             reused=reply.reused,
             unsent=reply.unsent,
             left=inf if self.until is None else self.until - heard,
+            interim=reply.interim,
+            began=reply.began,
         )
         return self.heard
 
@@ -131,6 +133,7 @@ class Talk:
             reason=verdict.why,
             told=heard.told,
             budget=budget,
+            interim=heard.interim,
         )
         self.add(step)
 
