@@ -142,9 +142,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 DRIPS = {
     "header section": drip(HEAD + b"X: ", b"x"),
     "body": drip(HEAD + b"Content-Length: 1000000\r\n\r\n", b"x"),
-    "endless interim responses": drip(
-        b"", b"HTTP/1.1 102 Processing\r\n\r\n", 0.002
-    ),
+    "endless interim responses": drip(b"", b"HTTP/1.1 102 Processing\r\n\r\n", 0.002),
     "endless body": drip(HEAD + b"\r\n", b"x" * 60000, 0),
     "no answer": drip(b"", b"", 2),
 }

@@ -8,8 +8,16 @@ while it is sent.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+)
 from contextlib import suppress
+from inspect import isasyncgen
 from io import UnsupportedOperation
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -51,6 +59,7 @@ class Body(SyncByteStream, AsyncByteStream):
         self._kept: list[bytes] | None = None
         self._sent = _Sum(0, 0)
         self._before = _Sum(0, 0)  # the longest that was sent until now
+        self._parts: AsyncGenerator[bytes] | None = None
         self.begun = False
         self.length: int | None = None
 
@@ -113,15 +122,29 @@ class Body(SyncByteStream, AsyncByteStream):
             yield chunk
         self._end()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._parts = parts = self._iterated()
+        return parts
+
+    async def leave(self) -> None:
+        """Close what was opened to send it: where an answer ends that, nobody else does."""
+        if self._parts is not None:
+            await self._parts.aclose()
+
+    async def _iterated(self) -> AsyncGenerator[bytes]:
         source = self._open()
         if source is None:
             yield self.known or b""
             return
         if isinstance(source, AsyncIterable):
-            async for chunk in source:
-                self._record(chunk)
-                yield chunk
+            parts = aiter(source)
+            try:
+                async for chunk in parts:
+                    self._record(chunk)
+                    yield chunk
+            finally:
+                for generator in filter(isasyncgen, (parts, _inner(source))):
+                    await generator.aclose()
         else:
             for chunk in source:
                 self._record(chunk)

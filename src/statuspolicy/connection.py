@@ -16,9 +16,9 @@ from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from time import monotonic
 from typing import Any, Self
 
-from statuspolicy.reading import MOST, Reading, codes
+from statuspolicy.reading import MOST, Reading, codes, length_of
 from statuspolicy.trace import Interim
-from statuspolicy.wire import HINTED, READING, TICK, WIRE, NotHTTP, Wire, left, within
+from statuspolicy.wire import HINTED, READING, WIRE, NotHTTP, Wire, left, within
 
 _PIECE = 16 * 1024  # bytes: a TLS record (RFC 8446 §5.1), and what a writable socket takes whole
 _READ = 64 * 1024  # bytes, as httpcore reads
@@ -45,7 +45,9 @@ class _Connection(Around):
         self._answered = False  # whether it ever brought something
         self._reading: Reading | None = None
         self._begins = True  # whether what is written next begins a request
+        self._length: int | None = None  # of its body, where it says so
         self._body = 0  # bytes that were sent of its body
+        self._cut = False  # whether that is all that will be sent of it
         self._deaf = False  # whether there is nothing to listen for while it is sent
         self._back = b""  # what was read, and isn't given yet
 
@@ -62,8 +64,9 @@ class _Connection(Around):
 
     @property
     def _spoiled(self) -> bool:
-        """Whether more came than the answer, or nobody knows."""
-        return bool(self._back) or (self._reading is not None and self._reading.doubtful)
+        """Whether less was sent than the request, more came than the answer, or nobody knows."""
+        doubtful = self._reading is not None and self._reading.doubtful
+        return self._cut or doubtful or bool(self._back)
 
     # ── what is sent ──────────────────────────────────────────────────────────────────
 
@@ -88,6 +91,7 @@ class _Connection(Around):
         self._reading = Reading(head)
         READING.set(self._reading)
         self._begins, self._body = False, 0
+        self._length = length_of(head)
         self._deaf = self._core is None
         tunnel = head.startswith(b"CONNECT ")  # the request itself goes through it
         if wire is not None and wire.seen is not None and not tunnel and not self._deaf:
@@ -137,10 +141,19 @@ class _Connection(Around):
         return 0 if code is None and len(self._back) > MOST else code
 
     def _ends_the_sending(self, data: bytes) -> bool:
-        """Whether an error is among what came while a body was sent (RFC 9112 §9.5)."""
+        """Whether an error is among what came while a body was sent (RFC 9112 §9.5).
+
+        Raises the library's WriteError where more of the body would come.
+        """
         code = self._overheard(data, _final)
         self._deaf = self._deaf or code is not None
-        return code is not None and (code >= 400 or not code)
+        if code is None or 0 < code < 400:
+            return False
+        # A body that httpcore has given whole is left: it reads now anyway.
+        self._cut = self._length is not None and self._body >= self._length
+        if not self._cut:
+            raise self._refuse()
+        return True
 
     def _refuse(self) -> Exception:
         error: Exception = self._core.WriteError("An answer came before the request was sent.")
@@ -151,12 +164,14 @@ class Stream(_Connection):
     """A connection of a thread."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data = self._kept(max_bytes)
-        if not data:
-            data = self._heard(WIRE.get(), self._inner.read(max_bytes, self._in_time(timeout)))
-        return self._given(data)
+        if self._back:
+            return self._given(self._kept(max_bytes))
+        data = self._inner.read(max_bytes, self._in_time(timeout))
+        return self._given(self._heard(WIRE.get(), data))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not buffer:
+            return
         if self._sends(buffer, WIRE.get()):
             self._write_and_listen(buffer, timeout)
             return
@@ -198,18 +213,18 @@ class Stream(_Connection):
                 readable, writable = True, False
                 while readable and not writable:
                     readable, writable = socket.ready(self._in_time(timeout), self._deaf)
-                    if readable:
-                        self._listen()
-                piece = buffer[start : start + _PIECE]
-                self._inner.write(piece, self._in_time(timeout) if writable else TICK)
+                    if readable and self._listen():
+                        return
+                if not writable:
+                    raise self._core.WriteTimeout("The socket took no more of the request.")
+                self._inner.write(buffer[start : start + _PIECE], self._in_time(timeout))
 
-    def _listen(self) -> None:
+    def _listen(self) -> bool:
         try:
             data = self._inner.read(_READ, 0)
         except Exception:  # noqa: BLE001 - nothing whole is there; the next call says what else
-            return
-        if self._ends_the_sending(data):
-            raise self._refuse()
+            return False
+        return self._ends_the_sending(data)
 
     def _in_time(self, timeout: float | None) -> float | None:
         rest = left()
@@ -224,12 +239,13 @@ class AsyncStream(_Connection):
     """A connection of a task."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as httpcore calls it
-        data = self._kept(max_bytes)
-        if not data:
-            data = self._heard(WIRE.get(), await self._inner.read(max_bytes, timeout))
-        return self._given(data)
+        if self._back:
+            return self._given(self._kept(max_bytes))
+        return self._given(self._heard(WIRE.get(), await self._inner.read(max_bytes, timeout)))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as httpcore calls it
+        if not buffer:
+            return
         if self._sends(buffer, WIRE.get()):
             await self._write_and_listen(buffer, timeout)
         else:
@@ -270,21 +286,22 @@ class AsyncStream(_Connection):
                 while not writable and monotonic() < end:
                     readable, writable = socket.ready(0, self._deaf)
                     if readable:
-                        await self._listen()
+                        if await self._listen():
+                            return
                     elif not writable:
                         # Nothing tells a task of a socket that its event loop reads itself.
                         await anyio.sleep(pause)
                         pause = min(2 * pause, longest)
-                piece = buffer[start : start + _PIECE]
-                await self._inner.write(piece, timeout if writable else TICK)
+                if not writable:
+                    raise self._core.WriteTimeout("The socket took no more of the request.")
+                await self._inner.write(buffer[start : start + _PIECE], timeout)
 
-    async def _listen(self) -> None:
+    async def _listen(self) -> bool:
         try:
             data = await self._inner.read(_READ, _NO_WAIT)
         except Exception:  # noqa: BLE001 - nothing whole is there; the next call says what else
-            return
-        if self._ends_the_sending(data):
-            raise self._refuse()
+            return False
+        return self._ends_the_sending(data)
 
 
 class _Watched:

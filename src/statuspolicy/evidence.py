@@ -68,9 +68,7 @@ def watched(request: Request, kind: type[Watch]) -> tuple[Request, Watch]:
     return body.copy(request, extensions={**request.extensions, "trace": watch}), watch
 
 
-def equipped(
-    request: Request, kind: type[Watch], limits: Limits
-) -> tuple[Request, Watch | None]:
+def equipped(request: Request, kind: type[Watch], limits: Limits) -> tuple[Request, Watch | None]:
     """A request as it goes out, its body held back where it asks for that; what watches it."""
     held = expects(request)
     if request.method in IDEMPOTENT and not held:

@@ -6,12 +6,13 @@ header section, before" the content is sent, and "MUST NOT wait for an indefinit
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Any
 
 from statuspolicy.wire import Seen
 
 from ._lib import AsyncByteStream, Request, SyncByteStream
+from .body import Body
 
 # The content of these means nothing (RFC 9110 §9.3.1, §9.3.2, §9.3.7, §9.3.8).
 WITHOUT_CONTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -39,17 +40,29 @@ class Held(SyncByteStream, AsyncByteStream):
         self._stream = stream
         self._seen = seen
         self._seconds = seconds
+        self._parts: AsyncGenerator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         if self._seen.connection is not None:
             self._seen.connection.hold(self._seconds)
         yield from self._stream
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._parts = parts = self._iterated()
+        return parts
+
+    async def _iterated(self) -> AsyncGenerator[bytes]:
         if self._seen.connection is not None:
             await self._seen.connection.hold(self._seconds)
         async for part in self._stream:
             yield part
+
+    async def leave(self) -> None:
+        """As Body's."""
+        if self._parts is not None:
+            await self._parts.aclose()
+        if isinstance(self._stream, Body):
+            await self._stream.leave()
 
 
 def expect_continue(above: int = 1_000_000) -> Callable[[Request], Awaitable[None]]:

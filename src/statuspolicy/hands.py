@@ -21,8 +21,10 @@ from ._lib import (
     SyncByteStream,
     TransportError,
 )
+from .body import Body
 from .effects import Ask, Discard, Read, Reply, Send
 from .evidence import AsyncWatch, Watch
+from .expecting import Held
 from .grip import Grip
 from .streams import ONE_READ, Parts
 
@@ -129,6 +131,9 @@ class AsyncHands(Grip[AsyncBaseTransport]):
             if isinstance(error, TransportError):
                 return self.failed(error, effect, watch)
             raise
+        finally:
+            if isinstance(request.stream, (Body, Held)):
+                await request.stream.leave()
         return self.reply(response, effect, transport, watch)
 
     async def _in_time(self, effect: Send, answer: Awaitable[Response]) -> Response:

@@ -40,7 +40,7 @@ class Reading:
     def __init__(self, head: bytes) -> None:
         self._bodiless = head.startswith(b"HEAD ")
         self._tunnel = head.startswith(b"CONNECT ")
-        self._pending = bytearray()  # a header section that isn't whole
+        self._pending = b""  # a header section that isn't whole
         self._seen = 0  # bytes of header sections
         self._left: float = 0  # bytes of the body, or of a chunk and the line end after it
         self._line: bytes | None = None  # the beginning of a chunk's first line
@@ -65,25 +65,25 @@ class Reading:
         if not data and self._pending:
             raise NotHTTP("its header section is cut off")
         before = len(self._pending)
-        self._pending += data
-        self._seen += len(data)
-        head, at = bytes(self._pending) if before else data, 0
-        while (code := self._begins(head[at:])) and (end := _END.search(head, at)):
+        head, at = self._pending + data, 0
+        searched = max(before - 3, 0)
+        while True:
+            self.first = head[at : at + _FIRST]
+            code = _code(head[at:])
+            end = _END.search(head, max(at, searched)) if code else None
+            if end is None:
+                break
             if code >= 200 or code == 101:
                 self.code = code
                 self._frame(head[at : end.end()])
-                self._pending.clear()
                 return self._body(head, end.end()) - before
             self.interim += (_interim(code, head[at : end.end()]),)
             at = end.end()
+        self._seen += len(data)
         if self._seen > MOST:
             raise NotHTTP(f"its header section is longer than {MOST // 1024} KiB")
-        del self._pending[:at]
+        self._pending = head[at:]
         return len(data)
-
-    def _begins(self, head: bytes) -> int:
-        self.first = head[:_FIRST]
-        return _code(head)
 
     def _frame(self, head: bytes) -> None:
         """How the body ends (RFC 9112 §6.3)."""
@@ -122,6 +122,12 @@ class Reading:
             size = _hexadecimal(line)
             self._trailer = not size
             self._left = size + len(b"\r\n") if size else 0
+
+
+def length_of(head: bytes) -> int | None:
+    """What Content-Length says in a header section that httpcore wrote."""
+    said = dict(_FRAMING.findall(head.lower())).get(b"content-length", b"")
+    return int(said) if said.isdigit() else None
 
 
 def codes(data: bytes) -> Iterator[int]:

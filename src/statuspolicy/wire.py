@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 PINS = "statuspolicy.pins"  # in a request's `extensions`: what is to become `Wire.pins`
 
-TICK = 0.001  # seconds: 0 would not be a timeout but a non-blocking socket
+_TICK = 0.001  # seconds: 0 would not be a timeout but a non-blocking socket
 _LONGEST = 2_000_000.0  # seconds: a socket holds no more than 2^31 milliseconds
 
 
@@ -90,4 +90,4 @@ def within(timeout: float | None) -> float | None:
     rest = left()
     if rest >= (_LONGEST if timeout is None else timeout):
         return timeout
-    return max(rest, TICK)
+    return max(rest, _TICK)
