@@ -10,6 +10,7 @@ import statuspolicy as sp
 from statuspolicy.expecting import Held, expects
 from statuspolicy.testing import Answer, StatusServer
 from statuspolicy.wire import Seen
+from tests.h2_server import H2Server
 from tests.raw_server import Peer, certified, serving
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -166,15 +167,15 @@ def test_other_interim_responses_come_before_the_100_and_in_pieces(pause, open_s
 
 def test_a_417_is_repeated_without_the_expectation_and_a_body_of_one_shot_is_whole(open_session):
     """It was not begun: not a chunk was taken from where it comes from."""
-    got = []
+    got = {}
 
     def serve(peer: Peer) -> None:
         head = peer.head()
         if b"expect" in head.lower():
             peer.send(answers(417))
-            got.append(peer.to_the_end())
+            got[1] = peer.to_the_end()
         else:
-            got.append(peer.until(b"0\r\n\r\n"))
+            got[2] = peer.until(b"0\r\n\r\n")
             peer.send(OK)
 
     session = open_session(QUICK, limits=sp.Limits(expect_wait=30, replay_bytes=0))
@@ -191,21 +192,21 @@ def test_a_417_is_repeated_without_the_expectation_and_a_body_of_one_shot_is_who
         response = session.request("POST", server.url, content=content, headers=EXPECT)
         assert response.text == "ok"
         assert [step.code for step in sp.trace(response)] == [417, 200]
-    assert got == [b"", b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"]
+    assert got == {1: b"", 2: b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"}
 
 
 def test_a_401_is_answered_with_the_body_that_was_kept(open_session):
     """The client's own auth flow sends the request again; it was not begun the first time."""
-    got = []
+    got = {}
 
     def serve(peer: Peer) -> None:
         while head := peer.head():
             if b"authorization" not in head.lower():
                 peer.send(answers(401, 'WWW-Authenticate: Digest realm="r", nonce="n"'))
-                got.append(peer.to_the_end())
+                got[1] = peer.to_the_end()
                 return
             peer.send(GO_ON)
-            got.append(peer.exactly(len(BODY)))
+            got[2] = peer.exactly(len(BODY))
             peer.send(OK)
 
     with serving(serve) as server:
@@ -213,7 +214,7 @@ def test_a_401_is_answered_with_the_body_that_was_kept(open_session):
             "POST", server.url, content=BODY, headers=EXPECT, auth=httpx.DigestAuth("u", "p")
         )
         assert response.status_code == 200
-    assert got == [b"", BODY]
+    assert got == {1: b"", 2: BODY}
 
 
 def test_a_connection_that_ends_instead_is_no_answer(open_session):
@@ -332,6 +333,29 @@ def test_a_transport_that_is_not_known_sends_the_body_at_once(open_session):
         if (session.portal is None) is (one is handler):
             response = session.request("POST", "http://a.example/", content=BODY, headers=EXPECT)
             assert response.content == BODY
+
+
+def test_over_http2_it_is_sent_at_once_whatever_the_server_says(open_session):
+    """httpcore reads nothing of a stream before its request is sent."""
+    with H2Server() as server:
+        session = open_session({**QUICK, "http1": False, "http2": True}, limits=PATIENT)
+        response = session.request("POST", server.url + "/", content=BODY, headers=EXPECT)
+        assert response.status_code == 200
+        assert server.acted == [("POST", "/", BODY)]
+
+
+def test_a_request_may_have_a_wait_of_its_own(open_session):
+    def serve(peer: Peer) -> None:
+        peer.head()
+        assert peer.exactly(len(BODY)) == BODY
+        peer.send(OK)
+
+    with serving(serve) as server:
+        own = {"statuspolicy": sp.Overrides(limits=SOON)}
+        response = open_session(QUICK, limits=PATIENT).request(
+            "POST", server.url, content=BODY, headers=EXPECT, extensions=own
+        )
+        assert response.text == "ok"
 
 
 # ── which requests ─────────────────────────────────────────────────────────────────────

@@ -143,8 +143,9 @@ class Body(SyncByteStream, AsyncByteStream):
                     self._record(chunk)
                     yield chunk
             finally:
-                for generator in filter(isasyncgen, (parts, _inner(source))):
-                    await generator.aclose()
+                for opened in (parts, _inner(source)):
+                    if isasyncgen(opened):
+                        await opened.aclose()
         else:
             for chunk in source:
                 self._record(chunk)
@@ -240,7 +241,7 @@ def length(request: Request) -> int | None:
     return stream.length if isinstance(stream, Body) and stream.replayable else None
 
 
-def _inner(stream: Stream) -> Any:
+def _inner(stream: object) -> Any:
     # What the caller gave as content: nothing public leads to it.
     return getattr(stream, "_stream", None)
 

@@ -9,14 +9,13 @@ close the connection after the answer.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from time import monotonic
 from typing import Any, Self
 
-from statuspolicy.reading import MOST, Reading, codes, length_of
+from statuspolicy.reading import Reading, length_of
 from statuspolicy.trace import Interim
 from statuspolicy.wire import HINTED, READING, WIRE, NotHTTP, Wire, left, within
 
@@ -43,30 +42,33 @@ class _Connection(Around):
         super().__init__(inner)
         self._core = _core(inner)
         self._answered = False  # whether it ever brought something
-        self._reading: Reading | None = None
-        self._begins = True  # whether what is written next begins a request
-        self._length: int | None = None  # of its body, where it says so
-        self._body = 0  # bytes that were sent of its body
-        self._cut = False  # whether that is all that will be sent of it
+        self._begins = True  # whether what is written next may begin a request
+        # Of the request:
+        self._head = b""
+        self._sent = 0  # bytes of its body
         self._deaf = False  # whether there is nothing to listen for while it is sent
-        self._back = b""  # what was read, and isn't given yet
+        self._cut = False  # whether no more of it will be sent
+        # Of the answer:
+        self._reading: Reading | None = None
+        self._back = b""  # came before httpcore asked
+        self._stray = b""  # came behind it
+        self._broken: NotHTTP | None = None
 
     @property
     def interim(self) -> tuple[Interim, ...]:
         """What went before the answer under way."""
-        return () if self._reading is None else self._reading.interim
+        return () if self._reading is None else tuple(self._reading.interim)
 
     def get_extra_info(self, info: str) -> Any:
-        """As httpcore's. "is_readable" tells it not to send another request here."""
+        """As httpcore's. "is_readable" tells it to send no other request here."""
         if info == "is_readable" and self._spoiled:
             return True
         return self._inner.get_extra_info(info)
 
     @property
     def _spoiled(self) -> bool:
-        """Whether less was sent than the request, more came than the answer, or nobody knows."""
         doubtful = self._reading is not None and self._reading.doubtful
-        return self._cut or doubtful or bool(self._back)
+        return self._cut or doubtful or bool(self._back or self._stray)
 
     # ── what is sent ──────────────────────────────────────────────────────────────────
 
@@ -75,27 +77,24 @@ class _Connection(Around):
         if wire is not None and wire.seen is not None and wire.seen.old is None:
             wire.seen.old = self._answered
         if self._begins:
-            # HTTP/2 begins with "PRI * HTTP/2.0", a proxy's SOCKS with neither.
             if b" HTTP/1.1\r\n" in buffer and buffer.endswith(b"\r\n\r\n"):
                 self._begin(buffer, wire)
             elif buffer.startswith(b"PRI "):
-                self._begins = False
-                self._reading = None
+                self._begins = False  # RFC 9113 §3.4: all that follows is HTTP/2
             return False
-        self._body += len(buffer)
+        self._sent += len(buffer)
         # What goes out with the header section meets no answer to it.
-        return self._reading is not None and self._body > _PIECE and not self._deaf
+        return self._reading is not None and self._sent > _PIECE and not self._deaf
 
     def _begin(self, head: bytes, wire: Wire | None) -> None:
         HINTED.discard(self)
         self._reading = Reading(head)
         READING.set(self._reading)
-        self._begins, self._body = False, 0
-        self._length = length_of(head)
-        self._deaf = self._core is None
-        tunnel = head.startswith(b"CONNECT ")  # the request itself goes through it
-        if wire is not None and wire.seen is not None and not tunnel and not self._deaf:
-            wire.seen.connection = self
+        self._begins, self._deaf = False, self._core is None
+        self._head, self._sent = head, 0
+        # Behind a CONNECT the request itself is still to come.
+        if wire is not None and wire.seen is not None and not head.startswith(b"CONNECT "):
+            wire.seen.connection = None if self._deaf else self
 
     # ── what comes ────────────────────────────────────────────────────────────────────
 
@@ -106,15 +105,8 @@ class _Connection(Around):
                 wire.seen.heard = True
         return data
 
-    def _kept(self, most: int) -> bytes:
-        data, self._back = self._back[:most], self._back[most:]
-        return data
-
     def _given(self, data: bytes) -> bytes:
-        """What of it httpcore gets now: no more than belongs to the answer.
-
-        Where it asks for more, it gets that too: it is the judge.
-        """
+        """What of it httpcore gets now: no more than belongs to the answer."""
         reading = self._reading
         if reading is None:
             return data
@@ -124,39 +116,80 @@ class _Connection(Around):
         except NotHTTP as why:
             if self._core is None:
                 return data
-            raise self._core.RemoteProtocolError(why) from None  # as httpcore passes h11's
+            raise self._failure(why) from None
         if reading.switches:
             self._reading, self._begins = None, False
         elif reading.interim:
             HINTED.add(self)
-        if 0 < ours < len(data):
-            data, self._back = data[:ours], data[ours:] + self._back
+        self._stray = data[ours:]
+        return data[:ours]
+
+    def _kept(self, most: int) -> bytes:
+        """What came before httpcore asked; what came behind the answer, if it asks for that.
+
+        It is the judge of where an answer ends.
+        """
+        self._begins = True
+        if self._broken is not None:
+            raise self._failure(self._broken)
+        if self._back:
+            data, self._back = self._back[:most], self._back[most:]
+        else:
+            data, self._stray = self._stray[:most], self._stray[most:]
         return data
 
-    def _overheard(self, data: bytes, said: Callable[[bytes], int | None]) -> int | None:
-        """Keep what came before its time, and what `said` makes of all that did."""
+    def _overhear(self, data: bytes) -> None:
+        """Keep what came before httpcore asked."""
+        assert self._reading is not None
         self._deaf = not self._heard(WIRE.get(), data)
-        self._back += data
-        code = said(self._back)
-        return 0 if code is None and len(self._back) > MOST else code
+        try:
+            ours = self._reading.take(data)
+        except NotHTTP as why:
+            self._broken = why
+            return
+        if self._reading.interim:
+            HINTED.add(self)
+        self._back += data[:ours]
+        self._stray += data[ours:]
 
-    def _ends_the_sending(self, data: bytes) -> bool:
-        """Whether an error is among what came while a body was sent (RFC 9112 §9.5).
+    def _waits(self) -> bool:
+        """Whether a body that is held back has to wait on."""
+        assert self._reading is not None
+        heard = self._broken or self._reading.final or self._reading.goes_ahead
+        return not (heard or self._deaf)
 
-        Raises the library's WriteError where more of the body would come.
+    def _after_the_wait(self) -> None:
+        assert self._reading is not None
+        if self._reading.final or not self._reading.goes_ahead:
+            raise self._refusal()
+
+    def _stops(self) -> bool:
+        """Whether an error came while a body was sent, and all of it was here to be sent.
+
+        Raises the library's WriteError where more would come (RFC 9112 §9.5).
         """
-        code = self._overheard(data, _final)
-        self._deaf = self._deaf or code is not None
-        if code is None or 0 < code < 400:
-            return False
-        # A body that httpcore has given whole is left: it reads now anyway.
-        self._cut = self._length is not None and self._body >= self._length
-        if not self._cut:
-            raise self._refuse()
+        assert self._reading is not None
+        if self._broken is None:
+            self._deaf = self._deaf or self._reading.final
+            if not self._reading.final or self._reading.code < 400:
+                return False
+        self._cut = True
+        length = length_of(self._head)
+        if length is None or self._sent < length:
+            raise self._refusal()
         return True
 
-    def _refuse(self) -> Exception:
+    def _failure(self, why: NotHTTP) -> Exception:
+        # With it as an argument, as httpcore has h11's errors: causes it drops.
+        error: Exception = self._core.RemoteProtocolError(why)
+        return error
+
+    def _refusal(self) -> Exception:
         error: Exception = self._core.WriteError("An answer came before the request was sent.")
+        return error
+
+    def _stuck(self) -> Exception:
+        error: Exception = self._core.WriteTimeout("The socket takes no more of the request.")
         return error
 
 
@@ -164,8 +197,8 @@ class Stream(_Connection):
     """A connection of a thread."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._back:
-            return self._given(self._kept(max_bytes))
+        if self._back or self._stray or self._broken:
+            return self._kept(max_bytes)
         data = self._inner.read(max_bytes, self._in_time(timeout))
         return self._given(self._heard(WIRE.get(), data))
 
@@ -176,36 +209,34 @@ class Stream(_Connection):
             self._write_and_listen(buffer, timeout)
             return
         # The inner write loops until all is sent, with the whole timeout for each turn.
-        size = _PIECE if left() < inf else max(len(buffer), 1)
+        size = _PIECE if left() < inf else len(buffer)
         for start in range(0, len(buffer), size):
             self._inner.write(buffer[start : start + size], self._in_time(timeout))
 
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> Stream:
-        inside = self._in_time(timeout)
-        return Stream(self._inner.start_tls(ssl_context, server_hostname, inside))
+        in_time = self._in_time(timeout)
+        return Stream(self._inner.start_tls(ssl_context, server_hostname, in_time))
 
     def close(self) -> None:
         HINTED.discard(self)
         self._inner.close()
 
     def hold(self, seconds: float) -> None:
-        """Wait for a 100, so long at most; raise the library's WriteError if an answer comes."""
-        end, code = monotonic() + seconds, None
-        while code is None and not self._deaf:
+        """Wait for a 100, so long at most. Raises the library's WriteError if an answer comes."""
+        end = monotonic() + seconds
+        while self._waits():
             rest = min(end - monotonic(), left())
             if rest <= 0:
                 return
             try:
-                data = self._inner.read(_READ, rest)
+                self._overhear(self._inner.read(_READ, rest))
             except self._core.ReadTimeout:
                 return
-            except Exception:  # noqa: BLE001 - the next call says it
-                break
-            code = self._overheard(data, _go_ahead)
-        if code != 100:
-            raise self._refuse()
+            except self._core.ReadError:
+                break  # httpcore meets it again
+        self._after_the_wait()
 
     def _write_and_listen(self, buffer: bytes, timeout: float | None) -> None:
         with _Watched(self._inner) as socket:
@@ -213,18 +244,17 @@ class Stream(_Connection):
                 readable, writable = True, False
                 while readable and not writable:
                     readable, writable = socket.ready(self._in_time(timeout), self._deaf)
-                    if readable and self._listen():
+                    if readable and self._hears_an_error():
                         return
                 if not writable:
-                    raise self._core.WriteTimeout("The socket took no more of the request.")
+                    raise self._stuck()
                 self._inner.write(buffer[start : start + _PIECE], self._in_time(timeout))
 
-    def _listen(self) -> bool:
-        try:
-            data = self._inner.read(_READ, 0)
-        except Exception:  # noqa: BLE001 - nothing whole is there; the next call says what else
-            return False
-        return self._ends_the_sending(data)
+    def _hears_an_error(self) -> bool:
+        # Of what is readable there may be no whole record of TLS; what is broken is met again.
+        with suppress(self._core.ReadError):
+            self._overhear(self._inner.read(_READ, 0))
+        return self._stops()
 
     def _in_time(self, timeout: float | None) -> float | None:
         rest = left()
@@ -239,8 +269,8 @@ class AsyncStream(_Connection):
     """A connection of a task."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as httpcore calls it
-        if self._back:
-            return self._given(self._kept(max_bytes))
+        if self._back or self._stray or self._broken:
+            return self._kept(max_bytes)
         return self._given(self._heard(WIRE.get(), await self._inner.read(max_bytes, timeout)))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as httpcore calls it
@@ -260,20 +290,18 @@ class AsyncStream(_Connection):
 
     async def hold(self, seconds: float) -> None:
         """As Stream's."""
-        end, code = monotonic() + seconds, None
-        while code is None and not self._deaf:
+        end = monotonic() + seconds
+        while self._waits():
             rest = end - monotonic()
             if rest <= 0:
                 return
             try:
-                data = await self._inner.read(_READ, rest)
+                self._overhear(await self._inner.read(_READ, rest))
             except self._core.ReadTimeout:
                 return
-            except Exception:  # noqa: BLE001 - the next call says it
+            except self._core.ReadError:
                 break
-            code = self._overheard(data, _go_ahead)
-        if code != 100:
-            raise self._refuse()
+        self._after_the_wait()
 
     async def _write_and_listen(self, buffer: bytes, timeout: float | None) -> None:  # noqa: ASYNC109 - as httpcore calls it
         import anyio
@@ -282,26 +310,23 @@ class AsyncStream(_Connection):
             for start in range(0, len(buffer), _PIECE):
                 end = monotonic() + (inf if timeout is None else timeout)
                 pause, longest = _PAUSES
-                readable, writable = True, False
-                while not writable and monotonic() < end:
+                while True:
                     readable, writable = socket.ready(0, self._deaf)
-                    if readable:
-                        if await self._listen():
-                            return
-                    elif not writable:
-                        # Nothing tells a task of a socket that its event loop reads itself.
-                        await anyio.sleep(pause)
-                        pause = min(2 * pause, longest)
-                if not writable:
-                    raise self._core.WriteTimeout("The socket took no more of the request.")
+                    if readable and await self._hears_an_error():
+                        return
+                    if writable:
+                        break
+                    if monotonic() > end:
+                        raise self._stuck()
+                    # Nothing tells a task of a socket that its event loop reads itself.
+                    await anyio.sleep(pause)
+                    pause = min(2 * pause, longest)
                 await self._inner.write(buffer[start : start + _PIECE], timeout)
 
-    async def _listen(self) -> bool:
-        try:
-            data = await self._inner.read(_READ, _NO_WAIT)
-        except Exception:  # noqa: BLE001 - nothing whole is there; the next call says what else
-            return False
-        return self._ends_the_sending(data)
+    async def _hears_an_error(self) -> bool:
+        with suppress(self._core.ReadError, self._core.ReadTimeout):
+            self._overhear(await self._inner.read(_READ, _NO_WAIT))
+        return self._stops()
 
 
 class _Watched:
@@ -336,13 +361,3 @@ def _core(stream: object) -> Any:
         if hasattr(module, "RemoteProtocolError"):
             return module
     return None
-
-
-def _go_ahead(data: bytes) -> int | None:
-    """The code of a 100 or of the answer, where one is there."""
-    return next((code for code in codes(data) if not 101 < code < 200), None)
-
-
-def _final(data: bytes) -> int | None:
-    """The code of the answer, where it is there."""
-    return next((code for code in codes(data) if not 100 <= code < 200 or code == 101), None)

@@ -39,4 +39,4 @@ def links(field: str) -> tuple[Link, ...]:
 # `re` compiles these when the first field comes, not when this is imported.
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
 _PARAMETER = rf";\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*(?:{_QUOTED}|([^\s;,\"]+)))?"
-_LINK = r'<([^>]*)>((?:\s*;\s*[^\s;,="]+\s*(?:=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*))?)*)'
+_LINK = r'<([^<>]*)>((?:\s*;\s*[^\s;,="]+\s*(?:=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*))?)*)'

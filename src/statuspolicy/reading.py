@@ -8,7 +8,6 @@ it and nothing changed: it still judges the header section and the body by itsel
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from math import inf
 
 from statuspolicy.links import links
@@ -30,37 +29,45 @@ class Reading:
 
     head: the request's header section.
 
-    `code` is the answer's, 0 until its header section is whole. `interim` holds what went
-    before it, `first` its first bytes. `doubtful`: who sent it may have meant another end.
+    `code` is the last status code that came, `interim` what went before the answer, `first`
+    the first bytes of the last header section. `goes_ahead`: a 100 was among them.
+    `doubtful`: who sent it may have meant another end of it.
     """
 
     __slots__ = ("_bodiless", "_left", "_line", "_pending", "_seen", "_trailer", "_tunnel",
-                 "code", "doubtful", "first", "interim")  # fmt: skip
+                 "_whole", "code", "doubtful", "first", "goes_ahead", "interim")  # fmt: skip
 
     def __init__(self, head: bytes) -> None:
         self._bodiless = head.startswith(b"HEAD ")
         self._tunnel = head.startswith(b"CONNECT ")
         self._pending = b""  # a header section that isn't whole
         self._seen = 0  # bytes of header sections
+        self._whole = False
         self._left: float = 0  # bytes of the body, or of a chunk and the line end after it
         self._line: bytes | None = None  # the beginning of a chunk's first line
         self._trailer = False
         self.code = 0
+        self.goes_ahead = False
         self.doubtful = False
         self.first = b""
-        self.interim: tuple[Interim, ...] = ()
+        self.interim: list[Interim] = []
+
+    @property
+    def final(self) -> bool:
+        """Whether the answer's own status line is there (RFC 9110 §15.2)."""
+        return self.code >= 200 or self.code == 101
 
     @property
     def switches(self) -> bool:
         """Whether what follows is no HTTP (RFC 9110 §7.8, §9.3.6)."""
-        return self.code == 101 or (self._tunnel and 200 <= self.code < 300)
+        return self._whole and (self.code == 101 or (self._tunnel and 200 <= self.code < 300))
 
     def take(self, data: bytes) -> int:
         """How many of the next bytes belong to the answer; b"" says that there are no more.
 
         Raises NotHTTP.
         """
-        if self.code:
+        if self._whole:
             return self._body(data, 0)
         if not data and self._pending:
             raise NotHTTP("its header section is cut off")
@@ -69,15 +76,17 @@ class Reading:
         searched = max(before - 3, 0)
         while True:
             self.first = head[at : at + _FIRST]
-            code = _code(head[at:])
-            end = _END.search(head, max(at, searched)) if code else None
+            self.code = _code(head[at : at + len(_TEMPLATE)])
+            self.goes_ahead = self.goes_ahead or self.code == 100
+            end = _END.search(head, max(at, searched)) if self.code else None
             if end is None:
                 break
-            if code >= 200 or code == 101:
-                self.code = code
-                self._frame(head[at : end.end()])
+            section = head[at : end.end()]
+            if self.final:
+                self._whole = True
+                self._frame(section)
                 return self._body(head, end.end()) - before
-            self.interim += (_interim(code, head[at : end.end()]),)
+            self.interim.append(_interim(self.code, section))
             at = end.end()
         self._seen += len(data)
         if self._seen > MOST:
@@ -130,24 +139,8 @@ def length_of(head: bytes) -> int | None:
     return int(said) if said.isdigit() else None
 
 
-def codes(data: bytes) -> Iterator[int]:
-    """The status codes that an answer begins with: its interim ones, and then its own.
-
-    0 for what is no HTTP.
-    """
-    try:
-        while code := _code(data):
-            yield code
-            end = _END.search(data)
-            if code >= 200 or end is None:
-                return
-            data = data[end.end() :]
-    except NotHTTP:
-        yield 0
-
-
 def _code(head: bytes) -> int:
-    """Of the status line that these bytes begin with; 0 where it may still become one."""
+    """Of the status line that these bytes begin; 0 where they may still become one."""
     lacks = _TEMPLATE[len(head) :]
     found = _STATUS_LINE.match(head + lacks)
     if found is None:
