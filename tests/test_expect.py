@@ -1,5 +1,7 @@
 """`Expect: 100-continue`: the body waits, and a server that wants none of it gets none of it."""
 
+import socket
+import struct
 import threading
 import time
 
@@ -248,6 +250,36 @@ def test_a_reused_one_that_is_dead_is_told_as_such_and_the_request_sent_on_anoth
         response = session.request("POST", server.url, content=BODY, headers=EXPECT)
         assert response.status_code == 200
     assert [head.split()[0] for head in heads] == [b"GET", b"POST", b"POST"]
+
+
+def test_one_that_is_reset_instead_is_no_answer(open_session):
+    def serve(peer: Peer) -> None:
+        peer.head()
+        linger = struct.pack("ii", 1, 0)
+        peer.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    with serving(serve) as server:
+        with pytest.raises(httpx.ReadError):
+            open_session(QUICK, limits=PATIENT).request(
+                "POST", server.url, content=BODY, headers=EXPECT
+            )
+
+
+def test_where_nothing_is_connected_nothing_is_held(open_session):
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    session = open_session(QUICK, limits=PATIENT, table=sp.STRICT)
+    with pytest.raises(httpx.ConnectError):
+        session.request("POST", f"http://127.0.0.1:{port}/", content=BODY, headers=EXPECT)
+    override = {"statuspolicy": sp.STRICT}  # through the engine too
+    with pytest.raises(httpx.ConnectError):
+        session.request(
+            "POST",
+            f"http://127.0.0.1:{port}/",
+            content=BODY,
+            headers=EXPECT,
+            extensions=override,
+        )
 
 
 def test_something_that_is_no_http_ends_the_wait(open_session):

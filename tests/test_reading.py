@@ -277,6 +277,7 @@ def test_what_it_brings_is_passed_on_as_it_is():
     stream.write(b"POST / HTTP/1.1\r\n\r\n")
     stream.write(bytes(100_000))
     assert len(inner.written) == 100_019
+    assert stream.brings is inner.brings
     assert stream.read(10) == b"<html>"
     assert stream.read(10) == b""
 

@@ -234,8 +234,6 @@ class Stream(_Connection):
                 self._overhear(self._inner.read(_READ, rest))
             except self._core.ReadTimeout:
                 return
-            except self._core.ReadError:
-                break  # httpcore meets it again
         self._after_the_wait()
 
     def _write_and_listen(self, buffer: bytes, timeout: float | None) -> None:
@@ -299,8 +297,6 @@ class AsyncStream(_Connection):
                 self._overhear(await self._inner.read(_READ, rest))
             except self._core.ReadTimeout:
                 return
-            except self._core.ReadError:
-                break
         self._after_the_wait()
 
     async def _write_and_listen(self, buffer: bytes, timeout: float | None) -> None:  # noqa: ASYNC109 - as httpcore calls it
