@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import h11
+import httpcore
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from statuspolicy.connection import Stream
 from statuspolicy.links import Link, links
 from statuspolicy.reading import MOST, Reading
 from statuspolicy.trace import Interim, Step
-from statuspolicy.wire import READING, NotHTTP
+from statuspolicy.wire import READING, NotHTTP, Seen, Wire, wired
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 HEAD = b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -253,7 +254,7 @@ def test_a_step_prints_what_went_before_its_answer():
     assert str(step) == "GET http://a/ → 200 OK, after 102 × 3, after 103 </a.css> </b.js> · settle"
 
 
-# ── a connection that nothing is known of ──────────────────────────────────────────────
+# ── a connection ───────────────────────────────────────────────────────────────────────
 
 
 class Foreign:
@@ -292,3 +293,42 @@ def test_what_belongs_to_nobody_is_kept_back_until_somebody_asks():
     assert stream.get_extra_info("is_readable") is True
     assert stream.read(4) + stream.read(1000) == EVIL
     assert READING.get().code == 200
+
+
+class Core(Foreign):
+    """A stream of the library's own."""
+
+
+Core.__module__ = "httpcore._backends"
+
+
+@pytest.mark.parametrize("first", [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0", b"\5\1\0"])
+def test_what_is_no_http_1_is_not_judged(first):
+    """HTTP/2 carries bodies that look like a request; SOCKS speaks before HTTP does."""
+    stream = Stream(Core(b"\5\0", b"\0\0\4\1", OK))
+    stream.write(first)
+    assert stream.read(100) == b"\5\0"
+    if first.startswith(b"PRI"):
+        stream.write(b"\0\0\x40\0" + GET)
+        stream.write(bytes(100_000))
+        assert stream.read(100) == b"\0\0\4\1"
+    else:
+        stream.write(GET)
+        with pytest.raises(httpcore.RemoteProtocolError):
+            stream.read(100)
+
+
+@pytest.mark.parametrize(("head", "known"), [(GET, True), (CONNECT, False)])
+def test_it_is_known_to_whoever_holds_a_body_back_but_for_a_tunnel(head, known):
+    """Over HTTP/2 in a tunnel nothing can be held back, and least of all by reading its bytes."""
+    stream, seen = Stream(Core()), Seen()
+    with wired(Wire(seen=seen)):
+        stream.write(head)
+    assert seen.connection is (stream if known else None)
+
+
+def test_a_connection_that_nothing_is_known_of_holds_nothing_back():
+    seen = Seen()
+    with wired(Wire(seen=seen)):
+        Stream(Foreign()).write(GET)
+    assert seen.connection is None
