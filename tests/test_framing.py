@@ -242,3 +242,15 @@ def test_interim_responses_without_end_have_a_bound(piece, open_session):
             session.get(server.url + "/odd")
         assert len(server.peers) == 2
         assert session.get(server.url + "/own").text == "own"
+
+
+def test_a_transport_that_a_route_gives_is_looked_after_too():
+    """It is another than the one that the policy was given, and has one connection."""
+    with serving(after(WHOLE["204"][1] + EVIL, False, end=False)) as server:
+        routed = httpx.HTTPTransport(verify=False, limits=CLIENT["limits"])
+        policy = sp.PolicyTransport(httpx.HTTPTransport(verify=False), route=lambda _: routed)
+        own = {"statuspolicy": sp.STRICT}  # through the engine, which asks the route
+        with routed, httpx.Client(transport=policy) as client:
+            assert client.get(server.url + "/odd", extensions=own).status_code == 204
+            assert client.get(server.url + "/own", extensions=own).text == "own"
+        assert {peer.number for peer in server.peers} == {1, 2}

@@ -332,3 +332,14 @@ def test_a_connection_that_nothing_is_known_of_holds_nothing_back():
     with wired(Wire(seen=seen)):
         Stream(Foreign()).write(GET)
     assert seen.connection is None
+
+
+def test_a_switch_that_comes_in_place_of_a_100_is_heeded():
+    """What follows is the caller's own, whatever it looks like."""
+    stream = Stream(Core(b"HTTP/1.1 101 X\r\nUpgrade: a\r\n\r\n<1>", b"<2>"))
+    stream.write(GET)
+    with pytest.raises(httpcore.WriteError):
+        stream.hold(1)
+    assert stream.read(100).endswith(b"<1>")
+    stream.write(GET)
+    assert stream.read(100) == b"<2>"

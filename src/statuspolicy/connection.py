@@ -110,17 +110,15 @@ class _Connection(Around):
         reading = self._reading
         if reading is None:
             return data
-        self._begins = True
         try:
             ours = reading.take(data)
         except NotHTTP as why:
             if self._core is None:
                 return data
             raise self._failure(why) from None
-        if reading.switches:
-            self._reading, self._begins = None, False
-        elif reading.interim:
+        if reading.interim:
             HINTED.add(self)
+        self._turn()
         self._stray = data[ours:]
         return data[:ours]
 
@@ -129,14 +127,20 @@ class _Connection(Around):
 
         It is the judge of where an answer ends.
         """
-        self._begins = True
         if self._broken is not None:
             raise self._failure(self._broken)
+        self._turn()
         if self._back:
             data, self._back = self._back[:most], self._back[most:]
         else:
             data, self._stray = self._stray[:most], self._stray[most:]
         return data
+
+    def _turn(self) -> None:
+        """Let the next request begin with what is written now, while this is HTTP."""
+        self._begins = self._reading is not None and not self._reading.switches
+        if not self._begins:
+            self._reading = None
 
     def _overhear(self, data: bytes) -> None:
         """Keep what came before httpcore asked."""
@@ -353,7 +357,7 @@ class _Watched:
 def _core(stream: object) -> Any:
     """httpcore, or what else a stream is from; None for one whose errors aren't known."""
     for kind in type(stream).__mro__:
-        module = sys.modules[kind.__module__.partition(".")[0]]
+        module = sys.modules.get(kind.__module__.partition(".")[0])
         if hasattr(module, "RemoteProtocolError"):
             return module
     return None

@@ -81,8 +81,7 @@ def equipped(request: Request, kind: type[Watch], limits: Limits) -> tuple[Reque
 
 def hinted(response: Response) -> Any:
     """The interim responses that went before this one, where its connection tells."""
-    network = response.extensions.get("network_stream")
-    return getattr(network, "interim", ()) if HINTED else ()
+    return getattr(response.extensions.get("network_stream"), "interim", ())
 
 
 def saw(watch: Watch | None, reply: Reply) -> Reply:
@@ -92,10 +91,12 @@ def saw(watch: Watch | None, reply: Reply) -> Reply:
     """
     outcome = reply.outcome
     if isinstance(outcome, Response):
-        reply.interim = hinted(outcome)
-        HINTED.discard(outcome.extensions.get("network_stream"))
+        if HINTED and (interim := hinted(outcome)):
+            reply.interim = interim
+            HINTED.discard(outcome.extensions["network_stream"])
     elif isinstance(outcome, RemoteProtocolError) and failure.row_key(outcome) == 600:
-        reply.began = READING.get().first if READING.get() is not None else b""
+        reading = READING.get()
+        reply.began = b"" if reading is None else reading.first
     if watch is not None:
         silent = isinstance(reply.outcome, Response) or not watch.seen.heard
         reply.reused, reply.unsent = watch.reused and silent, watch.unsent

@@ -84,7 +84,8 @@ class Grip(Generic[TransportT]):
         pins, until = effect.request.extensions.get(PINS), effect.until
         if until is not None and self.left(until) <= 0:
             raise self.late(effect.request)
-        if not (until or pins or watch) or not network.install(transport):
+        # A transport that a route gives listens too, whatever else is asked of it.
+        if not network.install(transport) or not (until or pins or watch):
             return nullcontext()
         left = None if until is None else (lambda: self.left(until))
         return wire.wired(Wire(left, pins or {}, None if watch is None else watch.seen))
