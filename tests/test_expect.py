@@ -4,6 +4,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ import statuspolicy as sp
 from statuspolicy.expecting import Held, expects
 from statuspolicy.testing import Answer, StatusServer
 from statuspolicy.wire import Seen
+from tests.conftest import Session
 from tests.h2_server import H2Server
 from tests.raw_server import Peer, certified, serving
 
@@ -295,6 +297,24 @@ def test_something_that_is_no_http_ends_the_wait(open_session):
             )
 
 
+@pytest.mark.parametrize(("after", "code"), [(answers(413), 413), (b"<html>", 600)])
+def test_what_comes_with_the_100_counts_more(after, code, open_session):
+    rest = []
+
+    def serve(peer: Peer) -> None:
+        peer.head()
+        peer.send(GO_ON + after)
+        rest.append(peer.to_the_end())
+
+    with serving(serve) as server:
+        session = open_session(QUICK, limits=PATIENT)
+        with suppress(sp.UnparsableResponse):
+            response = session.request("POST", server.url, content=BODY, headers=EXPECT)
+            assert response.status_code == code
+        server.ended.acquire(timeout=5)
+    assert rest == [b""]
+
+
 def test_interim_responses_without_end_do_not_keep_it_waiting(open_session):
     def serve(peer: Peer) -> None:
         peer.head()
@@ -310,9 +330,6 @@ def test_interim_responses_without_end_do_not_keep_it_waiting(open_session):
 
 def test_the_total_ends_the_wait(kind):
     """A clock that is real: `Limits.total` is heeded on the socket."""
-    from contextlib import ExitStack
-
-    from tests.conftest import Session
 
     def serve(peer: Peer) -> None:
         peer.head()
@@ -429,10 +446,6 @@ def test_a_body_that_nobody_holds_is_as_it_was():
 def test_large_bodies_get_the_field_by_themselves(method, content, expected, kind, status_server):
     """An AsyncClient awaits what its hooks answer; the hook is the same."""
     hooks = {"event_hooks": {"request": [sp.expect_continue(above=10)]}}
-    from contextlib import ExitStack
-
-    from tests.conftest import Session
-
     if isinstance(content, list) and kind != "sync":
         parts = content
 

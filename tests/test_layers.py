@@ -55,6 +55,7 @@ ORDER = [
     "clock",
     "network",
     "connection",
+    "listening",
     "reading",
     "trace",
     "links",

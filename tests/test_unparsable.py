@@ -2,11 +2,13 @@
 
 import threading
 import time
+from contextlib import ExitStack
 
 import httpx
 import pytest
 
 import statuspolicy as sp
+from tests.conftest import Session
 from tests.raw_server import Peer, certified, serving
 
 CLIENT = {"verify": False, "timeout": 5}
@@ -122,9 +124,6 @@ def test_a_header_section_without_end_is_bounded_in_bytes(what, strict, open_ses
 
 def test_a_drip_of_header_bytes_is_bounded_by_the_total(kind):
     """No timeout of a read ends it: each byte is in time."""
-    from contextlib import ExitStack
-
-    from tests.conftest import Session
 
     def serve(peer: Peer) -> None:
         peer.head()

@@ -8,7 +8,8 @@ from contextlib import suppress
 from math import inf
 from typing import Any
 
-from statuspolicy.connection import Around, AsyncStream, Stream
+from statuspolicy.connection import AsyncStream, Stream
+from statuspolicy.listening import Around
 from statuspolicy.wire import WIRE, left, within
 
 
