@@ -16,8 +16,10 @@ import httpx
 import pytest
 import trustme
 
+from statuspolicy.connection import Stream
+from statuspolicy.network import AsyncBackend, Backend, install
 from statuspolicy.testing import Answer, StatusServer
-from statuspolicy.wire import WIRE, AsyncBackend, Backend, Stream, Wire, install
+from statuspolicy.wire import WIRE, Wire
 
 KINDS = ("sync", "asyncio", "trio")
 TOTAL = 0.05  # seconds that an exchange gets here
@@ -141,9 +143,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 DRIPS = {
     "header section": drip(HEAD + b"X: ", b"x"),
     "body": drip(HEAD + b"Content-Length: 1000000\r\n\r\n", b"x"),
-    "endless interim responses": drip(
-        b"", b"HTTP/1.1 102 Processing\r\nX: %b\r\n\r\n" % (b"x" * 3000), 0
-    ),
+    "endless interim responses": drip(b"", b"HTTP/1.1 102 Processing\r\n\r\n", 0.002),
     "endless body": drip(HEAD + b"\r\n", b"x" * 60000, 0),
     "no answer": drip(b"", b"", 2),
 }

@@ -13,6 +13,7 @@ from .duties.cooling import breaker
 from .duties.retry import retry
 from .duties.verify import reset
 from .exchange import Exchange
+from .expecting import expect_continue
 from .plan import Overrides
 from .row import Row, Table, resume, surface
 from .tables import STANDARD, STRICT
@@ -165,6 +166,7 @@ __all__ = [
     "choose",
     "download",
     "events",
+    "expect_continue",
     "extend",
     "gone",
     "moved",

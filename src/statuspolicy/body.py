@@ -18,6 +18,7 @@ from collections.abc import (
     Iterator,
 )
 from contextlib import aclosing, suppress
+from inspect import isasyncgen
 from io import UnsupportedOperation
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -60,6 +61,7 @@ class Body(SyncByteStream, AsyncByteStream):
         self._kept: list[bytes] | None = None
         self._sent = _Sum(0, 0)
         self._before = _Sum(0, 0)  # the longest that was sent until now
+        self._parts: AsyncGenerator[bytes] | None = None
         self.begun = False
         self.length: int | None = None
 
@@ -133,15 +135,30 @@ class Body(SyncByteStream, AsyncByteStream):
             yield chunk
         self._end()
 
-    async def __aiter__(self) -> AsyncGenerator[bytes]:
+    def __aiter__(self) -> AsyncGenerator[bytes]:
+        self._parts = parts = self._iterated()
+        return parts
+
+    async def leave(self) -> None:
+        """Close what was opened to send it: where an answer ends that, nobody else does."""
+        if self._parts is not None:
+            await self._parts.aclose()
+
+    async def _iterated(self) -> AsyncGenerator[bytes]:
         source = self._open()
         if source is None:
             yield self.known or b""
             return
         if isinstance(source, AsyncIterable):
-            async for chunk in source:
-                self._record(chunk)
-                yield chunk
+            parts = aiter(source)
+            try:
+                async for chunk in parts:
+                    self._record(chunk)
+                    yield chunk
+            finally:
+                for opened in (parts, _inner(source)):
+                    if isasyncgen(opened):
+                        await opened.aclose()
         else:
             for chunk in source:
                 self._record(chunk)

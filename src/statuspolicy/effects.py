@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from statuspolicy.cooldown import Cool
 from statuspolicy.limits import RetryBudget
+from statuspolicy.trace import Interim
 from statuspolicy.turns import Turn
 
 from ._lib import AsyncBaseTransport, BaseTransport, Request, Response, TransportError
@@ -26,14 +27,18 @@ class Reply:
     reused: the connection had served another request before; where it failed, also that not
         a byte came back.
     unsent: not a byte of the request was sent.
+    interim: the responses that went before the answer, as far as they were seen.
+    began: the first bytes of an answer that could not be parsed, as far as they were seen.
     """
 
-    __slots__ = ("outcome", "reused", "unsent")
+    __slots__ = ("began", "interim", "outcome", "reused", "unsent")
 
     def __init__(self, outcome: Outcome, reused: bool = False, unsent: bool = False) -> None:
         self.outcome = outcome
         self.reused = reused
         self.unsent = unsent
+        self.interim: tuple[Interim, ...] = ()
+        self.began = b""
 
 
 class Send:

@@ -229,7 +229,7 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
     declined = status in REDIRECTS and (plan.follow or not _client_can_read(exchange))
     # A client takes what was prepared for the request that it sent itself.
     touched = declined or verdict.why or verdict.empty or talk.went is not talk.sent
-    if len(talk.steps) == 1 and not touched and status != 511:
+    if len(talk.steps) == 1 and not touched and not exchange.interim and status != 511:
         return response
     kept = b"" if verdict.empty else None
     return adopt(response, talk.went, talk.past, talk.steps, declined=declined, kept=kept)

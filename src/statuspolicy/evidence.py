@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from statuspolicy.wire import Seen
+from statuspolicy.limits import Limits
+from statuspolicy.methods import IDEMPOTENT
+from statuspolicy.wire import HINTED, READING, Seen
 
-from . import body
-from ._lib import Request, Response
+from . import body, failure
+from ._lib import RemoteProtocolError, Request, Response
 from .effects import Reply
+from .expecting import Held, expects
 
 # The one event that a request on a kept-alive connection begins with; a new one connects first.
 _SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")
@@ -65,11 +68,35 @@ def watched(request: Request, kind: type[Watch]) -> tuple[Request, Watch]:
     return body.copy(request, extensions={**request.extensions, "trace": watch}), watch
 
 
+def equipped(request: Request, kind: type[Watch], limits: Limits) -> tuple[Request, Watch | None]:
+    """A request as it goes out, its body held back where it asks for that; what watches it."""
+    held = expects(request)
+    if request.method in IDEMPOTENT and not held:
+        return request, None
+    request, watch = watched(request, kind)
+    if held:
+        request.stream = Held(request.stream, watch.seen, limits.expect_wait)
+    return request, watch
+
+
+def hinted(response: Response) -> Any:
+    """The interim responses that went before this one, where its connection tells."""
+    return getattr(response.extensions.get("network_stream"), "interim", ())
+
+
 def saw(watch: Watch | None, reply: Reply) -> Reply:
     """What a send brought, with what was seen of it where it was watched.
 
     Of a failure after which a byte had come back nothing is shown: the request was read.
     """
+    outcome = reply.outcome
+    if isinstance(outcome, Response):
+        if HINTED and (interim := hinted(outcome)):
+            reply.interim = interim
+            HINTED.discard(outcome.extensions["network_stream"])
+    elif isinstance(outcome, RemoteProtocolError) and failure.row_key(outcome) == 600:
+        reading = READING.get()
+        reply.began = b"" if reading is None else reading.first
     if watch is not None:
         silent = isinstance(reply.outcome, Response) or not watch.seen.heard
         reply.reused, reply.unsent = watch.reused and silent, watch.unsent

@@ -10,7 +10,7 @@ from statuspolicy._value import Record
 from statuspolicy.fields import Fields
 from statuspolicy.limits import Limits
 from statuspolicy.methods import IDEMPOTENT, SAFE
-from statuspolicy.trace import Step
+from statuspolicy.trace import Interim, Step
 
 from . import failure
 from ._lib import (
@@ -53,6 +53,8 @@ class Exchange(Record):
     proxied: whether a request that was answered 305 or 407 is known to have gone to a proxy.
     can_await: whether a duty may answer with an awaitable.
     duty: what the row of this answer does.
+    interim: the responses that went before this answer, where the transport shows them.
+    began: the first bytes of an answer that could not be parsed, where they are known.
     """
 
     request: Request
@@ -76,6 +78,8 @@ class Exchange(Record):
     proxied: bool = False
     can_await: bool = False
     duty: Any = None
+    interim: tuple[Interim, ...] = ()
+    began: bytes = b""
 
     __slots__ = ("_told",)  # no part of the value
 

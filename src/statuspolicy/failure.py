@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 
+from statuspolicy.wire import NotHTTP
+
 from ._lib import (
     ConnectError,
     ConnectTimeout,
@@ -19,7 +21,7 @@ from ._lib import (
 def row_key(error: TransportError) -> int | type[TransportError] | None:
     """The key of the row that a failure belongs to; None where it is never repeated."""
     if isinstance(error, RemoteProtocolError):
-        line = _h11(error)
+        line = _not_parsed(error)
         if line is None:
             return type(error)  # the connection went away without an answer
         # A 101 that nobody asked for; the parser names it by its own state.
@@ -72,10 +74,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or next(passed, None)
 
 
-def _h11(error: RemoteProtocolError) -> str | None:
-    """What the HTTP/1.1 parser said, where it was the parser that failed."""
+def _not_parsed(error: RemoteProtocolError) -> str | None:
+    """What the HTTP/1.1 parser said, or who read along, where it was that which failed."""
     for cause in _chain(error):
-        if type(cause).__module__.partition(".")[0] == "h11":
+        if isinstance(cause, NotHTTP) or type(cause).__module__.partition(".")[0] == "h11":
             return str(cause)
     return None
 

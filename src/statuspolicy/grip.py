@@ -7,9 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from math import inf
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from statuspolicy import wire
+from statuspolicy import network, wire
 from statuspolicy.fields import digits
-from statuspolicy.methods import IDEMPOTENT
 from statuspolicy.trace import Trace
 from statuspolicy.turns import Turn
 from statuspolicy.wire import PINS, Wire
@@ -26,7 +25,7 @@ from ._lib import (
 )
 from .effects import Discard, Reply, Resume, Send
 from .errors import TotalTimeout
-from .evidence import Watch, saw, watched
+from .evidence import Watch, equipped, saw
 from .hop import is_digest, target
 from .plan import Plan
 from .response import keep_trace
@@ -80,9 +79,7 @@ class Grip(Generic[TransportT]):
 
     def equipped(self, effect: Send) -> tuple[Request, Watch | None]:
         """The request as the transport gets it, watched and its timeouts capped; the watch."""
-        request, watch = effect.request, None
-        if request.method not in IDEMPOTENT:
-            request, watch = watched(request, self.watch)
+        request, watch = equipped(effect.request, self.watch, self.plan.limits)
         if effect.until is not None:
             request = _capped(request, self.left(effect.until))
         self.sent = request
@@ -95,7 +92,8 @@ class Grip(Generic[TransportT]):
         pins, until = effect.request.extensions.get(PINS), effect.until
         if until is not None and self.left(until) <= 0:
             raise self.late(effect.request)
-        if not (until or pins or watch) or not wire.install(transport):
+        # A transport that a route gives listens too, whatever else is asked of it.
+        if not network.install(transport) or not (until or pins or watch):
             return _NOTHING
         left = None if until is None else (lambda: self.left(until))
         return wire.wired(Wire(left, pins or {}, None if watch is None else watch.seen))

@@ -24,6 +24,7 @@ from ._lib import (
     SyncByteStream,
     TransportError,
 )
+from .body import Body
 from .effects import (
     Ask,
     Behind,
@@ -37,6 +38,7 @@ from .effects import (
     Shelve,
 )
 from .evidence import AsyncWatch, Watch
+from .expecting import Held
 from .grip import Grip, behind
 from .hop import target
 from .streams import ONE_READ, Parts
@@ -169,6 +171,9 @@ class AsyncHands(Grip[AsyncBaseTransport]):
             if isinstance(error, TransportError):
                 return self.failed(error, effect, watch)
             raise
+        finally:
+            if isinstance(request.stream, (Body, Held)):
+                await request.stream.leave()
         return self.reply(response, effect, transport, watch)
 
     async def _in_time(self, effect: Send, answer: Awaitable[Response]) -> Response:

@@ -102,6 +102,8 @@ class Limits(Value):
         back: "wait" as long as these limits allow (else it is sent at once), "send" it at
         once, or "raise" `CoolingDown`.
     replay_bytes: how much of a one-shot request body is kept for sending it again.
+    expect_wait: seconds that the body of a request with `Expect: 100-continue` is held back, for
+        a 100 or another answer to come before it (RFC 9110 §10.1.1).
     drain_bytes, drain_seconds: how much of an intermediate response is read to keep its
         connection alive, before it is closed.
     uri_length: bytes; a Location that leads to a longer URI is not followed.
@@ -123,6 +125,7 @@ class Limits(Value):
     drain_bytes: int = 64 * 1024
     drain_seconds: float = 1.0
     uri_length: int = 8192
+    expect_wait: float = 1.0
     sensitive_headers: tuple[str, ...] = SENSITIVE_HEADERS
     cross_origin: Literal["strip", "stop", "keep"] = "strip"
 

@@ -98,6 +98,8 @@ class Talk:
             proxied=self._proxied(outcome, request or self.sent),
             can_await=plan.is_async,
             duty=self.row.duty,
+            interim=reply.interim,
+            began=reply.began,
         )
         return self.heard
 
@@ -162,6 +164,7 @@ class Talk:
             told=heard.told,
             budget=budget,
             cache="" if self.visit is None else str(self.visit.status),
+            interim=heard.interim,
         )
         self.add(step)
 

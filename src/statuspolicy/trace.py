@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from typing import TYPE_CHECKING
+
 from statuspolicy._value import Record
+
+if TYPE_CHECKING:
+    from statuspolicy.links import Link
+
+
+class Interim(Record):
+    """A response that went before an answer (RFC 9110 §15.2).
+
+    code: its status code.
+    links: what the Link fields of a 103 lead to (RFC 8297 §2).
+    """
+
+    code: int
+    links: tuple[Link, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join([str(self.code), *(f"<{link.target}>" for link in self.links)])
 
 
 class Step(Record):
@@ -20,6 +40,7 @@ class Step(Record):
     told: seconds that the server asked to wait; None where it asked nothing.
     budget: repeats that are left to the origin's retry budget; None where it wasn't asked.
     cache: what the cache did, as Cache-Status says it (RFC 9211); "" where there is none.
+    interim: the responses that went before the answer, where the transport shows them.
     """
 
     method: str
@@ -34,9 +55,13 @@ class Step(Record):
     told: float | None = None
     budget: float | None = None
     cache: str = ""
+    interim: tuple[Interim, ...] = ()
 
     def __str__(self) -> str:
         line = f"{self.method} {self.url} → {self.code} {self.phrase}".rstrip()
+        for told, same in groupby(map(str, self.interim)):
+            times = len([*same])
+            line += f", after {told}" + (f" × {times}" if times > 1 else "")
         line += f" · {self.verdict}"
         if self.wait:
             line += f" after {self.wait:g} s"

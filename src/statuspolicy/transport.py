@@ -9,12 +9,11 @@ from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 
-from statuspolicy import wire
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
-from statuspolicy.methods import IDEMPOTENT
-from statuspolicy.wire import Wire, wired
+from statuspolicy.network import install, is_proxy
+from statuspolicy.wire import HINTED, Wire, wired
 
 from ._lib import (
     URL,
@@ -29,7 +28,8 @@ from ._lib import (
     TransportError,
 )
 from .effects import Discard, Reply
-from .evidence import AsyncWatch, Watch, saw, watched
+from .evidence import AsyncWatch, Watch, equipped, hinted, saw
+from .expecting import WITHOUT_CONTENT
 from .plan import OVERRIDE, AllowHop, Confirm, Observer, Plan, Prepare
 from .row import Table
 from .tables import STANDARD
@@ -100,7 +100,8 @@ class _Policy(Generic[TransportT]):
                 f"inner={inner!r} has no {self._sends}: give an httpx.{self._default.__name__}, "
                 "or use the other of PolicyTransport and AsyncPolicyTransport."
             )
-        wire.install(self._inner)
+
+        install(self._inner)
         self._route = route
         self._closed = Event()
         self._fresh = fresh
@@ -119,7 +120,7 @@ class _Policy(Generic[TransportT]):
             cache=self._shelf,
             closed=self._closed,
             is_async=self._is_async,
-            proxied=lambda url: wire.is_proxy(self._to(url)),
+            proxied=lambda url: is_proxy(self._to(url)),
         )
         # The fast path's own: a plan never changes, and memory empties in place.
         self._quiet = table.quiet
@@ -209,13 +210,13 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
             return self._looked_up(request)
         sent, watch = request, None
         try:
-            if request.method in IDEMPOTENT:
+            if request.method in WITHOUT_CONTENT:
                 response = self._inner.handle_request(request)
             else:
-                sent, watch = watched(request, Watch)
-                with wired(Wire(seen=watch.seen)):
+                sent, watch = equipped(request, Watch, self.plan.limits)
+                with wired(Wire(seen=None if watch is None else watch.seen)):
                     response = self._inner.handle_request(sent)
-            if response.status_code in self._quiet:
+            if response.status_code in self._quiet and not (HINTED and hinted(response)):
                 return response
             reply = Reply(response)
         except TransportError as error:
@@ -313,13 +314,13 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
             return await self._looked_up(request)
         sent, watch, response = request, None, None
         try:
-            if request.method in IDEMPOTENT:
+            if request.method in WITHOUT_CONTENT:
                 response = await self._inner.handle_async_request(request)
             else:
-                sent, watch = watched(request, AsyncWatch)
-                with wired(Wire(seen=watch.seen)):
+                sent, watch = equipped(request, AsyncWatch, self.plan.limits)
+                with wired(Wire(seen=None if watch is None else watch.seen)):
                     response = await self._inner.handle_async_request(sent)
-            if response.status_code in self._quiet:
+            if response.status_code in self._quiet and not (HINTED and hinted(response)):
                 return response
             reply = Reply(response)
         except TransportError as error:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
-from statuspolicy.wire import remove
 
 from ._lib import URL, AsyncClient, Client, Cookies
 from .plan import AllowHop, Confirm, Observer, Prepare
@@ -106,6 +105,8 @@ def unwrap(client: ClientT) -> ClientT:
     send = vars(client).get("send")
     if not hasattr(send, "statuspolicy"):
         raise ValueError(f"{client!r} is not wrapped: there is nothing to undo.")
+    from statuspolicy.network import remove
+
     set_up: Any = client
     set_up._transport = set_up._transport._inner
     set_up._mounts = {p: t if t is None else t._inner for p, t in set_up._mounts.items()}

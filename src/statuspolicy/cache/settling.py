@@ -21,7 +21,7 @@ from statuspolicy.cache.keeping import (
     updated,
 )
 from statuspolicy.cache.planning import Forward
-from statuspolicy.cache.vary import selecting
+from statuspolicy.cache.vary import selecting, selects
 from statuspolicy.fields import content_range, digits, http_date
 from statuspolicy.methods import SAFE
 from statuspolicy.ranges import flaw

@@ -6,6 +6,7 @@ from ..exchange import Exchange
 from ..verdicts import Again, Refuse, Settle, Verdict
 from .retry import retry
 
+_LONGEST = 200  # characters of what the library says: it repeats the offending line, whole
 _ELSEWHERE = retry(times=1, wait=0.0, fresh=True)
 
 
@@ -23,9 +24,10 @@ def refused(exchange: Exchange) -> Verdict:
     from ..hop import target
 
     request = exchange.request
+    began = f" (it began with {exchange.began!r})" if exchange.began else ""
     error = UnparsableResponse(
         f"{target(request.url)} answered {request.method} with something that is not HTTP: "
-        f"{exchange.error}",
+        f"{str(exchange.error)[:_LONGEST]}{began}",
         request=request,
     )
     error.__cause__ = exchange.error

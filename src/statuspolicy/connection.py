@@ -1,0 +1,184 @@
+"""The connections of a thread and of a task: they heed what is asked, and listen as they send."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from math import inf
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
+from time import monotonic
+from typing import Any, Self
+
+from statuspolicy.listening import PIECE, Listener
+from statuspolicy.wire import HINTED, WIRE, left, within
+
+_READ = 64 * 1024  # bytes, as httpcore reads
+_NO_WAIT = 0.005  # seconds for a task to take what is there
+_PAUSES = 0.0005, 0.02  # seconds, the first and the longest, until a task looks again
+
+
+class Stream(Listener):
+    """A connection of a thread."""
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._back or self._stray or self._broken:
+            return self._kept(max_bytes)
+        data: bytes = b""
+        try:
+            data = self._inner.read(max_bytes, self._in_time(timeout))
+        finally:
+            self._heard(WIRE.get(), data)
+        return self._given(data)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not buffer:
+            return
+        if self._sends(buffer, WIRE.get()):
+            self._write_and_listen(buffer, timeout)
+            return
+        # The inner write loops until all is sent, with the whole timeout for each turn.
+        size = PIECE if left() < inf else len(buffer)
+        for start in range(0, len(buffer), size):
+            self._inner.write(buffer[start : start + size], self._in_time(timeout))
+
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> Stream:
+        in_time = self._in_time(timeout)
+        return Stream(self._inner.start_tls(ssl_context, server_hostname, in_time))
+
+    def close(self) -> None:
+        self._closed = True
+        HINTED.discard(self)
+        self._inner.close()
+
+    def hold(self, seconds: float) -> None:
+        """Wait for a 100, so long at most. Raises the library's WriteError if an answer comes."""
+        end = monotonic() + seconds
+        while self._waits():
+            rest = min(end - monotonic(), left())
+            if rest <= 0:
+                return
+            try:
+                self._overhear(self._inner.read(_READ, rest))
+            except self._core.ReadTimeout:
+                return
+        self._after_the_wait()
+
+    def _write_and_listen(self, buffer: bytes, timeout: float | None) -> None:
+        with _Watched(self._inner) as socket:
+            for start in range(0, len(buffer), PIECE):
+                readable, writable = True, False
+                while readable and not writable:
+                    readable, writable = socket.ready(self._in_time(timeout), self._deaf)
+                    if readable and self._hears_an_error():
+                        return
+                if not writable:
+                    raise self._stuck()
+                self._inner.write(buffer[start : start + PIECE], self._in_time(timeout))
+
+    def _hears_an_error(self) -> bool:
+        # Of what is readable there may be no whole record of TLS; what is broken is met again.
+        with suppress(self._core.ReadError):
+            self._overhear(self._inner.read(_READ, 0))
+        return self._stops()
+
+    def _in_time(self, timeout: float | None) -> float | None:
+        rest = left()
+        if rest <= 0:
+            # Bytes that are there already can be read within any timeout, endlessly. On a
+            # closed socket every call fails at once, and in the inner stream's own words.
+            self._inner.close()
+        return timeout if rest == inf else within(timeout)
+
+
+class AsyncStream(Listener):
+    """A connection of a task."""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as httpcore calls it
+        if self._back or self._stray or self._broken:
+            return self._kept(max_bytes)
+        data: bytes = b""
+        try:
+            data = await self._inner.read(max_bytes, timeout)
+        finally:
+            self._heard(WIRE.get(), data)
+        return self._given(data)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as httpcore calls it
+        if not buffer:
+            return
+        if self._sends(buffer, WIRE.get()):
+            await self._write_and_listen(buffer, timeout)
+        else:
+            await self._inner.write(buffer, timeout)
+
+    async def start_tls(self, *args: Any, **options: Any) -> AsyncStream:
+        return AsyncStream(await self._inner.start_tls(*args, **options))
+
+    async def aclose(self) -> None:
+        self._closed = True
+        HINTED.discard(self)
+        await self._inner.aclose()
+
+    async def hold(self, seconds: float) -> None:
+        """As Stream's."""
+        end = monotonic() + seconds
+        while self._waits():
+            rest = end - monotonic()
+            if rest <= 0:
+                return
+            try:
+                self._overhear(await self._inner.read(_READ, rest))
+            except self._core.ReadTimeout:
+                return
+        self._after_the_wait()
+
+    async def _write_and_listen(self, buffer: bytes, timeout: float | None) -> None:  # noqa: ASYNC109 - as httpcore calls it
+        import anyio
+
+        with _Watched(self._inner) as socket:
+            for start in range(0, len(buffer), PIECE):
+                end = monotonic() + (inf if timeout is None else timeout)
+                pause, longest = _PAUSES
+                while True:
+                    readable, writable = socket.ready(0, self._deaf)
+                    if readable and await self._hears_an_error():
+                        return
+                    if writable:
+                        break
+                    if monotonic() > end:
+                        raise self._stuck()
+                    # Nothing tells a task of a socket that its event loop reads itself.
+                    await anyio.sleep(pause)
+                    pause = min(2 * pause, longest)
+                await self._inner.write(buffer[start : start + PIECE], timeout)
+
+    async def _hears_an_error(self) -> bool:
+        with suppress(self._core.ReadError, self._core.ReadTimeout):
+            self._overhear(await self._inner.read(_READ, _NO_WAIT))
+        return self._stops()
+
+
+class _Watched:
+    """Whether a socket can be read from, and written to."""
+
+    def __init__(self, stream: Any) -> None:
+        self._socket = stream.get_extra_info("socket")
+        self._selector = DefaultSelector()
+
+    def __enter__(self) -> Self:
+        with suppress(OSError, ValueError):  # it is closed: a call on it says so
+            self._selector.register(self._socket, EVENT_READ | EVENT_WRITE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._selector.close()
+
+    def ready(self, timeout: float | None, deaf: bool) -> tuple[bool, bool]:
+        """Wait for one of the two; `deaf` asks for the second alone."""
+        if not self._selector.get_map():
+            return False, True
+        if deaf:
+            self._selector.modify(self._socket, EVENT_WRITE)
+        found = sum(events for _, events in self._selector.select(timeout))
+        return bool(found & EVENT_READ), bool(found & EVENT_WRITE)

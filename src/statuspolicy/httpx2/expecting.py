@@ -1,0 +1,1 @@
+../expecting.py

@@ -1,0 +1,111 @@
+"""The backend that opens the connections of a transport: those of a thread, and of a task."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from math import inf
+from typing import Any
+
+from statuspolicy.connection import AsyncStream, Stream
+from statuspolicy.listening import Around
+from statuspolicy.wire import WIRE, left, within
+
+
+def install(transport: object) -> bool:
+    """Let a transport's sockets heed WIRE, once; whether they do.
+
+    False for what has no connection pool of httpcore's shape, as a MockTransport. Connections
+    that are open already stay as they are, and one that is kept alive has its address.
+    """
+    pool: Any = getattr(transport, "_pool", None)
+    backend = getattr(pool, "_network_backend", None)
+    if not callable(getattr(backend, "connect_tcp", None)):
+        return False
+    if not isinstance(backend, Around):
+        is_async = hasattr(pool, "handle_async_request")
+        # Two threads may both come here: each wraps the same backend, and either will do.
+        pool._network_backend = AsyncBackend(backend) if is_async else Backend(backend)
+    return True
+
+
+def remove(transport: object) -> None:
+    """Undo `install`, for the connections that are opened from now on."""
+    pool: Any = getattr(transport, "_pool", None)
+    backend = getattr(pool, "_network_backend", None)
+    if isinstance(backend, Around):
+        pool._network_backend = backend._inner
+
+
+def is_proxy(transport: object) -> bool:
+    """Whether a transport sends its requests to an HTTP proxy (those for https go through it)."""
+    kinds = type(getattr(transport, "_pool", None)).__mro__
+    return any(kind.__name__ in ("HTTPProxy", "AsyncHTTPProxy") for kind in kinds)
+
+
+class Backend(Around):
+    """Opens the connections of a thread, and lends each call on them no more than is left."""
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, **options: Any
+    ) -> Stream:
+        *others, last = _pinned(host) or _resolved(host)
+        timeout = _of_each(host, timeout)
+        for address in others:
+            with suppress(Exception):
+                stream = self._inner.connect_tcp(address, port, within(timeout), **options)
+                return Stream(stream)
+        return Stream(self._inner.connect_tcp(last, port, within(timeout), **options))
+
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, **options: Any
+    ) -> Stream:
+        return Stream(self._inner.connect_unix_socket(path, within(timeout), **options))
+
+    def sleep(self, seconds: float) -> None:
+        """Wait between two tries to connect, which are an option of HTTPTransport."""
+        self._inner.sleep(within(seconds))
+
+
+class AsyncBackend(Around):
+    """Opens the connections of a task."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - as httpcore calls it
+        **options: Any,
+    ) -> AsyncStream:
+        *others, last = _pinned(host) or (host,)
+        timeout = _of_each(host, timeout)
+        for address in others:
+            with suppress(Exception):
+                return AsyncStream(await self._inner.connect_tcp(address, port, timeout, **options))
+        return AsyncStream(await self._inner.connect_tcp(last, port, timeout, **options))
+
+    async def connect_unix_socket(self, path: str, **options: Any) -> AsyncStream:
+        return AsyncStream(await self._inner.connect_unix_socket(path, **options))
+
+
+def _pinned(host: str) -> Sequence[str]:
+    wire = WIRE.get()
+    return () if wire is None else wire.pins.get(host, ())
+
+
+def _of_each(host: str, timeout: float | None) -> float | None:
+    """The timeout for one of the addresses of a pinned host: together they have the whole."""
+    return None if timeout is None else timeout / max(len(_pinned(host)), 1)
+
+
+def _resolved(host: str) -> Sequence[str]:
+    """The addresses of a host that has to be reached in time; else its name.
+
+    Given a name, the inner backend would take the same timeout for each of its addresses.
+    """
+    if left() < inf:
+        with suppress(OSError, ValueError):  # the inner backend will say it in its own words
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return (host,)

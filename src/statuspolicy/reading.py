@@ -1,0 +1,162 @@
+"""An HTTP/1.1 answer, read along as its bytes come: interim responses, status, where it ends.
+
+A parser of HTTP swallows interim responses, and hands what stands behind an answer to the next
+request on the connection. So the bytes are looked at before it gets them. Nothing is kept from
+it and nothing changed: it still judges the header section and the body by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from math import inf
+
+from statuspolicy.links import links
+from statuspolicy.trace import Interim
+from statuspolicy.wire import NotHTTP
+
+MOST = 100 * 1024  # bytes of all header sections of an answer; as much as httpcore lets h11 keep
+_FIRST = 160  # bytes that are shown of what can't be parsed
+
+_STATUS_LINE = re.compile(rb"HTTP/\d\.\d (\d{3})[ \r\n]")
+_TEMPLATE = b"HTTP/1.1 200 "  # what a beginning of one may go on with
+_END = re.compile(rb"\n\r?\n")
+_FRAMING = re.compile(rb"\n(content-length|transfer-encoding):[ \t]*([^\r\n]*)", re.IGNORECASE)
+_LINK = re.compile(rb"\nlink:([^\r\n]*)", re.IGNORECASE)
+
+
+class Reading:
+    """The answer to one request.
+
+    head: the request's header section.
+
+    `code` is the last status code that came, `interim` what went before the answer, `first`
+    the first bytes of the last header section. `goes_ahead`: a 100 was among them.
+    `doubtful`: who sent it may have meant another end of it.
+    """
+
+    __slots__ = ("_bodiless", "_left", "_line", "_pending", "_seen", "_trailer", "_tunnel",
+                 "_whole", "code", "doubtful", "first", "goes_ahead", "interim")  # fmt: skip
+
+    def __init__(self, head: bytes) -> None:
+        self._bodiless = head.startswith(b"HEAD ")
+        self._tunnel = head.startswith(b"CONNECT ")
+        self._pending = b""  # a header section that isn't whole
+        self._seen = 0  # bytes of header sections
+        self._whole = False
+        self._left: float = 0  # bytes of the body, or of a chunk and the line end after it
+        self._line: bytes | None = None  # the beginning of a chunk's first line
+        self._trailer = False
+        self.code = 0
+        self.goes_ahead = False
+        self.doubtful = False
+        self.first = b""
+        self.interim: list[Interim] = []
+
+    @property
+    def final(self) -> bool:
+        """Whether the answer's own status line is there (RFC 9110 §15.2)."""
+        return self.code >= 200 or self.code == 101
+
+    @property
+    def switches(self) -> bool:
+        """Whether what follows is no HTTP (RFC 9110 §7.8, §9.3.6)."""
+        return self._whole and (self.code == 101 or (self._tunnel and 200 <= self.code < 300))
+
+    def take(self, data: bytes) -> int:
+        """How many of the next bytes belong to the answer; b"" says that there are no more.
+
+        Raises NotHTTP.
+        """
+        if self._whole:
+            return self._body(data, 0)
+        if not data and self._pending:
+            raise NotHTTP("its header section is cut off")
+        before = len(self._pending)
+        head, at = self._pending + data, 0
+        searched = max(before - 3, 0)
+        while True:
+            self.first = head[at : at + _FIRST]
+            self.code = _code(head[at : at + len(_TEMPLATE)])
+            self.goes_ahead = self.goes_ahead or self.code == 100
+            end = _END.search(head, max(at, searched)) if self.code else None
+            if end is None:
+                break
+            section = head[at : end.end()]
+            if self.final:
+                self._whole = True
+                self._frame(section)
+                return self._body(head, end.end()) - before
+            self.interim.append(_interim(self.code, section))
+            at = end.end()
+        self._seen += len(data)
+        if self._seen > MOST:
+            raise NotHTTP(f"its header section is longer than {MOST // 1024} KiB")
+        self._pending = head[at:]
+        return len(data)
+
+    def _frame(self, head: bytes) -> None:
+        """How the body ends (RFC 9112 §6.3)."""
+        said = {name.lower(): value for name, value in _FRAMING.findall(head)}
+        length = said.get(b"content-length", b"")
+        if self.switches:
+            self._left = inf
+        elif self._bodiless or self.code in (204, 304):
+            self._left = 0
+        elif b"transfer-encoding" in said:
+            self._line = b""
+            # RFC 9112 §6.3: "Such a message might indicate an attempt to perform […] response
+            # splitting […] and ought to be handled as an error."
+            self.doubtful = bool(length)
+        else:
+            self._left = int(length) if length.isdigit() and len(length) < 20 else inf
+
+    def _body(self, data: bytes, at: int) -> int:
+        """Where the answer ends in these bytes, the body beginning or going on at `at`."""
+        while True:
+            step = min(self._left, len(data) - at)
+            self._left -= step
+            at += int(step)
+            if self._line is None or at == len(data):
+                return at
+            end = data.find(b"\n", at) + 1
+            line = self._line + data[at : end or None]
+            if not end:
+                self._line = line[:_FIRST]  # no number is longer
+                return len(data)
+            self._line, at = b"", end
+            if self._trailer:
+                if not line.strip():
+                    self._line = None
+                continue
+            size = _hexadecimal(line)
+            self._trailer = not size
+            self._left = size + len(b"\r\n") if size else 0
+
+
+def length_of(head: bytes) -> int | None:
+    """What Content-Length says in a header section that httpcore wrote."""
+    said = dict(_FRAMING.findall(head.lower())).get(b"content-length", b"")
+    return int(said) if said.isdigit() else None
+
+
+def _code(head: bytes) -> int:
+    """Of the status line that these bytes begin; 0 where they may still become one."""
+    lacks = _TEMPLATE[len(head) :]
+    found = _STATUS_LINE.match(head + lacks)
+    if found is None:
+        raise NotHTTP("it does not begin with a status line")
+    return 0 if lacks else int(found[1])
+
+
+def _interim(code: int, head: bytes) -> Interim:
+    told = b",".join(_LINK.findall(head)).decode("latin-1") if code == 103 else ""
+    return Interim(code, links(told))
+
+
+def _hexadecimal(line: bytes) -> float:
+    """The size of a chunk; infinity where it is none, for the parser to judge."""
+    digits = line.partition(b";")[0].strip()
+    try:
+        return int(digits, 16) if len(digits) <= 20 else inf
+    except ValueError:
+        return inf
