@@ -281,6 +281,17 @@ def test_all_validators_are_sent(headers, lines):
     assert [*decided.lines] == lines
 
 
+@pytest.mark.parametrize("status", [301, 404, 410, 500, 503])
+def test_only_a_2xx_is_validated(status):
+    """RFC 9110 §13.2.1: the server ignores conditions, or a 304 is about what is there now."""
+    one = stored(age=200, status=status, headers={"ETag": '"a"', **OLD})
+    decided = plan(asked(), [one], NOW)
+    assert (decided.why, [*decided.lines], [*decided.selected]) == ("stale", [], [one])
+    one = one._replace(vary=(("foo", "1"),))
+    assert [*plan(asked(), [one], NOW).lines] == []
+    assert [*plan(asked(), [one._replace(status=203)], NOW).lines] == [(b"If-None-Match", b'"a"')]
+
+
 @pytest.mark.parametrize("name", ["If-None-Match", "If-Modified-Since"])
 def test_a_callers_own_conditions_go_on_as_they_are(name):
     one = stored(age=200, headers={"ETag": '"a"', **OLD})

@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import statuspolicy as sp
-from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.planning import Forward, Missing, Serve, plan
 from statuspolicy.cache.settling import Save, complete, settle
-from statuspolicy.fields import Fields
 from statuspolicy.testing import FakeClock
+from tests.cache.values import answer, asked
 
 # ── what is said, as values ────────────────────────────────────────────────────────────
 
@@ -277,10 +276,7 @@ OF_A_REQUEST = [
 
 
 def sections(names):
-    line = st.tuples(
-        st.sampled_from(names).map(str.encode), ODD.map(lambda text: text.encode("latin-1"))
-    )
-    return st.lists(line, max_size=6).map(tuple)
+    return st.lists(st.tuples(st.sampled_from(names), ODD), max_size=6)
 
 
 METHODS = st.sampled_from(["GET", "GET", "GET", "HEAD", "POST", "X"])
@@ -299,7 +295,7 @@ def test_no_header_section_is_an_exception(turns):
     stored, now = {}, 1_000_000_000.0
     for method, wanted, status, said, body, after in turns:
         now += after
-        asking = Asked(method, "http://a.example/x", Fields(wanted))
+        asking = asked(wanted, method)
         course = plan(asking, [*stored.values()], now)
         if isinstance(course, Serve):
             assert course.entry.age(now) >= 0
@@ -310,7 +306,7 @@ def test_no_header_section_is_an_exception(turns):
         if isinstance(course, Missing):
             continue
         assert isinstance(course, Forward)
-        result = settle(asking, course, Entry(status, said, b"", now, now))
+        result = settle(asking, course, answer(said, status, now, dated=False))
         changes = [*result.changes]
         if result.unusable:
             course = Forward(course.why, selected=course.selected)

@@ -431,6 +431,20 @@ def test_head_updates_what_it_matches_and_the_rest_goes(stored, came, fits):
     assert dropped(result.changes) == ([] if fits else [(URL, [one.id])])
 
 
+@pytest.mark.parametrize("status", [203, 204, 301, 404, 503])
+def test_head_that_is_a_200_is_about_no_other_code(status):
+    one = stale(status=status)
+    assert dropped(settled([one], heard(), method="HEAD").changes) == [(URL, [one.id])]
+
+
+@pytest.mark.parametrize("status", [301, 404, 503])
+def test_a_304_is_about_a_2xx_alone(status):
+    one = stale({"ETag": '"a"'}, status=status)
+    for request in ({"If-None-Match": '"a"'}, {}):
+        result = settled([one], heard({"ETag": '"a"'}, 304), request)
+        assert ([*result.changes], result.serve) == ([], None)
+
+
 def test_head_leaves_the_body_and_its_length_alone():
     one = stale({"ETag": '"a"', "Content-Length": "10"})
     (new,) = saved(settled([one], heard({"ETag": '"a"'}), method="HEAD").changes)

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 from threading import Lock, Thread
+from time import monotonic
 from typing import Any
 
 log = logging.getLogger("statuspolicy")
@@ -65,11 +66,12 @@ class Validations:
                 log.info("%s is not validated behind its caller's back: %r", key, error)
 
     def close(self, seconds: float) -> None:
-        """Wait for what is under way, but no longer than that."""
+        """Wait for what is under way, but no longer than that for all of it."""
+        end = monotonic() + seconds
         with self._lock:
             running = [*self._running.values()]
         for thread in running:
-            thread.join(seconds)
+            thread.join(max(0.0, end - monotonic()))
 
     async def aclose(self) -> None:
         """End what is under way, and wait until it has."""

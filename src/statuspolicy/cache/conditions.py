@@ -35,6 +35,7 @@ def validated(entries: Sequence[Entry], answer: Entry, ours: bool) -> list[Entry
 
     ours: whether the cache set the condition; a caller's may be about what only he has.
     """
+    entries = [entry for entry in entries if entry.confirmable]
     etag = answer.etag
     if etag is not None and not etag.startswith("W/"):
         # "If none of the initial set contains at least one of the same strong validators, then
@@ -50,7 +51,7 @@ def validated(entries: Sequence[Entry], answer: Entry, ours: bool) -> list[Entry
     # validator"; or the one that the cache asked about.
     if len(entries) > 1 or not (ours or all(entry.unnamed for entry in entries)):
         return []
-    return [*entries]
+    return entries
 
 
 def _opaque(etag: str) -> str:

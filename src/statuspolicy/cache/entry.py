@@ -129,6 +129,15 @@ class Entry(Record):
         """Whether it has no validator."""
         return self.etag is None and self.modified is None
 
+    @property
+    def confirmable(self) -> bool:
+        """Whether a 304 can say that it is still right.
+
+        RFC 9110 §13.2.1: conditions are ignored where the answer "would have been a status code
+        other than a 2xx (Successful) or 412": a 304 is never about any other.
+        """
+        return 200 <= self.status < 300
+
     @lazy
     def date(self) -> float:
         """When it was made; without a usable Date, when it came (RFC 9110 §6.6.1)."""
@@ -217,6 +226,8 @@ class Entry(Record):
     @lazy
     def conditions(self) -> list[tuple[bytes, bytes]]:
         """What asks the server whether it is still right (§4.3.1)."""
+        if not self.confirmable:
+            return []
         tag = [] if self.etag is None else [(b"If-None-Match", self.fields.raw("etag"))]
         if self.modified is None:
             return tag

@@ -73,7 +73,7 @@ def _permitted(said: Control) -> bool:
 
 def _useless(entry: Entry) -> str:
     """Why a response could never be used again; "" where it could."""
-    if not entry.unnamed:
+    if entry.confirmable and not entry.unnamed:
         return ""
     if entry.unchecked:
         return "no-cache, and it has no validator"

@@ -84,7 +84,7 @@ def _plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool) -> 
     selected = [entry for entry in stored if not entry.vary or selects(entry.vary, asked.fields)]
     if not selected:
         # §4.3.1: entity tags of "all stored responses", of which a 304 picks one.
-        others = [entry for entry in stored if entry.etag and entry.part is None]
+        others = [e for e in stored if e.etag and e.part is None and e.confirmable]
         if b"range" in asked.names or not _may_validate(asked):
             return Forward("vary-miss")
         others.sort(key=_preference, reverse=True)

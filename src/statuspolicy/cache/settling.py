@@ -187,7 +187,8 @@ def _head(asked: Asked, forward: Forward, answer: Entry) -> list[Change]:
     for entry in selected:
         length = digits(answer.fields.one("content-length"))
         alike = (
-            answer.etag in (None, entry.etag)
+            entry.status == answer.status
+            and answer.etag in (None, entry.etag)
             and answer.changed in (None, entry.changed)
             and length in (None, len(entry.body))
         )
