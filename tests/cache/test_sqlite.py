@@ -132,6 +132,13 @@ def test_what_is_larger_than_the_whole_takes_nothing_elses_place(open_storage):
     assert storage.load(URLS[0], "ann")
 
 
+def test_where_nothing_fits_nothing_is_kept(open_storage, said):
+    storage = open_storage(max_bytes=1000)
+    storage.save(URL, entry(), False)
+    assert not storage.load(URL, "ann")
+    assert not said()
+
+
 def test_a_read_writes_once_a_minute_at_most(path, open_storage, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(sqlite, "time", lambda: now[0])
