@@ -194,7 +194,7 @@ def test_the_default_waits_are_short(redis_server):
     options = storage._redis.connection_pool.connection_kwargs
     assert options["socket_timeout"] <= 1
     assert options["socket_connect_timeout"] <= 1
-    assert options["retry"].get_retries() == 1
+    assert options["retry"]._retries == 1
 
 
 def test_one_that_is_full_is_said_once_and_can_still_be_read(my_redis, said, now):
