@@ -132,6 +132,13 @@ def test_what_is_larger_than_the_whole_takes_nothing_elses_place(open_storage):
     assert storage.load(URLS[0], "ann")
 
 
+def test_where_nothing_fits_nothing_is_kept(open_storage, said):
+    storage = open_storage(max_bytes=1000)
+    storage.save(URL, entry(), False)
+    assert not storage.load(URL, "ann")
+    assert not said()
+
+
 def test_a_read_writes_once_a_minute_at_most(path, open_storage, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(sqlite, "time", lambda: now[0])
@@ -348,20 +355,19 @@ print("there", sum(there), flush=True)
 def test_several_processes_find_it_damaged_at_the_same_moment(path):
     """One sets it aside, and what any of them stored afterwards is there for all."""
     everybody = 6
-    for _ in range(3):
+    for _ in range(2):
         _garbage(path)
         running = [start(WHO_FINDS_IT_DAMAGED, path, me, everybody) for me in range(everybody)]
         lines: list[str] = []
         for expected in ("ready", "saved", f"there {everybody}"):
             for process in running:
+                if expected != "ready":  # all of them are where they were awaited
+                    process.stdin.write("\n")
+                    process.stdin.flush()
+            for process in running:
                 while (line := process.stdout.readline().strip()).startswith("log"):
                     lines.append(line)
                 assert line == expected
-            for process in running:
-                process.stdin.write("\n")
-                with_closed = expected.startswith("there")
-                if not with_closed:
-                    process.stdin.flush()
         for process in running:
             process.communicate(timeout=30)
         assert len(lines) == 1, lines

@@ -6,6 +6,7 @@ from threading import Barrier, Thread
 import pytest
 
 import statuspolicy as sp
+from statuspolicy.cache import sqlite
 from tests.cache.places import URL, Driven, entry, sound, values
 
 PLACES = ("memory", "sqlite", "redis")
@@ -170,7 +171,7 @@ def test_it_outlives_whoever_made_it(make, storage, portal):
 @pytest.mark.parametrize("place", ["memory", "sqlite"])
 def test_what_was_used_longest_ago_goes_first(make, portal, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("statuspolicy.cache.sqlite.time", lambda: now[0])
+    monkeypatch.setattr(sqlite, "time", lambda: now[0])
     storage = Driven(make(max_bytes=1_000_000), portal)
     urls = [f"{URL}/{number}" for number in range(30)]
     for number, url in enumerate(urls):

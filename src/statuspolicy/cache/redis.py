@@ -87,7 +87,7 @@ class RedisStorage(Outside):
     def _save(self, url: str, entry: Entry, same: bool) -> None:
         token_is, place, name = self._token(url), self._place(url, entry.who), self._name(entry.id)
         _, _, token, old = (
-            self._redis.pipeline(transaction=False)
+            self._redis.pipeline(transaction=True)
             .set(token_is, urandom(_TOKEN // 2).hex(), nx=True)
             .expire(token_is, self._ttl)
             .get(token_is)
@@ -121,10 +121,8 @@ class RedisStorage(Outside):
         if self._own:
             self._redis.close()
 
-    # The keys of a URL are in one slot of a cluster.
-
     def _token(self, url: str) -> str:
-        return f"{self._prefix}{{{_digest(url)}}}"
+        return f"{self._prefix}{_digest(url)}"
 
     def _place(self, url: str, who: str) -> str:
         return f"{self._token(url)}:{_digest(who)}"

@@ -126,8 +126,8 @@ class SQLiteStorage(Outside):
                 (*place, _key(entry.who), time(), dumped),
             ).lastrowid
             db.execute("REPLACE INTO body (n, body) VALUES (?, ?)", (n, entry.body))
-            while _bytes(db) > self._most:
-                db.execute(_EVICT)
+            while _bytes(db) > self._most and db.execute(_EVICT).rowcount:
+                pass
 
     def _drop(self, url: str, ids: Sequence[str] | None) -> None:
         self._use(lambda db: self._dropped(db, url, ids))

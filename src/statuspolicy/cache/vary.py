@@ -6,6 +6,7 @@ import re
 from typing import TypeAlias
 
 from statuspolicy.fields import Fields, members
+from statuspolicy.limits import Limits
 
 # The selecting fields and what the request said in each, None where it wasn't there.
 Selecting: TypeAlias = "tuple[tuple[str, str | None], ...]"
@@ -16,9 +17,8 @@ _STAR: Selecting = (("", "*"),)
 # RFC 9110 §12.4.2, §12.5: what is preferred is said by weights, not by the order, and the
 # names are case-insensitive.
 _WEIGHTED = frozenset({"accept", "accept-charset", "accept-encoding", "accept-language"})
-# What is no secret. All else (Authorization, Cookie, a key of the server's own) is told by a
-# digest: a storage may be a file, or a server that others read.
-_NO_SECRET = _WEIGHTED | {"origin", "user-agent"}
+# What looks like a credential is told by a digest: a storage may be a file, or read by others.
+_SECRET = Limits().sensitive
 
 
 def selecting(response: Fields, request: Fields) -> Selecting:
@@ -49,7 +49,7 @@ def normal(name: str, value: str | None) -> str | None:
     if name in _WEIGHTED:
         parts = sorted({_weighed(part, keep_case=name == "accept") for part in parts})
     said = ",".join(parts)
-    return said if name in _NO_SECRET else _digest(said)
+    return _digest(said) if _SECRET(name) else said
 
 
 def _digest(said: str) -> str:
