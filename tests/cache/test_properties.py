@@ -316,7 +316,8 @@ def test_no_header_section_is_an_exception(turns):
             if isinstance(change, Save):
                 entry = change.entry
                 assert entry.lifetime >= 0
-                assert Entry.load(entry.dump(), entry.body) == entry
+                dumped = entry.dump(change.url)
+                assert Entry.load(change.url, entry.who, dumped, entry.body) == entry
                 stored[entry.id] = entry
             elif change.ids is None:
                 stored.clear()
