@@ -438,8 +438,11 @@ def test_a_field_that_stands_twice_stands_twice_there():
         ("", True, "https://home.example:8443/c", "home.example:8443"),
     ],
 )
-def test_host_is_made_anew_but_a_custom_one_is_kept_where_that_is_said(sent, keep, url, host):
-    previous = post(headers=None if sent is None else {"Host": sent})
+@pytest.mark.parametrize("others", [{}, {"Cookie": "a=b"}])
+def test_host_is_made_anew_but_a_custom_one_is_kept_where_that_is_said(
+    sent, keep, url, host, others
+):
+    previous = post(headers=others if sent is None else {"Host": sent, **others})
     request = go(previous, httpx.URL(url), keep_host=keep)
     assert request.headers.get_list("host") == [host]
     assert request.headers.raw[0][0] == b"Host"

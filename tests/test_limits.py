@@ -6,7 +6,7 @@ from math import inf, nan
 
 import pytest
 
-from statuspolicy import Limits, Overrides, RetryBudget, surface
+from statuspolicy import Cool, Limits, Overrides, RetryBudget, surface
 from statuspolicy._value import Value
 from statuspolicy.limits import SENSITIVE_HEADERS
 
@@ -231,6 +231,13 @@ def test_a_value_cannot_be_changed(value):
     with pytest.raises(AttributeError):
         value.another = 3
     assert value == type(value)()
+
+
+def test_a_changed_copy_has_what_its_kind_has_and_no_more():
+    cool = Cool(1.0)
+    assert cool._replace(probe=True) == Cool(1.0, probe=True)
+    with pytest.raises(TypeError, match="Cool has no hotter"):
+        cool._replace(hotter=True)
 
 
 @pytest.mark.parametrize("name", ["attempts", "redirects"])

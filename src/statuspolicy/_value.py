@@ -36,10 +36,6 @@ class _Frozen:
         changed = (f"{n}={v!r}" for n, v in self._given().items() if v != getattr(cls, n, unset))
         return f"{cls.__name__}({', '.join(changed)})"
 
-    def _replace(self, **changes: Any) -> Self:
-        """The same, but for what `changes` says."""
-        return type(self)(**(vars(self) | changes))
-
 
 class lazy(Generic[T]):  # noqa: N801 - as functools.cached_property, but without its lock
     """A value that is reckoned when it is first asked for, and kept."""
@@ -74,7 +70,8 @@ class Record(_Frozen):
         new = object.__new__(type(self))
         new.__dict__.update(vars(self), **changes)
         if len(vars(new)) > len(vars(self)):
-            return super()._replace(**changes)  # which says what it does not take
+            unknown = ", ".join(changes.keys() - vars(self).keys())
+            raise TypeError(f"{type(self).__name__} has no {unknown}.")
         return new
 
 
