@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from . import guard
 from .ahead import forbidden, prepared
@@ -18,11 +18,8 @@ from .verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
 Decided: TypeAlias = Settle | Follow | Again | Aside | Use | Refuse
 
 
-def considered(talk: Talk, duty: Any, exchange: Exchange) -> Flow[tuple[Exchange, Decided]]:
-    """What a duty answers, once it has seen the body and had its turn, where it wants that."""
-    verdict = yield from talk.decide(duty, exchange)
-    if not isinstance(verdict, Inspect):
-        return exchange, verdict
+def considered(talk: Talk, verdict: Inspect, exchange: Exchange) -> Flow[tuple[Exchange, Decided]]:
+    """What a duty answers, once it has seen the body and had its turn."""
     # Read before anybody is waited for: a pool may have only one connection.
     exchange = yield from _put_away(talk, exchange)
     if verdict.turn is not None:
@@ -86,7 +83,9 @@ def step_aside(
     talk.take_cookies(answer)
     if verdict.read:
         answer = talk.heard = yield from _put_away(talk, answer)
-    answer, decided = yield from considered(talk, verdict.then, answer)
+    decided = yield from talk.decide(verdict.then, answer)
+    if isinstance(decided, Inspect):
+        answer, decided = yield from considered(talk, decided, answer)
     talk.heard = answer
     yield from noted(talk, answer, decided)  # of the origin that was asked on the side
     if isinstance(decided, (Settle, Again, Aside, Refuse)):

@@ -83,10 +83,10 @@ def not_again(verdict: Decided) -> Decided:
     return verdict
 
 
-def passed(talk: Talk, verdict: Follow | Again) -> Flow[None]:
+def passed(talk: Talk, shelf: Shelf, verdict: Follow | Again) -> Flow[None]:
     """A redirect was followed: one that is stored is remembered as a short cut."""
-    url, shelf = hop.target(talk.sent.url), talk.plan.cache
-    if shelf is not None and isinstance(verdict, Follow):
+    if isinstance(verdict, Follow):
+        url = hop.target(talk.sent.url)
         if talk.visit is not None and talk.visit.from_here:
             talk.shortcuts.append(url)
         if verdict.unstored:

@@ -26,7 +26,7 @@ from .response import adopt, is_kept, keep_trace
 from .rest import heeded
 from .row import REDIRECTS
 from .talk import Flow, Result, Talk, asked, is_http2, log
-from .verdicts import Again, Aside, Follow, Refuse, Settle, Use
+from .verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
 
 if TYPE_CHECKING:
     from .caching import Visit
@@ -78,7 +78,9 @@ def _turn(talk: Talk, reply: Reply | None) -> Flow[Result | float]:
     exchange = talk.hear(reply)
     if talk.spent is not None:
         yield from _refund(talk, talk.spent, exchange)
-    exchange, verdict = yield from considered(talk, talk.row.duty, exchange)
+    verdict = yield from talk.decide(talk.row.duty, exchange)
+    if isinstance(verdict, Inspect):
+        exchange, verdict = yield from considered(talk, verdict, exchange)
     looks = 0
     while isinstance(verdict, Aside):
         looks += 1
@@ -157,7 +159,8 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
             if talk.began is not None:
                 passed.elapsed = timedelta(seconds=talk.plan.clock.monotonic() - talk.began)
             talk.past.append(passed)
-    yield from cached.passed(talk, verdict)
+    if talk.plan.cache is not None:
+        yield from cached.passed(talk, talk.plan.cache, verdict)
     # What was prepared may be somebody's own: such an answer holds for nobody else.
     own = talk.went is not talk.sent and {"authorization", "cookie"} & talk.went.headers.keys()
     kept_else = talk.visit is not None and talk.visit.keeps
@@ -192,9 +195,9 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
     if isinstance(verdict, Settle) and response is not None and plan.resumes(verdict.resume):
         why = yield Resume(response, talk.sent, talk.until)
         verdict = verdict._replace(why=verdict.why or why)
-    talk.note(
-        type(verdict).__name__.lower(), verdict._replace(why=_with_notes(talk, exchange, verdict))
-    )
+    why = _with_notes(talk, exchange, verdict)
+    said = verdict if why == verdict.why else verdict._replace(why=why)
+    talk.note(type(verdict).__name__.lower(), said)
     heard, talk.heard = talk.heard, None
     if exchange.status == 410:
         yield Forget(hop.target(exchange.request.url))
@@ -237,14 +240,16 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
 
 def _with_notes(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> str:
     """Why, with what the answer that is handed over says besides."""
-    if exchange.status is None or not isinstance(verdict, Settle):
+    fields, url, status = exchange.fields, exchange.request.url, exchange.status
+    if status is None or not isinstance(verdict, Settle):
         return verdict.why
-    fields, url = exchange.fields, exchange.request.url
+    if status < 400 and "deprecation" not in fields and "sunset" not in fields:
+        return verdict.why
     if bye := farewell(fields, exchange.now):
         place = hop.target(url).partition("?")[0]
         if talk.plan.memory.notice(place):
             log.warning("%s is %s", place, bye)
-    return joined(verdict.why, notes(exchange.status, fields, exchange.body, exchange.now))
+    return joined(verdict.why, notes(status, fields, exchange.body, exchange.now))
 
 
 def _client_can_read(exchange: Exchange) -> bool:

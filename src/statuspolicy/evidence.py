@@ -17,7 +17,7 @@ from statuspolicy.wire import HINTED, READING, Seen
 from . import body, failure
 from ._lib import RemoteProtocolError, Request, Response
 from .effects import Reply
-from .expecting import Held, expects
+from .expecting import WITHOUT_CONTENT, Held, expects
 
 # The one event that a request on a kept-alive connection begins with; a new one connects first.
 _SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")
@@ -70,6 +70,8 @@ def watched(request: Request, kind: type[Watch]) -> tuple[Request, Watch]:
 
 def equipped(request: Request, kind: type[Watch], limits: Limits) -> tuple[Request, Watch | None]:
     """A request as it goes out, its body held back where it asks for that; what watches it."""
+    if request.method in WITHOUT_CONTENT:
+        return request, None
     held = expects(request)
     if request.method in IDEMPOTENT and not held:
         return request, None

@@ -94,7 +94,7 @@ class Talk:
             reused=reply.reused,
             unsent=reply.unsent,
             left=inf if self.until is None else self.until - heard,
-            abroad=self._abroad(request or self.sent),
+            abroad=(self.hops > 0 or request is not None) and self._abroad(request or self.sent),
             proxied=self._proxied(outcome, request or self.sent),
             can_await=plan.is_async,
             duty=self.row.duty,
