@@ -3,7 +3,7 @@
 import pytest
 
 from statuspolicy.cache.planning import Forward, Missing, Serve, plan
-from tests.cache.values import NOW, asked, date, entry
+from tests.cache.values import NOW, asked, date, entry, selected
 
 OLD = {"Last-Modified": date(-1000)}
 
@@ -190,7 +190,7 @@ def test_these_conditions_are_the_servers_to_judge(name):
 
 def variant(value, tag=None, at=0.0, **more):
     headers = {"Vary": "foo", "Date": date(at)} | ({} if tag is None else {"ETag": tag})
-    return stored(headers=headers, vary=(("foo", value),), **more)
+    return stored(headers=headers, vary=selected(foo=value), **more)
 
 
 def test_a_request_selects_the_variant_that_was_asked_alike():
@@ -287,7 +287,7 @@ def test_only_a_2xx_is_validated(status):
     one = stored(age=200, status=status, headers={"ETag": '"a"', **OLD})
     decided = plan(asked(), [one], NOW)
     assert (decided.why, [*decided.lines], [*decided.selected]) == ("stale", [], [one])
-    one = one._replace(vary=(("foo", "1"),))
+    one = one._replace(vary=selected(foo="1"))
     assert [*plan(asked(), [one], NOW).lines] == []
     assert [*plan(asked(), [one._replace(status=203)], NOW).lines] == [(b"If-None-Match", b'"a"')]
 

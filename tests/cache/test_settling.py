@@ -4,7 +4,7 @@ import pytest
 
 from statuspolicy.cache.planning import Forward, plan
 from statuspolicy.cache.settling import Drop, Save, complete, settle
-from tests.cache.values import NOW, URL, answer, asked, date, entry, fields
+from tests.cache.values import NOW, URL, answer, asked, date, entry, fields, selected
 
 FRESH = {"Cache-Control": "max-age=60"}
 LATER = NOW + 1000
@@ -49,7 +49,7 @@ def test_what_is_stored_is_the_answer_with_its_request_and_times():
         "y": "2",
         "date": date(1000),
     }
-    assert result.keep.vary == (("bar", None), ("foo", "1"))
+    assert result.keep.vary == selected(bar=None, foo="1")
     assert (result.keep.asked, result.keep.heard, result.keep.part) == (LATER, LATER, None)
     assert (result.serve, result.unusable, result.why) == (None, False, "")
 
@@ -95,8 +95,8 @@ def test_a_body_that_is_not_as_long_as_announced_is_not_stored(headers, status, 
 
 def test_a_new_answer_takes_the_place_of_what_the_request_selected():
     asking = asked({"Foo": "1"})
-    mine = stale({"Vary": "foo"}, vary=(("foo", "1"),))
-    other = stale({"Vary": "foo"}, vary=(("foo", "2"),))
+    mine = stale({"Vary": "foo"}, vary=selected(foo="1"))
+    other = stale({"Vary": "foo"}, vary=selected(foo="2"))
     forward = plan(asking, [mine, other], LATER)
     for headers, gone in ((FRESH, [mine.id]), ({**FRESH, "Vary": "foo"}, None)):
         keep = settle(asking, forward, heard(headers)).keep
@@ -207,7 +207,7 @@ def test_a_304_freshens_what_its_validators_name(stored, came, fits):
 
 def variant(value, tag, at=0.0, body=b"", **more):
     headers = {"Vary": "foo", "Date": date(at), "ETag": tag, **more}
-    return stale(headers, body=body or value.encode(), vary=(("foo", value),))
+    return stale(headers, body=body or value.encode(), vary=selected(foo=value))
 
 
 def test_of_several_variants_a_304_names_the_one_by_its_tag():
@@ -221,7 +221,7 @@ def test_what_a_304_picked_for_another_request_is_stored_for_that_one_alone():
     old = variant("1", '"a"')
     result = settled([old], heard({"ETag": '"a"'}, 304), {"Foo": "x"})
     (new,) = result.changes
-    assert (new.entry.vary, new.same, new.entry.heard) == ((("foo", "x"),), False, LATER)
+    assert (new.entry.vary, new.same, new.entry.heard) == (selected(foo="x"), False, LATER)
     assert new.entry.id != old.id
 
 
@@ -365,7 +365,7 @@ def test_a_304_that_varies_otherwise_is_stored_as_that():
     one = stale({"ETag": '"a"'})
     result = settled([one], heard({"ETag": '"a"', "Vary": "Foo"}, 304), {"Foo": "1"})
     (new,) = saved(result.changes)
-    assert new.vary == (("foo", "1"),)
+    assert new.vary == selected(foo="1")
     assert dropped(result.changes) == [(URL, [one.id])]
 
 
@@ -541,7 +541,7 @@ def test_a_post_that_answers_for_get_invalidates_and_is_stored():
     came = heard({**FRESH, "Content-Location": "/x", "Vary": "foo"})
     result = settled([stale()], came, {"Foo": "1"}, "POST")
     assert dropped(result.changes) == [(URL, None)]
-    assert result.keep.vary == (("foo", "1"),)
+    assert result.keep.vary == selected(foo="1")
     changes = complete(asked({}, "POST"), Forward("method"), result.keep, b"new")
     assert plan(asked({"Foo": "1"}), saved(changes), LATER).entry.body == b"new"
     assert plan(asked({"Foo": "1"}, "HEAD"), saved(changes), LATER).entry.body == b"new"

@@ -4,6 +4,7 @@ from email.utils import formatdate
 
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.entry import Entry
+from statuspolicy.cache.vary import selecting
 from statuspolicy.fields import Fields
 
 NOW = 1_000_000_000.0
@@ -42,3 +43,10 @@ def fields(of):
     """A header section's fields, as a dict; each line of one that stands several times."""
     section = Fields(of.headers if isinstance(of, Entry) else of)
     return {name: section.get(name) for name in section}
+
+
+def selected(**said):
+    """What of a request selects a response that varies on these fields; None is no such field."""
+    vary = Fields(pairs({"Vary": ", ".join(said)}))
+    given = {name: value for name, value in said.items() if value is not None}
+    return selecting(vary, Fields(pairs(given)))
