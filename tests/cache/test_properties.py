@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import statuspolicy as sp
+from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.planning import Forward, Missing, Serve, plan
 from statuspolicy.cache.settling import Save, complete, settle
 from statuspolicy.testing import FakeClock
