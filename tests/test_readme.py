@@ -31,7 +31,7 @@ def test_the_demo_has_a_line_with_a_decision_and_a_citation_for_every_row(output
     lines = {line[:3]: line for line in output.splitlines() if line[:3].isdigit()}
     assert set(lines) == {str(key) for key in sp.STANDARD if isinstance(key, int)}
     for line in lines.values():
-        assert re.search(r"(surface|settle|follow|repeat|refuse): \S.* \[\S.*\]$", line)
+        assert re.search(r"(surface|settle|follow|repeat|refuse|use): \S.* \[\S.*\]$", line)
 
 
 def test_the_demo_says_where_the_two_clients_differ(monkeypatch, capsys):

@@ -7,13 +7,13 @@ counted, not slept.
 import asyncio
 import random
 import sys
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 import statuspolicy
 from statuspolicy._lib import AsyncClient, Client, RequestError, Response
-from statuspolicy.row import Row
+from statuspolicy.row import Duty, Row
 from statuspolicy.testing import Answer, FakeClock, StatusServer
 from statuspolicy.trace import Trace
 
@@ -22,6 +22,8 @@ class Scene(NamedTuple):
     """A request that shows what a code gets.
 
     code: the row. path: what the server is asked, which says what it sends.
+    how: in words, where it is not STANDARD alone. policy: what `wrap` is given.
+    before: how often it is asked before that is shown.
     """
 
     code: int | str
@@ -30,6 +32,9 @@ class Scene(NamedTuple):
     headers: dict[str, str] | None = None
     content: bytes | None = None
     sends: str = ""
+    how: str = ""
+    policy: Callable[[], dict[str, Any]] = dict
+    before: int = 0
 
 
 _SHOWN = (
@@ -69,13 +74,32 @@ _REFUSED = (
 )
 
 
+def _row(code: int, make: Callable[[], Duty]) -> Callable[[], dict[str, Any]]:
+    return lambda: {"table": statuspolicy.STANDARD | {code: make()}}
+
+
+_YOURS = (
+    Scene(202, "/202?location=/200&retry-after=5", how="poll()",
+          policy=_row(202, statuspolicy.poll)),
+    Scene(304, "/page", sends='200 ETag: "1", then 304', how="cache=Cache()", before=1,
+          policy=lambda: {"cache": statuspolicy.Cache()}),
+    Scene(401, '/401?www-authenticate=Basic realm="a"&then=200', how="authenticate(…)",
+          policy=_row(401, lambda: statuspolicy.authenticate(lambda _: "Basic YTpi"))),
+    Scene(409, "/409?then=200", "PUT", content=b"mine", how="resolve(…)",
+          policy=_row(409, lambda: statuspolicy.resolve(lambda exchange: exchange.request))),
+    Scene(449, "/449?ms-echo-request=a&then=200", how="perform(…)",
+          policy=_row(449, lambda: statuspolicy.perform(lambda exchange: None))),
+)  # fmt: skip
+
+
 def scenes() -> Iterator[Scene]:
-    """A scene for every row that has a code, then some that show a refusal."""
+    """A scene for every row that has a code, then some with a refusal, or a row of one's own."""
     special = {scene.code: scene for scene in _SHOWN}
     for code in statuspolicy.STANDARD:
         if isinstance(code, int):
             yield special.get(code, Scene(code, f"/{code}"))
     yield from _REFUSED
+    yield from _YOURS
 
 
 class Told(NamedTuple):
@@ -87,8 +111,10 @@ class Told(NamedTuple):
 
 def _play(scene: Scene, url: str) -> Told:
     random.seed(600)  # so that the jitter of a backoff is the same for both clients
-    with statuspolicy.wrap(Client(), clock=FakeClock()) as client:
+    with statuspolicy.wrap(Client(), clock=FakeClock(), **scene.policy()) as client:
         try:
+            for _ in range(scene.before):
+                client.request(scene.method, url, headers=scene.headers, content=scene.content)
             response = client.request(
                 scene.method, url, headers=scene.headers, content=scene.content
             )
@@ -99,8 +125,12 @@ def _play(scene: Scene, url: str) -> Told:
 
 async def _aplay(scene: Scene, url: str) -> Told:
     random.seed(600)
-    async with statuspolicy.wrap(AsyncClient(), clock=FakeClock()) as client:
+    async with statuspolicy.wrap(AsyncClient(), clock=FakeClock(), **scene.policy()) as client:
         try:
+            for _ in range(scene.before):
+                await client.request(
+                    scene.method, url, headers=scene.headers, content=scene.content
+                )
             response = await client.request(
                 scene.method, url, headers=scene.headers, content=scene.content
             )
@@ -132,10 +162,14 @@ def _sends(path: str) -> str:
 def _line(scene: Scene, told: Told, origin: str) -> str:
     row: Row = statuspolicy.STANDARD.row(scene.code if isinstance(scene.code, int) else 200)
     first = told.trace[0]
+    said = (step.reason or step.cache for step in told.trace)
     why = (
-        " | ".join(f"{step.verdict}: {step.reason}" for step in told.trace if step.reason)
+        " | ".join(
+            f"{s.verdict}: {words}" for s, words in zip(told.trace, said, strict=True) if words
+        )
         or f"surface: {row.says}"
     )
+    why = f"with {scene.how}: {why}" if scene.how else why
     citation = first.citation or row.citation
     decided = f"{why} [{citation}]".replace(origin, "")
     sends = scene.sends or _sends(scene.path)
@@ -160,6 +194,8 @@ def main() -> int:
                 framing = b"HTTP/1.1 205 Reset Content\r\n\r\n"
                 server.script("/no-framing", Answer(raw=framing, stall=True))
                 server.script("/loop", Answer(302, {"Location": "/loop"}))
+                fresh = Answer(200, {"ETag": '"1"', "Cache-Control": "no-cache"}, b"page")
+                server.script("/page", fresh, Answer(304, {"ETag": '"1"'}))
                 server.script("/away", Answer(302, {"Location": "mailto:nobody@example.org"}))
                 lines.append(_line(scene, play(scene, server.url + scene.path), server.url))
         same = lines[0] == lines[1]
