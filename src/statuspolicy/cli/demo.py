@@ -88,7 +88,7 @@ _YOURS = (
     Scene(409, "/409?then=200", "PUT", content=b"mine", how="resolve(…)",
           policy=_row(409, lambda: statuspolicy.resolve(lambda exchange: exchange.request))),
     Scene(449, "/449?ms-echo-request=a&then=200", how="perform(…)",
-          policy=_row(449, lambda: statuspolicy.perform(lambda exchange: None))),
+          policy=_row(449, lambda: statuspolicy.perform(lambda _: None))),
 )  # fmt: skip
 
 
