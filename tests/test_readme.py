@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import shlex
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 
 import statuspolicy as sp
 from statuspolicy.cli import demo
+from statuspolicy.testing import Answer
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -85,3 +87,54 @@ def test_the_example_of_politeness_works(status_server, capsys):
     request = httpx.Request("GET", "https://api.example.org/")
     names["sign"](request, 2)
     assert request.headers["x-signature"] == "of attempt 2"
+
+
+def example(heading: str) -> str:
+    """The first Python block under a heading of the README."""
+    return README.partition(heading)[2].partition("```python\n")[2].partition("```")[0]
+
+
+def test_the_example_of_a_cache_works(status_server, capsys):
+    status_server.script("/", Answer(200, {"Cache-Control": "max-age=3600"}, b"page"))
+    names: dict[str, object] = {"sp": sp, "httpx": httpx}
+    exec(example("## Cache").replace("https://example.org", status_server.url), names)
+    names["client"].close()
+    assert capsys.readouterr().out.startswith("statuspolicy; hit; ttl=3")
+    assert len(status_server.received) == 1
+
+
+def test_the_example_of_rows_that_need_a_word_works(status_server, capsys):
+    names: dict[str, object] = {"sp": sp, "httpx": httpx}
+    exec(example("## Rows that need your word"), names)
+    challenge = '/401?www-authenticate=Bearer realm="a"&then=200'
+    with contextlib.closing(names["client"]) as client:
+        client._transport.plan.clock.sleep = lambda seconds: None
+        for path in ("/202?location=/200", challenge, "/409?then=200"):
+            assert client.get(status_server.url + path).status_code == 200
+        assert status_server.received[-3].headers["authorization"] == "Bearer of a"
+        assert client.get(status_server.url + "/410").status_code == 410
+        assert capsys.readouterr().out == f"drop {status_server.url}/410\n"
+        assert client.put(status_server.url + "/413", content=b"x" * 2_000_000).status_code == 413
+        assert "expect" in status_server.received[-1].headers
+
+
+def test_the_example_of_a_download_works(status_server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status_server.script("/", Answer(200, {"ETag": '"1"'}, b"content"))
+    with sp.wrap(httpx.Client()) as client:
+        code = example("## Downloads").replace("https://example.org", status_server.url)
+        exec(code, {"sp": sp, "client": client})
+    assert (tmp_path / "file.bin").read_bytes() == b"content"
+    assert [file.name for file in tmp_path.iterdir()] == ["file.bin"]
+
+
+@pytest.mark.parametrize(
+    "words", re.findall(r"`(statuspolicy (?:table|explain)[^`]+)`", README), ids=str
+)
+def test_the_commands_work(words):
+    from click.testing import CliRunner
+
+    from statuspolicy.cli.commands import cli
+
+    result = CliRunner().invoke(cli, shlex.split(words)[1:])
+    assert (result.exit_code, "503" in result.output) == (0, True)

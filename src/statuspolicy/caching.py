@@ -17,7 +17,7 @@ from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.planning import Course, Forward, Missing, Serve, plan
 from statuspolicy.cache.settling import Change, Drop, Settled, complete, settle
 from statuspolicy.cache.status import CacheStatus, Forwarded
-from statuspolicy.cache.storage import Storage, achange, alook, change, look
+from statuspolicy.cache.storage import MemoryStorage, Storage, achange, alook, change, look
 from statuspolicy.fields import Fields
 from statuspolicy.limits import Limits
 from statuspolicy.turns import Turn
@@ -67,7 +67,7 @@ class Shelf:
         assert cache.storage is not None
         self.cache = cache
         self.storage: Storage = cache.storage
-        self.near = not self.storage.shared
+        self.near = isinstance(self.storage, MemoryStorage)  # it answers at once
         self.validations = Validations()
         self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
         self._limits = limits
@@ -85,10 +85,10 @@ class Shelf:
                 raise TypeError(f"Cache(user=...) answered {who!r}: return a name, as a string.")
             return Asked(method, url, lines, who)
         if self._harmless.issuperset([name for name, _ in lines]):
-            client = self._client if self.near else ""
+            client = "" if self.storage.shared else self._client
             return _same_as_before(method, url, lines, client, not client)
         cookies_of = b"cookie" in {name.lower() for name, _ in lines}
-        client = self._client if self.near or cookies_of else ""
+        client = self._client if cookies_of or not self.storage.shared else ""
         who = client + self._secrets(request, cookies)
         return Asked(method, url, lines, who, not who)
 
