@@ -86,6 +86,11 @@ class Bounded(SyncByteStream, AsyncByteStream):
             if part is None:
                 return
             yield part
+        # Where time ran out between two reads, the next one is cancelled: that ends generators
+        # which nobody would close.
+        with suppress(TransportError), anyio.CancelScope() as scope:
+            scope.cancel()
+            await anext(parts, None)
         raise self._late()
 
     def close(self) -> None:
