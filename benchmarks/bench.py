@@ -45,9 +45,9 @@ def shown(result: Result) -> Result:
 
 def main(*arguments: str) -> None:
     quick = "--quick" in arguments
-    rounds, sizes = (3, (100,)) if quick else (41, (1000, 2000, 10000))
+    rounds, sizes = (3, (100,)) if quick else (31, (1000, 2000, 10000))
     results = [shown(compare(scenario, rounds)) for scenario in in_memory.scenarios()]
-    over_sockets, connections = loopback.run(3 if quick else 21)
+    over_sockets, connections = loopback.run(3 if quick else 15)
     results += map(shown, over_sockets)
     waiting = [found for requests in sizes for found in measure(requests)]
     measured = Measured(results, connections, waiting, imports(rounds))

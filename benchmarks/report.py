@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from measure import Goal, Result, Row
-from waiting import WAIT, Waiting
+from waiting import Waiting
 
 LIBRARIES = (
     "statuspolicy", "httpx", "httpcore", "httpx-retries", "tenacity", "stamina", "hishel",
@@ -54,7 +54,7 @@ def others(measured: Measured) -> Iterator[str]:
         above = waiting.kib - plain[waiting.requests].kib
         took = waiting.seconds / plain[waiting.requests].seconds
         yield (
-            f"{waiting.requests} requests that wait {WAIT} s, {waiting.name}: "
+            f"{waiting.requests} requests that wait {waiting.told} s, {waiting.name}: "
             f"{waiting.kib:.1f} KiB each ({above:+.1f} above plain), "
             f"{waiting.seconds:.2f} s in all ({took:.2f} × plain)"
         )

@@ -1,8 +1,7 @@
 """Many requests of one client that all wait on a Retry-After: what they hold, and when they end.
 
-`python benchmarks/waiting.py CONTENDER REQUESTS` prints, for a process of its own, KiB a request
-while all wait (as tracemalloc counts them), and the seconds that all took in another run without
-tracemalloc.
+`python benchmarks/waiting.py CONTENDER REQUESTS` prints KiB a request while all wait (as
+tracemalloc counts them), and the seconds that all take in another run without tracemalloc.
 """
 
 import asyncio
@@ -20,13 +19,19 @@ from httpx_retries import RetryTransport
 
 import statuspolicy as sp
 
-WAIT = 2  # seconds that the server asks to wait
 CONTENDERS = ("plain", "statuspolicy", "httpx-retries", "tenacity")
 
 
 class Waiting(NamedTuple):
+    """What came of one contender.
+
+    told: seconds that the server asks to wait. kib: what each request holds meanwhile.
+    seconds: that all took.
+    """
+
     name: str
     requests: int
+    told: int
     kib: float
     seconds: float
 
@@ -34,16 +39,19 @@ class Waiting(NamedTuple):
 class Slow(httpx.AsyncBaseTransport):
     """Plain: the transport itself takes as long."""
 
+    def __init__(self, told: int) -> None:
+        self._told = told
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        await asyncio.sleep(WAIT)
+        await asyncio.sleep(self._told)
         return httpx.Response(200, content=b"ok")
 
 
 class Busy(httpx.AsyncBaseTransport):
     """A 503 for each request once all of them are sent, and a 200 afterwards."""
 
-    def __init__(self, requests: int) -> None:
-        self._left = requests
+    def __init__(self, requests: int, told: int) -> None:
+        self._left, self._told = requests, told
         self._all = asyncio.Event()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -53,47 +61,50 @@ class Busy(httpx.AsyncBaseTransport):
         if not self._left:
             self._all.set()
         await self._all.wait()
-        return httpx.Response(503, headers={"Retry-After": str(WAIT)}, content=b"busy")
+        return httpx.Response(503, headers={"Retry-After": str(self._told)}, content=b"busy")
 
 
-def client(name: str, requests: int) -> httpx.AsyncClient:
+def client(name: str, requests: int, told: int) -> httpx.AsyncClient:
     if name == "plain":
-        return httpx.AsyncClient(transport=Slow())
+        return httpx.AsyncClient(transport=Slow(told))
+    busy = Busy(requests, told)
     if name == "statuspolicy":
         # Each waits as long as it was told. (By default those that didn't hear it first come
         # spread over some time, so that they don't all come at once.)
         limits = sp.Limits(cooling="send")
-        return sp.wrap(httpx.AsyncClient(transport=Busy(requests)), limits=limits)
+        return sp.wrap(httpx.AsyncClient(transport=busy), limits=limits)
     if name == "httpx-retries":
-        return httpx.AsyncClient(transport=RetryTransport(Busy(requests)))
-    return httpx.AsyncClient(transport=Busy(requests))
+        return httpx.AsyncClient(transport=RetryTransport(busy))
+    return httpx.AsyncClient(transport=busy)
 
 
 def _told(state: Any) -> float:
     return float(state.outcome.result().headers["retry-after"])
 
 
-async def ask(name: str, requests: int, traced: bool) -> float:
-    """KiB a request while all wait, or, not traced, the seconds that all took."""
-    asking = client(name, requests)
-    get = asking.get
+async def ask(name: str, requests: int, told: int, held: bool) -> float:
+    """KiB that each request holds while all wait, or the seconds that all take."""
+    get = client(name, requests, told).get
     if name == "tenacity":
         busy = tenacity.retry_if_result(lambda response: response.status_code == 503)
         get = tenacity.retry(retry=busy, wait=_told)(get)
     gc.collect()
-    before = tracemalloc.get_traced_memory()[0] if traced else 0
+    before = tracemalloc.get_traced_memory()[0]
     start = time.perf_counter()
     tasks = [asyncio.create_task(get("http://example.org/")) for _ in range(requests)]
-    kib = 0.0
-    if traced:
+    if held:
         while not all_wait(tasks):  # noqa: ASYNC110 - nobody tells when a timer is set
             await asyncio.sleep(0.1)
         gc.collect()
         kib = (tracemalloc.get_traced_memory()[0] - before) / 1024 / requests
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return kib
     for task in tasks:
         response = await task
         assert response.status_code == 200, response
-    return kib if traced else time.perf_counter() - start
+    return time.perf_counter() - start
 
 
 def all_wait(tasks: list[Any]) -> bool:
@@ -103,22 +114,22 @@ def all_wait(tasks: list[Any]) -> bool:
 
 
 def measure(requests: int) -> list[Waiting]:
-    found = []
+    """All contenders in turn, each in a process of its own."""
+    found, told = [], 2 + requests // 1000
     for name in CONTENDERS:
-        program = [sys.executable, str(Path(__file__)), name, str(requests)]
+        program = [sys.executable, str(Path(__file__)), name, str(requests), str(told)]
         done = subprocess.run(program, capture_output=True, text=True, check=True)
-        kib, seconds = map(float, done.stdout.split())
-        found.append(Waiting(name, requests, kib, seconds))
+        found.append(Waiting(name, requests, told, *map(float, done.stdout.split())))
     return found
 
 
-def main(name: str, requests: int) -> None:
-    asyncio.run(ask(name, 1, traced=False))  # what is loaded once
-    seconds = asyncio.run(ask(name, requests, traced=False))
+def main(name: str, requests: int, told: int) -> None:
+    asyncio.run(ask(name, 1, 0, held=False))  # what is loaded once
+    seconds = asyncio.run(ask(name, requests, told, held=False))
     tracemalloc.start()
-    kib = asyncio.run(ask(name, requests, traced=True))
+    kib = asyncio.run(ask(name, requests, 100, held=True))
     print(f"{kib} {seconds}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], *map(int, sys.argv[2:]))
