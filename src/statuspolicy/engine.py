@@ -192,7 +192,9 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
 def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow[Result]:
     """What is handed over, or raised."""
     response, plan = exchange.response, talk.plan
-    if isinstance(verdict, Settle) and response is not None and plan.resumes(verdict.resume):
+    part_or_whole = response is not None and exchange.status in (200, 206)
+    if part_or_whole and isinstance(verdict, Settle) and plan.resumes(verdict.resume):
+        assert response is not None
         why = yield Resume(response, talk.sent, talk.until)
         verdict = verdict._replace(why=verdict.why or why)
     why = _with_notes(talk, exchange, verdict)
