@@ -92,7 +92,7 @@ def markdown(measured: Measured) -> str:
             f"| {row.low:.2f} – {row.high:.2f} |"
             for row in result.rows
         ]
-        page += ["", *(f"{_verdict(*reached).capitalize()}." for reached in result.reached)]
+        page += ["", *(f"- {_verdict(*reached)}" for reached in result.reached)]
     page += ["", "## Connections, memory, import", "", *(f"- {said}" for said in others(measured))]
     return "\n".join(page).replace("\n\n\n", "\n\n") + "\n"
 
