@@ -36,6 +36,7 @@ ORDER = [
     "guard",
     "plan",
     "caching",
+    "visit",
     "recording",
     "events",
     "evidence",

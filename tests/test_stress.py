@@ -420,11 +420,12 @@ def test_no_connection_is_open_once_the_client_is_closed(run):
 def test_memory_stays_flat(run):
     """What each exchange left behind would show in every fifth of a run: after the first, which
     warms up, there is one that leaves less than 1,000 small blocks (in the long runs, one for
-    two requests), and in the short runs less than 60 kB of whatever size.
+    two requests), and in the short runs less than 250 kB of whatever size, which is a quarter of
+    what an exchange holds while it is under way.
     """
     blocks, size = (least_growth(measured) for measured in (run.blocks, run.bytes))
     assert blocks < 1_000
-    assert size < 60_000
+    assert size < 250_000
 
 
 def least_growth(measured: list[int]) -> int:

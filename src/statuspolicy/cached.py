@@ -15,7 +15,8 @@ from .talk import Flow, Talk
 from .verdicts import Again, Follow, Refuse, Settle, Use
 
 if TYPE_CHECKING:
-    from .caching import Shelf, Visit
+    from .caching import Shelf
+    from .visit import Visit
 
 Final: TypeAlias = Settle | Use | Refuse
 

@@ -1,61 +1,34 @@
-"""One request and the cache: what of the pure rules becomes of requests and responses."""
+"""A client's cache: where its responses are, and whose each of them is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import inf
 from os import urandom
 from threading import Lock
 from weakref import WeakValueDictionary
 
-from statuspolicy.cache import parts
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.behind import Validations
 from statuspolicy.cache.config import Cache
 from statuspolicy.cache.entry import Entry
-from statuspolicy.cache.planning import Course, Forward, Missing, Serve, plan
-from statuspolicy.cache.settling import Change, Drop, Settled, complete, settle
-from statuspolicy.cache.status import CacheStatus, Forwarded
+from statuspolicy.cache.planning import plan
+from statuspolicy.cache.settling import Change, Drop
 from statuspolicy.cache.storage import MemoryStorage, Storage, achange, alook, change, look
 from statuspolicy.fields import Fields
 from statuspolicy.limits import Limits
 from statuspolicy.turns import Turn
 
-from . import body, jar
+from . import jar
 from ._lib import (
-    ByteStream,
-    ConnectError,
-    ConnectTimeout,
     Cookies,
-    Headers,
-    ReadError,
-    ReadTimeout,
-    RemoteProtocolError,
     Request,
-    Response,
-    WriteError,
-    WriteTimeout,
 )
 from .hop import target
-from .recording import Recording
-from .response import CACHED, stored_response, without_cookies
+from .visit import Visit
 
 # What most requests have and nobody is known by, as the library writes it.
 _USUAL = (b"Accept", b"Accept-Encoding", b"Accept-Language", b"Connection", b"Host", b"User-Agent")
-# RFC 9111 §4.2.4: stale responses are for a cache that is "disconnected".
-_GONE = (
-    ConnectError, ConnectTimeout, ReadError, ReadTimeout, RemoteProtocolError, WriteError,
-    WriteTimeout,
-)  # fmt: skip
-# RFC 5861 §4.
-_ERRORS = frozenset({500, 502, 503, 504})
-# RFC 9110 §15.4.5: what a 304 has of the response that it stands for.
-_OF_A_304 = frozenset(
-    {b"cache-control", b"content-location", b"date", b"etag", b"expires", b"last-modified", b"vary"}
-)
-
-
 # A client asks for the same in the same words again and again.
 _same_as_before = lru_cache(maxsize=256)(Asked)
 
@@ -96,7 +69,7 @@ class Shelf:
         self, asked: Asked, stored: Sequence[Entry], now: float, validate: bool = False
     ) -> Visit:
         """One request's visit. validate: ask the server even where what is stored is fresh."""
-        return Visit(self, asked, plan(asked, stored, now, validate), now)
+        return Visit(self.cache, asked, plan(asked, stored, now, validate), now)
 
     def turn(self, key: str) -> Turn:
         """The turn of those who would ask the server the same."""
@@ -144,192 +117,3 @@ class Shelf:
         from hashlib import sha256  # here, where there is something to be kept apart
 
         return "+" + sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-class Visit:
-    """One request's visit to the cache, from what is stored to what becomes of its answer."""
-
-    def __init__(self, shelf: Shelf, asked: Asked, course: Course, now: float) -> None:
-        self._shelf = shelf
-        self.asked = asked
-        self.now = now  # when it is asked
-        self.course = course
-        self.status = CacheStatus()
-        self.from_here = False  # whether the cache itself made the response
-        self.collapsed = False  # whether it waited for another request's answer
-
-    @property
-    def sends(self) -> bool:
-        """Whether the server is asked."""
-        return isinstance(self.course, Forward)
-
-    @property
-    def simple(self) -> bool:
-        """Whether a hit, or one request and its answer, is all that comes of it."""
-        if isinstance(self.course, Forward):
-            return self.course.why != "partial" and not self.queues
-        return not self.behind
-
-    @property
-    def queues(self) -> bool:
-        """Whether it waits where somebody asks the same already."""
-        validates = isinstance(self.course, Forward) and bool(self.course.lines)
-        return validates and self._shelf.cache.collapse
-
-    @property
-    def keeps(self) -> bool:
-        """Whether the response is stored, or will be once it was read."""
-        return self.from_here or self.status.stored
-
-    @property
-    def behind(self) -> bool:
-        """Whether the stored response is stale, and to be validated behind the caller's back."""
-        return isinstance(self.course, Serve) and self.course.behind
-
-    def served(self) -> Response | None:
-        """The response that the cache gives by itself."""
-        course = self.course
-        if isinstance(course, Forward):
-            return None
-        self.from_here = True
-        if isinstance(course, Missing):
-            # §5.2.1.7: "SHOULD either respond using a stored response […] or […] 504".
-            self.status = CacheStatus(detail="nothing usable is stored")
-            return self._marked(stored_response(504, [], b""))
-        return self._response(course, self.now)
-
-    def equipped(self, request: Request) -> Request:
-        """The request as it goes on, with the cache's own conditions."""
-        assert isinstance(self.course, Forward)
-        lines = self.course.lines
-        return body.copy(request, headers=[*request.headers.raw, *lines]) if lines else request
-
-    def settled(self, response: Response, now: float) -> tuple[Response | None, Sequence[Change]]:
-        """What is handed over in an answer's place, and what of the storage changes.
-
-        None: the answer is unusable, and the request is to be sent without our conditions.
-        """
-        course = self.course
-        assert isinstance(course, Forward)
-        if self.may_stand_in(response):  # what stands in for it stays, whatever it says of itself
-            self.status = CacheStatus(course.why)
-            return self._marked(response), ()
-        headers = tuple(response.headers.raw)
-        answer = Entry(response.status_code, headers, b"", self.now, now, self.asked.who)
-        settled = settle(self.asked, course, answer)
-        if settled.unusable:
-            self.course = Forward(course.why, selected=course.selected)
-            return None, settled.changes
-        if settled.serve is not None:
-            self.from_here = True
-            serve = self._as_asked(settled.serve)
-            return self._response(serve, now, course.why, validated=answer), settled.changes
-        self.status = CacheStatus(course.why, stored=settled.keep is not None, detail=settled.why)
-        changes = settled.changes
-        if settled.keep is not None:
-            changes = [*changes, *self._recorded(response, course, settled)]
-            if settled.begun is not None:
-                response = self._continued(response, settled)
-        return self._marked(response), changes
-
-    def may_stand_in(self, response: Response) -> bool:
-        """Whether something stale may take an answer's place."""
-        course = self.course
-        return isinstance(course, Forward) and course.forgives and response.status_code in _ERRORS
-
-    def stand_in(self, outcome: Response | Exception, now: float) -> Response | None:
-        """A stale response in place of an error, where one may (§4.2.4, RFC 5861 §4)."""
-        course = self.course
-        if not isinstance(course, Forward) or course.spare is None:
-            return None
-        if isinstance(outcome, Response):
-            fits, answer, detail = self.may_stand_in(outcome), outcome.status_code, ""
-        else:
-            fits, answer, detail = isinstance(outcome, _GONE), None, type(outcome).__name__
-        return self._response(course.spare, now, course.why, answer, detail) if fits else None
-
-    # ── responses ─────────────────────────────────────────────────────────────────────
-
-    def _as_asked(self, entry: Entry) -> Serve:
-        """How a response that was just validated answers the request."""
-        asked = self.asked
-        if b"range" not in asked.names or not parts.if_range(asked.fields, entry):
-            return Serve(entry)
-        return Serve(entry, parts.span(asked.fields, entry))
-
-    def _response(
-        self,
-        serve: Serve,
-        now: float,
-        forwarded: Forwarded | None = None,
-        answer: int | None = None,
-        detail: str = "",
-        validated: Entry | None = None,
-    ) -> Response:
-        """A stored response, as it is handed over.
-
-        forwarded, answer: why the server was asked, and what it said.
-        validated: the 304 by which it said that this is still right.
-        """
-        entry, status, content = serve.entry, serve.entry.status, serve.entry.body
-        age = entry.age(now)
-        lines = entry.served if validated is None else entry.validated_by(validated)
-        if serve.unmodified:
-            status, content = 304, b""
-            lines = [line for line in lines if line[0].lower() in _OF_A_304]
-        elif self.asked.method == "HEAD":
-            content = b""
-        elif serve.span is not None:
-            ranged, content = parts.cut(entry, *serve.span)
-            status, lines = 206, [*ranged]
-        # §4: "without validation, a cache MUST generate an Age". (Beyond reckoning, it is 2^31.)
-        if validated is None or validated.aged:
-            lines = [*lines, (b"Age", b"%d" % min(age, 2**31))]
-        response = stored_response(status, [*lines], content, entry.encoded)
-        if entry.ascii:
-            response.headers.encoding = "ascii"  # or the library looks for it
-        if entry.has_cookies and not (validated is not None and validated.has_cookies):
-            # They were taken in when they came; by now the jar may know better.
-            response.headers = without_cookies(response.headers)
-        ttl = None if entry.lifetime == inf else entry.lifetime - age
-        answer = answer if validated is None else validated.status
-        self.status = CacheStatus(forwarded, answer, ttl, False, self.collapsed, detail)
-        return self._marked(response)
-
-    def _marked(self, response: Response) -> Response:
-        response.extensions[CACHED] = self.status
-        if self._shelf.cache.cache_status:
-            response.headers["Cache-Status"] = ", ".join(
-                [*response.headers.get_list("cache-status"), str(self.status)]
-            )
-        return response
-
-    def _recorded(self, response: Response, course: Forward, settled: Settled) -> Sequence[Change]:
-        """Have a body stored as it is read; what changes at once, where it is there already."""
-        keep, begun, cache = settled.keep, settled.begun, self._shelf.cache
-        assert keep is not None
-
-        def whole(content: bytes) -> Sequence[Change]:
-            return complete(self.asked, course, keep, content)
-
-        if isinstance(response.stream, ByteStream):
-            content = b"".join(response.stream)
-            if begun is not None:
-                response.stream = ByteStream(begun.body + content)
-            return whole(content) if len(content) <= cache.entry_bytes else ()
-        first = b"" if begun is None else begun.body
-        storage = self._shelf.storage
-        response.stream = Recording(response.stream, first, cache.entry_bytes, whole, storage)
-        return ()
-
-    def _continued(self, response: Response, settled: Settled) -> Response:
-        """The whole, of which the beginning was stored and the rest came."""
-        begun, keep = settled.begun, settled.keep
-        assert begun is not None
-        assert keep is not None
-        lines = parts.whole(begun, keep)
-        if isinstance(response.stream, ByteStream):
-            return stored_response(200, [*lines], b"".join(response.stream), begun.encoded)
-        # The very response that is open, so that whoever holds it can close it.
-        response.status_code, response.headers = 200, Headers(lines)
-        return response

@@ -29,7 +29,7 @@ from .talk import Flow, Result, Talk, asked, is_http2, log
 from .verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
 
 if TYPE_CHECKING:
-    from .caching import Visit
+    from .visit import Visit
 
 
 def converse(
@@ -192,9 +192,12 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
 def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow[Result]:
     """What is handed over, or raised."""
     response, plan = exchange.response, talk.plan
-    part_or_whole = response is not None and exchange.status in (200, 206)
-    if part_or_whole and isinstance(verdict, Settle) and plan.resumes(verdict.resume):
-        assert response is not None
+    if (
+        isinstance(verdict, Settle)
+        and response is not None
+        and response.status_code in (200, 206)
+        and plan.resumes(verdict.resume)
+    ):
         why = yield Resume(response, talk.sent, talk.until)
         verdict = verdict._replace(why=verdict.why or why)
     why = _with_notes(talk, exchange, verdict)

@@ -27,7 +27,6 @@ from ._lib import (
 from .body import Body
 from .effects import (
     Ask,
-    Behind,
     Discard,
     Enter,
     Look,
@@ -119,7 +118,7 @@ class Hands(Grip[BaseTransport]):
                 return shelf.look(effect.url, effect.who)
             case Shelve():
                 shelf.change(effect.changes)
-            case Behind():
+            case _:
                 plan, request = behind(self.plan), effect.request
                 key = target(request.url)
                 shelf.validations.start(key, lambda: self.again(plan, request).read())
@@ -238,7 +237,7 @@ class AsyncHands(Grip[AsyncBaseTransport]):
                 return await shelf.alook(effect.url, effect.who)
             case Shelve():
                 await shelf.achange(effect.changes)
-            case Behind():
+            case _:
                 plan, request = behind(self.plan), effect.request
 
                 async def validate() -> None:

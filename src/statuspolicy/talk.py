@@ -23,7 +23,7 @@ from .row import NOTHING, Duty
 from .verdicts import Settle, Verdict
 
 if TYPE_CHECKING:
-    from .caching import Visit
+    from .visit import Visit
 
 log = logging.getLogger("statuspolicy")
 

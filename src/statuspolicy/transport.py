@@ -37,8 +37,9 @@ from .tables import STANDARD
 if TYPE_CHECKING:
     from statuspolicy.cache.config import Cache
 
-    from .caching import Shelf, Visit
+    from .caching import Shelf
     from .hands import AsyncHands, Hands
+    from .visit import Visit
 
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 

@@ -690,3 +690,25 @@ def test_a_user_that_is_no_name_is_said(opened):
     web = opened(cache={"user": lambda request: 7})
     with pytest.raises(TypeError, match="return a name"):
         web.get()
+
+
+# ── what is stored is handed over as it came ───────────────────────────────────────────
+
+
+def test_a_304_that_says_only_what_is_known_already_costs_no_field(web):
+    """Its Connection is of the connection, and its Date is new."""
+    web.get((200, TAGGED | {"Date": date()}, b"body"))
+    told = {**TAGGED, "Connection": "keep-alive", "Date": date(61)}
+    again = web.get((304, told, b""), later=61)
+    assert (again.body, again.headers["date"], again.asked) == (b"body", date(61), ['"a"'])
+    assert "connection" not in again.headers
+    assert web.get(later=59).sent == []
+
+
+def test_a_field_that_is_not_ascii_comes_back_as_it_was_written(web):
+    written = [(b"Cache-Control", b"max-age=60"), (b"X-Name", "Zoë".encode())]
+    answer = httpx.Response(200, headers=written, content=b"body")
+    assert web.get(answer).response.headers.raw[1][1] == "Zoë".encode()
+    again = web.get().response
+    assert dict(again.headers.raw)[b"X-Name"] == "Zoë".encode()
+    assert again.headers["x-name"] == "Zoë"

@@ -164,11 +164,9 @@ def replay(
             case Shelve():
                 assert plan.cache is not None
                 plan.cache.change(effect.changes)
-            case Behind():
-                pass
             case Enter():
                 value = True
-            case Leave():
+            case Leave() | Behind():
                 pass
             case _:
                 value = remembered(plan, effect)

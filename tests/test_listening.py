@@ -1,0 +1,52 @@
+"""What a connection makes of what it hears, without any I/O."""
+
+from types import SimpleNamespace
+
+import httpcore
+import pytest
+
+from statuspolicy.connection import Stream
+from statuspolicy.listening import Around
+
+HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
+GARBAGE = b"\x16\x03\x01 this is no HTTP\r\n"
+
+
+class Core(httpcore.NetworkStream):
+    """A stream of httpcore's family."""
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return GARBAGE
+
+    def get_extra_info(self, info: str) -> object:
+        return None
+
+
+class Foreign:
+    """A stream whose errors nobody knows."""
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return GARBAGE
+
+
+def test_what_is_not_said_of_a_stream_is_its_own():
+    assert Around(SimpleNamespace(color="blue")).color == "blue"
+
+
+def test_garbage_that_was_heard_while_a_body_was_sent_is_an_error_when_it_is_asked_for():
+    stream = Stream(Core())
+    stream._sends(HEAD, None)
+    stream._overhear(GARBAGE)
+    with pytest.raises(httpcore.RemoteProtocolError):
+        stream.read(100)
+
+
+@pytest.mark.parametrize("inner", [Core, Foreign])
+def test_garbage_is_an_error_of_the_stream_s_own_library_or_is_left_to_it(inner):
+    stream = Stream(inner())
+    stream._sends(HEAD, None)
+    if inner is Foreign:
+        assert stream.read(100) == GARBAGE
+    else:
+        with pytest.raises(httpcore.RemoteProtocolError):
+            stream.read(100)
