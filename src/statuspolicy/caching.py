@@ -14,7 +14,7 @@ from statuspolicy.cache.config import Cache
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.planning import plan
 from statuspolicy.cache.settling import Change, Drop
-from statuspolicy.cache.storage import MemoryStorage, Storage, achange, alook, change, look
+from statuspolicy.cache.storage import MemoryStorage, achange, alook, change, look
 from statuspolicy.fields import Fields
 from statuspolicy.limits import Limits
 from statuspolicy.turns import Turn
@@ -37,9 +37,8 @@ class Shelf:
     """A cache as one client uses it, or one transport."""
 
     def __init__(self, cache: Cache, limits: Limits) -> None:
-        assert cache.storage is not None
         self.cache = cache
-        self.storage: Storage = cache.storage
+        self.storage = cache.kept
         self.near = isinstance(self.storage, MemoryStorage)  # it answers at once
         self.validations = Validations()
         self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()

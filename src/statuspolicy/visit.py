@@ -215,7 +215,7 @@ class Visit:
                 response.stream = ByteStream(begun.body + content)
             return whole(content) if len(content) <= cache.entry_bytes else ()
         first = b"" if begun is None else begun.body
-        storage = cache.storage
+        storage = cache.kept
         response.stream = Recording(response.stream, first, cache.entry_bytes, whole, storage)
         return ()
 

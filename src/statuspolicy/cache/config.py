@@ -34,6 +34,12 @@ class Cache(Value):
     cache_status: bool = False
     collapse: bool = False
 
+    @property
+    def kept(self) -> Storage:
+        """The storage, which is there once this is made."""
+        assert self.storage is not None
+        return self.storage
+
     def check(self) -> None:
         if self.storage is None:
             object.__setattr__(self, "storage", MemoryStorage())
