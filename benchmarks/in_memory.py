@@ -1,11 +1,13 @@
 """The scenarios without a socket: what handling a code costs, and nothing else."""
 
 from collections.abc import Callable, Iterator
+from itertools import count
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from contenders import EAGER, KINDS, LIMITS, Kind, Sleepless
 from httpx_retries import RetryTransport
-from inner import FRESH, STALE, URL, Down, Fine, Hops, Moved, Nothing, Prebuilt, Stored
+from inner import BARE, FRESH, STALE, URL, Down, Fine, Hops, Moved, Nothing, Prebuilt, Stored
 from measure import Goal, Scenario
 
 import statuspolicy as sp
@@ -148,7 +150,9 @@ def _moved(kind: Kind) -> Scenario:
     )
 
 
-def _cached(title: str, headers: list[tuple[str, str]], most: float) -> Callable[[Kind], Scenario]:
+def _cached(
+    title: str, headers: list[tuple[str, str]], most: float | None = None
+) -> Callable[[Kind], Scenario]:
     def make(kind: Kind) -> Scenario:
         return Scenario(
             f"{title} through a client",
@@ -156,14 +160,22 @@ def _cached(title: str, headers: list[tuple[str, str]], most: float) -> Callable
             {
                 "plain": kind.timed(kind.got(Stored(headers), URL)),
                 "statuspolicy": kind.wrapped(Stored(headers), URL, cache=sp.Cache()),
+                "statuspolicy, in a file": kind.wrapped(Stored(headers), URL, cache=in_a_file()),
                 "hishel": kind.timed(kind.got(kind.with_hishel(Stored(headers)), URL)),
             },
             20,
-            (Goal(most, "plain"),),
+            () if most is None else (Goal(most, "plain"),),
         )
 
     return make
 
+
+def in_a_file() -> sp.Cache:
+    """A cache in a SQLite file that ends with the benchmark."""
+    return sp.Cache(storage=sp.SQLiteStorage(f"{FOLDER.name}/{next(NUMBERS)}.db"))
+
+
+FOLDER, NUMBERS = TemporaryDirectory(), count()
 
 _EACH = [
     _prebuilt,
@@ -176,9 +188,7 @@ _EACH = [
     _repeats_of_a_client(1),
     _repeats_of_a_client(3),
     _moved,
+    _cached("a fresh cache hit", FRESH, 1.15),
+    _cached("a 304 revalidation", STALE, 1.3),
+    _cached("a miss that is stored", BARE),
 ]
-if hasattr(sp, "Cache"):
-    _EACH += [
-        _cached("a fresh cache hit", FRESH, 1.15),
-        _cached("a 304 revalidation", STALE, 1.3),
-    ]

@@ -4,6 +4,7 @@ import httpx
 
 URL = "http://example.org/"
 FRESH = [("Cache-Control", "max-age=3600"), ("ETag", '"1"')]
+BARE = [("Cache-Control", "max-age=0")]
 STALE = [("Cache-Control", "no-cache"), ("ETag", '"1"')]
 
 
