@@ -153,10 +153,10 @@ class _Policy(Generic[TransportT]):
         ):
             return None
         asked = shelf.asked(request, None if plan.cookies is None else plan.cookies())
-        stored = shelf.look(asked.url, asked.who)
+        stored = shelf.storage.load(asked.url, asked.who)
         visit = shelf.visit(asked, stored, plan.clock.time())
-        first = visit.sends and (plan.memory.moves or self._cooling)  # there is more to do
-        return visit if visit.simple and not first else None
+        # Where the origin cools down there is more to do before a send.
+        return visit if visit.simple and not (self._cooling and visit.sends) else None
 
     def _settled(self, visit: Visit, answer: Response) -> Response:
         """What is handed over in an answer's place, once what is stored was changed by it."""

@@ -108,7 +108,9 @@ class Visit:
         """
         course = self.course
         assert isinstance(course, Forward)
-        if self.may_stand_in(response):  # what stands in for it stays, whatever it says of itself
+        if course.forgives and self.may_stand_in(
+            response
+        ):  # what stands in for it stays, whatever it says of itself
             self.status = CacheStatus(course.why)
             return self._marked(response), ()
         headers = tuple(response.headers.raw)
@@ -182,7 +184,7 @@ class Visit:
         # §4: "without validation, a cache MUST generate an Age". (Beyond reckoning, it is 2^31.)
         if validated is None or validated.aged:
             lines = [*lines, (b"Age", b"%d" % min(age, 2**31))]
-        response = stored_response(status, [*lines], content, entry.encoded)
+        response = stored_response(status, lines, content, entry.encoded)
         if entry.ascii:
             response.headers.encoding = "ascii"  # or the library looks for it
         if entry.has_cookies and not (validated is not None and validated.has_cookies):

@@ -45,10 +45,11 @@ class Entry(Record):
 
     def at(self, asked: float, heard: float, date: bytes) -> Entry:
         """The same, as of an answer that said nothing new but its Date."""
+        dated = self.dated
         values = vars(self).copy()
         for reckoned in ("fields", "served", "explicit", "_initial_age"):
             values.pop(reckoned, None)
-        if self.dated or (self.modified and "max-age" not in self.control):
+        if dated or (self.modified and "max-age" not in self.control):
             values.pop("lifetime", None)
         values["headers"] = tuple(
             [(name, date if name.lower() == b"date" else value) for name, value in self.headers]
@@ -76,7 +77,7 @@ class Entry(Record):
     @lazy
     def aged(self) -> bool:
         """Whether it came from another cache, and says so."""
-        return "age" in self.fields
+        return any(name.lower() == b"age" for name, _ in self.headers)
 
     @lazy
     def dated(self) -> bool:
@@ -195,7 +196,12 @@ class Entry(Record):
     @lazy
     def unchecked(self) -> bool:
         """Whether it may not be used at all before it was validated (§5.2.2.4)."""
-        return "no-cache" in self.control and not named(self.control, "no-cache")
+        return "no-cache" in self.control and not self.checked
+
+    @lazy
+    def checked(self) -> frozenset[str]:
+        """The fields that are not used before it was validated: those that `no-cache` names."""
+        return named(self.control, "no-cache")
 
     @lazy
     def length(self) -> float:
@@ -210,16 +216,16 @@ class Entry(Record):
 
         §5.2.2.4: the fields that `no-cache` names are not used without validation.
         """
-        if not self.aged and "no-cache" not in self.control:
+        if not (self.aged or self.checked):
             return [*self.headers]
-        hidden = {b"age", *(name.encode() for name in named(self.control, "no-cache"))}
+        hidden = {b"age", *(name.encode() for name in self.checked)}
         return [line for line in self.headers if line[0].lower() not in hidden]
 
     def validated_by(self, answer: Entry) -> list[tuple[bytes, bytes]]:
         """The same, just validated: of the fields that `no-cache` names, those of the answer."""
-        if "no-cache" not in self.control:
+        if not self.checked:
             return self.served
-        hidden = {name.encode() for name in named(self.control, "no-cache") - {*answer.fields}}
+        hidden = {name.encode() for name in self.checked - {*answer.fields}}
         lines = (line for line in self.headers if line[0].lower() not in hidden)
         return [line for line in lines if line[0].lower() != b"age"]
 

@@ -97,9 +97,9 @@ def _plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool) -> 
         return _complete(asked, entry, selected)
     age = entry.age(now)
     if not validate:
-        if _fresh(wanted, entry, age) or _welcome_stale(wanted, entry, age):
+        if _fresh(wanted, entry, age) or (wanted and _welcome_stale(wanted, entry, age)):
             return serve
-        if _stale_while_validated(wanted, entry, age):
+        if "stale-while-revalidate" in entry.control and _in_the_window(wanted, entry, age):
             return serve._replace(behind="only-if-cached" not in wanted)
     spare = None if entry.bound or _refuses_age(wanted, age) else serve
     ours = _may_validate(asked)
@@ -169,12 +169,12 @@ def _welcome_stale(wanted: Control, entry: Entry, age: float) -> bool:
     return not (entry.bound or _refuses_age(wanted, age)) and age - entry.lifetime <= most
 
 
-def _stale_while_validated(wanted: Control, entry: Entry, age: float) -> bool:
+def _in_the_window(wanted: Control, entry: Entry, age: float) -> bool:
     """RFC 5861 §3."""
     window = seconds(entry.control, "stale-while-revalidate")
-    if window is None or entry.bound or wanted.keys() & {"no-cache", "max-age", "min-fresh"}:
+    if entry.bound or wanted.keys() & {"no-cache", "max-age", "min-fresh"}:
         return False
-    return age - entry.lifetime <= window
+    return window is not None and age - entry.lifetime <= window
 
 
 def _stale_if_error(wanted: Control, entry: Entry, age: float) -> bool:
