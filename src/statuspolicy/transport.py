@@ -153,7 +153,7 @@ class _Policy(Generic[TransportT]):
         ):
             return None
         asked = shelf.asked(request, None if plan.cookies is None else plan.cookies())
-        stored = shelf.storage.load(asked.url, asked.who)
+        stored = shelf.look(asked.url, asked.who)
         visit = shelf.visit(asked, stored, plan.clock.time())
         # Where the origin cools down there is more to do before a send.
         return visit if visit.simple and not (self._cooling and visit.sends) else None

@@ -171,10 +171,10 @@ def _welcome_stale(wanted: Control, entry: Entry, age: float) -> bool:
 
 def _in_the_window(wanted: Control, entry: Entry, age: float) -> bool:
     """RFC 5861 §3."""
-    window = seconds(entry.control, "stale-while-revalidate")
+    window = seconds(entry.control, "stale-while-revalidate") or 0.0
     if entry.bound or wanted.keys() & {"no-cache", "max-age", "min-fresh"}:
         return False
-    return window is not None and age - entry.lifetime <= window
+    return age - entry.lifetime <= window
 
 
 def _stale_if_error(wanted: Control, entry: Entry, age: float) -> bool:
