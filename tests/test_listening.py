@@ -50,3 +50,16 @@ def test_garbage_is_an_error_of_the_stream_s_own_library_or_is_left_to_it(inner)
     else:
         with pytest.raises(httpcore.RemoteProtocolError):
             stream.read(100)
+
+
+def test_what_came_behind_an_answer_is_given_to_who_asks_for_more_than_the_answer():
+    class Talkative(Core):
+        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            return b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nmore"
+
+    stream = Stream(Talkative())
+    stream._sends(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", None)
+    assert stream.read(100).endswith(b"\r\n\r\n")
+    assert stream.get_extra_info("is_readable") is True
+    assert stream.read(2) == b"mo"
+    assert stream.read(100) == b"re"
