@@ -35,9 +35,14 @@ def names(folder: Path) -> list[str]:
 for name in names(HERE.parent):
     if name and not name.startswith(("httpx2", "cli")):
         importlib.import_module(f"statuspolicy.{name}")
-for name in names(HERE):
-    module = importlib.import_module(f"statuspolicy.httpx2.{name}".removesuffix("."))
-    sys.modules[f"statuspolicy.{name}".removesuffix(".")] = module
+# All are loaded before any takes another's place: some load one another.
+twins = {
+    f"statuspolicy.{name}".removesuffix("."): importlib.import_module(
+        f"statuspolicy.httpx2.{name}".removesuffix(".")
+    )
+    for name in names(HERE)
+}
+sys.modules.update(twins)
 sys.modules["httpx"] = httpx2
 
 
