@@ -29,15 +29,16 @@ def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
         request = yield from written(talk, request, len(talk.answers) + 1)
     asked = shelf.asked(request, talk.cookies)
 
-    def looked_up() -> Flow[Visit]:
+    def looked_up(since: float = inf) -> Flow[Visit]:
         stored = yield Look(asked.url, asked.who)
-        return shelf.visit(asked, stored, clock.time(), talk.plan.validate)
+        return shelf.visit(asked, stored, clock.time(), talk.plan.validate, since)
 
     visit = yield from looked_up()
     if visit.queues:
+        began = clock.time()
         left = inf if talk.until is None else talk.until - clock.monotonic()
         talk.in_turn = yield Enter(shelf.turn(f"{asked.url} {asked.who}"), left)
-        visit = yield from looked_up()
+        visit = yield from looked_up(began)
         visit.collapsed = not visit.sends  # somebody else asked meanwhile
     talk.visit = visit
     response = visit.served()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import inf
 from os import urandom
 from threading import Lock
 from weakref import WeakValueDictionary
@@ -65,10 +66,15 @@ class Shelf:
         return Asked(method, url, lines, who, not who)
 
     def visit(
-        self, asked: Asked, stored: Sequence[Entry], now: float, validate: bool = False
+        self,
+        asked: Asked,
+        stored: Sequence[Entry],
+        now: float,
+        validate: bool = False,
+        since: float = inf,
     ) -> Visit:
-        """One request's visit. validate: ask the server even where what is stored is fresh."""
-        return Visit(self.cache, asked, plan(asked, stored, now, validate), now)
+        """One request's visit. validate, since: as in the cache's `plan`."""
+        return Visit(self.cache, asked, plan(asked, stored, now, validate, since), now)
 
     def turn(self, key: str) -> Turn:
         """The turn of those who would ask the server the same."""

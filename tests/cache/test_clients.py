@@ -507,6 +507,20 @@ def test_who_is_refused_lets_those_go_on_who_wait_for_what_he_asks(open_session,
     assert session.get(url).content == b"body"
 
 
+def test_what_is_stale_as_it_comes_is_not_asked_for_by_each(open_session, status_server):
+    """Who comes while the first is asking counts only what was asked for after that."""
+    stale = {"Cache-Control": "no-cache", "ETag": '"a"'}
+    session = open_session(cache=sp.Cache(collapse=True), clock=sp.SystemClock())
+    url = status_server.script(
+        "/a", Answer(200, stale, b"body"), slowly(lambda r: Answer(304, stale))
+    )
+    session.get(url)
+    got = []
+    at_once(session, [getting(session, url, got)] * 16)
+    assert [response.content for response in got] == [b"body"] * 16
+    assert len(status_server.received) <= 4
+
+
 def test_without_collapse_each_asks(open_session, status_server):
     session = open_session(cache=sp.Cache())
     url = status_server.script("/a", Answer(200, TAGGED, b"body"), slowly(validated))

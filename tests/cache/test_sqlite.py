@@ -99,6 +99,22 @@ def test_another_programs_database_is_left_alone(path, said, open_storage):
     )
 
 
+def test_a_file_that_never_was_a_cache_is_left_as_it_is(path, open_storage, said):
+    path.write_text("notes of mine\n" * 100)
+    storage = open_storage()
+    storage.save(URL, entry(), False)
+    assert not storage.load(URL, "ann")
+    (line,) = said()
+    assert line.endswith("it is no cache; give it a path of its own")
+    assert path.read_text() == "notes of mine\n" * 100
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_storage_in_memory_is_another_one():
+    with pytest.raises(ValueError, match=r"write statuspolicy.MemoryStorage\(\) instead"):
+        sp.SQLiteStorage(":memory:")
+
+
 # ── the file ───────────────────────────────────────────────────────────────────────────
 
 
@@ -245,6 +261,7 @@ def test_whatever_page_is_zeroed_nothing_wrong_is_served_and_it_goes_on(path, op
     for page in range(len(whole) // 4096):
         for file in path.parent.iterdir():
             file.unlink()
+        Path(f"{path}-lock").touch()
         path.write_bytes(whole[: page * 4096] + bytes(4096) + whole[(page + 1) * 4096 :])
         storage = open_storage()
         for url, right in kept.items():
@@ -355,6 +372,7 @@ print("there", sum(there), flush=True)
 def test_several_processes_find_it_damaged_at_the_same_moment(path):
     """One sets it aside, and what any of them stored afterwards is there for all."""
     everybody = 6
+    Path(f"{path}-lock").touch()  # it was a cache
     for _ in range(2):
         _garbage(path)
         running = [start(WHO_FINDS_IT_DAMAGED, path, me, everybody) for me in range(everybody)]
@@ -453,6 +471,7 @@ def test_a_folder_in_its_place_is_said_once_and_left_alone(path, open_storage, s
 def test_a_file_that_can_not_be_set_aside_is_said_once(path, open_storage, said, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(outside, "monotonic", lambda: now[0])
+    filled(path)
     _garbage(path)
     (path.parent / "cache.db.damaged").mkdir()
     storage = open_storage()

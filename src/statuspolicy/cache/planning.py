@@ -60,18 +60,28 @@ Course: TypeAlias = Serve | Forward | Missing
 _FOR_THE_SERVER = frozenset({b"if-match", b"if-unmodified-since"})
 
 
-def plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool = False) -> Course:
+def plan(
+    asked: Asked,
+    stored: Sequence[Entry],
+    now: float,
+    validate: bool = False,
+    since: float = inf,
+) -> Course:
     """What becomes of a request, given what is stored for its URL.
 
     validate: ask the server even where the stored response is fresh.
+    since: what the server was asked for after that, on behalf of another request, is validated
+        for this one too, however short it is fresh (§4: "collapse requests").
     """
-    course = _plan(asked, stored, now, validate)
+    course = _plan(asked, stored, now, validate, since)
     only = isinstance(course, Forward) and "only-if-cached" in asked.control
     # §5.2.1.7; but §4: "MUST write through requests with methods that are unsafe".
     return Missing() if only and asked.method in SAFE else course
 
 
-def _plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool) -> Course:
+def _plan(
+    asked: Asked, stored: Sequence[Entry], now: float, validate: bool, since: float
+) -> Course:
     if asked.method not in ("GET", "HEAD"):
         return Forward("method")
     wanted = asked.control
@@ -96,6 +106,8 @@ def _plan(asked: Asked, stored: Sequence[Entry], now: float, validate: bool) -> 
     if serve is None:
         return _complete(asked, entry, selected)
     age = entry.age(now)
+    if entry.asked > since:
+        return serve
     if not validate:
         if _fresh(wanted, entry, age) or (wanted and _welcome_stale(wanted, entry, age)):
             return serve

@@ -54,6 +54,9 @@ class _WrongSchema(sqlite3.DatabaseError):
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
+_MAGIC = b"SQLite format 3\0"  # what a database file begins with
+
+
 class SQLiteStorage(Outside):
     """Stored responses in a file, which outlive the program and which several may use at once.
 
@@ -75,6 +78,10 @@ class SQLiteStorage(Outside):
     def __init__(self, path: str | os.PathLike[str], *, max_bytes: int = 256 * 1024 * 1024) -> None:
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
             raise ValueError(f"SQLiteStorage(max_bytes={max_bytes!r}): write bytes, 1 or more.")
+        if path == ":memory:":
+            raise ValueError(
+                f"SQLiteStorage({path!r}): write statuspolicy.MemoryStorage() instead."
+            )
         super().__init__()
         self._path = os.path.abspath(os.fspath(path))
         if os.path.isdir(self._path):
@@ -167,6 +174,7 @@ class SQLiteStorage(Outside):
         """A connection to the file that is there now."""
         if self._db is None or _file(self._path) != self._file:
             self._let_go()
+            self._leave_others_alone()
             with self._alone():
                 _make(self._path)
                 self._file = _file(self._path)
@@ -176,6 +184,17 @@ class SQLiteStorage(Outside):
                 self._db.text_factory = bytes  # what is damaged may be no Unicode
                 _prepare(self._db)
         return self._db
+
+    def _leave_others_alone(self) -> None:
+        """Raise where a file is no database, and never was one of ours: then it is no damaged one.
+
+        What makes it one is the lock beside it, which is made before it is.
+        """
+        with suppress(FileNotFoundError):
+            if not os.path.exists(f"{self._path}-lock") and os.path.getsize(self._path):
+                with open(self._path, "rb") as file:
+                    if file.read(len(_MAGIC)) != _MAGIC:
+                        raise sqlite3.DatabaseError("it is no cache; give it a path of its own")
 
     def _set_aside(self, error: Exception) -> None:
         """Give a damaged file another name, unless another process was faster."""
