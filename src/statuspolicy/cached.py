@@ -81,7 +81,7 @@ def _settled(talk: Talk, visit: Visit, reply: Reply) -> Flow[Reply]:
 def not_again(verdict: Decided) -> Decided:
     """A verdict that doesn't ask for what is stored once more."""
     if isinstance(verdict, Again):
-        return Settle("it is stored: to ask again would bring the same")
+        return Settle("the cache answered: to ask again would bring the same")
     return verdict
 
 

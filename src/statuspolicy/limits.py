@@ -100,7 +100,8 @@ class Limits(Value):
     retry_budget: tokens for repeats, for each origin; None for no such bound.
     cooling: what becomes of a request to an origin that said 429 or 503 and when to come
         back: "wait" as long as these limits allow (else it is sent at once), "send" it at
-        once, or "raise" `CoolingDown`.
+        once, or "raise" `CoolingDown`. What asks for more than `retry_after` cools nothing: its
+        response is handed over, and says so.
     replay_bytes: how much of a one-shot request body is kept for sending it again.
     expect_wait: seconds that the body of a request with `Expect: 100-continue` is held back, for
         a 100 or another answer to come before it (RFC 9110 §10.1.1).

@@ -51,7 +51,7 @@ class Visit:
         self.asked = asked
         self.now = now  # when it is asked
         self.course = course
-        self.status = CacheStatus()
+        self.status = CacheStatus(course.why if isinstance(course, Forward) else None)
         self.from_here = False  # whether the cache itself made the response
         self.collapsed = False  # whether it waited for another request's answer
 

@@ -331,7 +331,7 @@ def test_several_ranges_pass_by_what_is_fresh(web):
 def test_a_504_that_the_cache_makes_is_not_repeated(web):
     got = web.get(headers={"Cache-Control": "only-if-cached"})
     assert (got.status, got.body, got.sent) == (504, b"", [])
-    assert got.cache == 'statuspolicy; hit; detail="nothing usable is stored"'
+    assert got.cache == 'statuspolicy; detail="nothing usable is stored"'
     web.get((200, FRESH, b"body"))
     assert web.get(headers={"Cache-Control": "only-if-cached"}).body == b"body"
     assert web.get(headers={"Cache-Control": "only-if-cached"}, later=60).status == 504
@@ -712,3 +712,18 @@ def test_a_field_that_is_not_ascii_comes_back_as_it_was_written(web):
     again = web.get().response
     assert dict(again.headers.raw)[b"X-Name"] == "Zoë".encode()
     assert again.headers["x-name"] == "Zoë"
+
+
+# ── what the cache says of itself is true ──────────────────────────────────────────────
+
+
+def test_a_forwarded_request_that_fails_was_no_hit(opened):
+    web = opened(limits=NOTHING)
+    web.get((200, TAGGED, b"body"))
+    got = web.get(httpx.ConnectError("down"), headers={"Cache-Control": "no-cache"})
+    assert got.cache == "statuspolicy; fwd=request"
+
+
+def test_where_nothing_was_stored_and_nobody_asked_it_was_neither(web):
+    got = web.get(headers={"Cache-Control": "only-if-cached"})
+    assert (got.status, got.cache) == (504, 'statuspolicy; detail="nothing usable is stored"')

@@ -18,7 +18,8 @@ _MOST = 10**15 - 1  # RFC 8941 §3.3.1: an integer has 15 digits at most
 class CacheStatus(Record):
     """What the cache did; `str()` gives it as the field's value.
 
-    forwarded: why the request went on to the server; None for a hit.
+    forwarded: why the request went on to the server; None for a hit, and, with a detail, where
+        nothing was stored and the server was not to be asked.
     answer: the status code that came, where it isn't the one that is handed over.
     ttl: seconds of freshness that are left, below 0 where it is stale.
     stored: whether the answer is stored, once it is read to its end.
@@ -34,9 +35,11 @@ class CacheStatus(Record):
     detail: str = ""
 
     def __str__(self) -> str:
-        parts = ["statuspolicy", "hit" if self.forwarded is None else f"fwd={self.forwarded}"]
+        parts = ["statuspolicy"]
+        parts += [] if self.forwarded is None else [f"fwd={self.forwarded}"]
+        parts += ["hit"] if self.forwarded is None and not self.detail else []
         parts += [] if self.answer is None else [f"fwd-status={self.answer}"]
-        parts += [] if self.ttl is None else [f"ttl={min(max(self.ttl, -_MOST), _MOST):.0f}"]
+        parts += [] if self.ttl is None else [f"ttl={int(min(max(self.ttl, -_MOST), _MOST))}"]
         parts += ["stored"] if self.stored else []
         parts += ["collapsed"] if self.collapsed else []
         parts += [f'detail="{self.detail}"'] if self.detail else []
