@@ -453,6 +453,38 @@ def test_a_stored_error_is_not_asked_for_again(opened, status):
     assert (got.status, got.body, web.clock.waits) == (status, b"error", [])
 
 
+def test_a_stored_challenge_is_answered(opened):
+    """By the server, though the challenge is as much the answer to a request with credentials."""
+    challenge = (401, {**FRESH, "WWW-Authenticate": 'Basic realm="a"'}, b"who?")
+    web = opened(table=sp.STANDARD | {401: sp.authenticate(httpx.BasicAuth("me", "secret"))})
+    web.get(challenge, 500)
+    got = web.get((200, FRESH, b"body"))
+    assert (got.status, got.sent[0].headers["authorization"][:6]) == (200, "Basic ")
+    assert web.get().body == b"body"
+
+
+def test_an_error_that_is_stored_is_asked_for_again_where_its_row_repeats_it(opened):
+    web = opened()
+    got = web.get((503, {**FRESH, "Retry-After": "1"}), (200, FRESH, b"body"))
+    assert (got.status, got.body, web.clock.waits) == (200, b"body", [1])
+
+
+def test_without_a_user_what_was_asked_with_credentials_is_stored_beside_the_challenge():
+    seen = []
+
+    def serve(request):
+        seen.append(request.headers.get("authorization"))
+        if seen[-1]:
+            return httpx.Response(200, headers=FRESH, content=b"body")
+        return httpx.Response(401, headers={**FRESH, "WWW-Authenticate": 'Basic realm="a"'})
+
+    table = sp.STANDARD | {401: sp.authenticate(httpx.BasicAuth("me", "secret"))}
+    client = httpx.Client(transport=httpx.MockTransport(serve))
+    sp.wrap(client, table=table, cache=sp.Cache())
+    assert [client.get("http://a.example/").content for _ in range(3)] == [b"body"] * 3
+    assert len(seen) == 2
+
+
 def test_a_stored_503_cools_nobody_down_once_more(opened):
     web = opened(limits=NOTHING)
     web.get((503, {**FRESH, "Retry-After": "20"}, b"error"))
