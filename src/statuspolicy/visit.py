@@ -207,7 +207,7 @@ class Visit:
         assert keep is not None
 
         def whole(content: bytes) -> Sequence[Change]:
-            return complete(self.asked, course, keep, content)
+            return complete(self.asked, course, keep, content, cache.entry_bytes)
 
         if isinstance(response.stream, ByteStream):
             content = b"".join(response.stream)

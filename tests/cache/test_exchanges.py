@@ -265,6 +265,15 @@ def test_parts_are_stored_joined_and_become_the_whole(web):
     assert "content-range" not in got.headers
 
 
+def test_parts_that_are_too_long_together_are_not_joined(opened):
+    """Or a download in segments would fill the memory, part by part."""
+    web = opened(cache={"entry_bytes": 9})
+    web.get(piece(0, 4), headers={"Range": "bytes=0-4"})
+    web.get(piece(5, 9), headers={"Range": "bytes=5-9"})
+    assert web.get(headers={"Range": "bytes=6-8"}).body == WHOLE[6:9]
+    assert web.get(piece(0, 4), headers={"Range": "bytes=0-4"}).body == WHOLE[:5]
+
+
 def test_a_stored_beginning_is_completed(web):
     web.get(piece(0, 4), headers={"Range": "bytes=0-4"})
     got = web.get(piece(5, 19))
