@@ -472,6 +472,14 @@ def test_a_stored_challenge_is_answered(opened):
     assert web.get().body == b"body"
 
 
+def test_a_stored_202_is_polled_and_no_look_is_the_caches(opened):
+    web = opened(table=sp.STANDARD | {202: sp.poll()})
+    web.get((202, {**FRESH, "Location": "/job"}), (200, {}, b"1"))
+    got = web.get((200, {}, b"2"))
+    assert got.body == b"2"
+    assert [step.cache for step in sp.trace(got.response)] == ["statuspolicy; hit; ttl=59", ""]
+
+
 def test_an_error_that_is_stored_is_asked_for_again_where_its_row_repeats_it(opened):
     web = opened()
     got = web.get((503, {**FRESH, "Retry-After": "1"}), (200, FRESH, b"body"))
