@@ -49,7 +49,7 @@ def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
     yield from left_to_the_next(talk)
     talk.went, talk.began = request, clock.monotonic()
     if visit.behind:
-        yield Behind(request)
+        yield Behind(talk.sent)
     return Reply(response)
 
 
