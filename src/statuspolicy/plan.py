@@ -30,7 +30,12 @@ Observer: TypeAlias = Callable[["Event"], object]
 class Overrides(Value):
     """Another table, other limits or another `confirm`, for one request.
 
-    resume: a 200 whose body breaks while it is read goes on with what a Range request brings.
+    As in `client.get(url, extensions={"statuspolicy": Overrides(limits=Limits(total=5))})`.
+
+    table, limits, confirm: as of `statuspolicy.PolicyTransport`; None for the transport's own.
+    resume: a body that breaks while it is read goes on with what a Range request brings.
+
+    Raises TypeError for an argument of the wrong kind.
     """
 
     table: Table | None = None
