@@ -54,6 +54,13 @@ class Overrides(Value):
             raise TypeError(f"Overrides(resume={self.resume!r}): write True or False.")
 
 
+class Unstored(Overrides):
+    """For a request whose body goes to a file: a cache would hold its segments in memory too."""
+
+    resume: bool = True
+    cache: None = None
+
+
 class Resumed(Overrides):
     """For a request that was sent and answered in another life."""
 
@@ -122,4 +129,4 @@ class Plan(Record):
                 "statuspolicy.STANDARD | {503: statuspolicy.surface}, "
                 "or statuspolicy.Overrides(...)."
             )
-        return self._replace(**{k: v for k, v in vars(override).items() if v})
+        return self._replace(**{k: v for k, v in vars(override).items() if v or k == "cache"})

@@ -25,7 +25,7 @@ from ..account import trace
 from ..body import copy
 from ..errors import DigestMismatch, DownloadError
 from ..hop import origin, same_origin, target
-from ..plan import OVERRIDE, Overrides
+from ..plan import OVERRIDE, Unstored
 from ..response import keep_trace, phrase
 from ..transport import AsyncPolicyTransport, PolicyTransport
 
@@ -294,7 +294,7 @@ def raw(response: Response) -> Any:
 def _request(
     client: Client | AsyncClient, url: URL | str, headers: Mapping[str, str] | None
 ) -> Request:
-    extensions = {OVERRIDE: Overrides(resume=True)}  # a body that breaks goes on by itself
+    extensions = {OVERRIDE: Unstored()}  # a body that breaks goes on by itself
     given = {name.lower(): value for name, value in (headers or {}).items()}
     given = {"accept-encoding": "identity", **given}
     request = client.build_request("GET", url, headers=given, extensions=extensions)
