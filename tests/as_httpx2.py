@@ -35,8 +35,11 @@ def names(folder: Path) -> list[str]:
 for name in names(HERE.parent):
     if name and not name.startswith(("httpx2", "cli")):
         importlib.import_module(f"statuspolicy.{name}")
-for name in names(HERE):
-    module = importlib.import_module(f"statuspolicy.httpx2.{name}".removesuffix("."))
+modules = [
+    (n, importlib.import_module(f"statuspolicy.httpx2.{n}".removesuffix("."))) for n in names(HERE)
+]
+# Once all are there, since some look for what is in the first package alone.
+for name, module in modules:
     sys.modules[f"statuspolicy.{name}".removesuffix(".")] = module
 sys.modules["httpx"] = httpx2
 
