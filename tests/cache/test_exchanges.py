@@ -97,6 +97,14 @@ def test_a_response_that_is_too_long_is_not_stored(opened):
     assert web.get(url="http://a.example/y").body == b"1234"
 
 
+def test_one_that_says_so_is_not_even_recorded(opened):
+    web = opened(cache={"entry_bytes": 4})
+    got = web.get((200, {**FRESH, "Content-Length": "5"}, b"12345"))
+    assert got.body == b"12345"
+    assert got.cache == 'statuspolicy; fwd=uri-miss; detail="it is longer than entry_bytes"'
+    assert web.get((200, {**FRESH, "Content-Length": "4"}, b"1234")).cache.endswith("stored")
+
+
 def test_a_body_that_lies_about_its_length_is_not_stored(web):
     web.get((200, {**FRESH, "Content-Length": "5"}, b"1234"))
     assert web.get((200, FRESH, b"1234")).body == b"1234"
