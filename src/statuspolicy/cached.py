@@ -73,7 +73,7 @@ def _settled(talk: Talk, visit: Visit, reply: Reply) -> Flow[Reply]:
         talk.take_cookies(talk.hear(reply))
         yield Discard(answer, talk.went)
         return (yield from sent(talk, visit))  # with no conditions of ours left
-    if visit.from_here:
+    if response is not answer:
         yield Discard(answer, talk.went)
         return Reply(response)
     reply.outcome = response

@@ -299,6 +299,21 @@ def test_a_stored_beginning_is_completed_in_memory(web):
     assert (got.status, got.body, web.get().body) == (200, WHOLE, WHOLE)
 
 
+def test_what_was_completed_in_memory_may_be_asked_for_again(opened):
+    """What came of it is open no more then."""
+    asked = []
+
+    def once_more(exchange):
+        asked.append(exchange)
+        return sp.Again(exchange.request) if len(asked) == 1 else sp.Settle()
+
+    web = opened(table=sp.STANDARD | {200: once_more})
+    web.get(piece(0, 4), headers={"Range": "bytes=0-4"})
+    status, headers, body = piece(5, 19)
+    got = web.get(httpx.Response(status, headers=headers, content=body), (304, {"ETag": '"a"'}))
+    assert (got.status, got.body) == (200, WHOLE)
+
+
 @pytest.mark.parametrize(
     "instead",
     [
