@@ -36,9 +36,12 @@ def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
     visit = yield from looked_up(talk.plan.validate)
     if visit.queues:
         left = inf if talk.until is None else talk.until - clock.monotonic()
+        before = visit.course
         talk.in_turn = yield Enter(shelf.turn(f"{asked.url} {asked.who}"), left)
         visit = yield from looked_up(talk.plan.validate)
         visit.collapsed = not visit.sends  # somebody else asked meanwhile
+        if visit.sends and visit.course != before:
+            yield from left_to_the_next(talk)  # what he was told holds for nobody else
     response = visit.served()
     if response is not None and response.status_code in talk.answers:
         visit = yield from looked_up(True)  # what was decided against is no answer now

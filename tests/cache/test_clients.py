@@ -466,6 +466,28 @@ def test_of_many_who_would_validate_the_same_one_asks(open_session, status_serve
     assert collapsed.count(False) == 1
 
 
+def test_who_can_t_use_what_the_first_was_told_waits_for_nobody_else(open_session, status_server):
+    """Else what is to be validated each time would be, one after the other."""
+    tagged = {"Cache-Control": "no-cache", "ETag": '"a"'}
+    all_three = threading.Barrier(3)
+
+    def first(request):
+        session.clock.now += 1
+        return Answer(304, tagged)
+
+    def together(request):
+        all_three.wait(5)
+        return Answer(304, tagged)
+
+    session = open_session({"limits": httpx.Limits()}, cache=sp.Cache(collapse=True))
+    url = status_server.script("/a", Answer(200, tagged, b"body"), slowly(first), together)
+    session.get(url)
+    got = []
+    at_once(session, [getting(session, url, got)] * 4)
+    assert [response.content for response in got] == [b"body"] * 4
+    assert len(status_server.received) == 5
+
+
 def test_where_the_one_who_asks_fails_each_asks_for_himself(open_session, status_server):
     session = open_session(cache=sp.Cache(collapse=True), table=sp.STANDARD | {503: sp.surface})
     url = status_server.script(
