@@ -86,7 +86,7 @@ def _settled(talk: Talk, visit: Visit, reply: Reply) -> Flow[Reply]:
 def not_again(verdict: Decided, exchange: Exchange) -> Decided:
     """A verdict that doesn't ask for what is stored once more; another request may be sent."""
     if isinstance(verdict, Again) and verdict.request is exchange.request:
-        return Settle("it is stored: to ask again would bring the same")
+        return Settle("the cache answered: to ask again would bring the same")
     return verdict
 
 
