@@ -388,6 +388,19 @@ def test_an_unsafe_success_invalidates(web, method):
     assert web.get((200, FRESH, b"new"), url=there).body == b"new"
 
 
+@pytest.mark.parametrize(("status", "asked"), [(204, True), (303, True), (500, False)])
+def test_what_is_sent_on_the_side_invalidates_too(opened, status, asked):
+    other = "http://a.example/y"
+
+    def unlock(exchange):
+        return sp.Aside(httpx.Request("PUT", other), lambda answer: sp.Settle())
+
+    web = opened(table=sp.STANDARD | {423: unlock})
+    web.get((200, FRESH, b"1"), url=other)
+    web.request("POST", 423, status)
+    assert web.get(*[(200, FRESH, b"2")] * asked, url=other).body == (b"2" if asked else b"1")
+
+
 def test_no_other_origin_is_invalidated(web):
     there = "http://b.example/y"
     web.get((200, FRESH, b"old"), url=there)
