@@ -35,12 +35,14 @@ def names(folder: Path) -> list[str]:
 for name in names(HERE.parent):
     if name and not name.startswith(("httpx2", "cli")):
         importlib.import_module(f"statuspolicy.{name}")
-modules = [
-    (n, importlib.import_module(f"statuspolicy.httpx2.{n}".removesuffix("."))) for n in names(HERE)
-]
-# Once all are there, since some look for what is in the first package alone.
-for name, module in modules:
-    sys.modules[f"statuspolicy.{name}".removesuffix(".")] = module
+# All are loaded before any takes another's place: some load one another.
+twins = {
+    f"statuspolicy.{name}".removesuffix("."): importlib.import_module(
+        f"statuspolicy.httpx2.{name}".removesuffix(".")
+    )
+    for name in names(HERE)
+}
+sys.modules.update(twins)
 sys.modules["httpx"] = httpx2
 
 
