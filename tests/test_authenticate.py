@@ -198,7 +198,7 @@ def test_a_token_is_shared_over_a_pool_of_one(guarded, open_session, status_serv
 
 
 def test_who_is_challenged_while_he_fetches_the_token_gets_that_challenge(
-    guarded, kind, open_session, status_server
+    guarded, kind, open_session
 ):
     """The same client fetches it, and its row has no answer but the one under way."""
     seen = []

@@ -40,7 +40,7 @@ assert sp.Limits is sp2.Limits and sp.STANDARD is not sp2.STANDARD
     assert done.returncode == 0, done.stderr
 
 
-def test_a_client_of_the_other_library_is_refused_in_a_sentence(monkeypatch):
+def test_a_client_of_the_other_library_is_refused_in_a_sentence():
     class Client:
         """As far as this package knows, a stranger."""
 

@@ -34,6 +34,14 @@ def test_they_are_counted_in_the_trace_and_the_links_of_103_are_parsed(method, o
         assert response.request.url == url
 
 
+def test_with_a_cache_too(open_session):
+    with StatusServer() as server:
+        url = server.script("/a", Answer(200, body=b"ok", interim=(103,)))
+        response = open_session(CLIENT, cache=sp.Cache()).get(url)
+        assert codes(response) == [[103]]
+    assert not HINTED
+
+
 def test_over_tls_too(tls, open_session):
     with StatusServer(tls=tls[0]) as server:
         response = open_session({"verify": tls[1]}).get(server.url + "/103")

@@ -134,3 +134,13 @@ def test_the_total_bounds_the_rest_too(open_session, status_server):
     with pytest.raises(httpx.TransportError) as raised:
         session.get(url)
     assert "TotalTimeout" in "".join(raised.value.__notes__)
+
+
+def test_what_is_in_memory_cannot_break(open_session, status_server):
+    fields = {"ETag": 'W/"v1"', "Cache-Control": "max-age=60"}
+    url = status_server.script("/file", Answer(200, fields, WHOLE))
+    session = open_session(table=ROW, cache=sp.Cache())
+    first, stored = session.get(url), session.get(url)
+    assert sp.trace(first)[0].reason == "its ETag is weak"
+    assert sp.trace(stored)[0].reason == ""
+    assert stored.content == WHOLE

@@ -82,6 +82,13 @@ def test_a_header_section_that_is_cut_off_is_row_600(answer, open_session):
         assert len(server.peers) == 2
 
 
+def test_with_a_cache_too(open_session):
+    with serving(with_(b"<html>", True, threading.Event())) as server:
+        session = open_session(CLIENT, table=sp.STRICT, cache=sp.Cache())
+        with pytest.raises(sp.UnparsableResponse, match="began with b'<html>'"):
+            session.get(server.url)
+
+
 def test_nothing_at_all_is_no_answer_and_its_own_row(open_session):
     with serving(with_(b"", True, threading.Event())) as server:
         with pytest.raises(httpx.RemoteProtocolError, match="without sending") as caught:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from . import guard
+from . import guard, hop
 from .ahead import forbidden, prepared
-from .effects import Discard, Enter, Leave, Read, Reply, Send, Wait
+from .effects import Discard, Enter, Leave, Read, Reply, Send, Shelve, Wait
 from .events import Wait as Waiting
 from .exchange import Exchange
 from .response import adopt, is_kept
@@ -81,6 +81,10 @@ def step_aside(
     reply: Reply = yield Send(went, until=talk.until)
     answer = talk.hear(reply, request, exchange)
     talk.take_cookies(answer)
+    cache, status = talk.plan.cache, answer.status or 0
+    if cache is not None and not answer.safe and 200 <= status < 400:
+        # RFC 9111 §4.4, which is as true of what is sent on the side.
+        yield Shelve(cache.drops(hop.target(request.url)))
     if verdict.read:
         answer = talk.heard = yield from _put_away(talk, answer)
     decided = yield from talk.decide(verdict.then, answer)

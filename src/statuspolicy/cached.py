@@ -29,25 +29,28 @@ def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
         request = yield from written(talk, request, len(talk.answers) + 1)
     asked = shelf.asked(request, talk.cookies)
 
-    def looked_up(since: float = inf) -> Flow[Visit]:
+    def looked_up(validate: bool, since: float = inf) -> Flow[Visit]:
         stored = yield Look(asked.url, asked.who)
-        return shelf.visit(asked, stored, clock.time(), talk.plan.validate, since)
+        return shelf.visit(asked, stored, clock.time(), validate, since)
 
-    visit = yield from looked_up()
+    visit = yield from looked_up(talk.plan.validate)
     if visit.queues:
         began = clock.time()
         left = inf if talk.until is None else talk.until - clock.monotonic()
         talk.in_turn = yield Enter(shelf.turn(f"{asked.url} {asked.who}"), left)
-        visit = yield from looked_up(began)
+        visit = yield from looked_up(talk.plan.validate, began)
         visit.collapsed = not visit.sends  # somebody else asked meanwhile
-    talk.visit = visit
     response = visit.served()
+    if response is not None and response.status_code in talk.answers:
+        visit = yield from looked_up(True)  # what was decided against is no answer now
+        response = visit.served()
+    talk.visit = visit
     if response is None:
         return None
     yield from left_to_the_next(talk)
     talk.went, talk.began = request, clock.monotonic()
     if visit.behind:
-        yield Behind(request)
+        yield Behind(talk.sent)
     return Reply(response)
 
 
@@ -71,16 +74,16 @@ def _settled(talk: Talk, visit: Visit, reply: Reply) -> Flow[Reply]:
         talk.take_cookies(talk.hear(reply))
         yield Discard(answer, talk.went)
         return (yield from sent(talk, visit))  # with no conditions of ours left
-    if visit.from_here:
+    if response is not answer:
         yield Discard(answer, talk.went)
         return Reply(response)
     reply.outcome = response
     return reply
 
 
-def not_again(verdict: Decided) -> Decided:
-    """A verdict that doesn't ask for what is stored once more."""
-    if isinstance(verdict, Again):
+def not_again(verdict: Decided, exchange: Exchange) -> Decided:
+    """A verdict that doesn't ask for what is stored once more; another request may be sent."""
+    if isinstance(verdict, Again) and verdict.request is exchange.request:
         return Settle("the cache answered: to ask again would bring the same")
     return verdict
 

@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from statuspolicy._value import Record
+from statuspolicy.links import QUOTED, WORD, after, unquoted
 
 # In a request's `extensions`: the challenges that were answered on the way to it.
 ANSWERED = "statuspolicy.answered"
 
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-# A string that nobody closes goes to the end, or each of many would be looked through to there.
-_QUOTED = r'"((?:[^"\\]|\\.)*)(?:"|\\?\Z)'
-_PARAMETER = rf'({_WORD})[ \t]*=[ \t]*(?:{_QUOTED}|([^ \t,"]*))'
+_PARAMETER = rf'({WORD})[ \t]*=[ \t]*(?:{QUOTED}|([^ \t,"]*))'
 _OPAQUE = r"[ \t]+([0-9A-Za-z._~+/-]+=*)(?=[ \t]*(?:,|\Z))"
 
 
@@ -58,30 +56,20 @@ def challenges(field: str) -> tuple[Challenge, ...]:
     found: list[Challenge] = []
     parameters: dict[str, str] = {}
     at = 0
-    while (at := _after(r"[ \t,]*", field, at)) < len(field):
+    while (at := after(r"[ \t,]*", field, at)) < len(field):
         if parameter := re.compile(_PARAMETER, re.DOTALL).match(field, at):
             name, quoted, plain = parameter.groups()
             # §11.2: each name "MUST only occur once per challenge".
-            parameters.setdefault(name.lower(), plain if quoted is None else _unquoted(quoted))
+            parameters.setdefault(name.lower(), plain if quoted is None else unquoted(quoted))
             at = parameter.end()
-        elif scheme := re.compile(_WORD).match(field, at):
+        elif scheme := re.compile(WORD).match(field, at):
             parameters = {}
             token = re.compile(_OPAQUE).match(field, scheme.end())
             found.append(Challenge(scheme[0].lower(), parameters, token[1] if token else ""))
             at = (token or scheme).end()
         else:
-            at = _after(r"[^,]*", field, at)
+            at = after(r"[^,]*", field, at)
     return tuple(found)
-
-
-def _after(pattern: str, text: str, at: int) -> int:
-    match = re.compile(pattern).match(text, at)
-    assert match is not None  # it may be empty
-    return match.end()
-
-
-def _unquoted(text: str) -> str:
-    return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
 
 
 def _quoted(text: str) -> str:

@@ -88,7 +88,7 @@ def _turn(talk: Talk, reply: Reply | None) -> Flow[Result | float]:
     if talk.in_turn:
         yield from left(talk)
     if talk.visit is not None and not talk.visit.sends:
-        verdict = cached.not_again(verdict)  # what is stored says nothing of its origin now
+        verdict = cached.not_again(verdict, exchange)  # it says nothing of its origin now
     elif talk.plan.memory.cooling or getattr(verdict, "cool", None) is not None:
         verdict = yield from heeded(talk, exchange, verdict)
     if isinstance(verdict, (Follow, Again)):

@@ -146,7 +146,9 @@ class Grip(Generic[TransportT]):
         return saw(watch, Reply(error))
 
     def resume(self, effect: Resume) -> str:
-        """Let a response's body go on where it breaks."""
+        """Let a response's body go on where it breaks; one that is in memory can't."""
+        if in_memory(effect.response):
+            return ""
         why = resumable(effect.response, effect.request)
         if self.plan.prepare is None and is_digest(effect.request.headers.get("authorization", "")):
             why = "its Digest counts each request (nc) and was used"

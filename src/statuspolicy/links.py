@@ -8,10 +8,10 @@ from types import MappingProxyType
 
 from statuspolicy._value import Record
 
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # A string that nobody closes goes to the end, or each of many would be looked through to there.
-_VALUE = r'(?:"((?:[^"\\]|\\.)*)(?:"|\\?\Z)|([^ \t,;"]*))'
-_PARAMETER = rf"[ \t]*;[ \t]*({_WORD})[ \t]*(?:=[ \t]*{_VALUE})?"
+QUOTED = r'"((?:[^"\\]|\\.)*)(?:"|\\?\Z)'
+_PARAMETER = rf'[ \t]*;[ \t]*({WORD})[ \t]*(?:=[ \t]*(?:{QUOTED}|([^ \t,;"]*)))?'
 # RFC 2295 §8.3: `{"paper.html" 0.9 {type text/html} {language en}}`
 _VARIANT = r'\{\s*"([^"]*)"\s+([0-9.]+)((?:\s*\{[^{}]*\})*)\s*\}'
 
@@ -35,19 +35,19 @@ def links(field: str) -> tuple[Link, ...]:
     """The links in a `Link` field, in its order; what can't be read is passed over."""
     found: list[Link] = []
     at = 0
-    while (at := _after(r"[ \t,]*", field, at)) < len(field):
+    while (at := after(r"[ \t,]*", field, at)) < len(field):
         if not (target := re.compile(r"<([^<>]*)>").match(field, at)):
-            at = _after(r"<?[^,<]*", field, at)
+            at = after(r"<?[^,<]*", field, at)
             continue
         at = target.end()
         parameters: dict[str, str] = {}
         while parameter := re.compile(_PARAMETER, re.DOTALL).match(field, at):
             name, quoted, plain = parameter.groups()
-            value = plain or "" if quoted is None else re.sub(r"(?s)\\(.)", r"\1", quoted)
+            value = plain or "" if quoted is None else unquoted(quoted)
             parameters.setdefault(name.lower(), value)  # §3.3: later ones "MUST be ignored"
             at = parameter.end()
         found.append(Link(target[1].strip(), parameters))
-        at = _after(r"[^,]*", field, at)
+        at = after(r"[^,]*", field, at)
     return tuple(found)
 
 
@@ -93,7 +93,13 @@ def _variant(match: re.Match[str]) -> Alternative:
     return Alternative(url, kind, language, quality=number)
 
 
-def _after(pattern: str, text: str, at: int) -> int:
+def after(pattern: str, text: str, at: int) -> int:
+    """The place after what a pattern, which may match nothing, matches there."""
     match = re.compile(pattern).match(text, at)
     assert match is not None  # it may be empty
     return match.end()
+
+
+def unquoted(text: str) -> str:
+    """The inside of a quoted string, without what escapes its characters (RFC 9110 §5.6.4)."""
+    return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)

@@ -30,7 +30,12 @@ Observer: TypeAlias = Callable[["Event"], object]
 class Overrides(Value):
     """Another table, other limits or another `confirm`, for one request.
 
-    resume: a 200 whose body breaks while it is read goes on with what a Range request brings.
+    As in `client.get(url, extensions={"statuspolicy": Overrides(limits=Limits(total=5))})`.
+
+    table, limits, confirm: as of `statuspolicy.PolicyTransport`; None for the transport's own.
+    resume: a body that breaks while it is read goes on with what a Range request brings.
+
+    Raises TypeError for an argument of the wrong kind.
     """
 
     table: Table | None = None
@@ -47,6 +52,13 @@ class Overrides(Value):
             raise TypeError(f"Overrides(confirm={self.confirm!r}): write a callable instead.")
         if not isinstance(self.resume, bool):
             raise TypeError(f"Overrides(resume={self.resume!r}): write True or False.")
+
+
+class Unstored(Overrides):
+    """For a request whose body goes to a file: a cache would hold its segments in memory too."""
+
+    resume: bool = True
+    cache: None = None
 
 
 class Resumed(Overrides):
@@ -117,4 +129,4 @@ class Plan(Record):
                 "statuspolicy.STANDARD | {503: statuspolicy.surface}, "
                 "or statuspolicy.Overrides(...)."
             )
-        return self._replace(**{k: v for k, v in vars(override).items() if v})
+        return self._replace(**{k: v for k, v in vars(override).items() if v or k == "cache"})

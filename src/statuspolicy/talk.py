@@ -151,9 +151,10 @@ class Talk:
         resumed = self.plan.answered is not None and not self.steps
         words = phrase(heard.response) if heard.response is not None else str(heard.error or "")
         request = heard.request
+        aside = request is not self.sent
         step = Step(
             request.method,
-            self.path.target if request is self.sent else hop.target(request.url),
+            hop.target(request.url) if aside else self.path.target,
             REMEMBERED if resumed else heard.code or REMEMBERED,
             words,
             row.name,
@@ -163,7 +164,7 @@ class Talk:
             reason=verdict.why,
             told=heard.told,
             budget=budget,
-            cache="" if self.visit is None else str(self.visit.status),
+            cache="" if self.visit is None or aside else str(self.visit.status),
             interim=heard.interim,
         )
         self.add(step)

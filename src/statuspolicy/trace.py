@@ -72,11 +72,16 @@ class Step(Record):
         if self.cache:
             line += f" ({self.cache})"
         # What a server wrote can neither forge a line of a log nor flood it.
-        line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line[:_LONGEST])
+        line = printable(line[:_LONGEST])
         return f"{line} [row {self.row}, {self.citation}]" if self.citation else line
 
 
 _LONGEST = 1000  # characters of a printed step
+
+
+def printable(text: str) -> str:
+    """Text in which nothing commands a terminal, or ends a line."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class Trace(tuple[Step, ...]):

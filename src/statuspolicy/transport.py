@@ -241,11 +241,13 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
                 response = self._settled(visit, answer)
                 if visit.from_here and type(answer.stream) is not ByteStream:
                     self._hands(self.plan, sent, Reply(answer)).discard(Discard(answer, sent))
-            if response.status_code in self._quiet and not visit.may_stand_in(response):
+            said = HINTED and hinted(response)
+            if response.status_code in self._quiet and not (said or visit.may_stand_in(response)):
                 return response
             reply = Reply(response)
         except TransportError as error:
             reply = Reply(error)
+        saw(None, reply)
         try:
             return self._converse(self._plan_for(request), request, sent, reply, visit)
         finally:
@@ -348,11 +350,13 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
                 if visit.from_here and type(answer.stream) is not ByteStream:
                     hands = self._hands(self.plan, sent, Reply(answer))
                     await hands.discard(Discard(answer, sent))
-            if response.status_code in self._quiet and not visit.may_stand_in(response):
+            said = HINTED and hinted(response)
+            if response.status_code in self._quiet and not (said or visit.may_stand_in(response)):
                 return response
             reply = Reply(response)
         except TransportError as error:
             reply = Reply(error)
+        saw(None, reply)
         try:
             seeing = self._converse(self._plan_for(request), request, sent, reply, visit)
             del response  # what waits holds no answer

@@ -12,6 +12,7 @@ from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.planning import Course, Forward, Missing, Serve
 from statuspolicy.cache.settling import Change, Settled, complete, settle
 from statuspolicy.cache.status import CacheStatus, Forwarded
+from statuspolicy.fields import digits
 
 from . import body
 from ._lib import (
@@ -123,9 +124,11 @@ class Visit:
             self.from_here = True
             serve = self._as_asked(settled.serve)
             return self._response(serve, now, course.why, validated=answer), settled.changes
-        self.status = CacheStatus(course.why, stored=settled.keep is not None, detail=settled.why)
+        why = settled.why or self._too_long(settled)
+        kept = settled.keep is not None and not why
+        self.status = CacheStatus(course.why, stored=kept, detail=why)
         changes = settled.changes
-        if settled.keep is not None:
+        if kept:
             changes = [*changes, *self._recorded(response, course, settled)]
             if settled.begun is not None:
                 response = self._continued(response, settled)
@@ -203,13 +206,20 @@ class Visit:
             )
         return response
 
+    def _too_long(self, settled: Settled) -> str:
+        """Why nothing is kept of a body as it is read, where it says how long it is."""
+        if settled.keep is None or settled.begun is not None:
+            return ""
+        told = digits(settled.keep.fields.one("content-length"))
+        return "" if (told or 0) <= self._cache.entry_bytes else "it is longer than entry_bytes"
+
     def _recorded(self, response: Response, course: Forward, settled: Settled) -> Sequence[Change]:
         """Have a body stored as it is read; what changes at once, where it is there already."""
         keep, begun, cache = settled.keep, settled.begun, self._cache
         assert keep is not None
 
         def whole(content: bytes) -> Sequence[Change]:
-            return complete(self.asked, course, keep, content)
+            return complete(self.asked, course, keep, content, cache.entry_bytes)
 
         if isinstance(response.stream, ByteStream):
             content = b"".join(response.stream)

@@ -654,6 +654,23 @@ def test_a_request_that_a_validation_repeats_has_its_own_exchange(open_session, 
     assert session.clock.waits == []
 
 
+def test_what_prepare_wrote_for_the_caller_does_not_travel_to_the_validation(
+    open_session, status_server
+):
+    """As each attempt, it is prepared from the request without that."""
+
+    def sign(request, attempt):
+        request.headers["Signed"] = request.headers.get("signed", "") + "x"
+
+    session = open_session(cache=sp.Cache(), prepare=sign)
+    url = status_server.script("/a", Answer(200, SWR, b"body"), swr_validated)
+    session.get(url)
+    session.clock.now += 100
+    session.get(url)
+    until(lambda: len(status_server.received) == 2)
+    assert [received.headers["signed"] for received in status_server.received] == ["x", "x"]
+
+
 # ── a bare transport ───────────────────────────────────────────────────────────────────
 
 

@@ -97,6 +97,14 @@ def test_a_response_that_is_too_long_is_not_stored(opened):
     assert web.get(url="http://a.example/y").body == b"1234"
 
 
+def test_one_that_says_so_is_not_even_recorded(opened):
+    web = opened(cache={"entry_bytes": 4})
+    got = web.get((200, {**FRESH, "Content-Length": "5"}, b"12345"))
+    assert got.body == b"12345"
+    assert got.cache == 'statuspolicy; fwd=uri-miss; detail="it is longer than entry_bytes"'
+    assert web.get((200, {**FRESH, "Content-Length": "4"}, b"1234")).cache.endswith("stored")
+
+
 def test_a_body_that_lies_about_its_length_is_not_stored(web):
     web.get((200, {**FRESH, "Content-Length": "5"}, b"1234"))
     assert web.get((200, FRESH, b"1234")).body == b"1234"
@@ -265,6 +273,15 @@ def test_parts_are_stored_joined_and_become_the_whole(web):
     assert "content-range" not in got.headers
 
 
+def test_parts_that_are_too_long_together_are_not_joined(opened):
+    """Or a download in segments would fill the memory, part by part."""
+    web = opened(cache={"entry_bytes": 9})
+    web.get(piece(0, 4), headers={"Range": "bytes=0-4"})
+    web.get(piece(5, 9), headers={"Range": "bytes=5-9"})
+    assert web.get(headers={"Range": "bytes=6-8"}).body == WHOLE[6:9]
+    assert web.get(piece(0, 4), headers={"Range": "bytes=0-4"}).body == WHOLE[:5]
+
+
 def test_a_stored_beginning_is_completed(web):
     web.get(piece(0, 4), headers={"Range": "bytes=0-4"})
     got = web.get(piece(5, 19))
@@ -280,6 +297,21 @@ def test_a_stored_beginning_is_completed_in_memory(web):
     status, headers, body = piece(5, 19)
     got = web.get(httpx.Response(status, headers=headers, content=body))
     assert (got.status, got.body, web.get().body) == (200, WHOLE, WHOLE)
+
+
+def test_what_was_completed_in_memory_may_be_asked_for_again(opened):
+    """What came of it is open no more then."""
+    asked = []
+
+    def once_more(exchange):
+        asked.append(exchange)
+        return sp.Again(exchange.request) if len(asked) == 1 else sp.Settle()
+
+    web = opened(table=sp.STANDARD | {200: once_more})
+    web.get(piece(0, 4), headers={"Range": "bytes=0-4"})
+    status, headers, body = piece(5, 19)
+    got = web.get(httpx.Response(status, headers=headers, content=body), (304, {"ETag": '"a"'}))
+    assert (got.status, got.body) == (200, WHOLE)
 
 
 @pytest.mark.parametrize(
@@ -354,6 +386,19 @@ def test_an_unsafe_success_invalidates(web, method):
     web.request(method, (201, {"Location": "/y"}))
     assert web.get((200, FRESH, b"new")).body == b"new"
     assert web.get((200, FRESH, b"new"), url=there).body == b"new"
+
+
+@pytest.mark.parametrize(("status", "asked"), [(204, True), (303, True), (500, False)])
+def test_what_is_sent_on_the_side_invalidates_too(opened, status, asked):
+    other = "http://a.example/y"
+
+    def unlock(exchange):
+        return sp.Aside(httpx.Request("PUT", other), lambda answer: sp.Settle())
+
+    web = opened(table=sp.STANDARD | {423: unlock})
+    web.get((200, FRESH, b"1"), url=other)
+    web.request("POST", 423, status)
+    assert web.get(*[(200, FRESH, b"2")] * asked, url=other).body == (b"2" if asked else b"1")
 
 
 def test_no_other_origin_is_invalidated(web):
@@ -451,6 +496,46 @@ def test_a_stored_error_is_not_asked_for_again(opened, status):
     web.options["limits"] = sp.Limits()
     got = web.get()
     assert (got.status, got.body, web.clock.waits) == (status, b"error", [])
+
+
+def test_a_stored_challenge_is_answered(opened):
+    """By the server, though the challenge is as much the answer to a request with credentials."""
+    challenge = (401, {**FRESH, "WWW-Authenticate": 'Basic realm="a"'}, b"who?")
+    web = opened(table=sp.STANDARD | {401: sp.authenticate(httpx.BasicAuth("me", "secret"))})
+    web.get(challenge, 500)
+    got = web.get((200, FRESH, b"body"))
+    assert (got.status, got.sent[0].headers["authorization"][:6]) == (200, "Basic ")
+    assert web.get().body == b"body"
+
+
+def test_a_stored_202_is_polled_and_no_look_is_the_caches(opened):
+    web = opened(table=sp.STANDARD | {202: sp.poll()})
+    web.get((202, {**FRESH, "Location": "/job"}), (200, {}, b"1"))
+    got = web.get((200, {}, b"2"))
+    assert got.body == b"2"
+    assert [step.cache for step in sp.trace(got.response)] == ["statuspolicy; hit; ttl=59", ""]
+
+
+def test_an_error_that_is_stored_is_asked_for_again_where_its_row_repeats_it(opened):
+    web = opened()
+    got = web.get((503, {**FRESH, "Retry-After": "1"}), (200, FRESH, b"body"))
+    assert (got.status, got.body, web.clock.waits) == (200, b"body", [1])
+
+
+def test_without_a_user_what_was_asked_with_credentials_is_stored_beside_the_challenge():
+    seen = []
+
+    def serve(request):
+        seen.append(request.headers.get("authorization"))
+        if seen[-1]:
+            return httpx.Response(200, headers=FRESH, content=b"body")
+        return httpx.Response(401, headers={**FRESH, "WWW-Authenticate": 'Basic realm="a"'})
+
+    table = sp.STANDARD | {401: sp.authenticate(httpx.BasicAuth("me", "secret"))}
+    client = httpx.Client(transport=httpx.MockTransport(serve))
+    sp.wrap(client, table=table, cache=sp.Cache())
+    assert [client.get("http://a.example/").content for _ in range(3)] == [b"body"] * 3
+    assert len(seen) == 2
 
 
 def test_a_stored_503_cools_nobody_down_once_more(opened):

@@ -145,7 +145,7 @@ def test_no_secret_is_where_it_is_kept(program, status_server, tmp_path, place, 
     assert b"hunter2" not in kept
 
 
-def test_a_storage_that_fails_is_no_requests_failure(program, status_server, caplog, tmp_path):
+def test_a_storage_that_fails_is_no_requests_failure(program, status_server, caplog):
     """A client is open when its storage is pulled from under it."""
     url = status_server.script("/a", Answer(200, FRESH, b"hello"))
     client = program(user="ann")

@@ -19,6 +19,7 @@ import statuspolicy as sp
 from statuspolicy.cli import demo, fetching, main
 from statuspolicy.cli.commands import cli
 from statuspolicy.testing import Answer, StatusServer
+from statuspolicy.trace import printable
 
 from ..downloads.ranged import BODY, GONE, Ranged
 
@@ -171,8 +172,8 @@ def test_fetch_says_what_failed_and_ends_with_1(url):
     assert "\x1b" not in result.stderr
 
 
-def test_what_failed_can_t_command_the_terminal(status_server, monkeypatch):
-    assert fetching._plain("a\x1b[2J\nb") == "a\\x1b[2J\\nb"
+def test_what_failed_can_t_command_the_terminal():
+    assert printable("a\x1b[2J\nb") == "a\\x1b[2J\\nb"
 
 
 @pytest.mark.parametrize(("answer", "sent"), [("y", 2), ("n", 1)])

@@ -101,6 +101,19 @@ def test_redirects_and_waits_are_the_table_s(session, status_server, path):
     assert session.clock.waits == [7.0]
 
 
+@pytest.mark.parametrize("segments", [1, 4])
+def test_a_client_s_cache_neither_answers_nor_keeps_it(open_session, status_server, path, segments):
+    """Each of many segments would be held in memory until it is whole."""
+    fields = {"ETag": '"v1"', "Accept-Ranges": "bytes", "Cache-Control": "max-age=60"}
+    storage = sp.MemoryStorage()
+    session = open_session(cache=sp.Cache(storage=storage))
+    url = status_server.script("/file", Answer(200, fields, b"old"), Ranged(fields=fields))
+    session.get(url)
+    before = repr(storage)
+    assert save(session, url, path, segments=segments).read_bytes() == BODY
+    assert repr(storage) == before
+
+
 def test_a_body_that_breaks_goes_on_by_itself(session, status_server, path):
     url = status_server.script("/file", Ranged(cut=100_000), Ranged(cut=50_000), Ranged())
     save(session, url, path)

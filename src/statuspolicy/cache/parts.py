@@ -8,7 +8,7 @@ from math import inf
 from statuspolicy.cache.entry import Entry, Headers
 from statuspolicy.cache.keeping import updated
 from statuspolicy.fields import Fields, http_date
-from statuspolicy.ranges import weakness
+from statuspolicy.ranges import changed, weakness
 
 Span = tuple[int, int]
 
@@ -113,9 +113,5 @@ def _lines(old: Entry, new: Entry) -> Headers:
 
 
 def _same(old: Entry, new: Entry) -> bool:
-    """Whether two have the same strong validator, and each that both have."""
-    if weakness(old.fields) or weakness(new.fields) or old.etag != new.etag:
-        return False
-    dates = (old.modified, new.modified)
-    same_coding = old.fields.get("content-encoding") == new.fields.get("content-encoding")
-    return same_coding and (None in dates or dates[0] == dates[1])
+    """Whether two are of the same bytes, as their strong validators tell."""
+    return not (weakness(old.fields) or weakness(new.fields) or changed(old.fields, new.fields))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from email.utils import formatdate
 from functools import lru_cache
+from math import inf
 from typing import TypeAlias
 
 from statuspolicy._value import Record
@@ -91,8 +92,13 @@ def settle(asked: Asked, forward: Forward, answer: Entry) -> Settled:
     return Settled(changes, keep=_kept(answer)._replace(vary=vary, part=part))
 
 
-def complete(asked: Asked, forward: Forward, keep: Entry, body: bytes) -> list[Change]:
-    """What of the storage changes now that a body was read to its end."""
+def complete(
+    asked: Asked, forward: Forward, keep: Entry, body: bytes, most: float = inf
+) -> list[Change]:
+    """What of the storage changes now that a body was read to its end.
+
+    most: bytes; parts that would be longer together are not joined.
+    """
     entry = keep._replace(body=body)
     told = digits(keep.fields.one("content-length"))
     if told is None and keep.part is not None:
@@ -101,7 +107,8 @@ def complete(asked: Asked, forward: Forward, keep: Entry, body: bytes) -> list[C
         return []  # §3.3: "incomplete" where it has fewer (or more) bytes than were announced
     if keep.part is not None:
         wholes = (parts.joined(old, entry) for old in forward.selected)
-        entry = next((whole for whole in wholes if whole is not None), entry)
+        fits = (whole for whole in wholes if whole is not None and len(whole.body) <= most)
+        entry = next(fits, entry)
     replaced = [old.id for old in forward.selected if old.id != entry.id]
     return [*([Drop(asked.url, replaced)] if replaced else []), Save(asked.url, entry)]
 

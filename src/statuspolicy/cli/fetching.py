@@ -14,6 +14,7 @@ import statuspolicy
 from statuspolicy import events
 from statuspolicy._lib import Client, HTTPStatusError, InvalidURL, Request, RequestError, Response
 from statuspolicy.row import Table
+from statuspolicy.trace import printable
 
 
 def fetched(
@@ -104,17 +105,12 @@ def _narrate(event: events.Event) -> None:
 
 def _confirm(_: Request, next_request: Request, response: Response) -> bool:
     asked = f"{response.status_code}: send {next_request.method} to {next_request.url}?"
-    return click.confirm(_plain(asked), err=True)
+    return click.confirm(printable(asked), err=True)
 
 
 def _failed(error: Exception) -> int:
-    click.echo(_plain(f"{type(error).__name__}: {error}"), err=True)
+    click.echo(printable(f"{type(error).__name__}: {error}"), err=True)
     return 1
-
-
-def _plain(text: str) -> str:
-    """Nothing that a server wrote can command a terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _code(response: Response) -> int:

@@ -18,14 +18,14 @@ from statuspolicy.downloads.answers import Anew, NoFile, Source, judge
 from statuspolicy.downloads.partfile import PartFile
 from statuspolicy.downloads.reading import Halted, Job, Reading
 from statuspolicy.downloads.spans import ENDLESS, Span, shares, within
-from statuspolicy.fields import Fields
+from statuspolicy.fields import Fields, members
 
 from .._lib import URL, AsyncClient, Client, HTTPStatusError, Request, Response, TransportError
 from ..account import trace
 from ..body import copy
 from ..errors import DigestMismatch, DownloadError
 from ..hop import origin, same_origin, target
-from ..plan import OVERRIDE, Overrides
+from ..plan import OVERRIDE, Unstored
 from ..response import keep_trace, phrase
 from ..transport import AsyncPolicyTransport, PolicyTransport
 
@@ -125,8 +125,8 @@ class Course:
             # Over HTTP/2 they would share one connection, and the first answer, which is left
             # before its end, would go on filling that.
             return False
-        units = (response.headers.get("accept-ranges") or "").lower().split(",")
-        return response.status_code == 206 or (source.anew and "bytes" in map(str.strip, units))
+        units = members(response.headers.get("accept-ranges", "").lower())
+        return response.status_code == 206 or (source.anew and "bytes" in units)
 
     def ask(self, job: Job) -> Request:
         """The request for the next bytes of a job."""
@@ -294,7 +294,7 @@ def raw(response: Response) -> Any:
 def _request(
     client: Client | AsyncClient, url: URL | str, headers: Mapping[str, str] | None
 ) -> Request:
-    extensions = {OVERRIDE: Overrides(resume=True)}  # a body that breaks goes on by itself
+    extensions = {OVERRIDE: Unstored()}  # a body that breaks goes on by itself
     given = {name.lower(): value for name, value in (headers or {}).items()}
     given = {"accept-encoding": "identity", **given}
     request = client.build_request("GET", url, headers=given, extensions=extensions)

@@ -7,7 +7,7 @@ from binascii import Error, a2b_base64
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from statuspolicy.fields import Fields
+from statuspolicy.fields import Fields, members
 
 # RFC 9530 §5 calls these active, and every other one insecure or no digest of content.
 _ALGORITHMS = {"sha-256": ("sha256", 32), "sha-512": ("sha512", 64)}
@@ -51,8 +51,8 @@ def mismatch(file: BinaryIO, told: list[tuple[str, str, bytes]]) -> str:
 
 def _members(field: str) -> Iterator[tuple[str, bytes]]:
     """RFC 9530 §2: a dictionary of byte sequences, `sha-256=:...:`; what is none is left out."""
-    for member in field.split(","):
-        found = re.fullmatch(r"\s*([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/=]*):\s*", member)
+    for member in members(field):
+        found = re.fullmatch(r"([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/=]*):", member)
         if found:
             yield found[1], _base64(found[2])
 

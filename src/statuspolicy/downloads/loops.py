@@ -35,7 +35,8 @@ def download(
 ) -> Path:
     """Save what a URL holds as a file that is whole, or not there (RFC 9110 §14, §15.3.7).
 
-    client: a wrapped `httpx.Client`; redirects, waits and repeats are its table's.
+    client: a wrapped `httpx.Client`; redirects, waits and repeats are its table's. Its cache has
+        no part in it.
     path: the file. Until it is whole there are `path.part` and `path.part.json` beside it; a
         file that is there already is replaced at the end, at once.
     segments: how many parts are fetched at the same time, 1 to 32, where the server has ranges

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statuspolicy.fields import Fields
+from statuspolicy.fields import Fields, members
 from statuspolicy.links import alternates
 
 from ..exchange import Exchange
@@ -29,7 +29,7 @@ def unsupported(exchange: Exchange) -> Verdict:
 def _takes(fields: Fields) -> str:
     said = []
     for name in _NAMES:
-        values = [value.strip() for value in (fields.get(name.lower()) or "").split(",")]
-        if named := ", ".join([value for value in values if value][:_MOST]):
+        values = members(fields.get(name.lower()) or "")
+        if named := ", ".join(values[:_MOST]):
             said.append(f"{name}: {named}")
     return f"it takes {'; '.join(said)}" if said else ""

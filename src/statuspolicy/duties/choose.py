@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeAlias
 
+from statuspolicy.fields import members
 from statuspolicy.later import then
 from statuspolicy.links import Alternative, alternates
 
@@ -69,8 +70,8 @@ def upgrade_to_https(exchange: Exchange) -> Verdict:
     RFC 9110 §15.5.22: `Upgrade` names the protocols that the server would take; it has to name
     TLS. An https URL gets no other, so that it is asked once.
     """
-    named = (exchange.fields.get("upgrade") or "").lower().split(",")
-    if not any(name.strip().partition("/")[0] == "tls" for name in named):
+    named = members((exchange.fields.get("upgrade") or "").lower())
+    if not any(name.partition("/")[0] == "tls" for name in named):
         return Settle("it does not ask for TLS")
     url = exchange.request.url
     if url.scheme != "http":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from statuspolicy import ranges
-from statuspolicy.fields import digits
+from statuspolicy.fields import digits, members
 
 from .._lib import Request, Response
 from ..exchange import Exchange
@@ -86,8 +86,7 @@ def unmodified(exchange: Exchange) -> Verdict:
 
 def not_allowed(exchange: Exchange) -> Verdict:
     """405: Allow lists the methods that the resource has (RFC 9110 §15.5.6)."""
-    methods = [method for name in exchange.fields.all("allow") for method in name.split(",")]
-    allowed = ", ".join(method.strip() for method in methods if method.strip())
+    allowed = ", ".join(members(exchange.fields.get("allow") or ""))
     return Settle(f"it allows {allowed}" if allowed else "it does not say which methods it allows")
 
 
@@ -108,4 +107,4 @@ def _violation(exchange: Exchange, what: str) -> Verdict:
 
 
 def _tokens(field: str | None) -> set[str]:
-    return {token.strip().lower() for token in (field or "").split(",")} - {""}
+    return set(members((field or "").lower()))
