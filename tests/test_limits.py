@@ -2,11 +2,22 @@
 
 import copy
 import pickle
+from inspect import Parameter, signature
 from math import inf, nan
 
 import pytest
 
-from statuspolicy import Cool, Limits, Overrides, RetryBudget, surface
+from statuspolicy import (
+    Cache,
+    Challenge,
+    Cool,
+    Limits,
+    Overrides,
+    Progress,
+    RetryBudget,
+    retry,
+    surface,
+)
 from statuspolicy._value import Value
 from statuspolicy.limits import SENSITIVE_HEADERS
 
@@ -302,3 +313,24 @@ def test_a_value_without_a_check_of_its_own_takes_anything():
 def test_what_is_counted_is_a_whole_number():
     with pytest.raises(ValueError, match=r"^Limits\(redirects=2\.5\): write a whole number"):
         Limits(redirects=2.5)
+
+
+# ── what `help` shows ──────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", [RetryBudget, Limits, Overrides, Cool, Challenge, retry, Cache])
+def test_a_signature_is_what_can_be_written(kind):
+    shown = signature(kind).parameters
+    assert list(shown) == list(kind.__annotations__)
+    for name, parameter in shown.items():
+        assert parameter.default == getattr(kind, name, Parameter.empty)
+        assert parameter.annotation == kind.__annotations__[name]
+
+
+def test_a_signature_says_whether_an_argument_has_to_be_named():
+    assert str(signature(RetryBudget)) == ("(*, tokens: 'float' = 20.0, per_second: 'float' = 0.2)")
+    assert str(signature(Progress)).startswith("(looks: 'int', ")
+
+
+def test_a_duty_s_own_signature_is_that_of_a_duty():
+    assert list(signature(retry()).parameters) == ["exchange"]

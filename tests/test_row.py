@@ -1,5 +1,7 @@
 """row.py and tables.py: what each code gets, and how a table is changed."""
 
+from inspect import isfunction
+
 import httpx
 import pytest
 
@@ -407,6 +409,38 @@ def test_a_duty_that_was_not_called_is_said_with_the_call_to_write(key):
     assert str(caught.value) == (
         f"Row {key!r}: retry is a class, not a duty: call it, as in {{{key!r}: retry()}}."
     )
+
+
+FACTORIES = {
+    sp.authenticate: "authenticate(credentials)",
+    sp.breaker: "breaker(duty)",
+    sp.choose: "choose(chooser)",
+    sp.extend: "extend(extension)",
+    sp.gone: "gone(on_gone)",
+    sp.moved: "moved(on_moved)",
+    sp.perform: "perform(act)",
+    sp.reset: "reset(on_reset)",
+    sp.resolve: "resolve(resolver)",
+    sp.use_proxy: "use_proxy(accept_proxy)",
+}
+
+
+@pytest.mark.parametrize("factory", FACTORIES)
+def test_what_makes_a_duty_is_none_before_it_is_called(factory):
+    for key, shown in [(410, "410"), ("4xx", "'4xx'"), (httpx.ReadError, "ReadError")]:
+        with pytest.raises(TypeError) as caught:
+            sp.STANDARD | {key: factory}
+        call = FACTORIES[factory]
+        assert str(caught.value) == (
+            f"Row {shown}: {factory.__name__} makes a duty: call it, as in {{{shown}: {call}}}."
+        )
+
+
+def test_what_makes_a_duty_of_those_that_are_public_is_known_as_such():
+    public = [getattr(sp, name) for name in sp.__all__]
+    duties = [f for f in public if isfunction(f) and ".duties." in f.__module__]
+    making = {f for f in duties if next(iter(f.__annotations__.values())) != "Exchange"}
+    assert making - {sp.alternatives} == set(FACTORIES)
 
 
 def test_a_wrong_key_beside_a_right_one_changes_nothing():

@@ -33,12 +33,16 @@ def test_wrap_returns_the_client_that_it_was_given(kind):
 
 def test_to_wrap_twice_is_an_error_that_says_so():
     client = sp.wrap(httpx.Client())
-    with pytest.raises(ValueError, match="already"):
+    with pytest.raises(
+        ValueError, match=r"wrapped already: .* statuspolicy.unwrap\(client\) first"
+    ):
         sp.wrap(client)
 
 
 def test_to_wrap_a_client_with_a_policy_transport_is_an_error_too():
-    with pytest.raises(ValueError, match="PolicyTransport"):
+    """`unwrap` would not help: it knows only what `wrap` did."""
+    message = "transport is a PolicyTransport already: give wrap a client without one"
+    with pytest.raises(ValueError, match=message):
         sp.wrap(httpx.Client(transport=sp.PolicyTransport()))
 
 
@@ -46,6 +50,8 @@ def test_to_wrap_a_client_with_a_policy_transport_is_an_error_too():
 def test_what_is_no_client_is_named(nothing):
     with pytest.raises(TypeError, match=r"give an httpx\.Client or httpx\.AsyncClient"):
         sp.wrap(nothing)
+    with pytest.raises(TypeError, match=r"give an httpx\.Client or httpx\.AsyncClient"):
+        sp.unwrap(nothing)
 
 
 @pytest.mark.parametrize(
@@ -581,7 +587,7 @@ def test_a_policy_in_a_policy_is_refused(kind):
 
 def test_a_mount_that_is_a_policy_transport_is_refused_too():
     client = httpx.Client(mounts={"all://a.example": sp.PolicyTransport(), "all://b.example": None})
-    with pytest.raises(ValueError, match="handles status codes already"):
+    with pytest.raises(ValueError, match="a PolicyTransport already"):
         sp.wrap(client)
     assert "send" not in vars(client)
 

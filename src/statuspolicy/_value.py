@@ -11,7 +11,26 @@ from typing import Any, Generic, Self, TypeVar, dataclass_transform, overload
 T = TypeVar("T")
 
 
+class _Shown:
+    """The arguments of a class as `help` and `inspect.signature` show them."""
+
+    def __get__(self, of: object | None, kind: type) -> Any:
+        if of is not None:
+            raise AttributeError("__signature__")  # a duty's own is that of its call
+        from inspect import Parameter, Signature
+
+        how = Parameter.KEYWORD_ONLY if issubclass(kind, Value) else Parameter.POSITIONAL_OR_KEYWORD
+        return Signature(
+            [
+                Parameter(n, how, default=getattr(kind, n, Parameter.empty), annotation=annotation)
+                for n, annotation in kind.__annotations__.items()
+            ]
+        )
+
+
 class _Frozen:
+    __signature__ = _Shown()
+
     def __setattr__(self, name: str, value: object) -> None:
         cls = type(self).__name__
         raise AttributeError(f"{cls} is frozen: make a new one, as in {cls}({name}={value!r}).")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from statuspolicy._value import Record
 
@@ -16,12 +16,21 @@ from .verdicts import Settle, Verdict
 Duty: TypeAlias = Callable[[Exchange], Verdict | Awaitable[Verdict]]
 Key: TypeAlias = "int | str | type[TransportError]"
 
+MakerT = TypeVar("MakerT", bound=Callable[..., Any])
+
 _CLASSES = {f"{n}xx": n for n in range(1, 6)}
 # A client follows these by itself unless it is told that the policy declined them.
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Never handed over in passing: these, and a captive portal's answer, whose cookies would
 # end in the client's jar (RFC 6585 §6).
 _LOOKED_AT = REDIRECTS | {511}
+
+
+def makes_duty(factory: MakerT) -> MakerT:
+    """Mark a function that makes a duty and is none, so that a table can tell."""
+    marked: Any = factory
+    marked.makes_duty = True
+    return factory
 
 
 def surface(exchange: Exchange) -> Verdict:
@@ -171,7 +180,7 @@ def _order(item: tuple[Key, Row]) -> tuple[int, int, str]:
     return (1, 0, key.__name__)
 
 
-def _check(key: object, duty: object) -> None:
+def _check(key: object, duty: Any) -> None:
     known = (
         (isinstance(key, int) and not isinstance(key, bool) and (100 <= key <= 600))
         or (isinstance(key, str) and key in _CLASSES)
@@ -186,6 +195,14 @@ def _check(key: object, duty: object) -> None:
         raise TypeError(
             f"Row {key!r}: {duty.__name__} is a class, not a duty: "
             f"call it, as in {{{key!r}: {duty.__name__}()}}."
+        )
+    if getattr(duty, "makes_duty", None) is True:
+        from inspect import signature
+
+        shown = key.__name__ if isinstance(key, type) else repr(key)
+        name, first = duty.__name__, next(iter(signature(duty).parameters))
+        raise TypeError(
+            f"Row {shown}: {name} makes a duty: call it, as in {{{shown}: {name}({first})}}."
         )
     if not callable(duty):
         raise TypeError(

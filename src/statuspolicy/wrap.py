@@ -50,15 +50,17 @@ def wrap(
     default: `table=STANDARD | {"3xx": surface}` says it.
 
     Raises TypeError for something that is no client, and ValueError for a client that is
-    wrapped already.
+    wrapped already, or has a PolicyTransport.
     """
-    if not isinstance(client, (Client, AsyncClient)):
-        raise TypeError(f"{client!r} is no client: give an httpx.Client or httpx.AsyncClient.")
+    if _is_wrapped(client):
+        raise ValueError(
+            f"{client!r} is wrapped already: wrap it once, or statuspolicy.unwrap(client) first."
+        )
     inside = (client._transport, *client._mounts.values())
     if any(isinstance(transport, (PolicyTransport, AsyncPolicyTransport)) for transport in inside):
         raise ValueError(
-            "The client handles status codes already (wrapped, or given a PolicyTransport): "
-            "wrap it once, or statuspolicy.unwrap(client) first."
+            f"{client!r}: its transport is a PolicyTransport already: "
+            "give wrap a client without one."
         )
     kind: Any = PolicyTransport if isinstance(client, Client) else AsyncPolicyTransport
     memory = Memory() if memory is None else memory
@@ -100,10 +102,10 @@ def wrap(
 def unwrap(client: ClientT) -> ClientT:
     """Undo `wrap`; returns the same client.
 
-    Raises ValueError for a client that isn't wrapped.
+    Raises TypeError for something that is no client, and ValueError for a client that isn't
+    wrapped.
     """
-    send = vars(client).get("send")
-    if not hasattr(send, "statuspolicy"):
+    if not _is_wrapped(client):
         raise ValueError(f"{client!r} is not wrapped: there is nothing to undo.")
     from statuspolicy.network import remove
 
@@ -114,6 +116,12 @@ def unwrap(client: ClientT) -> ClientT:
         remove(transport)
     del set_up.send
     return client
+
+
+def _is_wrapped(client: Client | AsyncClient) -> bool:
+    if not isinstance(client, (Client, AsyncClient)):
+        raise TypeError(f"{client!r} is no client: give an httpx.Client or httpx.AsyncClient.")
+    return hasattr(vars(client).get("send"), "statuspolicy")
 
 
 def _knowing(

@@ -8,9 +8,10 @@ from threading import Event
 
 import click
 
+from statuspolicy._lib import URL, InvalidURL
 from statuspolicy.cli import demo as all_rows
 from statuspolicy.cli.explain import explained, key_of, shown
-from statuspolicy.cli.fetching import fetched, saved
+from statuspolicy.cli.fetching import fetched, interrupted, saved
 from statuspolicy.row import Table
 from statuspolicy.tables import STANDARD, STRICT
 from statuspolicy.testing import StatusServer
@@ -29,6 +30,16 @@ def _headers(
             raise click.BadParameter(f"{line!r} is no header field: write {HEADER!r}.")
         headers.append((name.strip(), value.strip()))
     return headers
+
+
+def _url(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
+    try:
+        url = URL(text)
+    except InvalidURL as error:
+        raise click.BadParameter(f"{text!r}: {str(error).rstrip('.')}.") from None
+    if not (url.is_absolute_url and url.scheme in ("http", "https")):
+        raise click.BadParameter(f"{text!r} is not http or https with a host.")
+    return text
 
 
 def _table(_context: click.Context, _parameter: click.Parameter, strict: bool) -> Table:
@@ -69,7 +80,8 @@ def show_table(table: Table, code: str | None) -> None:
               help="A field of the answer; may stand several times.")  # fmt: skip
 @click.option("-R", "--request-header", "asked", multiple=True, metavar=HEADER,
               callback=_headers, help="A field of the request.")  # fmt: skip
-@click.option("--url", default="https://example.org/", show_default=True, help="What is asked for.")
+@click.option("--url", default="https://example.org/", show_default=True, callback=_url,
+              help="What is asked for.")  # fmt: skip
 @click.argument("code")
 def explain(
     table: Table,
@@ -92,7 +104,7 @@ def explain(
 @click.option("-H", "--header", "headers", multiple=True, metavar=HEADER, callback=_headers,
               help="A field of the request; may stand several times.")  # fmt: skip
 @click.option("-d", "--data", help="The body of the request.")
-@click.argument("url")
+@click.argument("url", callback=_url)
 @click.pass_context
 def fetch(
     context: click.Context,
@@ -106,8 +118,8 @@ def fetch(
 
     On a terminal you are asked where a redirect has to be confirmed.
 
-    The exit code is 0, but 4 or 5 for an answer of 4xx or 5xx, 1 where there is none, and 2
-    for a command that makes no sense.
+    The exit code is 0, but 4 or 5 for an answer of 4xx or 5xx, 130 where it was interrupted,
+    1 where there is no answer, and 2 for a command that makes no sense.
     """
     context.exit(fetched(table, method, url, headers, data))
 
@@ -122,7 +134,7 @@ def fetch(
               help="Parts that are fetched at the same time.")  # fmt: skip
 @click.option("--sha256", metavar="HEX", help="What the file has to hash to.")
 @click.option("--no-resume", is_flag=True, help="Begin anew, whatever an earlier run left.")
-@click.argument("url")
+@click.argument("url", callback=_url)
 @click.pass_context
 def download(
     context: click.Context,
@@ -151,7 +163,14 @@ def serve(port: int) -> None:
 
     The URL says what is answered: /503?retry-after=1&then=200
     """
-    with StatusServer(port=port) as server, suppress(KeyboardInterrupt):
+    try:
+        serving = StatusServer(port=port)
+    except OSError as error:
+        raise click.BadParameter(
+            f"{port} can't be had ({error.strerror}): give another, or 0 for any free one.",
+            param_hint="--port",
+        ) from None
+    with serving as server, suppress(KeyboardInterrupt):
         click.echo(f"{server.url}/503?retry-after=1&then=200")
         Event().wait()
 
@@ -160,4 +179,7 @@ def serve(port: int) -> None:
 @click.pass_context
 def demo(context: click.Context) -> None:
     """Drive a wrapped client through every row of the table, on real sockets."""
-    context.exit(all_rows.main())
+    try:
+        context.exit(all_rows.main())
+    except KeyboardInterrupt:
+        context.exit(interrupted())

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table as Drawn
 from rich.text import Text
 
-from statuspolicy._lib import InvalidURL, RemoteProtocolError, Request, Response, TransportError
+from statuspolicy._lib import RemoteProtocolError, Request, Response, TransportError
 from statuspolicy.row import Key, Row, Table
 from statuspolicy.testing import replay
 from statuspolicy.trace import Step
@@ -70,13 +70,8 @@ def explained(
     asked: list[tuple[str, str]],
     headers: list[tuple[str, str]],
 ) -> str:
-    """What would be done, in words. Raises click.BadParameter for a URL that is none."""
-    try:
-        request = Request(method, url, headers=asked)
-    except InvalidURL as error:
-        raise click.BadParameter(f"{url!r}: {error}.", param_hint="--url") from None
-    if not (request.url.is_absolute_url and request.url.scheme in ("http", "https")):
-        raise click.BadParameter(f"{url!r} is not http or https with a host.", param_hint="--url")
+    """What would be done, in words."""
+    request = Request(method, url, headers=asked)
     # Whatever is sent after the first answer is answered well: it is not what was asked about.
     story = replay(request, chain([_outcome(key, request, headers)], repeat(200)), table=table)
     first: Step = story.trace[0]

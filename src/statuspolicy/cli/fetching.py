@@ -12,7 +12,7 @@ from rich.console import Console
 
 import statuspolicy
 from statuspolicy import events
-from statuspolicy._lib import Client, HTTPStatusError, InvalidURL, Request, RequestError, Response
+from statuspolicy._lib import Client, HTTPStatusError, Request, RequestError, Response
 from statuspolicy.row import Table
 from statuspolicy.trace import printable
 
@@ -31,8 +31,10 @@ def fetched(
             for part in response.iter_bytes():
                 output.write(part)
             output.flush()
-    except (RequestError, InvalidURL) as error:
+    except RequestError as error:
         return _failed(error)
+    except KeyboardInterrupt:
+        return interrupted()
     return _code(response)
 
 
@@ -76,15 +78,20 @@ def saved(
         except HTTPStatusError as error:
             _failed(error)
             return _code(error.response) or 1
-        except (RequestError, InvalidURL, OSError) as error:
+        except (RequestError, OSError) as error:
             return _failed(error)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         except KeyboardInterrupt:
-            click.echo("Interrupted. The same command goes on with what is there.", err=True)
-            return 130
+            return interrupted(" The same command goes on with what is there.")
     click.echo(str(path))
     return 0
+
+
+def interrupted(then: str = "") -> int:
+    """Say that Ctrl-C ended it; the exit code."""
+    click.echo(f"Interrupted.{then}", err=True)
+    return 130
 
 
 def _client(table: Table) -> Client:

@@ -11,6 +11,7 @@ from statuspolicy.challenge import Challenge, challenges
 from .. import hop
 from .._lib import Auth, DigestAuth
 from ..exchange import Exchange
+from ..row import makes_duty
 from ..verdicts import Inspect, Settle, Verdict
 from .answering import FIELDS
 from .flow import Flows
@@ -19,6 +20,7 @@ from .tokens import Credentials, Tokens
 _MOST = 256  # of those who ask that are told apart: a server writes its realms
 
 
+@makes_duty
 def authenticate(
     credentials: Auth | Credentials,
 ) -> Callable[[Exchange], Verdict | Awaitable[Verdict]]:

@@ -12,6 +12,7 @@ from statuspolicy.links import Alternative, alternates
 
 from .._lib import URL, Request, Response
 from ..exchange import Exchange
+from ..row import makes_duty
 from ..verdicts import Follow, Inspect, Settle, Verdict
 from .accepted import not_acceptable
 from .redirect import preferred_choice
@@ -19,6 +20,7 @@ from .redirect import preferred_choice
 Chooser: TypeAlias = Callable[[Request, Response], "URL | str | Awaitable[URL | str | None] | None"]
 
 
+@makes_duty
 def choose(chooser: Chooser) -> Callable[[Exchange], Verdict]:
     """A duty for 300 and 406: the application picks one of what is offered, and it is asked for.
 

@@ -8,7 +8,7 @@ from statuspolicy.cooldown import Cool
 from statuspolicy.later import then
 
 from ..exchange import Exchange
-from ..row import Duty, surface
+from ..row import Duty, makes_duty, surface
 from ..verdicts import Again, Refuse, Settle, Verdict
 
 
@@ -19,6 +19,7 @@ def too_many_connections(exchange: Exchange) -> Verdict:
     return Settle("too many connections from here", cool=cool)
 
 
+@makes_duty
 def breaker(
     duty: Duty = surface, *, failures: int = 5, seconds: float = 30.0
 ) -> Callable[[Exchange], Verdict | Awaitable[Verdict]]:

@@ -16,8 +16,9 @@ from ..verdicts import Again, Aside, Settle
 from .answering import REFUSED, again, answered, next_answer, with_field
 
 _MOST = 10  # requests on the side in one flow
-# What the library's Digest makes of an algorithm that it doesn't know, and of auth-int alone.
-_OF_DIGEST = (KeyError, NotImplementedError)
+# What the library's Digest makes of an algorithm that it doesn't know, of auth-int alone, and of
+# a challenge that it can't read.
+_OF_DIGEST = (KeyError, NotImplementedError, ValueError)
 _TOO_LONG = "which can't be read within Limits.drain_bytes"
 _ITS_OWN = "what its own request was answered"
 
@@ -99,7 +100,8 @@ class _Run:
         if request is None:
             return Settle("its flow has no other answer")
         if isinstance(request, Exception):
-            return Settle(f"its challenge can't be answered: {request!r}")
+            kind = type(request).__name__
+            return Settle(f"its challenge can't be answered ({kind}: {request})")
         own = self._exchange.request
         if request is not self._request and (request.method, request.url) != (own.method, own.url):
             self._shown = True

@@ -11,12 +11,14 @@ from statuspolicy.later import then
 from .. import hop
 from .._lib import URL, AsyncBaseTransport, BaseTransport, Request
 from ..exchange import Exchange
+from ..row import makes_duty
 from ..verdicts import Again, Settle, Verdict
 
 Transport: TypeAlias = BaseTransport | AsyncBaseTransport
 Accept: TypeAlias = Callable[[Request, URL], "Transport | Awaitable[Transport | None] | None"]
 
 
+@makes_duty
 def use_proxy(accept_proxy: Accept) -> Callable[[Exchange], Verdict | Awaitable[Verdict]]:
     """A duty for 305, which is else never obeyed: RFC 9110 §15.4.6 calls it a security hole.
 

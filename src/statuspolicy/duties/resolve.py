@@ -11,6 +11,7 @@ from statuspolicy.later import then
 from .. import body, verdicts
 from .._lib import Request
 from ..exchange import Exchange
+from ..row import makes_duty
 from ..verdicts import Again, Inspect, Settle, Verdict
 
 Resolver: TypeAlias = Callable[
@@ -18,6 +19,7 @@ Resolver: TypeAlias = Callable[
 ]
 
 
+@makes_duty
 def resolve(resolver: Resolver) -> Callable[[Exchange], Verdict]:
     """A duty for 409, 412 and 423: the application resolves it, and its request is submitted.
 
@@ -33,6 +35,7 @@ def resolve(resolver: Resolver) -> Callable[[Exchange], Verdict]:
     return _Resolved("resolve", resolver)
 
 
+@makes_duty
 def extend(extension: Resolver) -> Callable[[Exchange], Verdict]:
     """A duty for 510: the application adds the extension that the answer asks for, once.
 
@@ -43,6 +46,7 @@ def extend(extension: Resolver) -> Callable[[Exchange], Verdict]:
     return _Resolved("extend", extension, times=1)
 
 
+@makes_duty
 def perform(act: Callable[[Exchange], object]) -> Callable[[Exchange], Verdict]:
     """A duty for 449: the application does what the answer asks for, and it is sent once more.
 

@@ -19,7 +19,9 @@ from .answering import REFUSED, again, carried, key_of, next_answer, with_field
 
 Credentials: TypeAlias = Callable[[Challenge], "str | Awaitable[str | None] | None"]
 
-_MOST = 16  # challenges beside each other that are told apart: a server writes their realms
+# Challenges of one answer that are considered, and of all that are told apart: a server writes
+# them. Each that is considered calls the next one.
+_MOST = 16
 # What is being fetched by this thread or task: what it asks for meanwhile can't wait for that.
 _FETCHING: ContextVar[tuple[Tokens, ...]] = ContextVar("statuspolicy.fetching", default=())
 
@@ -42,6 +44,10 @@ class Tokens:
 
     def answer(self, exchange: Exchange, asked: list[Challenge]) -> Any:
         """Answer the first challenge that can be: a verdict, or something to await for one."""
+        which = f"one of its first {_MOST} challenges" if len(asked) > _MOST else "it"
+        return self._answer(exchange, asked[:_MOST], which)
+
+    def _answer(self, exchange: Exchange, asked: list[Challenge], which: str) -> Any:
         sent = carried(exchange)
         for n, challenge in enumerate(asked):
             how, key = next_answer(exchange, challenge), key_of(challenge)
@@ -49,14 +55,16 @@ class Tokens:
             if how == "asked" and known is not None and known != sent:
                 return again(exchange, challenge, with_field(exchange, known), "kept")
             if how:
-                made = partial(self._fetched, exchange, asked[n:], how)
+                made = partial(self._fetched, exchange, asked[n:], which, how)
                 return then(self._fetch(challenge), made)
-        return Settle("nobody answers it" if sent is None else REFUSED)
+        return Settle(f"nobody answers {which}" if sent is None else REFUSED)
 
-    def _fetched(self, exchange: Exchange, asked: list[Challenge], how: str, value: Any) -> Any:
+    def _fetched(
+        self, exchange: Exchange, asked: list[Challenge], which: str, how: str, value: Any
+    ) -> Any:
         challenge, *others = asked
         if value is None or value == carried(exchange):
-            return self.answer(exchange, others)
+            return self._answer(exchange, others, which)
         if not (isinstance(value, str) and value.isascii() and value.isprintable()):
             raise TypeError(
                 f"{self._credentials!r} answered a challenge with {value!r}: return the value of "

@@ -8,11 +8,12 @@ from statuspolicy.later import then
 
 from .._lib import Request, Response
 from ..exchange import Exchange
-from ..row import Duty
+from ..row import Duty, makes_duty
 from ..verdicts import Follow, Settle, Verdict
 from . import redirect
 
 
+@makes_duty
 def moved(
     on_moved: Callable[[Request, Request], object], duty: Duty | None = None
 ) -> Callable[[Exchange], Verdict | Awaitable[Verdict]]:
@@ -28,6 +29,7 @@ def moved(
     return _Moved(on_moved, duty)
 
 
+@makes_duty
 def gone(on_gone: Callable[[Request, Response], object]) -> Callable[[Exchange], Verdict]:
     """A duty for 410: whoever keeps links is told that there is nothing any more.
 

@@ -9,6 +9,7 @@ from statuspolicy.fields import digits, members
 
 from .._lib import Request, Response
 from ..exchange import Exchange
+from ..row import makes_duty
 from ..verdicts import Again, Refuse, Settle, Verdict
 
 
@@ -37,6 +38,7 @@ def no_content(exchange: Exchange) -> Verdict:
     return Settle()
 
 
+@makes_duty
 def reset(on_reset: Callable[[Request, Response], object] | None = None) -> _Reset:
     """205: the view (a form) that sent the request is to be reset.
 
