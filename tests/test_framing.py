@@ -13,7 +13,11 @@ from tests.raw_server import Peer, certified, serving
 
 EVIL = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
 OWN = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nown"
-CLIENT = {"verify": False, "timeout": 0.3, "limits": httpx.Limits(max_connections=1)}
+CLIENT = {
+    "verify": False,
+    "timeout": httpx.Timeout(0.3, connect=10, pool=10),
+    "limits": httpx.Limits(max_connections=1),
+}
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 

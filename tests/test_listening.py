@@ -2,10 +2,12 @@
 
 from types import SimpleNamespace
 
+import anyio
 import httpcore
 import pytest
 
-from statuspolicy.connection import Stream
+from statuspolicy import connection
+from statuspolicy.connection import AsyncStream, Stream
 from statuspolicy.listening import Around
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
@@ -63,3 +65,22 @@ def test_what_came_behind_an_answer_is_given_to_who_asks_for_more_than_the_answe
     assert stream.get_extra_info("is_readable") is True
     assert stream.read(2) == b"mo"
     assert stream.read(100) == b"re"
+
+
+def test_an_error_that_an_event_loop_took_from_the_socket_is_heard_all_the_same(monkeypatch):
+    """A read that was given up goes on in asyncio; what it brought the socket shows no more."""
+    shown = iter([(True, False), (False, False)])
+    monkeypatch.setattr(connection._Watched, "ready", lambda *_: next(shown))
+    came = iter([httpcore.ReadTimeout(), b"HTTP/1.1 413 Content Too Large\r\n\r\n"])
+
+    class Slow(Core):
+        async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            what = next(came)
+            if isinstance(what, Exception):
+                raise what
+            return what
+
+    stream = AsyncStream(Slow())
+    stream._sends(HEAD, None)
+    with pytest.raises(httpcore.WriteError):
+        anyio.run(stream._write_and_listen, b"x" * 1000, 5.0)

@@ -142,7 +142,7 @@ class AsyncStream(Listener):
                 pause, longest = _PAUSES
                 while True:
                     readable, writable = socket.ready(0, self._deaf)
-                    if readable and await self._hears_an_error():
+                    if (readable or self._reads) and await self._hears_an_error():
                         return
                     if writable:
                         break
@@ -154,8 +154,12 @@ class AsyncStream(Listener):
                 await self._inner.write(buffer[start : start + PIECE], timeout)
 
     async def _hears_an_error(self) -> bool:
+        # A read that was given up may be going on in the event loop: what it brings makes the
+        # socket readable no more.
+        self._reads = True
         with suppress(self._core.ReadError, self._core.ReadTimeout):
             self._overhear(await self._inner.read(_READ, _NO_WAIT))
+            self._reads = False
         return self._stops()
 
 

@@ -40,6 +40,7 @@ class Listener(Around):
         # Of the request:
         self._head = b""
         self._sent = 0  # bytes of its body
+        self._reads = False  # whether a read of it that was given up may still be going on
         self._deaf = False  # whether there is nothing to listen for while it is sent
         self._cut = False  # whether no more of it will be sent
         # Of the answer:
