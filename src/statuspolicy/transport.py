@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
+_OF_A_CLOCK = ("time", "monotonic", "sleep", "asleep")
 
 # What a wrapped client knows of the call that is under way: whose it is (by its jar, since a
 # hook may use another client), whether its redirects are followed, when it began, and whether
@@ -92,9 +93,19 @@ class _Policy(Generic[TransportT]):
                 raise TypeError(f"{name}={value!r}: write a callable instead.")
         if iscoroutinefunction(observer):
             raise TypeError(f"observer={observer!r} is a coroutine function: write a plain one.")
+        if isinstance(clock, type) or not (
+            clock is None or all(hasattr(clock, name) for name in _OF_A_CLOCK)
+        ):
+            raise TypeError(
+                f"clock={clock!r}: write statuspolicy.SystemClock(), or what has its methods, "
+                "instead."
+            )
         given: object = inner
         if isinstance(given, _Policy):
             raise TypeError("inner is a policy transport already: give the one that it wraps.")
+        if isinstance(given, type):
+            name = given.__name__
+            raise TypeError(f"inner is the class {name}: call it, as in {name}().")
         self._inner = self._default() if inner is None else inner
         if not hasattr(self._inner, self._sends):
             raise TypeError(
@@ -411,7 +422,8 @@ def shelf_of(cache: Any, limits: Limits) -> Shelf:
 
     if isinstance(cache, Shelf):  # a wrapped client's transports have one together
         return cache
-    _expect("cache", cache, Cache, "statuspolicy.Cache()")
+    instead = "statuspolicy.Cache(), or statuspolicy.Cache(storage=...) for a storage,"
+    _expect("cache", cache, Cache, instead)
     return Shelf(cache, limits)
 
 
