@@ -151,7 +151,7 @@ def test_a_wait_before_the_first_send_is_no_request_but_time(world):
     assert (len(story.sent), story.trace.requests) == (2, 2)
     assert story.trace.waited == pytest.approx(sum(story.waits))
     assert story.trace.waited >= 10.0
-    assert f"wait after {story.waits[0]:g} s" in str(story.trace)
+    assert f"wait after {story.waits[0]:.3g} s" in str(story.trace)
 
 
 def test_waiting_is_no_attempt(world):
@@ -383,7 +383,7 @@ def test_where_so_configured_it_is_refused_at_once(world):
     assert isinstance(error, httpx.TransportError)
     assert (error.seconds, story.waits, story.sent) == (6.0, [], [])
     assert str(error.request.url) == f"{HOME}/a"
-    assert f"{HOME} is left alone for 6 s more" in str(error)
+    assert str(error) == f"{HOME} is left alone for 6 s more: it asked for that."
     (step,) = story.trace
     assert (step.code, step.verdict, step.wait) == ("cooling", "refuse", 0.0)
     assert f"{step.reason}." == str(error)
@@ -588,7 +588,9 @@ def test_a_breaker_does_what_its_duty_does_until_it_opens():
     assert story.waits == [0.5, 0.5]
     assert [step.verdict for step in story.trace] == ["repeat", "repeat", "settle"]
     assert story.trace.reason == f"{HOME} is left alone for 30 s"
-    assert isinstance(world.play().error, sp.CoolingDown)
+    error = world.play().error
+    assert isinstance(error, sp.CoolingDown)
+    assert str(error).endswith("s more: it failed too often.")
 
 
 def test_failures_without_an_answer_are_counted():

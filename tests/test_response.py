@@ -3,6 +3,7 @@
 import copy
 import gzip
 import pickle
+from math import inf
 
 import anyio
 import httpx
@@ -474,7 +475,7 @@ def test_the_trace_of_any_other_exception_is_one_step(error, code, row, citation
     assert (step.row, step.citation) == (row, citation)
 
 
-@pytest.mark.parametrize("thing", [None, 404, "404", httpx.Response, KeyboardInterrupt(), FIRST])
+@pytest.mark.parametrize("thing", [None, 404, "404", httpx.Response, FIRST])
 def test_something_that_is_no_outcome_has_no_trace(thing):
     with pytest.raises(TypeError, match="is neither a response nor an error"):
         trace(thing)
@@ -537,6 +538,18 @@ def test_a_printed_step_is_one_printable_line_of_bounded_length(field):
         ),
         (Step("GET", "/", 599, "", "5xx", "", "settle"), "GET / → 599 · settle"),
         (Step("GET", "/", 503, "", "503", "", "repeat", 2.0), "GET / → 503 · repeat after 2 s"),
+        (
+            Step("GET", "/", 503, "", "503", "", "repeat", 0.123456),
+            "GET / → 503 · repeat after 0.123 s",
+        ),
+        (
+            Step("GET", "/", 503, "", "503", "", "repeat", 31_536_000.0),
+            "GET / → 503 · repeat after 31536000 s",
+        ),
+        (
+            Step("GET", "/", 503, "", "503", "", "repeat", inf),
+            "GET / → 503 · repeat after more seconds than any clock holds",
+        ),
         (Step("", "", 200, "OK", "200", "", "settle"), "→ 200 OK · settle"),
     ],
 )
@@ -573,3 +586,8 @@ def test_a_trace_survives_pickling():
     assert (type(new), type(new[0])) == (Trace, Step)
     assert new == Trace((HOP, END))
     assert new.waited == 1.5
+
+
+def test_what_ends_a_program_has_a_trace_too():
+    (step,) = trace(KeyboardInterrupt("enough"))
+    assert (step.code, step.phrase) == ("KeyboardInterrupt", "enough")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from time import time
 
 from statuspolicy.fields import Fields, told
-from statuspolicy.notes import joined, notes
 from statuspolicy.trace import Step, Trace
 
 from ._lib import HTTPStatusError, RequestError, Response, TransportError
@@ -13,7 +12,7 @@ from .row import NOTHING
 from .tables import STANDARD
 
 
-def trace(result: Response | Exception) -> Trace:
+def trace(result: Response | BaseException) -> Trace:
     """What happened on the way to a response or an error: a step for each answer.
 
     It always answers: where nothing happened, its one step is derived from the status code
@@ -35,7 +34,7 @@ def trace(result: Response | Exception) -> Trace:
         row = STANDARD.match(result)
         code, words = result.status_code, phrase(result)
         wait = told(code, Fields(result.headers.raw), time())
-    elif isinstance(result, Exception):
+    elif isinstance(result, BaseException):
         row = STANDARD.match(result) if isinstance(result, TransportError) else NOTHING
         code, words = type(result).__name__, str(result)
     else:
@@ -47,10 +46,12 @@ def trace(result: Response | Exception) -> Trace:
     return _with_notes(Trace((step,)), result)
 
 
-def _with_notes(kept: Trace, result: Response | Exception) -> Trace:
+def _with_notes(kept: Trace, result: Response | BaseException) -> Trace:
     """The same, with what the answer says besides: it may have been read since."""
     if not isinstance(result, Response) or not kept:
         return kept
+    from statuspolicy.notes import joined, notes
+
     from .exchange import content_of
 
     *before, last = kept

@@ -53,6 +53,11 @@ def challenges(field: str) -> tuple[Challenge, ...]:
     RFC 9110 §11.6.1: it "might contain more than one challenge, and each challenge can contain
     a comma-separated list of authentication parameters". What can't be read is passed over.
     """
+    if not isinstance(field, str):
+        raise TypeError(
+            f"challenges({field!r}): give the field's value, such as "
+            'response.headers["WWW-Authenticate"].'
+        )
     found: list[Challenge] = []
     parameters: dict[str, str] = {}
     at = 0

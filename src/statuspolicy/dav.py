@@ -75,6 +75,8 @@ def multistatus(response: Response) -> Multistatus:
     Raises `httpx.DecodingError` where the body is no such XML, is cut off, or has a document
     type (an entity in it could grow without end), after the parts that came before that.
     """
+    if not isinstance(response, Response):
+        raise TypeError(f"multistatus({response!r}): give an httpx.Response.")
     return Multistatus(response)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from statuspolicy._value import Record
 from statuspolicy.challenge import ANSWERED
 from statuspolicy.limits import Limits
+from statuspolicy.trace import in_words
 
 from . import body, errors, hop, jar
 from ._lib import URL, ByteStream, Cookies, Request, TooManyRedirects
@@ -290,7 +291,7 @@ def in_time(exchange: Exchange, after: float) -> None:
     _no_longer_wait(limits, after)
     _within_the_total(exchange, after)
     if exchange.elapsed + after > limits.deadline:
-        wait = f"a wait of {after:g} s would end after" if after else "it would be sent after"
+        wait = f"a wait of {in_words(after)} would end after" if after else "it would be sent after"
         raise No(
             f"{exchange.elapsed:.3g} s have passed since the first answer, and {wait} "
             f"Limits.deadline={limits.deadline:g}"
@@ -300,7 +301,9 @@ def in_time(exchange: Exchange, after: float) -> None:
 def _no_longer_wait(limits: Limits, after: float) -> None:
     # Never clamped: to ask earlier than the server said is what gets clients blocked.
     if after > limits.retry_after:
-        raise No(f"the wait of {after:g} s is above Limits.retry_after={limits.retry_after:g}")
+        raise No(
+            f"the wait of {in_words(after)} is above Limits.retry_after={limits.retry_after:g}"
+        )
 
 
 def _within_the_total(exchange: Exchange, after: float) -> None:

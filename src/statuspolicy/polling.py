@@ -27,6 +27,10 @@ def poll_token(response: Response, how: poll = _PLAIN) -> str:
 
     Raises ValueError for a response that names no status monitor.
     """
+    if not isinstance(response, Response):
+        raise TypeError(f"poll_token({response!r}): give an httpx.Response.")
+    if response._request is None:
+        raise ValueError(f"{response!r} has no request: give a response that a client returned.")
     looks_inside = callable(how.monitor) or (how.monitor or "").startswith("/")
     content = response.content if looks_inside else None
     found = ticket(how.monitor, response.request, response, content)

@@ -72,10 +72,8 @@ def held_back(talk: Talk, request: Request) -> Flow[CoolingDown | None]:
         if met is None:
             return None
         if met.refuse or limits.cooling == "raise":
-            why = (
-                f"{origin} is left alone for {met.least:.3g} s more: it asked for that, "
-                "or failed again and again"
-            )
+            cause = "it failed too often" if met.refuse else "it asked for that"
+            why = f"{origin} is left alone for {met.least:.3g} s more: {cause}"
             _note(talk, request, "refuse", 0.0, why)
             return CoolingDown(f"{why}.", request=request, seconds=met.least)
         now = clock.monotonic()

@@ -97,7 +97,10 @@ class Table(Mapping[Key, Duty]):
             _check(row.key, row.duty)
 
     def row(self, key: Key) -> Row:
-        """The row that decides about a code (or an exception class), fallbacks included."""
+        """The row that decides about a code (or an exception class), fallbacks included.
+
+        Raises ValueError for a string that is no class of codes.
+        """
         rows = self._rows
         if key in rows:
             return rows[key]
@@ -108,6 +111,11 @@ class Table(Mapping[Key, Duty]):
             # that class"; what is outside 100-599 is treated as a server error.
             kind = key // 100 if 100 <= key <= 599 else 5
             return rows.get(f"{kind}xx") or rows.get(kind * 100, NOTHING)
+        if isinstance(key, str) and key not in _CLASSES:
+            raise ValueError(
+                f"row({key!r}): write a status code as a number, such as 503, "
+                'or a class such as "5xx".'
+            )
         return NOTHING
 
     def match(self, outcome: Response | TransportError) -> Row:
@@ -189,7 +197,7 @@ def _check(key: object, duty: Any) -> None:
     if not known:
         raise ValueError(
             f"{key!r} is no row of a policy table: write a status code from 100 to 600, "
-            'a class such as "5xx", or an exception class of the HTTP library.'
+            'a class such as "5xx", or a subclass of httpx.TransportError.'
         )
     if isinstance(duty, type):
         raise TypeError(

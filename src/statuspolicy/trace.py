@@ -64,7 +64,7 @@ class Step(Record):
             line += f", after {told}" + (f" × {times}" if times > 1 else "")
         line += f" · {self.verdict}"
         if self.wait:
-            line += f" after {self.wait:g} s"
+            line += f" after {in_words(self.wait)}"
         if self.reason:
             line += f": {self.reason}"
         if self.budget is not None:
@@ -76,6 +76,14 @@ class Step(Record):
         return f"{line} [row {self.row}, {self.citation}]" if self.citation else line
 
 
+def in_words(seconds: float) -> str:
+    """A wait as it is read: three digits, or whole seconds."""
+    if seconds > _EVER:
+        return "more seconds than any clock holds"
+    return f"{seconds:.0f} s" if seconds >= 100 else f"{seconds:.3g} s"
+
+
+_EVER = 1e12  # seconds
 _LONGEST = 1000  # characters of a printed step
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
-from statuspolicy.network import install, is_proxy
 from statuspolicy.wire import HINTED, Wire, wired
 
 from ._lib import (
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
+_OF_A_CLOCK = ("time", "monotonic", "sleep", "asleep")
 
 # What a wrapped client knows of the call that is under way: whose it is (by its jar, since a
 # hook may use another client), whether its redirects are followed, when it began, and whether
@@ -92,15 +92,27 @@ class _Policy(Generic[TransportT]):
                 raise TypeError(f"{name}={value!r}: write a callable instead.")
         if iscoroutinefunction(observer):
             raise TypeError(f"observer={observer!r} is a coroutine function: write a plain one.")
+        if isinstance(clock, type) or not (
+            clock is None or all(hasattr(clock, name) for name in _OF_A_CLOCK)
+        ):
+            raise TypeError(
+                f"clock={clock!r}: write statuspolicy.SystemClock(), or what has its methods, "
+                "instead."
+            )
         given: object = inner
         if isinstance(given, _Policy):
             raise TypeError("inner is a policy transport already: give the one that it wraps.")
+        if isinstance(given, type):
+            name = given.__name__
+            raise TypeError(f"inner is the class {name}: call it, as in {name}().")
         self._inner = self._default() if inner is None else inner
         if not hasattr(self._inner, self._sends):
             raise TypeError(
                 f"inner={inner!r} has no {self._sends}: give an httpx.{self._default.__name__}, "
                 "or use the other of PolicyTransport and AsyncPolicyTransport."
             )
+
+        from statuspolicy.network import install  # here, where there is a transport
 
         install(self._inner)
         self._route = route
@@ -121,7 +133,7 @@ class _Policy(Generic[TransportT]):
             cache=self._shelf,
             closed=self._closed,
             is_async=self._is_async,
-            proxied=lambda url: is_proxy(self._to(url)),
+            proxied=self._proxied,
         )
         # The fast path's own: a plan never changes, and memory empties in place.
         self._quiet = table.quiet
@@ -165,6 +177,11 @@ class _Policy(Generic[TransportT]):
         self._shelf.change(changes)
         assert response is not None
         return response
+
+    def _proxied(self, url: URL) -> bool:
+        from statuspolicy.network import is_proxy
+
+        return is_proxy(self._to(url))
 
     def _to(self, url: URL) -> TransportT:
         return self._inner if self._route is None else self._route(url)
@@ -415,7 +432,8 @@ def shelf_of(cache: Any, limits: Limits) -> Shelf:
 
     if isinstance(cache, Shelf):  # a wrapped client's transports have one together
         return cache
-    _expect("cache", cache, Cache, "statuspolicy.Cache()")
+    instead = "statuspolicy.Cache(), or statuspolicy.Cache(storage=...) for a storage,"
+    _expect("cache", cache, Cache, instead)
     return Shelf(cache, limits)
 
 

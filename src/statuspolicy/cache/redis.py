@@ -46,7 +46,9 @@ class RedisStorage(Outside):
         prefix: str = "statuspolicy:",
         ttl: float = 7 * 86_400.0,
     ) -> None:
-        if not ttl >= 1:
+        if not isinstance(prefix, str):
+            raise TypeError(f"RedisStorage(prefix={prefix!r}): write a string.")
+        if type(ttl) not in (int, float) or not ttl >= 1:
             raise ValueError(f"RedisStorage(ttl={ttl!r}): write seconds, 1 or more.")
         super().__init__()
         self._own = isinstance(redis, str)
@@ -139,6 +141,8 @@ def _connected(redis: Any) -> tuple[Any, tuple[type[Exception], ...]]:
         raise ImportError(text) from missing
     failures = (library.RedisError, OSError)
     if isinstance(redis, str):
+        if "://" not in redis:
+            raise ValueError(f"RedisStorage({redis!r}): write redis://{redis}.")
         # Once more, and at once: a kept connection that has ended says nothing of Redis.
         retry = Retry(NoBackoff(), 1)
         waits = {"socket_connect_timeout": _CONNECT, "socket_timeout": _ANSWER}

@@ -78,6 +78,8 @@ class SQLiteStorage(Outside):
     def __init__(self, path: str | os.PathLike[str], *, max_bytes: int = 256 * 1024 * 1024) -> None:
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
             raise ValueError(f"SQLiteStorage(max_bytes={max_bytes!r}): write bytes, 1 or more.")
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(f"SQLiteStorage({path!r}): write the path of a file.")
         if path == ":memory:":
             raise ValueError(
                 f"SQLiteStorage({path!r}): write statuspolicy.MemoryStorage() instead."

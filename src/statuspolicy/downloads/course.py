@@ -62,6 +62,8 @@ class Course:
         self.path = Path(path)
         if self.path.is_dir():
             raise IsADirectoryError(f"{self.path} is a directory: name the file to write.")
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"{self.path}: its folder does not exist; make it first.")
         self._first = self._base = _request(client, url, headers)
         self._in_thread = isinstance(client, Client)
         self._segments = segments

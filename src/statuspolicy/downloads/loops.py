@@ -60,7 +60,7 @@ def download(
     """
     if not isinstance(client, Client):
         raise TypeError(f"{client!r}: give an httpx.Client, or an AsyncClient to adownload.")
-    _check(segments, progress, sha256)
+    _check(path, segments, resume, progress, sha256, headers)
     course = Course(client, url, path, segments, resume, progress, sha256, headers)
     try:
         while not course.complete:
@@ -147,7 +147,7 @@ async def adownload(
     """
     if not isinstance(client, AsyncClient):
         raise TypeError(f"{client!r}: give an httpx.AsyncClient, or a Client to download.")
-    _check(segments, progress, sha256)
+    _check(path, segments, resume, progress, sha256, headers)
     import anyio
     from anyio.to_thread import run_sync
 
@@ -266,8 +266,21 @@ async def _aclose(response: Response) -> None:
         await response.aclose()
 
 
-def _check(segments: object, progress: object, sha256: object) -> None:
+def _check(
+    path: object,
+    segments: object,
+    resume: object,
+    progress: object,
+    sha256: object,
+    headers: object,
+) -> None:
     """Raise TypeError or ValueError where an argument makes no sense."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path={path!r}: write the path of a file.")
+    if not isinstance(resume, bool):
+        raise TypeError(f"resume={resume!r}: write True or False.")
+    if headers is not None and not isinstance(headers, Mapping):
+        raise TypeError(f"headers={headers!r}: write a mapping of names to values.")
     if (
         not isinstance(segments, int)
         or isinstance(segments, bool)

@@ -34,7 +34,10 @@ def choose(chooser: Chooser) -> Callable[[Exchange], Verdict]:
     Raises TypeError for something that can't be called.
     """
     if not callable(chooser) or isinstance(chooser, type):
-        raise TypeError(f"choose({chooser!r}): write a callable that makes a URL of a response.")
+        raise TypeError(
+            f"choose({chooser!r}): write a callable that takes the request and the response "
+            "and returns a URL."
+        )
     return _Chosen(chooser)
 
 
@@ -62,6 +65,8 @@ class _Chosen:
 
 def alternatives(response: Response) -> tuple[Alternative, ...]:
     """What a response offers in `Link: rel=alternate` (RFC 8288) and `Alternates` (RFC 2295)."""
+    if not isinstance(response, Response):
+        raise TypeError(f"alternatives({response!r}): give an httpx.Response.")
     headers = response.headers
     return alternates(headers.get("link", ""), headers.get("alternates", ""))
 

@@ -44,6 +44,10 @@ def reset(on_reset: Callable[[Request, Response], object] | None = None) -> _Res
 
     on_reset: called with the request and the response.
     """
+    if on_reset is not None and (not callable(on_reset) or isinstance(on_reset, type)):
+        raise TypeError(
+            f"reset({on_reset!r}): write a callable that takes the request and the response."
+        )
     return _Reset(on_reset)
 
 
