@@ -88,6 +88,8 @@ def test_a_vary_keeps_answers_apart(web):
 def test_a_response_that_is_too_long_is_not_stored(opened):
     web = opened(cache={"entry_bytes": 4})
     assert web.get((200, FRESH, b"12345")).body == b"12345"
+    # Too long before its last part has come.
+    assert web.get((200, FRESH, b"123456789")).body == b"123456789"
     assert web.get((200, FRESH, b"1234")).body == b"1234"
     assert web.get().body == b"1234"
     whole = httpx.Response(200, headers=FRESH, content=b"12345")

@@ -136,15 +136,16 @@ def answer(line: Any, request: httpx.Request, whole: bool = False) -> httpx.Resp
 
 
 class Parts(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body in two parts."""
+    """A body in three parts."""
 
     def __init__(self, body: bytes) -> None:
         self.body = body
         self.closed = False
 
     def __iter__(self):
-        half = len(self.body) // 2
-        yield from filter(None, (self.body[:half], self.body[half:]))
+        third = len(self.body) // 3
+        first, second = self.body[:third], self.body[third : 2 * third]
+        yield from filter(None, (first, second, self.body[2 * third :]))
 
     async def __aiter__(self):
         for part in self:
