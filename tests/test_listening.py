@@ -6,8 +6,7 @@ import anyio
 import httpcore
 import pytest
 
-from statuspolicy import connection
-from statuspolicy.connection import AsyncStream, Stream
+from statuspolicy.connection import AsyncStream, Stream, _Watched
 from statuspolicy.listening import Around
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
@@ -70,7 +69,7 @@ def test_what_came_behind_an_answer_is_given_to_who_asks_for_more_than_the_answe
 def test_an_error_that_an_event_loop_took_from_the_socket_is_heard_all_the_same(monkeypatch):
     """A read that was given up goes on in asyncio; what it brought the socket shows no more."""
     shown = iter([(True, False), (False, False)])
-    monkeypatch.setattr(connection._Watched, "ready", lambda *_: next(shown))
+    monkeypatch.setattr(_Watched, "ready", lambda *_: next(shown))
     came = iter([httpcore.ReadTimeout(), b"HTTP/1.1 413 Content Too Large\r\n\r\n"])
 
     class Slow(Core):
