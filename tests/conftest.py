@@ -1,6 +1,7 @@
 """What the tests share: one way to drive a sync client and an async one in both event loops."""
 
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 import statuspolicy
 from statuspolicy.testing import FakeClock
+from tests.raw_server import certified
 
 KINDS = ("sync", "asyncio", "trio")
 
@@ -66,6 +68,12 @@ def open_session(kind: str) -> Iterator[Callable[..., Session]]:
 def session(open_session: Callable[..., Session]) -> Session:
     """A session with the defaults."""
     return open_session()
+
+
+@pytest.fixture(scope="module")
+def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's context for 127.0.0.1, and a client's that trusts it."""
+    return certified("127.0.0.1")
 
 
 settings.register_profile("quick", max_examples=200, deadline=None)

@@ -11,7 +11,7 @@ import pytest
 
 import statuspolicy as sp
 from statuspolicy.connection import Stream
-from tests.raw_server import Peer, certified, serving
+from tests.raw_server import Peer, serving
 
 SIZE = 30_000_000  # more than any socket takes by itself
 MUCH = 2_000_000
@@ -19,11 +19,6 @@ PART = 65536
 REFUSED = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nbig!"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 QUICK = {"verify": False, "timeout": 30}
-
-
-@pytest.fixture(scope="module")
-def tls():
-    return certified("127.0.0.1")
 
 
 @pytest.fixture(params=["http", "https"])

@@ -15,7 +15,7 @@ from statuspolicy.testing import Answer, StatusServer
 from statuspolicy.wire import Seen
 from tests.conftest import Session
 from tests.h2_server import H2Server
-from tests.raw_server import Peer, certified, serving
+from tests.raw_server import Peer, serving
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -29,11 +29,6 @@ SOON = sp.Limits(expect_wait=0.05)
 def answers(code: int, *fields: str, body: bytes = b"no") -> bytes:
     lines = [f"HTTP/1.1 {code} X", f"Content-Length: {len(body)}", *fields, "", ""]
     return "\r\n".join(lines).encode() + body
-
-
-@pytest.fixture(scope="module")
-def tls():
-    return certified("127.0.0.1")
 
 
 @pytest.fixture(params=["http", "https"])

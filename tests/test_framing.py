@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 import statuspolicy as sp
-from tests.raw_server import Peer, certified, serving
+from tests.raw_server import Peer, serving
 
 EVIL = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
 OWN = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nown"
@@ -19,11 +19,6 @@ CLIENT = {
     "limits": httpx.Limits(max_connections=1),
 }
 HEAD = b"HTTP/1.1 200 OK\r\n"
-
-
-@pytest.fixture(scope="module")
-def tls():
-    return certified("127.0.0.1")
 
 
 def after(answer: bytes, pieces: bool, end: bool):

@@ -6,15 +6,10 @@ import pytest
 import statuspolicy as sp
 from statuspolicy.testing import Answer, FakeClock, StatusServer
 from statuspolicy.wire import HINTED
-from tests.raw_server import Peer, certified, serving
+from tests.raw_server import Peer, serving
 
 CLIENT = {"verify": False}
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload; as=style\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def tls():
-    return certified("127.0.0.1")
 
 
 def codes(response):

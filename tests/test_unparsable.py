@@ -9,16 +9,11 @@ import pytest
 
 import statuspolicy as sp
 from tests.conftest import Session
-from tests.raw_server import Peer, certified, serving
+from tests.raw_server import Peer, serving
 
 CLIENT = {"verify": False, "timeout": 5}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 HEAD = b"HTTP/1.1 200 OK\r\n"
-
-
-@pytest.fixture(scope="module")
-def tls():
-    return certified("127.0.0.1")
 
 
 def with_(answer: bytes, end: bool, left: threading.Event):

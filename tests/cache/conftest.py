@@ -1,5 +1,6 @@
 """Fixtures: a client with a cache, whole or its engine alone; and storages."""
 
+import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -72,3 +73,10 @@ def make(
 def storage(make: Callable[..., sp.Storage], portal: Any) -> Driven:
     """A storage, driven plainly or in an event loop."""
     return Driven(make(), portal)
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """What was logged, a line each."""
+    caplog.set_level(logging.INFO, "statuspolicy")
+    return lambda: [record.getMessage() for record in caplog.get_records("call")]

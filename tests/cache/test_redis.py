@@ -1,6 +1,5 @@
 """The Redis storage: what is its own, beyond what any storage does."""
 
-import logging
 import sys
 import time
 
@@ -18,12 +17,6 @@ def client(redis_server):
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
         yield client
-
-
-@pytest.fixture
-def said(caplog):
-    caplog.set_level(logging.INFO, "statuspolicy")
-    return lambda: [record.getMessage() for record in caplog.get_records("call")]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The SQLite storage: what it does with damage, with kills, with other processes, with forks."""
 
 import json
-import logging
 import os
 import random
 import signal
@@ -25,13 +24,6 @@ URLS = [f"{URL}/{number}" for number in range(40)]
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "cache.db"
-
-
-@pytest.fixture
-def said(caplog):
-    """What was logged, a line each."""
-    caplog.set_level(logging.INFO, "statuspolicy")
-    return lambda: [record.getMessage() for record in caplog.get_records("call")]
 
 
 @pytest.fixture
