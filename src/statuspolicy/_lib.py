@@ -4,7 +4,7 @@ Everything else imports these names from here, so another library of the same
 shape needs another of these files and nothing else.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TypeAlias
 
 from httpx import (
@@ -61,6 +61,18 @@ def beside(url: URL, path: str, query: str | None) -> URL:
     return other
 
 
+def words(request: Request) -> tuple[object, ...]:
+    """What a request says, but for its body; equal and hashed alike where two say the same."""
+    return request.method, request.url._uri_reference, tuple(request.headers._list)
+
+
+def written(lines: Iterable[tuple[bytes, bytes]], encoding: str | None = None) -> Headers:
+    """A header section of lines that stood in one before, and need no check any more."""
+    headers = Headers(encoding=encoding)
+    headers._list = [(name, name.lower(), value) for name, value in lines]
+    return headers
+
+
 __all__ = [
     "URL",
     "AsyncBaseTransport",
@@ -99,4 +111,6 @@ __all__ = [
     "WriteError",
     "WriteTimeout",
     "beside",
+    "words",
+    "written",
 ]

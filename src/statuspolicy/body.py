@@ -224,14 +224,23 @@ _SENT = "_statuspolicy_body"
 
 
 def copy(request: Request, **changes: Any) -> Request:
-    """The same request, but for what `changes` says; readable where the first one was."""
+    """The same request, but for what `changes` says; readable where the first one was.
+
+    The header section and the extensions are its own; those in `changes` are taken as they are.
+    """
     new = Request.__new__(Request)
-    new.__dict__.update(vars(request), **changes)
-    new.method = new.method.upper()
-    new.headers, new.extensions = Headers(new.headers), dict(new.extensions)
-    vars(new).pop("_content", None)
-    if isinstance(new.stream, ByteStream):
-        vars(new)["_content"] = b"".join(new.stream)  # as `read()` does, in a tenth of its time
+    inside = vars(new)
+    inside.update(vars(request))
+    inside.update(changes)
+    if "headers" not in changes:
+        new.headers = Headers(request.headers)
+    if "extensions" not in changes:
+        new.extensions = dict(request.extensions)
+    stream = new.stream
+    if isinstance(stream, ByteStream):
+        inside["_content"] = b"".join(stream)  # as `read()` does, in a tenth of its time
+    else:
+        inside.pop("_content", None)
     return new
 
 

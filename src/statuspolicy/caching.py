@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from math import inf
 from os import urandom
 from threading import Lock
@@ -21,17 +20,14 @@ from statuspolicy.limits import Limits
 from statuspolicy.turns import Turn
 
 from . import jar
-from ._lib import (
-    Cookies,
-    Request,
-)
+from ._lib import Cookies, Request, words
 from .hop import target
 from .visit import Visit
 
 # What most requests have and nobody is known by, as the library writes it.
 _USUAL = (b"Accept", b"Accept-Encoding", b"Accept-Language", b"Connection", b"Host", b"User-Agent")
 # A client asks for the same in the same words again and again.
-_same_as_before = lru_cache(maxsize=256)(Asked)
+_KNOWN = 256
 
 
 class Shelf:
@@ -47,9 +43,14 @@ class Shelf:
         self._lock = Lock()
         self._harmless = frozenset(n for n in _USUAL if not limits.sensitive(n.decode().lower()))
         self._client = urandom(8).hex()
+        self._known: dict[object, Asked] = {}
 
     def asked(self, request: Request, cookies: Cookies | None) -> Asked:
         """A request as the rules see it."""
+        said = words(request)
+        known = self._known.get(said)
+        if known is not None:
+            return known
         lines, user = tuple(request.headers.raw), self.cache.user
         method, url = request.method, target(request.url)
         if user is not None:
@@ -59,7 +60,10 @@ class Shelf:
             return Asked(method, url, lines, who)
         if self._harmless.issuperset([name for name, _ in lines]):
             client = "" if self.storage.shared else self._client
-            return _same_as_before(method, url, lines, client, not client)
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            known = self._known[said] = Asked(method, url, lines, client, not client)
+            return known
         cookies_of = b"cookie" in {name.lower() for name, _ in lines}
         client = self._client if cookies_of or not self.storage.shared else ""
         who = client + self._secrets(request, cookies)

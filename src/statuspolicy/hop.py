@@ -9,7 +9,7 @@ from statuspolicy.limits import Limits
 from statuspolicy.wire import PINS
 
 from . import body
-from ._lib import URL, ByteStream, Headers, InvalidURL, Request, beside
+from ._lib import URL, ByteStream, Headers, InvalidURL, Request, beside, written
 
 # RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
 # keeps Expect for requests with content.
@@ -97,9 +97,10 @@ def request_to(
     abroad: the credentials stay behind.
     keep_host: the caller's own Host field stays (a relative Location names no host).
     """
-    headers: Headers | list[tuple[bytes, bytes]] = previous.headers
     if bodiless or abroad or not _holds_for(url, previous, keep_host):
-        headers = _headers_for(url, previous, limits, bodiless, abroad, keep_host)
+        headers = written(_headers_for(url, previous, limits, bodiless, abroad, keep_host))
+    else:
+        headers = Headers(previous.headers)
     extensions = {
         name: value
         for name, value in previous.extensions.items()
@@ -112,7 +113,12 @@ def request_to(
     }
     stream = ByteStream(b"") if bodiless else previous.stream
     return body.copy(
-        previous, method=method, url=url, headers=headers, stream=stream, extensions=extensions
+        previous,
+        method=method.upper(),
+        url=url,
+        headers=headers,
+        stream=stream,
+        extensions=extensions,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 
-from ._lib import URL, Cookies, Headers, Request, Response
+from ._lib import URL, Cookies, Request, Response, written
 
 
 def pairs(header: str | None) -> list[str]:
@@ -64,7 +64,7 @@ def dress(cookies: Cookies | None, request: Request, own_pairs: tuple[str, ...])
     field = "; ".join(from_jar + kept)
     if field or "cookie" in request.headers:
         raw = [(name, value) for name, value in request.headers.raw if name.lower() != b"cookie"]
-        request.headers = Headers([*raw, (b"Cookie", _encode(field))] if field else raw)
+        request.headers = written([*raw, (b"Cookie", _encode(field))] if field else raw)
 
 
 def _encode(field: str) -> bytes:

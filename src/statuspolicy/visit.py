@@ -10,7 +10,7 @@ from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.config import Cache
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.planning import Course, Forward, Missing, Serve
-from statuspolicy.cache.settling import Change, Settled, complete, settle
+from statuspolicy.cache.settling import Change, Save, Settled, complete, confirmed, settle
 from statuspolicy.cache.status import CacheStatus, Forwarded
 from statuspolicy.fields import digits
 
@@ -27,6 +27,7 @@ from ._lib import (
     Response,
     WriteError,
     WriteTimeout,
+    written,
 )
 from .recording import Recording
 from .response import CACHED, stored_response, without_cookies
@@ -36,6 +37,8 @@ _GONE = (
     ConnectError, ConnectTimeout, ReadError, ReadTimeout, RemoteProtocolError, WriteError,
     WriteTimeout,
 )  # fmt: skip
+# A 304 that says no more than that.
+_NOTHING_NEW = Entry(304, (), b"", 0.0, 0.0)
 # RFC 5861 §4.
 _ERRORS = frozenset({500, 502, 503, 504})
 # RFC 9110 §15.4.5: what a 304 has of the response that it stands for.
@@ -52,9 +55,18 @@ class Visit:
         self.asked = asked
         self.now = now  # when it is asked
         self.course = course
-        self.status = CacheStatus(course.why if isinstance(course, Forward) else None)
+        self._status: CacheStatus | None = None
         self.from_here = False  # whether the cache itself made the response
         self.collapsed = False  # whether it waited for another request's answer
+
+    @property
+    def status(self) -> CacheStatus:
+        """What the cache did so far."""
+        if self._status is None:
+            self._status = CacheStatus(
+                self.course.why if isinstance(self.course, Forward) else None
+            )
+        return self._status
 
     @property
     def sends(self) -> bool:
@@ -64,8 +76,9 @@ class Visit:
     @property
     def simple(self) -> bool:
         """Whether a hit, or one request and its answer, is all that comes of it."""
-        if isinstance(self.course, Forward):
-            return self.course.why != "partial" and not self.queues
+        course = self.course
+        if isinstance(course, Forward):
+            return course.why != "partial" and not (course.lines and self._cache.collapse)
         return not self.behind
 
     @property
@@ -92,15 +105,18 @@ class Visit:
         self.from_here = True
         if isinstance(course, Missing):
             # §5.2.1.7: "SHOULD either respond using a stored response […] or […] 504".
-            self.status = CacheStatus(detail="nothing usable is stored")
-            return self._marked(stored_response(504, [], b""))
-        return self._response(course, self.now)
+            self._status = CacheStatus(detail="nothing usable is stored")
+            return self._marked(stored_response(504, Headers(), b""))
+        unmodified = course.unmodified
+        return self._response(course.entry, self.now, course.span, unmodified=unmodified)
 
     def equipped(self, request: Request) -> Request:
         """The request as it goes on, with the cache's own conditions."""
         assert isinstance(self.course, Forward)
         lines = self.course.lines
-        return body.copy(request, headers=[*request.headers.raw, *lines]) if lines else request
+        if not lines:
+            return request
+        return body.copy(request, headers=written([*request.headers.raw, *lines]))
 
     def settled(self, response: Response, now: float) -> tuple[Response | None, Sequence[Change]]:
         """What is handed over in an answer's place, and what of the storage changes.
@@ -112,9 +128,14 @@ class Visit:
         if course.forgives and self.may_stand_in(
             response
         ):  # what stands in for it stays, whatever it says of itself
-            self.status = CacheStatus(course.why)
+            self._status = CacheStatus(course.why)
             return self._marked(response), ()
         headers = tuple(response.headers.raw)
+        if response.status_code == 304 and (entry := confirmed(course, headers, self.now, now)):
+            self.from_here = True
+            change = Save(self.asked.url, entry, same=True)
+            span = self._span(entry)
+            return self._response(entry, now, span, course.why, validated=_NOTHING_NEW), [change]
         answer = Entry(response.status_code, headers, b"", self.now, now, self.asked.who)
         settled = settle(self.asked, course, answer)
         if settled.unusable:
@@ -122,11 +143,11 @@ class Visit:
             return None, settled.changes
         if settled.serve is not None:
             self.from_here = True
-            serve = self._as_asked(settled.serve)
-            return self._response(serve, now, course.why, validated=answer), settled.changes
+            entry, span = settled.serve, self._span(settled.serve)
+            return self._response(entry, now, span, course.why, validated=answer), settled.changes
         why = settled.why or self._too_long(settled)
         kept = settled.keep is not None and not why
-        self.status = CacheStatus(course.why, stored=kept, detail=why)
+        self._status = CacheStatus(course.why, stored=kept, detail=why)
         changes = settled.changes
         if kept:
             changes = [*changes, *self._recorded(response, course, settled)]
@@ -137,7 +158,8 @@ class Visit:
     def may_stand_in(self, response: Response) -> bool:
         """Whether something stale may take an answer's place."""
         course = self.course
-        return isinstance(course, Forward) and course.forgives and response.status_code in _ERRORS
+        failed = response.status_code in _ERRORS
+        return failed and isinstance(course, Forward) and course.forgives
 
     def stand_in(self, outcome: Response | Exception, now: float) -> Response | None:
         """A stale response in place of an error, where one may (§4.2.4, RFC 5861 §4)."""
@@ -148,54 +170,67 @@ class Visit:
             fits, answer, detail = self.may_stand_in(outcome), outcome.status_code, ""
         else:
             fits, answer, detail = isinstance(outcome, _GONE), None, type(outcome).__name__
-        return self._response(course.spare, now, course.why, answer, detail) if fits else None
+        spare = course.spare
+        if not fits:
+            return None
+        return self._response(
+            spare.entry,
+            now,
+            spare.span,
+            course.why,
+            answer,
+            detail,
+            unmodified=spare.unmodified,
+        )
 
     # ── responses ─────────────────────────────────────────────────────────────────────
 
-    def _as_asked(self, entry: Entry) -> Serve:
-        """How a response that was just validated answers the request."""
+    def _span(self, entry: Entry) -> parts.Span | None:
+        """What was asked for of a response that was just validated."""
         asked = self.asked
-        if b"range" not in asked.names or not parts.if_range(asked.fields, entry):
-            return Serve(entry)
-        return Serve(entry, parts.span(asked.fields, entry))
+        if asked.plain or b"range" not in asked.names or not parts.if_range(asked.fields, entry):
+            return None
+        return parts.span(asked.fields, entry)
 
     def _response(
         self,
-        serve: Serve,
+        entry: Entry,
         now: float,
+        span: parts.Span | None,
         forwarded: Forwarded | None = None,
         answer: int | None = None,
         detail: str = "",
         validated: Entry | None = None,
+        unmodified: bool = False,
     ) -> Response:
         """A stored response, as it is handed over.
 
-        forwarded, answer: why the server was asked, and what it said.
+        span, unmodified: as of a `Serve`.
+        forwarded, answer, detail: why the server was asked, and what it said.
         validated: the 304 by which it said that this is still right.
         """
-        entry, status, content = serve.entry, serve.entry.status, serve.entry.body
-        age = entry.age(now)
+        status, content, age = entry.status, entry.body, entry.age(now)
         lines = entry.served if validated is None else entry.validated_by(validated)
-        if serve.unmodified:
+        if unmodified:
             status, content = 304, b""
             lines = [line for line in lines if line[0].lower() in _OF_A_304]
         elif self.asked.method == "HEAD":
             content = b""
-        elif serve.span is not None:
-            ranged, content = parts.cut(entry, *serve.span)
+        elif span is not None:
+            ranged, content = parts.cut(entry, *span)
             status, lines = 206, [*ranged]
         # §4: "without validation, a cache MUST generate an Age". (Beyond reckoning, it is 2^31.)
         if validated is None or validated.aged:
             lines = [*lines, (b"Age", b"%d" % min(age, 2**31))]
-        response = stored_response(status, lines, content, entry.encoded)
-        if entry.ascii:
-            response.headers.encoding = "ascii"  # or the library looks for it
+        # The encoding is said where it is known, or the library looks for it.
+        headers = written(lines, "ascii" if entry.ascii else None)
         if entry.has_cookies and not (validated is not None and validated.has_cookies):
             # They were taken in when they came; by now the jar may know better.
-            response.headers = without_cookies(response.headers)
+            headers = without_cookies(headers)
+        response = stored_response(status, headers, content, entry.encoded)
         ttl = None if entry.lifetime == inf else entry.lifetime - age
         answer = answer if validated is None else validated.status
-        self.status = CacheStatus(forwarded, answer, ttl, False, self.collapsed, detail)
+        self._status = CacheStatus(forwarded, answer, ttl, False, self.collapsed, detail)
         return self._marked(response)
 
     def _marked(self, response: Response) -> Response:
@@ -238,7 +273,7 @@ class Visit:
         assert keep is not None
         lines = parts.whole(begun, keep)
         if isinstance(response.stream, ByteStream):
-            return stored_response(200, [*lines], b"".join(response.stream), begun.encoded)
+            return stored_response(200, written(lines), b"".join(response.stream), begun.encoded)
         # The very response that is open, so that whoever holds it can close it.
-        response.status_code, response.headers = 200, Headers(lines)
+        response.status_code, response.headers = 200, written(lines)
         return response

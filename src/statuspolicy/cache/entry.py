@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 from typing import Any, TypeAlias
 
@@ -11,6 +12,7 @@ from statuspolicy.cache.vary import Selecting
 from statuspolicy.fields import Fields, digits, http_date, members
 
 Headers: TypeAlias = "tuple[tuple[bytes, bytes], ...]"
+Lines: TypeAlias = "Sequence[tuple[bytes, bytes]]"
 
 # RFC 9110 §15.1; 451: RFC 7725 §3.
 HEURISTIC = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 451, 501})
@@ -45,20 +47,29 @@ class Entry(Record):
 
     def at(self, asked: float, heard: float, date: bytes) -> Entry:
         """The same, as of an answer that said nothing new but its Date."""
-        dated = self.dated
-        values = vars(self).copy()
-        for reckoned in ("fields", "served", "explicit", "_initial_age"):
-            values.pop(reckoned, None)
-        if dated or (self.modified and "max-age" not in self.control):
-            values.pop("lifetime", None)
-        values["headers"] = tuple(
-            [(name, date if name.lower() == b"date" else value) for name, value in self.headers]
-        )
+        headers, place, reckoned = self.headers, self._place_of_date, self._of_its_time
+        new = Entry.__new__(Entry)
+        values = vars(new)
+        values.update(vars(self))
+        for name in reckoned:
+            values.pop(name, None)
+        values["headers"] = (*headers[:place], (b"Date", date), *headers[place + 1 :])
         values["asked"], values["heard"] = asked, heard
         values["date"] = http_date(date.decode("latin-1"), heard) or heard
-        new = Entry.__new__(Entry)
-        vars(new).update(values)
         return new
+
+    @lazy
+    def _of_its_time(self) -> tuple[str, ...]:
+        """What is reckoned anew for one of another time."""
+        lasting = not self.dated and (self.modified is None or "max-age" in self.control)
+        kept_else = ("fields", "served", "explicit", "_initial_age")
+        return kept_else if lasting else (*kept_else, "lifetime")
+
+    @lazy
+    def _place_of_date(self) -> int:
+        """Where its Date stands, or would."""
+        names = [name.lower() for name, _ in self.headers]
+        return names.index(b"date") if b"date" in names else len(names)
 
     @lazy
     def id(self) -> str:
@@ -69,10 +80,10 @@ class Entry(Record):
     def lines(self) -> frozenset[tuple[bytes, bytes]]:
         """Its header section, to see whether another one says anything new.
 
-        Nothing where a name stands twice: of what is missing no line tells.
+        Not its Date; and nothing where a name stands twice: of what is missing no line tells.
         """
         once = len({name.lower() for name, _ in self.headers}) == len(self.headers)
-        return frozenset(self.headers if once else ())
+        return frozenset(line for line in self.headers if once and line[0].lower() != b"date")
 
     @lazy
     def aged(self) -> bool:
@@ -211,17 +222,17 @@ class Entry(Record):
         return inf if self.part[2] is None else self.part[2]
 
     @lazy
-    def served(self) -> list[tuple[bytes, bytes]]:
+    def served(self) -> Lines:
         """The header section as it is handed over unvalidated, but for Age.
 
         §5.2.2.4: the fields that `no-cache` names are not used without validation.
         """
         if not (self.aged or self.checked):
-            return [*self.headers]
+            return self.headers
         hidden = {b"age", *(name.encode() for name in self.checked)}
         return [line for line in self.headers if line[0].lower() not in hidden]
 
-    def validated_by(self, answer: Entry) -> list[tuple[bytes, bytes]]:
+    def validated_by(self, answer: Entry) -> Lines:
         """The same, just validated: of the fields that `no-cache` names, those of the answer."""
         if not self.checked:
             return self.served

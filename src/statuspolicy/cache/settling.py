@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from math import inf
@@ -11,7 +11,7 @@ from typing import TypeAlias
 from statuspolicy._value import Record
 from statuspolicy.cache import parts
 from statuspolicy.cache.asked import Asked
-from statuspolicy.cache.conditions import validated
+from statuspolicy.cache.conditions import Line, validated
 from statuspolicy.cache.entry import Entry, Headers
 from statuspolicy.cache.keeping import (
     forbidden,
@@ -63,6 +63,20 @@ class Settled(Record):
     begun: Entry | None = None
     unusable: bool = False
     why: str = ""
+
+
+def confirmed(forward: Forward, lines: Iterable[Line], asked: float, heard: float) -> Entry | None:
+    """The stored response that a 304 says is right, where it tells nothing else but the time.
+
+    Most are like that, and for them this does what `settle` would. None for all others.
+
+    lines: its header section.
+    """
+    if forward.why == "partial" or len(forward.entries) != 1 or not forward.selected:
+        return None
+    old = forward.entries[0]
+    date = only_the_time(old, lines)
+    return None if date is None else old.at(asked, heard, date or _written(int(heard)))
 
 
 def settle(asked: Asked, forward: Forward, answer: Entry) -> Settled:
@@ -144,12 +158,6 @@ def _written(seconds: int) -> bytes:
 def _not_modified(asked: Asked, forward: Forward, answer: Entry) -> Settled:
     """304: freshen what it speaks of, and hand that over; the caller's own 304 is his."""
     ours = bool(forward.lines)
-    if ours and len(forward.entries) == 1 and forward.selected:
-        old = forward.entries[0]
-        date = only_the_time(old, answer.headers)
-        if date is not None:  # as most are
-            new = old.at(answer.asked, answer.heard, date or _date(answer))
-            return Settled([Save(asked.url, new, same=True)], new)
     picked = validated(forward.entries if ours else forward.selected, answer, ours)
     if ours and not picked:
         # It is disregarded, and what it should have been about is out of date: the row of 304

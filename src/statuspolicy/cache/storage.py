@@ -85,7 +85,10 @@ class MemoryStorage(Storage):
     def save(self, url: str, entry: Entry, same: bool) -> None:
         with self._lock:
             entries = self._kept.setdefault(url, {})
-            size = entries[entry.id][1] if same and entry.id in entries else entry.size
+            if same and entry.id in entries:
+                entries[entry.id] = entry, entries[entry.id][1]
+                return
+            size = entry.size
             self._forget(entries, entry.id)
             if size > self._most:  # it would push out all others, and then itself
                 if not entries:

@@ -11,7 +11,7 @@ from statuspolicy.challenge import ANSWERED
 from statuspolicy.later import then
 
 from .. import body, hop
-from .._lib import URL, Headers, Request, Response
+from .._lib import URL, Request, Response, written
 from ..exchange import Exchange
 from ..verdicts import Again, Aside, Follow, Inspect, Settle, Use
 from .ticket import Progress, Ticket, led_to
@@ -168,7 +168,7 @@ class Looks(Record):
 def _get(url: URL | str, previous: Request, exchange: Exchange) -> Request:
     """A GET of a URL as the exchange's request would have asked for it."""
     request = hop.request_to(URL(url), "GET", previous, limits=exchange.limits, bodiless=True)
-    request.headers = Headers(
+    request.headers = written(
         [
             (name, value)
             for name, value in request.headers.raw

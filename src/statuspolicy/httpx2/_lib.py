@@ -4,7 +4,7 @@ The files beside this one are links to those above: the same source, bound to th
 its relative imports. What knows no library (limits, memory, clock, traces) exists once.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import TypeAlias
 
 try:
@@ -66,6 +66,18 @@ def beside(url: URL, path: str, query: str | None) -> URL:
     return other
 
 
+def words(request: Request) -> tuple[object, ...]:
+    """What a request says, but for its body; equal and hashed alike where two say the same."""
+    return request.method, request.url._uri_reference, tuple(request.headers._list)
+
+
+def written(lines: Iterable[tuple[bytes, bytes]], encoding: str | None = None) -> Headers:
+    """A header section of lines that stood in one before, and need no check any more."""
+    headers = Headers(encoding=encoding)
+    headers._list = [(name, name.lower(), value) for name, value in lines]
+    return headers
+
+
 __all__ = [
     "URL",
     "AsyncBaseTransport",
@@ -104,4 +116,6 @@ __all__ = [
     "WriteError",
     "WriteTimeout",
     "beside",
+    "words",
+    "written",
 ]
