@@ -622,7 +622,7 @@ def test_a_copy_is_the_same_but_for_what_is_said():
         b"abc",
     )
     assert twin.extensions == given.extensions
-    other = copy(given, method="PUT", headers={"X-B": "2"})
+    other = copy(given, method="PUT", headers=httpx.Headers({"X-B": "2"}))
     assert (other.method, other.headers.get("x-a"), other.headers["x-b"]) == ("PUT", None, "2")
 
 

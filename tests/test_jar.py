@@ -1,5 +1,8 @@
 """jar.py: cookies in and out, and whose they are."""
 
+import copy
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
 import httpx
 import pytest
 
@@ -200,3 +203,76 @@ def test_a_cookie_that_is_no_ascii_comes_out_of_the_jar(value):
     assert jar.given(held, request()) == [f"a={value}"]
     jar.dress(held, bare := request(), ())
     assert "cookie" in bare.headers
+
+
+# ── a client's own ─────────────────────────────────────────────────────────────────────
+
+
+class Counted(CookieJar):
+    """Counts how often it is asked to look into a response."""
+
+    looks = 0
+
+    def make_cookies(self, response, request):
+        self.looks += 1
+        return super().make_cookies(response, request)
+
+
+def hastened(held: httpx.Cookies | CookieJar | None = None) -> httpx.Cookies:
+    quick = httpx.Cookies(held)
+    jar.hasten(quick)
+    return quick
+
+
+def answered(*lines: tuple[str, str]) -> httpx.Response:
+    return httpx.Response(200, headers=list(lines), request=request())
+
+
+@pytest.mark.parametrize("name", ["Set-Cookie", "set-cookie", "SET-COOKIE"])
+def test_a_client_s_cookies_take_in_what_a_response_sets(name):
+    quick = hastened()
+    quick.extract_cookies(answered((name, "a=1"), ("Set-Cookie", "b=2")))
+    assert dict(quick) == {"a": "1", "b": "2"}
+
+
+def test_the_older_field_counts_for_a_jar_that_knows_it():
+    policy = DefaultCookiePolicy(rfc2965=True)
+    quick = hastened(CookieJar(policy))
+    quick.extract_cookies(answered(("Set-Cookie2", 'a="1"; Version="1"')))
+    assert dict(quick) == {"a": "1"}
+
+
+def test_a_response_that_sets_no_cookie_is_not_looked_into():
+    held = Counted()
+    quick = hastened(held)
+    quick.extract_cookies(answered(("Content-Type", "text/plain"), ("X-Set-Cookie", "a=1")))
+    assert held.looks == 0
+    quick.extract_cookies(answered(("Set-Cookie", "a=1")))
+    assert held.looks == 1
+
+
+def test_whoever_looks_into_responses_himself_sees_them_all():
+    class Own(CookieJar):
+        def extract_cookies(self, response, request):
+            seen.append(response)
+
+    class Cookies(httpx.Cookies):
+        pass
+
+    seen = []
+    hastened(Own()).extract_cookies(answered())
+    assert len(seen) == 1
+    own = Cookies()
+    jar.hasten(own)
+    assert type(own) is Cookies
+    jar.undo(own)
+    assert type(own) is Cookies
+
+
+def test_what_was_changed_is_undone_and_can_be_copied():
+    quick = hastened(cookies(("a", "1")))
+    for other in (copy.copy(quick), httpx.Cookies(quick)):
+        assert dict(other) == {"a": "1"}
+    jar.undo(quick)
+    assert type(quick) is httpx.Cookies
+    assert dict(quick) == {"a": "1"}

@@ -31,6 +31,16 @@ def test_wrap_returns_the_client_that_it_was_given(kind):
     assert sp.wrap(client) is client
 
 
+def test_a_wrapped_client_takes_in_cookies_as_before_and_unwrap_leaves_its_own(kind):
+    """Also those that were set after it was wrapped."""
+    client = sp.wrap(httpx.Client() if kind == "sync" else httpx.AsyncClient())
+    assert isinstance(client.cookies, httpx.Cookies)
+    client.cookies["a"] = "1"
+    sp.unwrap(client)
+    assert type(client.cookies) is httpx.Cookies
+    assert dict(client.cookies) == {"a": "1"}
+
+
 def test_to_wrap_twice_is_an_error_that_says_so():
     client = sp.wrap(httpx.Client())
     with pytest.raises(

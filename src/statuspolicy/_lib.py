@@ -66,6 +66,25 @@ def words(request: Request) -> tuple[object, ...]:
     return request.method, request.url._uri_reference, tuple(request.headers._list)
 
 
+def names(headers: Headers) -> set[bytes]:
+    """The names of the fields of a header section, in lower case."""
+    return {name for _, name, _ in headers._list}
+
+
+def extended(headers: Headers, lines: Iterable[tuple[bytes, bytes]] = ()) -> Headers:
+    """A copy of a header section, with more lines, which need no check.
+
+    Its encoding is the same, so that the library doesn't look for that in each copy.
+    """
+    new = Headers(encoding=headers.encoding)
+    new._list = kept = headers._list.copy()
+    for name, value in lines:
+        kept.append((name, name.lower(), value))
+        if not value.isascii():
+            new._encoding = None
+    return new
+
+
 def written(lines: Iterable[tuple[bytes, bytes]], encoding: str | None = None) -> Headers:
     """A header section of lines that stood in one before, and need no check any more."""
     headers = Headers(encoding=encoding)
@@ -111,6 +130,8 @@ __all__ = [
     "WriteError",
     "WriteTimeout",
     "beside",
+    "extended",
+    "names",
     "words",
     "written",
 ]

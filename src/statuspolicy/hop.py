@@ -9,7 +9,7 @@ from statuspolicy.limits import Limits
 from statuspolicy.wire import PINS
 
 from . import body
-from ._lib import URL, ByteStream, Headers, InvalidURL, Request, beside, written
+from ._lib import URL, ByteStream, InvalidURL, Request, beside, extended, written
 
 # RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
 # keeps Expect for requests with content.
@@ -100,7 +100,7 @@ def request_to(
     if bodiless or abroad or not _holds_for(url, previous, keep_host):
         headers = written(_headers_for(url, previous, limits, bodiless, abroad, keep_host))
     else:
-        headers = Headers(previous.headers)
+        headers = extended(previous.headers)
     extensions = {
         name: value
         for name, value in previous.extensions.items()

@@ -3,8 +3,38 @@
 from __future__ import annotations
 
 import urllib.request
+from http.cookiejar import CookieJar
+from typing import Any
 
-from ._lib import URL, Cookies, Request, Response, written
+from ._lib import URL, Cookies, Request, Response, names, written
+
+_SETTING = frozenset({b"set-cookie", b"set-cookie2"})
+
+
+class Jar(Cookies):
+    """A client's cookies, which look into a response only where that sets any.
+
+    To find that there are none takes the libraries a quarter of the time of a call.
+    """
+
+    def extract_cookies(self, response: Response) -> None:
+        """Take in the cookies that a response sets."""
+        if not _SETTING.isdisjoint(names(response.headers)):
+            super().extract_cookies(response)
+
+
+def hasten(cookies: Any) -> None:
+    """Make a client's cookies a `Jar`, where nobody has a class of his own for them."""
+    usual = type(cookies.jar).extract_cookies is CookieJar.extract_cookies
+    if usual and type(cookies) is Cookies:
+        cookies.__class__ = Jar
+
+
+def undo(cookies: Any) -> None:
+    """Make them what they were before."""
+    was: type[Cookies] = type(cookies)
+    if was is Jar:
+        cookies.__class__ = Cookies
 
 
 def pairs(header: str | None) -> list[str]:

@@ -137,7 +137,8 @@ class _Policy(Generic[TransportT]):
         )
         # The fast path's own: a plan never changes, and memory empties in place.
         self._quiet = table.quiet
-        self._ahead = (True,) if self.plan.looks_first or self._shelf else memory.moves
+        self._looks_first = self.plan.looks_first
+        self._ahead = (True,) if self._looks_first or self._shelf else memory.moves
         self._cooling = memory.cooling
 
     def _plan_for(self, request: Request) -> Plan:
@@ -160,7 +161,7 @@ class _Policy(Generic[TransportT]):
             or request.method not in ("GET", "HEAD")
             or type(request.stream) is not ByteStream
             or OVERRIDE in request.extensions
-            or plan.looks_first
+            or self._looks_first
             or plan.memory.moves
         ):
             return None
@@ -259,7 +260,8 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
                 if visit.from_here and type(answer.stream) is not ByteStream:
                     self._hands(self.plan, sent, Reply(answer)).discard(Discard(answer, sent))
             said = HINTED and hinted(response)
-            if response.status_code in self._quiet and not (said or visit.may_stand_in(response)):
+            judged = said or (not visit.from_here and visit.may_stand_in(response))
+            if response.status_code in self._quiet and not judged:
                 return response
             reply = Reply(response)
         except TransportError as error:
@@ -368,7 +370,8 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
                     hands = self._hands(self.plan, sent, Reply(answer))
                     await hands.discard(Discard(answer, sent))
             said = HINTED and hinted(response)
-            if response.status_code in self._quiet and not (said or visit.may_stand_in(response)):
+            judged = said or (not visit.from_here and visit.may_stand_in(response))
+            if response.status_code in self._quiet and not judged:
                 return response
             reply = Reply(response)
         except TransportError as error:

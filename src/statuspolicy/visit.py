@@ -27,6 +27,7 @@ from ._lib import (
     Response,
     WriteError,
     WriteTimeout,
+    extended,
     written,
 )
 from .recording import Recording
@@ -116,7 +117,7 @@ class Visit:
         lines = self.course.lines
         if not lines:
             return request
-        return body.copy(request, headers=written([*request.headers.raw, *lines]))
+        return body.copy(request, headers=extended(request.headers, lines))
 
     def settled(self, response: Response, now: float) -> tuple[Response | None, Sequence[Change]]:
         """What is handed over in an answer's place, and what of the storage changes.
@@ -130,13 +131,13 @@ class Visit:
         ):  # what stands in for it stays, whatever it says of itself
             self._status = CacheStatus(course.why)
             return self._marked(response), ()
-        headers = tuple(response.headers.raw)
+        headers = response.headers.raw
         if response.status_code == 304 and (entry := confirmed(course, headers, self.now, now)):
             self.from_here = True
             change = Save(self.asked.url, entry, same=True)
             span = self._span(entry)
             return self._response(entry, now, span, course.why, validated=_NOTHING_NEW), [change]
-        answer = Entry(response.status_code, headers, b"", self.now, now, self.asked.who)
+        answer = Entry(response.status_code, tuple(headers), b"", self.now, now, self.asked.who)
         settled = settle(self.asked, course, answer)
         if settled.unusable:
             self.course = Forward(course.why, selected=course.selected)

@@ -18,7 +18,7 @@ from ._lib import URL, AsyncClient, Client, Cookies
 from .plan import AllowHop, Confirm, Observer, Prepare
 from .row import Table
 from .tables import STANDARD
-from .transport import CALL, AsyncPolicyTransport, Call, PolicyTransport, shelf_of
+from .transport import CALL, AsyncPolicyTransport, PolicyTransport, shelf_of
 
 if TYPE_CHECKING:
     from statuspolicy.cache.config import Cache
@@ -62,6 +62,8 @@ def wrap(
             f"{client!r}: its transport is a PolicyTransport already: "
             "give wrap a client without one."
         )
+    from .jar import hasten  # here, where there is a client
+
     kind: Any = PolicyTransport if isinstance(client, Client) else AsyncPolicyTransport
     memory = Memory() if memory is None else memory
     shelf: Any = None if cache is None else shelf_of(cache, limits)
@@ -95,6 +97,7 @@ def wrap(
     default = policy(client._transport)
     mounts = {p: t if t is None else policy(t) for p, t in client._mounts.items()}
     set_up._transport, set_up._mounts = default, mounts
+    hasten(client.cookies)
     set_up.send = _knowing(client, jar, default.plan.clock)
     return client
 
@@ -109,12 +112,15 @@ def unwrap(client: ClientT) -> ClientT:
         raise ValueError(f"{client!r} is not wrapped: there is nothing to undo.")
     from statuspolicy.network import remove
 
+    from .jar import undo
+
     set_up: Any = client
     set_up._transport = set_up._transport._inner
     set_up._mounts = {p: t if t is None else t._inner for p, t in set_up._mounts.items()}
     for transport in (set_up._transport, *set_up._mounts.values()):
         remove(transport)
     del set_up.send
+    undo(client.cookies)
     return client
 
 
@@ -130,12 +136,12 @@ def _knowing(
     """The client's `send`, which every verb and `stream` pass, and what it was told handed down."""
     send: Any = client.send
 
-    def call(options: dict[str, Any]) -> Call:
-        return jar, options.get("follow_redirects") is not False, clock.monotonic(), True
+    now = clock.monotonic
 
     @wraps(send)
     def sync_send(*args: Any, **options: Any) -> Any:
-        token = CALL.set(call(options))
+        follow = options.get("follow_redirects") is not False
+        token = CALL.set((jar, follow, now(), True))
         try:
             return send(*args, **options)
         finally:
@@ -143,7 +149,8 @@ def _knowing(
 
     @wraps(send)
     async def async_send(*args: Any, **options: Any) -> Any:
-        token = CALL.set(call(options))
+        follow = options.get("follow_redirects") is not False
+        token = CALL.set((jar, follow, now(), True))
         try:
             return await send(*args, **options)
         finally:

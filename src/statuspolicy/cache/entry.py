@@ -77,13 +77,16 @@ class Entry(Record):
         return repr((self.who, self.vary, self.part is not None))
 
     @lazy
-    def lines(self) -> frozenset[tuple[bytes, bytes]]:
-        """Its header section, to see whether another one says anything new.
+    def lines(self) -> frozenset[tuple[bytes, bytes]] | None:
+        """Its header section without Date, to see whether another one says anything new.
 
-        Not its Date; and nothing where a name stands twice: of what is missing no line tells.
+        None where that can't be seen line by line: a name stands twice, or what it says holds
+        for one answer alone (Age), or depends on who repeats it (cookies, what `no-cache` names).
         """
         once = len({name.lower() for name, _ in self.headers}) == len(self.headers)
-        return frozenset(line for line in self.headers if once and line[0].lower() != b"date")
+        if not once or self.aged or self.has_cookies or self.checked:
+            return None
+        return frozenset(line for line in self.headers if line[0].lower() != b"date")
 
     @lazy
     def aged(self) -> bool:
@@ -187,17 +190,19 @@ class Entry(Record):
     @lazy
     def _initial_age(self) -> float:
         """§4.2.3: corrected_initial_age."""
-        apparent_age = max(0.0, self.heard - self.date)
-        age_value = 0.0
-        if self.aged:
-            # §5.1: of a list "use the first member"; a value that is no number is ignored.
-            values = members(self.fields.get("age") or "") or [""]
-            age_value = digits(values[0]) or 0.0
-        return max(apparent_age, age_value + max(0.0, self.heard - self.asked))
+        heard = self.heard
+        apparent_age, response_delay = heard - self.date, heard - self.asked
+        if not self.aged:
+            return max(0.0, apparent_age, response_delay)
+        # §5.1: of a list "use the first member"; a value that is no number is ignored.
+        values = members(self.fields.get("age") or "") or [""]
+        age_value = digits(values[0]) or 0.0
+        return max(0.0, apparent_age, age_value + max(0.0, response_delay))
 
     def age(self, now: float) -> float:
         """How old it is, in seconds (§4.2.3: current_age)."""
-        return self._initial_age + max(0.0, now - self.heard)
+        resident_time = now - self.heard
+        return self._initial_age + resident_time if resident_time > 0 else self._initial_age
 
     @lazy
     def bound(self) -> bool:

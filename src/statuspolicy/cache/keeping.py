@@ -120,9 +120,9 @@ def only_the_time(old: Entry, new: Iterable[tuple[bytes, bytes]]) -> bytes | Non
 
     b"" where it has none; None where it says more. (So its validators, too, are the stored ones.)
     """
-    if old.aged or old.has_cookies or old.checked:
-        return None  # Age is of one answer, and goes; the others depend on what is repeated
     known, date = old.lines, b""
+    if known is None:
+        return None
     for line in new:
         if line not in known:
             name = line[0].lower()

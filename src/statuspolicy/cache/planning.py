@@ -74,6 +74,8 @@ def plan(
         for this one too, however short it is fresh (§4: "collapse requests").
     """
     course = _plan(asked, stored, now, validate, since)
+    if asked.plain:
+        return course
     only = isinstance(course, Forward) and "only-if-cached" in asked.control
     # §5.2.1.7; but §4: "MUST write through requests with methods that are unsafe".
     return Missing() if only and asked.method in SAFE else course
@@ -91,7 +93,10 @@ def _plan(
         return Forward("bypass")
     if not stored:
         return Forward("uri-miss")
-    selected = [entry for entry in stored if not entry.vary or selects(entry.vary, asked.fields)]
+    if len(stored) == 1 and not stored[0].vary:
+        selected = stored
+    else:
+        selected = [e for e in stored if not e.vary or selects(e.vary, asked.fields)]
     if not selected:
         # §4.3.1: entity tags of "all stored responses", of which a 304 picks one.
         others = [e for e in stored if e.etag and e.part is None and e.confirmable]
@@ -100,7 +105,7 @@ def _plan(
         others.sort(key=_preference, reverse=True)
         return Forward("vary-miss", validating(others), others)
     if len(selected) > 1:
-        selected.sort(key=_preference, reverse=True)
+        selected = sorted(selected, key=_preference, reverse=True)
     entry = selected[0]
     serve = _serve(asked, entry)
     if serve is None:
@@ -114,7 +119,7 @@ def _plan(
         if "stale-while-revalidate" in entry.control and _in_the_window(wanted, entry, age):
             return serve._replace(behind="only-if-cached" not in wanted)
     spare = None if entry.bound or _refuses_age(wanted, age) else serve
-    ours = _may_validate(asked)
+    ours = asked.plain or _may_validate(asked)
     return Forward(
         "stale" if age >= entry.lifetime else "request",
         entry.conditions if ours else (),
