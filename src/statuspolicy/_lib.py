@@ -61,9 +61,20 @@ def beside(url: URL, path: str, query: str | None) -> URL:
     return other
 
 
+def same_place(first: URL, second: URL) -> bool:
+    """Whether two URLs have the same scheme, host and port."""
+    one, other = first._uri_reference, second._uri_reference
+    return one.scheme == other.scheme and one.host == other.host and one.port == other.port
+
+
 def words(request: Request) -> tuple[object, ...]:
     """What a request says, but for its body; equal and hashed alike where two say the same."""
     return request.method, request.url._uri_reference, tuple(request.headers._list)
+
+
+def lines(headers: Headers) -> list[tuple[bytes, bytes, bytes]]:
+    """The lines of a header section, to be read: name, name in lower case, value."""
+    return headers._list
 
 
 def names(headers: Headers) -> set[bytes]:
@@ -131,7 +142,9 @@ __all__ = [
     "WriteTimeout",
     "beside",
     "extended",
+    "lines",
     "names",
+    "same_place",
     "words",
     "written",
 ]

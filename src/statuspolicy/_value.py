@@ -86,11 +86,18 @@ class Record(_Frozen):
 
     def _replace(self, **changes: Any) -> Self:
         """The same, but for what `changes` says."""
-        new = object.__new__(type(self))
-        new.__dict__.update(vars(self), **changes)
-        if len(vars(new)) > len(vars(self)):
+        values = vars(self).copy()
+        values.update(changes)
+        if len(values) > len(vars(self)):
             unknown = ", ".join(changes.keys() - vars(self).keys())
             raise TypeError(f"{type(self).__name__} has no {unknown}.")
+        return self._of(values)
+
+    @classmethod
+    def _of(cls, values: dict[str, Any]) -> Self:
+        """The one that has these values, whose keys are all that an instance has."""
+        new = object.__new__(cls)
+        object.__setattr__(new, "__dict__", values)
         return new
 
 

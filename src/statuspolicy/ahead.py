@@ -96,7 +96,7 @@ def _shortcut(talk: Talk) -> Flow[bool]:
         return False
     if (yield from forbidden(talk, permit.request)):
         return False
-    talk.note("follow", Settle(f"to {hop.target(permit.request.url)}, since {code}"))
+    talk.note("follow", Settle(), f"to {hop.target(permit.request.url)}, since {code}")
     talk.shortcuts.append(url)
     take(talk, permit, ())
     return True

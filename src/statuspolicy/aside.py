@@ -68,7 +68,7 @@ def step_aside(
         return exchange, Settle(
             "its body does not end within Limits.drain_bytes: nothing is asked on the side"
         )
-    talk.note("aside", verdict)
+    talk.note("aside", verdict, verdict.why)
     heard = talk.heard
     if verdict.tell is not None and heard is not None and heard.response is not None:
         yield from asked(verdict.tell(heard.request, heard.response))

@@ -228,9 +228,7 @@ def copy(request: Request, **changes: Any) -> Request:
 
     The header section and the extensions are its own; those in `changes` are taken as they are.
     """
-    new = Request.__new__(Request)
-    inside = vars(new)
-    inside.update(vars(request))
+    inside = vars(request).copy()
     inside.update(changes)
     if "headers" not in changes:
         inside["headers"] = extended(request.headers)
@@ -241,6 +239,8 @@ def copy(request: Request, **changes: Any) -> Request:
         inside.pop("_content", None)
     elif stream is not request.stream or "_content" not in inside:
         inside["_content"] = b"".join(stream)  # as `read()` does, in a tenth of its time
+    new = Request.__new__(Request)
+    new.__dict__ = inside
     return new
 
 

@@ -145,9 +145,10 @@ def _permit(
 
 def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Permit) -> Flow[float]:
     """To the next request: discard this answer and take the step; the seconds to wait."""
-    if permit.is_hop and not verdict.why:
-        verdict = verdict._replace(why=f"to {permit.path.target}")
-    talk.note("follow" if permit.is_hop else "repeat", verdict, permit.tokens)
+    if permit.is_hop:
+        talk.note("follow", verdict, verdict.why or f"to {permit.path.target}", permit.tokens)
+    else:
+        talk.note("repeat", verdict, verdict.why, permit.tokens)
     hard = isinstance(verdict, Again) and verdict.fresh
     if exchange.response is not None:
         kept = yield Discard(exchange.response, talk.went, hard)
@@ -201,8 +202,7 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
         why = yield Resume(response, talk.sent, talk.until)
         verdict = verdict._replace(why=verdict.why or why)
     why = _with_notes(talk, exchange, verdict)
-    said = verdict if why == verdict.why else verdict._replace(why=why)
-    talk.note(type(verdict).__name__.lower(), said)
+    talk.note(type(verdict).__name__.lower(), verdict, why)
     heard, talk.heard = talk.heard, None
     if exchange.status == 410:
         yield Forget(hop.target(exchange.request.url))

@@ -6,7 +6,7 @@ from math import inf
 from typing import Any
 
 from statuspolicy import fields as read
-from statuspolicy._value import Record
+from statuspolicy._value import Record, lazy
 from statuspolicy.fields import Fields
 from statuspolicy.limits import Limits
 from statuspolicy.methods import IDEMPOTENT, SAFE
@@ -81,14 +81,16 @@ class Exchange(Record):
     interim: tuple[Interim, ...] = ()
     began: bytes = b""
 
-    __slots__ = ("_told",)  # no part of the value
+    def _replace(self, **changes: Any) -> Exchange:
+        # What was reckoned from the old values stays behind.
+        return Exchange(**self._given() | changes)
 
-    @property
+    @lazy
     def status(self) -> int | None:
         """The status code; None for a failure."""
         return None if self.response is None else self.response.status_code
 
-    @property
+    @lazy
     def code(self) -> int | str:
         """The status code, or the name of the failure; "" before there is either.
 
@@ -121,14 +123,10 @@ class Exchange(Record):
         """Whether sending the request twice does no more than once (RFC 9110 §9.2.2)."""
         return self.request.method in IDEMPOTENT or "idempotency-key" in self.request.headers
 
-    @property
+    @lazy
     def told(self) -> float | None:
         """Seconds that the server asks to wait; None where it asks nothing readable."""
-        known: Any = getattr(self, "_told", self)  # duty, guard and trace all ask
-        if known is self:
-            known = read.told(self.status, self.fields, self.now)
-            object.__setattr__(self, "_told", known)
-        return known  # type: ignore[no-any-return]
+        return read.told(self.status, self.fields, self.now)
 
     @property
     def unacted(self) -> bool:

@@ -16,7 +16,7 @@ from statuspolicy.limits import Limits
 from statuspolicy.trace import in_words
 
 from . import body, errors, hop, jar
-from ._lib import URL, ByteStream, Cookies, Request, TooManyRedirects
+from ._lib import URL, ByteStream, Cookies, Request, TooManyRedirects, lines
 from .exchange import Exchange
 from .verdicts import Again, Aside, Follow, Refuse, Settle
 
@@ -209,14 +209,17 @@ def _holes(sent: Request, before: int, came_from: str, leads_to: str) -> int:
     return holes
 
 
+_OWN = (b"cookie", b"authorization")
+
+
 def state(request: Request, target: str) -> State:
     """What makes two requests the same (a URL alone would break login and cookie walls)."""
-    known, own = body.known(request), (b"cookie", b"authorization")
+    known = body.known(request)
     return (
         request.method,
         target,
         id(request.stream) if known is None else known,
-        *[value for name, value in request.headers.raw if name.lower() in own],
+        *[value for _, name, value in lines(request.headers) if name in _OWN],
     )
 
 

@@ -9,13 +9,24 @@ from statuspolicy.limits import Limits
 from statuspolicy.wire import PINS
 
 from . import body
-from ._lib import URL, ByteStream, InvalidURL, Request, beside, extended, written
+from ._lib import (
+    URL,
+    ByteStream,
+    InvalidURL,
+    Request,
+    beside,
+    extended,
+    lines,
+    same_place,
+    written,
+)
 
 # RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
 # keeps Expect for requests with content.
 _OF_THE_BODY = frozenset(
     {b"transfer-encoding", b"trailer", b"digest", b"repr-digest", b"last-modified", b"expect"}
 )
+_SECRET = frozenset({b"cookie", b"authorization", b"proxy-authorization"})
 # What an exchange may take to another origin of its request's extensions.
 PORTABLE = frozenset({"timeout", "trace", "statuspolicy", body.FACTORY})
 
@@ -50,11 +61,10 @@ def same_origin(first: URL, second: URL) -> bool:
 
     http to https on the same host, both on their default ports, is no other origin here.
     """
-    if first.host != second.host:
-        return False
-    if first.scheme == second.scheme:
-        return first.port == second.port
-    return (first.scheme, second.scheme) == ("http", "https") and first.port is second.port is None
+    if same_place(first, second):
+        return True
+    upgraded = (first.scheme, second.scheme) == ("http", "https")
+    return upgraded and first.host == second.host and first.port is second.port is None
 
 
 def resolve(base: URL, location: URL | str) -> URL:
@@ -125,11 +135,10 @@ def request_to(
 def _holds_for(url: URL, previous: Request, keep_host: bool) -> bool:
     """Whether a header section may go elsewhere on its origin as it is."""
     host = b""
-    for name, value in previous.headers.raw:
-        key = name.lower()
-        if key in (b"cookie", b"authorization", b"proxy-authorization"):
+    for _, name, value in lines(previous.headers):
+        if name in _SECRET:
             return False
-        if key == b"host":
+        if name == b"host":
             host = value
     return host == url.netloc or (keep_host and host != b"")
 
@@ -184,7 +193,10 @@ def _is_plain(location: str) -> bool:
 
 def is_relative(location: URL | str) -> bool:
     """Whether a Location names no host, so it stays where the request went."""
-    return _NAMES_A_HOST.match(str(location)) is None
+    text = str(location)
+    if text[:1] == "/":
+        return text[:2] != "//"
+    return _NAMES_A_HOST.match(text) is None
 
 
 def _connectable(url: URL) -> bool:

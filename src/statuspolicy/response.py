@@ -141,13 +141,13 @@ def stored_response(
 
     content: its raw body. encoded: whether that is to be decoded.
     """
-    response = StoredResponse.__new__(StoredResponse)
-    inside = vars(response)
-    inside.update(_AS_NEW)
+    inside = _AS_NEW.copy()
     inside["status_code"], inside["headers"] = status, headers
     inside["stream"] = ByteStream(content)
     inside["extensions"], inside["history"] = {}, []
     inside["_stored"] = None if encoded else content
+    response = StoredResponse.__new__(StoredResponse)
+    response.__dict__ = inside
     return response
 
 
@@ -195,25 +195,23 @@ def adopt(
     for member in _slots(base):
         with suppress(AttributeError):
             member.__set__(new, member.__get__(response))
-    trace, inside = Trace(steps), vars(new)
-    inside.update(
-        vars(response),
-        extensions={**response.extensions, "statuspolicy": trace},
-        _request=request,
-        _pinned=request,
-        _past=past,
-        _clients=[],
-        _encoding_of_text=response.default_encoding,
-        _declined=declined,
-        _kept=vars(response).get("_kept") if kept is None else kept,
-    )
+    # Item by item into a copy, which is the quickest way to make such a dictionary.
+    inside, trace = vars(response).copy(), Trace(steps)
+    inside["extensions"] = {**response.extensions, "statuspolicy": trace}
     inside[_TRACE] = trace
-    for shadowed in ("history", "default_encoding"):
-        inside.pop(shadowed, None)
+    inside["_request"] = inside["_pinned"] = request
+    inside["_past"], inside["_clients"] = past, []
+    inside["_encoding_of_text"] = response.default_encoding
+    inside["_declined"] = declined
+    inside.pop("history", None)  # a property of the class has their place
+    inside.pop("default_encoding", None)
     if kept is not None:
         inside.pop("_content", None)
-        new.stream = ByteStream(kept)
-        new.is_closed = new.is_stream_consumed = passed
+        inside["stream"] = ByteStream(kept)
+        inside["is_closed"] = inside["is_stream_consumed"] = passed
+    if kept is not None or "_kept" not in inside:
+        inside["_kept"] = kept
+    new.__dict__ = inside
     if response.status_code == 511 and type(new.headers) is Headers:
         new.headers = without_cookies(new.headers)
     return new

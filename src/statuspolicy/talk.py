@@ -12,7 +12,7 @@ from statuspolicy.fields import NO_FIELDS, Fields
 from statuspolicy.trace import REMEMBERED, Step, Trace
 
 from . import body, hop, jar, verdicts
-from ._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response, TransportError
+from ._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response
 from .effects import Ask, Effect, Reply
 from .events import Decision, Event, Settled
 from .exchange import Exchange
@@ -94,8 +94,10 @@ class Talk:
             reused=reply.reused,
             unsent=reply.unsent,
             left=inf if self.until is None else self.until - heard,
-            abroad=(self.hops > 0 or request is not None) and self._abroad(request or self.sent),
-            proxied=self._proxied(outcome, request or self.sent),
+            abroad=self._abroad(request),
+            proxied=response is not None
+            and response.status_code in (305, 407)
+            and self._proxied(request or self.sent),
             can_await=plan.is_async,
             duty=self.row.duty,
             interim=reply.interim,
@@ -103,16 +105,16 @@ class Talk:
         )
         return self.heard
 
-    def _abroad(self, request: Request) -> bool:
+    def _abroad(self, aside: Request | None) -> bool:
         """Whether what was asked is not at home, so that the guard lets no credentials go there."""
-        away = self.path.abroad or not hop.same_origin(self.path.home, request.url)
-        return drops(self.plan.limits, away)
+        away = self.path.abroad
+        if aside is not None:
+            away = away or not hop.same_origin(self.path.home, aside.url)
+        return away and drops(self.plan.limits, away)
 
-    def _proxied(self, outcome: Response | TransportError, request: Request) -> bool:
-        """Asked only of those who want to know it."""
+    def _proxied(self, request: Request) -> bool:
         asked = self.plan.proxied
-        wanted = isinstance(outcome, Response) and outcome.status_code in (305, 407)
-        return wanted and asked is not None and asked(request.url)
+        return asked is not None and asked(request.url)
 
     def decide(self, duty: Duty, exchange: Exchange) -> Flow[Verdict]:
         """What a duty answers, once it is sure that it is a verdict."""
@@ -144,7 +146,7 @@ class Talk:
 
     # ── what is told ──────────────────────────────────────────────────────────────────
 
-    def note(self, kind: str, verdict: Verdict, budget: float | None = None) -> None:
+    def note(self, kind: str, verdict: Verdict, why: str, budget: float | None = None) -> None:
         """One step of the trace, about what was heard last, and its line in the log."""
         row, heard = self.row, self.heard
         assert heard is not None
@@ -161,7 +163,7 @@ class Talk:
             row.citation,
             kind,
             wait=getattr(verdict, "after", 0.0),
-            reason=verdict.why,
+            reason=why,
             told=heard.told,
             budget=budget,
             cache="" if self.visit is None or aside else str(self.visit.status),

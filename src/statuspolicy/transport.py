@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
+from functools import cache
 from inspect import iscoroutinefunction
 from threading import Event
 from types import TracebackType
@@ -280,18 +281,15 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
         reply: Reply | None = None,
         visit: Visit | None = None,
     ) -> Response:
-        # The engine is loaded when there is something to do, and adds nothing to the import.
-        from .driver import converse, run
-
-        hands = self._hands(plan, sent, reply)
-        flow = converse(plan, request, reply, visit)
+        driver, hands = _driver(), self._hands(plan, sent, reply)
+        flow = driver.converse(plan, request, reply, visit)
         del reply
-        return run(flow, hands)
+        response: Response = driver.run(flow, hands)
+        return response
 
     def _hands(self, plan: Plan, sent: Request | None, reply: Reply | None) -> Hands:
-        from .hands import Hands
-
-        return Hands(plan, self._to, self._fresh, self._converse, sent, reply)
+        make: type[Hands] = _driver().Hands
+        return make(plan, self._to, self._fresh, self._converse, sent, reply)
 
     def close(self) -> None:
         """Close the inner transport; a request that waits raises RuntimeError."""
@@ -392,15 +390,14 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
         reply: Reply | None = None,
         visit: Visit | None = None,
     ) -> Coroutine[Any, Any, Response]:
-        # The engine is loaded when there is something to do, and adds nothing to the import.
-        from .driver import arun, converse
-
-        return arun(converse(plan, request, reply, visit), self._hands(plan, sent, reply))
+        driver, hands = _driver(), self._hands(plan, sent, reply)
+        seeing: Coroutine[Any, Any, Response]
+        seeing = driver.arun(driver.converse(plan, request, reply, visit), hands)
+        return seeing
 
     def _hands(self, plan: Plan, sent: Request | None, reply: Reply | None) -> AsyncHands:
-        from .hands import AsyncHands
-
-        return AsyncHands(plan, self._to, self._fresh, self._converse, sent, reply)
+        make: type[AsyncHands] = _driver().AsyncHands
+        return make(plan, self._to, self._fresh, self._converse, sent, reply)
 
     async def aclose(self) -> None:
         """Close the inner transport; a request that waits raises RuntimeError."""
@@ -425,6 +422,14 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
     ) -> None:
         await self._end()
         await self._inner.__aexit__(exc_type, exc_value, traceback)
+
+
+@cache
+def _driver() -> Any:
+    """The engine and what drives it: loaded when there is something to do, and found once."""
+    from . import driver
+
+    return driver
 
 
 def shelf_of(cache: Any, limits: Limits) -> Shelf:

@@ -48,15 +48,13 @@ class Entry(Record):
     def at(self, asked: float, heard: float, date: bytes) -> Entry:
         """The same, as of an answer that said nothing new but its Date."""
         headers, place, reckoned = self.headers, self._place_of_date, self._of_its_time
-        new = Entry.__new__(Entry)
-        values = vars(new)
-        values.update(vars(self))
+        values = vars(self).copy()
         for name in reckoned:
             values.pop(name, None)
         values["headers"] = (*headers[:place], (b"Date", date), *headers[place + 1 :])
         values["asked"], values["heard"] = asked, heard
         values["date"] = http_date(date.decode("latin-1"), heard) or heard
-        return new
+        return self._of(values)
 
     @lazy
     def _of_its_time(self) -> tuple[str, ...]:
