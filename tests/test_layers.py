@@ -23,6 +23,7 @@ ORDER = [
     "account",
     "tables",
     "driver",
+    "straight",
     "hands",
     "grip",
     "resuming",

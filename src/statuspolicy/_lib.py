@@ -61,6 +61,13 @@ def beside(url: URL, path: str, query: str | None) -> URL:
     return other
 
 
+def target(url: URL) -> str:
+    """What is requested: the URL without fragment and userinfo."""
+    parts = url._uri_reference
+    query = "" if parts.query is None else f"?{parts.query}"
+    return f"{parts.scheme}://{parts.netloc}{parts.path or '/'}{query}"
+
+
 def same_place(first: URL, second: URL) -> bool:
     """Whether two URLs have the same scheme, host and port."""
     one, other = first._uri_reference, second._uri_reference
@@ -145,6 +152,7 @@ __all__ = [
     "lines",
     "names",
     "same_place",
+    "target",
     "words",
     "written",
 ]

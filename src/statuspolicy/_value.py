@@ -101,6 +101,13 @@ class Record(_Frozen):
         return new
 
 
+class Reckoned(Record):
+    """A base for those with `lazy` values, which are reckoned anew where one is changed."""
+
+    def _replace(self, **changes: Any) -> Self:
+        return type(self)(**self._given() | changes)
+
+
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 class Value(_Frozen):
     """A base for configuration: each annotated default is a keyword argument, and checked."""

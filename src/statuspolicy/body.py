@@ -26,8 +26,10 @@ from zlib import crc32
 from statuspolicy.limits import Limits
 
 from ._lib import (
+    URL,
     AsyncByteStream,
     ByteStream,
+    Headers,
     LocalProtocolError,
     Request,
     SyncByteStream,
@@ -223,22 +225,33 @@ def carry(request: Request, limits: Limits) -> Request:
 _SENT = "_statuspolicy_body"
 
 
-def copy(request: Request, **changes: Any) -> Request:
-    """The same request, but for what `changes` says; readable where the first one was.
+def copy(
+    request: Request,
+    *,
+    method: str | None = None,
+    url: URL | None = None,
+    headers: Headers | None = None,
+    stream: Stream | None = None,
+    extensions: dict[str, Any] | None = None,
+) -> Request:
+    """The same request, but for what is given; readable where the first one was.
 
-    The header section and the extensions are its own; those in `changes` are taken as they are.
+    Its header section and its extensions are its own; those that are given are taken as they are.
     """
     inside = vars(request).copy()
-    inside.update(changes)
-    if "headers" not in changes:
-        inside["headers"] = extended(request.headers)
-    if "extensions" not in changes:
-        inside["extensions"] = dict(request.extensions)
-    stream = inside["stream"]
+    inside["headers"] = extended(request.headers) if headers is None else headers
+    inside["extensions"] = dict(request.extensions) if extensions is None else extensions
+    if method is not None:
+        inside["method"] = method.upper()
+    if url is not None:
+        inside["url"] = url
+    if stream is None:
+        stream = request.stream
     if not isinstance(stream, ByteStream):
         inside.pop("_content", None)
     elif stream is not request.stream or "_content" not in inside:
         inside["_content"] = b"".join(stream)  # as `read()` does, in a tenth of its time
+    inside["stream"] = stream
     new = Request.__new__(Request)
     new.__dict__ = inside
     return new

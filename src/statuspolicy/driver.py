@@ -29,10 +29,11 @@ from .engine import converse
 from .hands import AsyncHands, Hands
 from .plan import Plan
 from .response import kept_trace
+from .straight import Ways
 from .talk import Flow, Result
 
 # What a transport needs to see an exchange through.
-__all__ = ["AsyncHands", "Hands", "arun", "converse", "run"]
+__all__ = ["AsyncHands", "Hands", "Ways", "arun", "converse", "run"]
 
 
 def run(flow: Flow[Result], hands: Hands) -> Response:

@@ -33,14 +33,19 @@ if TYPE_CHECKING:
 
 
 def converse(
-    plan: Plan, request: Request, reply: Reply | None = None, visit: Visit | None = None
+    plan: Plan,
+    request: Request,
+    reply: Reply | None = None,
+    visit: Visit | None = None,
+    talk: Talk | None = None,
 ) -> Flow[Result]:
     """One exchange: from the caller's request to what is handed over, or raised.
 
-    reply, visit: what the first send brought, where it is there already, and its visit to the
+    reply, visit: what the last send brought, where it is there already, and its visit to the
         cache.
+    talk: what is known of the exchange, where it began before.
     """
-    talk = Talk(plan, request)
+    talk = Talk(plan, request) if talk is None else talk
     talk.visit = visit
     while True:
         result = yield from _turn(talk, reply)

@@ -6,7 +6,7 @@ from math import inf
 from typing import Any
 
 from statuspolicy import fields as read
-from statuspolicy._value import Record, lazy
+from statuspolicy._value import Reckoned, lazy
 from statuspolicy.fields import Fields
 from statuspolicy.limits import Limits
 from statuspolicy.methods import IDEMPOTENT, SAFE
@@ -28,7 +28,7 @@ _REFUSED = frozenset({411, 417, 421, 425})
 _REFUSED_FOR_NOW = frozenset({413, 429, 503, 509})
 
 
-class Exchange(Record):
+class Exchange(Reckoned):
     """One answer or failure and what led to it. Frozen: a duty changes nothing.
 
     request: the request as it was sent, but for what `prepare` wrote into it.
@@ -80,10 +80,6 @@ class Exchange(Record):
     duty: Any = None
     interim: tuple[Interim, ...] = ()
     began: bytes = b""
-
-    def _replace(self, **changes: Any) -> Exchange:
-        # What was reckoned from the old values stays behind.
-        return Exchange(**self._given() | changes)
 
     @lazy
     def status(self) -> int | None:

@@ -267,7 +267,7 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
     # form multiplies an outage.
     told = exchange.told
     invited = told is not None and told <= verdict.after
-    return Permit(request, path, False, not invited and exchange.status not in _ASKS_FOR_ANOTHER)
+    return Permit(request, path, False, not invited and exchange.status not in ASKS_FOR_ANOTHER)
 
 
 def _untouched(exchange: Exchange) -> bool:
@@ -283,7 +283,7 @@ def _same_digest(sent: Request, request: Request) -> bool:
 
 
 # These ask for another request: 304 for one without conditions, the others for what they name.
-_ASKS_FOR_ANOTHER = frozenset({304, 305, 401, 407, 411, 417, 449})
+ASKS_FOR_ANOTHER = frozenset({304, 305, 401, 407, 411, 417, 449})
 
 
 def in_time(exchange: Exchange, after: float) -> None:

@@ -74,11 +74,13 @@ class Hands(Grip[BaseTransport]):
         kept = None
         if self.is_done_with(effect):
             return self.put_away(effect.response)
-        if self.drains(effect):
-            sent = self.sent or effect.request
-            with suppress(Exception), _hurried(sent, self.plan.limits.drain_seconds):
-                kept = self._drain(effect.response)
-        self.drop()
+        try:
+            if self.drains(effect):
+                sent = self.sent or effect.request
+                with suppress(Exception), _hurried(sent, self.plan.limits.drain_seconds):
+                    kept = self._drain(effect.response)
+        finally:
+            self.drop()
         return kept
 
     def _drain(self, response: Response) -> bytes | None:
@@ -192,13 +194,15 @@ class AsyncHands(Grip[AsyncBaseTransport]):
         kept = None
         if self.is_done_with(effect):
             return self.put_away(effect.response)
-        if self.drains(effect):
-            import anyio  # here, so that a program without async never loads it
+        try:
+            if self.drains(effect):
+                import anyio  # here, so that a program without async never loads it
 
-            seconds = self.plan.limits.drain_seconds
-            with suppress(Exception), anyio.move_on_after(seconds) as scope:
-                kept = await self._drain(effect.response, scope.cancel)
-        await self.drop()
+                seconds = self.plan.limits.drain_seconds
+                with suppress(Exception), anyio.move_on_after(seconds) as scope:
+                    kept = await self._drain(effect.response, scope.cancel)
+        finally:
+            await self.drop()
         return kept
 
     async def _drain(self, response: Response, cancel: Callable[[], None]) -> bytes | None:

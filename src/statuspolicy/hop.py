@@ -20,6 +20,7 @@ from ._lib import (
     same_place,
     written,
 )
+from ._lib import target as target  # noqa: PLC0414 - it is found here too
 
 # RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
 # keeps Expect for requests with content.
@@ -27,6 +28,8 @@ _OF_THE_BODY = frozenset(
     {b"transfer-encoding", b"trailer", b"digest", b"repr-digest", b"last-modified", b"expect"}
 )
 _SECRET = frozenset({b"cookie", b"authorization", b"proxy-authorization"})
+# What no request takes along to another URL: `target` would ask it for the old one's path.
+OF_ONE_URL = frozenset({"target", PINS})
 # What an exchange may take to another origin of its request's extensions.
 PORTABLE = frozenset({"timeout", "trace", "statuspolicy", body.FACTORY})
 
@@ -44,11 +47,6 @@ class Unusable(Exception):
 def plain(url: URL) -> URL:
     """The URL without userinfo: a Location's is never used as credentials (RFC 9110 §4.2.4)."""
     return url.copy_with(userinfo=b"") if url.userinfo else url
-
-
-def target(url: URL) -> str:
-    """What is requested: the URL without fragment and userinfo."""
-    return origin(url) + url.raw_path.decode("ascii")
 
 
 def origin(url: URL) -> str:
@@ -70,9 +68,9 @@ def same_origin(first: URL, second: URL) -> bool:
 def resolve(base: URL, location: URL | str) -> URL:
     """Where a Location leads from `base`. Raises Unusable with the reason."""
     try:
-        if isinstance(location, str) and _is_plain(location) and not base.fragment:
-            path, _, query = location.partition("?")
-            return beside(base, path, query or None)
+        near = nearby(base, location) if isinstance(location, str) else None
+        if near is not None:
+            return near
         url = URL(location)
         if url.scheme and not url.host and url.scheme == base.scheme:
             # "http:/path" and "http:///path" name no host; servers mean their own.
@@ -114,9 +112,8 @@ def request_to(
     extensions = {
         name: value
         for name, value in previous.extensions.items()
-        # `target` would ask the new URL for the old one's path, and `sni_hostname` check
-        # the new host's certificate against the old one's name.
-        if name not in ("target", PINS)
+        # `sni_hostname` would check the new host's certificate against the old one's name.
+        if name not in OF_ONE_URL
         and (name != "sni_hostname" or url.host == previous.url.host)
         and (not abroad or name in PORTABLE)
         and not (bodiless and name == body.FACTORY)
@@ -124,7 +121,7 @@ def request_to(
     stream = ByteStream(b"") if bodiless else previous.stream
     return body.copy(
         previous,
-        method=method.upper(),
+        method=method,
         url=url,
         headers=headers,
         stream=stream,
@@ -187,8 +184,12 @@ def _origin_of(referer: bytes) -> bytes:
     return told.encode("ascii")
 
 
-def _is_plain(location: str) -> bool:
-    return len(location) < _LONG and _PLAIN_PATH.fullmatch(location) is not None
+def nearby(base: URL, location: str) -> URL | None:
+    """Where a Location leads that is a plain path; None where it takes more to tell."""
+    if len(location) >= _LONG or not _PLAIN_PATH.fullmatch(location) or base.fragment:
+        return None
+    path, _, query = location.partition("?")
+    return beside(base, path, query or None)
 
 
 def is_relative(location: URL | str) -> bool:

@@ -192,9 +192,10 @@ def adopt(
     base: Any = type(response)
     kind = _KINDS.get(base) or _kind(base)
     new = kind.__new__(kind)
-    for member in _slots(base):
-        with suppress(AttributeError):
-            member.__set__(new, member.__get__(response))
+    if base is not Response:
+        for member in _slots(base):
+            with suppress(AttributeError):
+                member.__set__(new, member.__get__(response))
     # Item by item into a copy, which is the quickest way to make such a dictionary.
     inside, trace = vars(response).copy(), Trace(steps)
     inside["extensions"] = {**response.extensions, "statuspolicy": trace}

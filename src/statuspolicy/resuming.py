@@ -19,6 +19,7 @@ from ._lib import (
     Response,
     SyncByteStream,
     TransportError,
+    written,
 )
 from .body import copy, replayable
 from .hop import target
@@ -149,7 +150,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
         last = "" if self._whole else int(self._end) - 1
         validator = self._fields.get("etag") or self._fields.one("last-modified") or ""
         headers.append((b"Range", f"bytes={self._at}-{last}".encode()))
-        return copy(self._request, headers=[*headers, (b"If-Range", validator.encode())])
+        return copy(self._request, headers=written([*headers, (b"If-Range", validator.encode())]))
 
     def _joins(self, answer: Response) -> bool:
         """Read the answer from now on; False where nothing was missing. Raises _Unfit."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
 
-from statuspolicy._value import Record
+from statuspolicy._value import Reckoned, lazy
 
 from . import failure
 from ._lib import Response, TransportError
@@ -48,7 +48,7 @@ def resume(exchange: Exchange) -> Verdict:
     return Settle(resume=True)
 
 
-class Row(Record):
+class Row(Reckoned):
     """One line of the table.
 
     key: a status code, a class ("4xx"), or an exception class of the HTTP library.
@@ -64,7 +64,7 @@ class Row(Record):
     says: str
     duty: Duty = surface
 
-    @property
+    @lazy
     def name(self) -> str:
         """The key as it is written in a trace."""
         return self.key.__name__ if isinstance(self.key, type) else str(self.key)

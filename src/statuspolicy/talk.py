@@ -174,8 +174,7 @@ class Talk:
     def add(self, step: Step) -> None:
         """A step of the trace."""
         self.steps = (*self.steps, step)
-        quiet = step.verdict in ("settle", "use")
-        log.log(logging.DEBUG if quiet else logging.INFO, "%s", step)
+        logged(step)
         if self.plan.observer is not None:
             self.tell(Decision, step)
 
@@ -195,6 +194,13 @@ class Talk:
         response, error = (result, None) if isinstance(result, Response) else (None, result)
         self.tell(Settled, self.went, response, error, Trace(self.steps))
         return result
+
+
+def logged(step: Step) -> None:
+    """A step's line in the log."""
+    level = logging.DEBUG if step.verdict in ("settle", "use") else logging.INFO
+    if log.isEnabledFor(level):
+        log.log(level, "%s", step)
 
 
 def asked(answer: Any) -> Flow[Any]:

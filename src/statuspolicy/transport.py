@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, cached_property
 from inspect import iscoroutinefunction
 from threading import Event
 from types import TracebackType
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from .caching import Shelf
     from .hands import AsyncHands, Hands
+    from .straight import Straight, Ways
     from .visit import Visit
 
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
@@ -153,6 +154,18 @@ class _Policy(Generic[TransportT]):
         CALL.set((jar, follow, began, False))
         return plan._replace(follow=follow, began=began, sent=began if first else None)
 
+    @cached_property
+    def _ways(self) -> Ways:
+        make: type[Ways] = _driver().Ways
+        return make(self.plan)
+
+    def _way(self, request: Request, status: int) -> Straight | None:
+        """How an exchange goes on from such an answer without the engine, as far as it does."""
+        ways = self._ways
+        if status not in ways or request.method not in WITHOUT_CONTENT:
+            return None
+        return ways.begin(self._plan_for(request), request)
+
     def _visit(self, request: Request) -> Visit | None:
         """A request's visit to a cache in this process's memory, where nothing else is to do."""
         shelf, plan = self._shelf, self.plan
@@ -228,7 +241,7 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
             or self._cooling
         ):
             return self._looked_up(request)
-        sent, watch = request, None
+        sent, watch, way = request, None, None
         try:
             if request.method in WITHOUT_CONTENT:
                 response = self._inner.handle_request(request)
@@ -238,12 +251,21 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
                     response = self._inner.handle_request(sent)
             if response.status_code in self._quiet and not (HINTED and hinted(response)):
                 return response
+            way = self._way(request, response.status_code)
+            while way is not None and way.goes_on(response):
+                if not way.is_done_with(response):
+                    hands = self._hands(self.plan, sent, Reply(response))
+                    way.kept = hands.discard(Discard(response, sent))
+                sent = way.step(response)
+                response = self._to(sent.url).handle_request(sent)
+                if response.status_code in self._quiet and (last := way.arrived(response)):
+                    return last
             reply = Reply(response)
         except TransportError as error:
             reply = Reply(error)
         saw(watch, reply)
         try:
-            return self._converse(self._plan_for(request), request, sent, reply)
+            return self._converse(self._plan_for(request), request, sent, reply, None, way)
         finally:
             del reply  # or an error's traceback would hold the error
 
@@ -280,9 +302,10 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
         sent: Request | None = None,
         reply: Reply | None = None,
         visit: Visit | None = None,
+        way: Straight | None = None,
     ) -> Response:
         driver, hands = _driver(), self._hands(plan, sent, reply)
-        flow = driver.converse(plan, request, reply, visit)
+        flow = driver.converse(plan, request, reply, visit, way and way.talk())
         del reply
         response: Response = driver.run(flow, hands)
         return response
@@ -332,7 +355,7 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
             or self._cooling
         ):
             return await self._looked_up(request)
-        sent, watch, response = request, None, None
+        sent, watch, way, response = request, None, None, None
         try:
             if request.method in WITHOUT_CONTENT:
                 response = await self._inner.handle_async_request(request)
@@ -342,12 +365,21 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
                     response = await self._inner.handle_async_request(sent)
             if response.status_code in self._quiet and not (HINTED and hinted(response)):
                 return response
+            way = self._way(request, response.status_code)
+            while way is not None and way.goes_on(response):
+                if not way.is_done_with(response):
+                    hands = self._hands(self.plan, sent, Reply(response))
+                    way.kept = await hands.discard(Discard(response, sent))
+                sent = way.step(response)
+                response = await self._to(sent.url).handle_async_request(sent)
+                if response.status_code in self._quiet and (last := way.arrived(response)):
+                    return last
             reply = Reply(response)
         except TransportError as error:
             reply = Reply(error)
         saw(watch, reply)
         try:
-            seeing = self._converse(self._plan_for(request), request, sent, reply)
+            seeing = self._converse(self._plan_for(request), request, sent, reply, None, way)
             del response  # what waits holds no answer
         finally:
             del reply  # or an error's traceback would hold the error
@@ -389,10 +421,12 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
         sent: Request | None = None,
         reply: Reply | None = None,
         visit: Visit | None = None,
+        way: Straight | None = None,
     ) -> Coroutine[Any, Any, Response]:
         driver, hands = _driver(), self._hands(plan, sent, reply)
         seeing: Coroutine[Any, Any, Response]
-        seeing = driver.arun(driver.converse(plan, request, reply, visit), hands)
+        flow = driver.converse(plan, request, reply, visit, way and way.talk())
+        seeing = driver.arun(flow, hands)
         return seeing
 
     def _hands(self, plan: Plan, sent: Request | None, reply: Reply | None) -> AsyncHands:

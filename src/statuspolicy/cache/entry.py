@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any, TypeAlias
 
-from statuspolicy._value import Record, lazy
+from statuspolicy._value import Reckoned, lazy
 from statuspolicy.cache.control import Control, control, named, seconds
 from statuspolicy.cache.vary import Selecting
 from statuspolicy.fields import Fields, digits, http_date, members
@@ -21,7 +21,7 @@ HEURISTIC = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 45
 _FRACTION, _MOST = 0.1, 7 * 86_400.0
 
 
-class Entry(Record):
+class Entry(Reckoned):
     """A stored response, and what its request was.
 
     status, headers, body: as they came (the body not decoded), but for the fields that may
@@ -40,10 +40,6 @@ class Entry(Record):
     who: str = ""
     vary: Selecting = ()
     part: tuple[int, int, int | None] | None = None
-
-    def _replace(self, **changes: Any) -> Entry:
-        # What was reckoned from the old values stays behind.
-        return Entry(**self._given() | changes)
 
     def at(self, asked: float, heard: float, date: bytes) -> Entry:
         """The same, as of an answer that said nothing new but its Date."""

@@ -20,7 +20,16 @@ from statuspolicy.downloads.reading import Halted, Job, Reading
 from statuspolicy.downloads.spans import ENDLESS, Span, shares, within
 from statuspolicy.fields import Fields, members
 
-from .._lib import URL, AsyncClient, Client, HTTPStatusError, Request, Response, TransportError
+from .._lib import (
+    URL,
+    AsyncClient,
+    Client,
+    HTTPStatusError,
+    Request,
+    Response,
+    TransportError,
+    written,
+)
 from ..account import trace
 from ..body import copy
 from ..errors import DigestMismatch, DownloadError
@@ -254,7 +263,7 @@ class Course:
             last = "" if span[1] == ENDLESS else span[1] - 1
             headers.append((b"Range", f"bytes={span[0]}-{last}".encode()))
             headers.append((b"If-Range", validator.encode()))
-        return copy(base, headers=headers)
+        return copy(base, headers=written(headers))
 
     def _judged(self, response: Response, asked: Span | None) -> Source:
         self._last = response

@@ -1,0 +1,260 @@
+"""What happens most, without the engine: repeats at once, and redirects on the same origin.
+
+Such an answer leaves nothing to ask and nothing to wait for: the duty is one of the library's
+own, and what the guard looks at is seen at a glance. Whatever is not as plain as that, be it in
+the middle of an exchange, is the engine's, which goes on from there. Both tell the same story:
+`tests/test_straight.py` lets random servers tell it to both.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from logging import INFO
+from typing import Any, NamedTuple
+
+from statuspolicy.trace import Step
+from statuspolicy.wire import HINTED
+
+from . import body, guard, hop, jar
+from ._lib import ByteStream, Request, Response, lines, target
+from .duties import redirect
+from .duties.retry import retry
+from .evidence import hinted
+from .plan import Plan
+from .response import adopt, phrase
+from .row import REDIRECTS, Row
+from .talk import Talk, log, logged
+
+# For GET and HEAD these say the same: there, with the same method, and nobody is asked.
+_FOLLOWING: tuple[Any, ...] = (
+    redirect.moved,
+    redirect.same_method,
+    redirect.see_other,
+    redirect.confirmed,
+    redirect.see_other_strict,
+)
+# What an answer may say that has to be thought about; two of these are read here.
+_SAYS = frozenset(
+    {
+        b"location", b"ratelimit", b"ratelimit-remaining", b"ratelimit-reset", b"retry-after",
+        b"retry-after-ms", b"set-cookie", b"x-ratelimit-remaining", b"x-ratelimit-reset",
+    }
+)  # fmt: skip
+# The same of one that is handed over.
+_SAYS_AT_LAST = frozenset({b"deprecation", b"retry-after", b"retry-after-ms", b"sunset"})
+# What a request has for one URL alone.
+_OF_ONE_URL = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
+
+
+class Way(NamedTuple):
+    """What the row of a code asks for, where that is as plain.
+
+    attempts: sends of one request; 0 where it follows a redirect.
+    at_once: whether it repeats at once where the server names no time.
+    """
+
+    row: Row
+    attempts: int
+    at_once: bool
+
+
+class Ways(dict[int, Way]):
+    """The codes after which an exchange may go straight on, by a transport's plan.
+
+    ends: the rows of those with which it may be over then.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.ends = {code: plan.table.row(code) for code in plan.table.quiet if code < 400}
+        if plan.confirm or plan.allow_hop or plan.cache or plan.looks_first:
+            return
+        for code in {*range(300, 600)} - guard.ASKS_FOR_ANOTHER - {421}:
+            row = plan.table.row(code)
+            duty = row.duty
+            if isinstance(duty, retry) and type(duty) is retry:
+                if not (duty.times or duty.stop or duty.fresh):
+                    at_once = duty.wait is not None and duty.wait == 0 and not duty.told
+                    self[code] = Way(row, duty.attempts or plan.limits.attempts, at_once)
+            elif code in REDIRECTS and duty in _FOLLOWING:
+                self[code] = Way(row, 0, at_once=False)
+
+    def begin(self, plan: Plan, request: Request) -> Straight:
+        """An exchange whose first request was answered by one of these codes."""
+        return Straight(plan, request, self)
+
+
+class Straight:
+    """One exchange that goes straight on, from its first answer that isn't handed over."""
+
+    __slots__ = ("_answers", "_began", "_first_heard", "_led", "_next", "_past", "_spent", "_steps",
+                 "_target", "_ways", "kept", "plan", "request")  # fmt: skip
+
+    def __init__(self, plan: Plan, request: Request, known: Ways) -> None:
+        self.plan = plan
+        self.request = self._next = request  # the one that was sent last, and the next one
+        self._target = target(request.url)
+        self._began = plan.sent  # when it was sent
+        self._ways = known
+        self._led: tuple[tuple[Request, str], ...] = ()  # what a redirect answered, and its target
+        self._steps: tuple[Step, ...] = ()
+        self._answers: tuple[int | str, ...] = ()
+        self._past: list[Response] = []
+        self.kept: bytes | None = None  # the body of the answer that was discarded last
+        self._first_heard: float | None = None
+        self._spent: str | None = None
+
+    def goes_on(self, response: Response) -> bool:
+        """Whether another request is to be sent, which `step` makes once this is discarded."""
+        way, plan = self._ways.get(response.status_code), self.plan
+        memory = plan.memory
+        if way is None or memory.cooling or memory.moves or (HINTED and hinted(response)):
+            return False
+        told = location = None
+        for _, name, value in lines(response.headers):
+            if name in _SAYS:
+                if name == b"retry-after" and told is None and value == b"0":
+                    told = 0.0
+                elif name == b"location" and location is None:
+                    location = value
+                else:
+                    return False
+        now = plan.clock.monotonic()
+        if self._first_heard is None:
+            self._first_heard = now
+        elif now - self._first_heard > plan.limits.deadline:
+            return False
+        if way.attempts:
+            return self._repeats(response, way, told, now)
+        return location is not None and self._follows(response, way, told, location)
+
+    def _repeats(self, response: Response, way: Way, told: float | None, now: float) -> bool:
+        sent = len(self._answers) + 1
+        if sent >= way.attempts or not (way.at_once or told is not None):
+            return False
+        if sent == 1:
+            for _, name, value in lines(self.request.headers):
+                if name == b"authorization" and hop.is_digest(value.decode("latin-1")):
+                    return False  # it holds for one request alone
+        if self._spent is not None:
+            self._refund(response.status_code)
+        left, budget = None, self.plan.limits.retry_budget
+        if told is None and budget is not None:
+            origin = hop.origin(self.request.url)
+            left = self.plan.memory.spend(origin, budget, now)
+            if left is None:
+                return False
+            self._spent = origin
+        self._answers = (*self._answers, response.status_code)
+        self._began = now
+        self._note(response, way.row, "repeat", "at once", told, left)
+        return True
+
+    def _follows(self, response: Response, way: Way, told: float | None, location: bytes) -> bool:
+        request, plan = self.request, self.plan
+        url, hops = request.url, len(self._led)
+        if request.method not in ("GET", "HEAD") or not plan.follow:
+            return False
+        if hops >= plan.limits.redirects or request.extensions.keys() & hop.OF_ONE_URL:
+            return False
+        if response.status_code in (301, 308) and url.scheme == "https":
+            return False  # it may be remembered
+        host = b""
+        for _, name, value in lines(request.headers):
+            if name in _OF_ONE_URL:
+                return False
+            if name == b"host":
+                host = value
+        there = hop.nearby(url, location.decode("latin-1"))
+        cookies = None if plan.cookies is None else plan.cookies()
+        if there is None or not host or jar.holds_any(cookies):
+            return False
+        leads_to = target(there)
+        known = [self._target, *[before for _, before in self._led]]
+        if leads_to in known or len(leads_to) > plan.limits.uri_length:
+            return False
+        self._note(response, way.row, "follow", f"to {leads_to}", told, None)
+        self._led = (*self._led, (request, self._target))
+        self._next, self._target = body.copy(request, url=there), leads_to
+        self._answers = ()
+        return True
+
+    def is_done_with(self, response: Response) -> bool:
+        """Whether it came read and closed, as a mock's does, so that nothing is left to discard."""
+        stream = response.stream
+        if not response.is_closed or type(stream) is not ByteStream:
+            return False
+        if self._next is not self.request:
+            self.kept = b"".join(stream)
+        return True
+
+    def step(self, response: Response) -> Request:
+        """The next request, once an answer was discarded."""
+        request, following = self.request, self._next
+        if request is following and type(response.stream) is ByteStream:
+            return request  # no time has passed since it was heard
+        now = self.plan.clock.monotonic()
+        if request is not following:
+            past, steps = [*self._past], self._steps
+            passed = adopt(response, request, past, steps, kept=self.kept, passed=True)
+            if self._began is not None:
+                passed.elapsed = timedelta(seconds=now - self._began)
+            self._past.append(passed)
+        self.request, self._began = following, now
+        return following
+
+    def arrived(self, response: Response) -> Response | None:
+        """What is handed over; None where the engine has to see to it."""
+        row = self._ways.ends.get(response.status_code)
+        if row is None or self.plan.memory.cooling or (HINTED and hinted(response)):
+            return None
+        for _, name, _ in lines(response.headers):
+            if name in _SAYS_AT_LAST:
+                return None
+        if self._spent is not None:
+            self._refund(response.status_code)
+        self._note(response, row, "settle", "", None, None)
+        return adopt(response, self.request, self._past, self._steps)
+
+    def _refund(self, status: int) -> None:
+        """A repeat that was answered well gives back what it took from its origin's budget."""
+        budget = self.plan.limits.retry_budget
+        if self._spent is not None and budget is not None and status < 500 and status != 429:
+            self.plan.memory.refund(self._spent, budget)
+        self._spent = None
+
+    def _note(
+        self,
+        response: Response,
+        row: Row,
+        kind: str,
+        why: str,
+        told: float | None,
+        left: float | None,
+    ) -> None:
+        """One step of the trace."""
+        status, words = response.status_code, phrase(response)
+        last = self._steps[-1] if self._answers[1:] else None  # often it says the same again
+        if last and (last.code, last.phrase, last.told, last.budget) == (status, words, told, left):
+            step = last
+        else:
+            method, name = self.request.method, row.name
+            step = Step(
+                method, self._target, status, words, name, row.citation, kind, 0.0, why, told, left
+            )
+        self._steps = (*self._steps, step)
+        if log.isEnabledFor(INFO):
+            logged(step)
+
+    def talk(self) -> Talk:
+        """What the engine has to know, to go on from here."""
+        first = self._led[0][0] if self._led else self.request
+        talk = Talk(self.plan, first)
+        talk.sent = talk.went = self.request
+        talk.steps, talk.past, talk.answers = self._steps, self._past, self._answers
+        talk.hops, talk.spent, talk.began = len(self._led), self._spent, self._began
+        talk.first_heard = self._first_heard
+        if self._led:
+            sent = [*self._led, (self.request, self._target)]
+            states = tuple(guard.state(request, leads_to) for request, leads_to in sent)
+            talk.path = talk.path._replace(states=states, sent=self.request, target=self._target)
+        return talk

@@ -1,0 +1,423 @@
+"""straight.py: what goes on without the engine is what the engine would have done."""
+
+import random
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import anyio
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import statuspolicy as sp
+from statuspolicy.testing import FakeClock
+
+HOME = "http://home.example"
+ONCE = {503: sp.retry(wait=0), 404: sp.retry(wait=0.0, attempts=3)}
+TABLE = sp.STANDARD | ONCE
+SLOW = sp.Limits(deadline=5)
+
+
+class Parts(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that comes from somewhere, and may break."""
+
+    def __init__(self, body: bytes | None) -> None:
+        self.body = body
+        self.closed = False
+
+    def __iter__(self):
+        yield b"begun, "
+        if self.body is None:
+            raise httpx.ReadError("broken")
+        yield self.body
+
+    async def __aiter__(self):
+        for part in self:
+            yield part
+
+    def close(self) -> None:
+        self.closed = True
+
+    async def aclose(self) -> None:
+        self.close()
+
+
+class Line(NamedTuple):
+    """One answer: what it says, how its body comes, and how many seconds it took."""
+
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    body: Any = b"at hand"  # or a str that is read, or None for one that breaks
+    takes: float = 0.0
+
+
+class Server(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Answers by a script, over and over again with its last line."""
+
+    def __init__(self, script: list[Any], clock: FakeClock) -> None:
+        self.script, self.clock = script, clock
+        self.sent: list[Any] = []
+        self.streams: list[Parts] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        content = request.read()
+        extensions = {k: v for k, v in request.extensions.items() if k not in ("timeout", "trace")}
+        said = (request.method, str(request.url), request.headers.raw, content, extensions)
+        self.sent.append(said)
+        line = self.script[min(len(self.sent), len(self.script)) - 1]
+        if isinstance(line, Exception):
+            raise type(line)(*line.args, request=request)
+        self.clock.now += line.takes
+        if isinstance(line.body, bytes):
+            return httpx.Response(line.status, headers=line.headers, content=line.body)
+        body = Parts(None if line.body is None else line.body.encode())
+        self.streams.append(body)
+        return httpx.Response(line.status, headers=line.headers, stream=body)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return self.handle_request(request)
+
+
+def told(response: httpx.Response) -> Any:
+    """All that a response says of itself, and of what led to it."""
+    try:
+        content: Any = response.read() if isinstance(response, httpx.Response) else None
+    except (httpx.ReadError, httpx.StreamError) as error:
+        content = repr(error)
+    elapsed = getattr(response, "_elapsed", None)
+    says = response.status_code, response.headers.raw, content, elapsed, str(response.request.url)
+    return type(response), *says, tuple(sp.trace(response)), [told(r) for r in response.history]
+
+
+class Story(NamedTuple):
+    """What came of a script."""
+
+    end: Any
+    sent: list[Any]
+    open: int
+    budgets: Any
+    cookies: Any
+    now: float
+    engine: bool
+
+
+def sync(transport: httpx.BaseTransport, request: httpx.Request) -> httpx.Response:
+    return transport.handle_request(request)
+
+
+def asynchronous(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
+    return anyio.run(transport.handle_async_request, request)
+
+
+DRIVERS: dict[str, Any] = {
+    "sync": (sp.PolicyTransport, sync),
+    "async": (sp.AsyncPolicyTransport, asynchronous),
+}
+
+
+def tell(
+    driver: str,
+    script: list[Any],
+    request: Callable[[], httpx.Request],
+    straight: bool,
+    cookies: dict[str, str],
+    memory: Callable[[], sp.Memory] = sp.Memory,
+    **options: Any,
+) -> Story:
+    kind, send = DRIVERS[driver]
+    random.seed(1)  # for the jitter of what is waited
+    clock, jar, remembered = FakeClock(), httpx.Cookies(cookies), memory()
+    server = Server(script, clock)
+    options = {"table": TABLE, "cookies": jar, "memory": remembered, "clock": clock} | options
+    transport = kind(server, **options)
+    ran, converse = [], transport._converse
+    transport._converse = lambda *given: (ran.append(1), converse(*given))[1]
+    if not straight:
+        transport._ways.clear()
+    asked = request()
+    try:
+        response = send(transport, asked)
+        if not hasattr(response, "_request") or response._request is None:
+            response.request = asked  # as the client does
+        end = told(response)
+    except httpx.RequestError as error:
+        end = type(error), str(error), tuple(sp.trace(error)), str(error.request.url)
+    still = sum(not stream.closed for stream in server.streams)
+    budgets = dict(remembered._buckets)
+    held = sorted((cookie.name, cookie.value) for cookie in jar.jar)
+    return Story(end, server.sent, still, budgets, held, clock.now, bool(ran))
+
+
+def both(script: list[Any], request: Any = None, driver: str = "sync", **options: Any) -> Story:
+    """The story without the engine, as far as it goes; it is the same as the engine's."""
+    if request is None:
+        request = get
+    cookies = options.pop("jar", {})
+    short = tell(driver, script, request, True, cookies, **options)
+    whole = tell(driver, script, request, False, cookies, **options)
+    assert short._replace(engine=True) == whole._replace(engine=True)
+    return short
+
+
+def get() -> httpx.Request:
+    return httpx.Request("GET", f"{HOME}/a?b", headers={"X-Own": "1"})
+
+
+def asking(*given: Any, **more: Any) -> Callable[[], httpx.Request]:
+    return lambda: httpx.Request(*given, **more)
+
+
+BUSY = Line(503, (("Retry-After", "0"),))
+DOWN = Line(503)
+FINE = Line(200)
+GONE = httpx.ConnectError("gone")
+FEW = sp.RetryBudget(tokens=2, per_second=0.1)
+
+
+def to(location: str, status: int = 302, **more: Any) -> Line:
+    return Line(status, (("Location", location),), **more)
+
+
+def with_field(name: str, value: str, url: str = HOME) -> Callable[[], httpx.Request]:
+    return asking("GET", url, headers={name: value})
+
+
+BASIC, DIGEST = with_field("Authorization", "Basic x"), with_field("Authorization", "Digest x")
+AT_A = asking("GET", f"{HOME}/a")
+SURE = asking("GET", "https://home.example/")
+
+
+def table(key: Any, duty: Any) -> dict[str, Any]:
+    return {"table": TABLE | {key: duty}}
+
+
+PLAIN: dict[str, Any] = {
+    "told to come back at once": ([BUSY, FINE], {}),
+    "three times": ([BUSY, BUSY, BUSY, FINE], {}),
+    "with other words each time": ([BUSY, DOWN, BUSY, FINE], {}),
+    "not told": ([DOWN, DOWN, FINE], {}),
+    "other codes": ([Line(404), Line(404), Line(429, BUSY.headers), FINE], {}),
+    "no budget": ([DOWN, FINE], {"limits": sp.Limits(retry_budget=None)}),
+    "with its credentials": ([BUSY, FINE], {"request": BASIC}),
+    "OPTIONS": ([BUSY, FINE], {"request": asking("OPTIONS", HOME)}),
+    "a redirect": ([to("/b"), FINE], {}),
+    "each of them": ([to("/b", 301), to("/c", 303), to("/d", 307), to("/e?f=1", 308), FINE], {}),
+    "HEAD": ([to("/b", 303), Line(200, body=b"")], {"request": asking("HEAD", HOME)}),
+    "a redirect at once": ([Line(302, (("Location", "/b"), ("Retry-After", "0"))), FINE], {}),
+    "repeats and redirects": ([BUSY, to("/b"), DOWN, BUSY, to("/c"), FINE], {}),
+    "bodies that are read": (
+        [BUSY._replace(body="x"), to("/b", body="y"), DOWN._replace(body="z"), to("/c", body="!"),
+         Line(200, body="end")],
+        {},
+    ),
+    "a body that breaks": ([BUSY._replace(body=None), to("/b", body=None), FINE], {}),
+    "time that passes": ([to("/b", takes=1), to("/c", takes=2, body="x"), Line(200, takes=3)], {}),
+    "https": ([to("/b"), to("/c", 307), FINE], {"request": SURE}),
+    "STRICT": ([to("/b"), to("/c", 303), to("/d", 307), BUSY, FINE], {"table": sp.STRICT}),
+    "a cookie at last": ([BUSY, Line(200, (("Set-Cookie", "a=1"),))], {}),
+    "a host of its own": ([to("/b"), FINE], {"request": with_field("Host", "own.example")}),
+    "a code without a row": ([Line(599, BUSY.headers), FINE], table("5xx", sp.retry(wait=0))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("name", PLAIN)
+def test_what_is_plain_is_done_without_the_engine(name, driver):
+    script, options = PLAIN[name]
+    story = both(script, driver=driver, **options)
+    assert not story.engine
+    assert story.open == 0
+
+
+def moved() -> sp.Memory:
+    memory = sp.Memory()
+    memory.remember(f"{HOME}/elsewhere", (301, f"{HOME}/x"), 60, 0)
+    return memory
+
+
+def resting() -> sp.Memory:
+    memory = sp.Memory()
+    memory.cool("http://other.example", sp.Cool(1e9), 0)
+    return memory
+
+
+OTHERS: dict[str, Any] = {
+    "a wait": ([Line(503, (("Retry-After", "1"),)), FINE], {}),
+    "a wait in the middle": ([BUSY, Line(503, (("Retry-After", "2"),)), FINE], {}),
+    "no number": ([BUSY, Line(503, (("Retry-After", "soon"),)), FINE], {}),
+    "two numbers": ([Line(503, (("Retry-After", "0"), ("Retry-After", "0"))), FINE], {}),
+    "finer numbers": ([Line(503, (("Retry-After-Ms", "0"),)), FINE], {}),
+    "a limit that is reached": ([Line(503, (("X-RateLimit-Remaining", "0"),)), FINE], {}),
+    "attempts used up": ([BUSY] * 9, {}),
+    "attempts of its own": ([Line(404)] * 9, {}),
+    "the deadline": ([BUSY, BUSY._replace(takes=9), FINE], {"limits": SLOW}),
+    "the budget": ([DOWN, DOWN, DOWN, FINE], {"limits": sp.Limits(retry_budget=FEW)}),
+    "a Digest": ([BUSY, FINE], {"request": DIGEST}),
+    "a method with content": ([BUSY, FINE], {"request": asking("PUT", HOME, content=b"x")}),
+    "a cookie in between": ([BUSY, Line(503, (("Set-Cookie", "a=1"),)), FINE], {}),
+    "a failure": ([BUSY, GONE, FINE], table(httpx.ConnectError, sp.retry(wait=0))),
+    "a failure that is raised": ([to("/b"), BUSY, GONE], table(httpx.ConnectError, sp.surface)),
+    "a code that is handed over": ([BUSY, to("/b"), Line(410)], {}),
+    "another row": ([BUSY, Line(401), FINE], {}),
+    "a stop": ([BUSY, FINE], table(503, sp.retry(wait=0, stop=lambda _: True))),
+    "a number of times": ([BUSY, BUSY, FINE], table(503, sp.retry(wait=0, times=1))),
+    "a code that asks for another": ([Line(411), FINE], table(411, sp.retry(wait=0))),
+    "a farewell": ([BUSY, Line(200, (("Sunset", "Fri, 31 Dec 9999 23:59:59 GMT"),))], {}),
+    "told at last": ([BUSY, Line(200, (("Retry-After", "3"),))], {}),
+    "a repeat that is refunded": ([Line(404), Line(404), Line(410)], {}),
+    "another origin": ([BUSY, to("http://other.example/"), FINE], {}),
+    "another origin with secrets": ([to("//other.example/"), FINE], {"request": BASIC}),
+    "its own origin": ([to("/b"), to(f"{HOME}/c"), FINE], {}),
+    "dots": ([to("/b"), to("../c"), FINE], {}),
+    "no Location": ([BUSY, Line(302)], {}),
+    "two Locations": ([Line(302, (("Location", "/b"), ("Location", "/b"))), FINE], {}),
+    "a POST": ([to("/b"), FINE], {"request": asking("POST", HOME)}),
+    "OPTIONS elsewhere": ([BUSY, to("/b"), FINE], {"request": asking("OPTIONS", HOME)}),
+    "a loop": ([to("/b"), to("/c"), to("/b"), FINE], {}),
+    "a loop back": ([to("/b"), to("/a"), FINE], {"request": AT_A}),
+    "itself": ([to("/a"), FINE], {"request": AT_A}),
+    "a cookie wall": (
+        [to("/b"), Line(302, (("Location", "/a"), ("Set-Cookie", "a=1"))), FINE],
+        {"request": AT_A},
+    ),
+    "the cap": ([to(f"/{n}") for n in range(9)], {}),
+    "a long one": ([to("/b"), to("/" + "x" * 99), FINE], {"limits": sp.Limits(uri_length=99)}),
+    "a fragment": ([to("/b"), FINE], {"request": asking("GET", f"{HOME}/a#f")}),
+    "what may be remembered": ([to("/b"), to("/c", 301), FINE], {"request": SURE}),
+    "a jar": ([to("/b"), FINE], {"jar": {"a": "1"}}),
+    "a cookie of its own": ([to("/b"), FINE], {"request": with_field("Cookie", "a=1")}),
+    "credentials": ([to("/b"), FINE], {"request": BASIC}),
+    "a target": ([to("/b"), FINE], {"request": asking("GET", HOME, extensions={"target": b"/t"})}),
+    "no Host": ([to("/b"), FINE], {"request": lambda: without_host(asking("GET", HOME)())}),
+    "an observer": ([BUSY, FINE], {"observer": lambda event: None}),
+    "who confirms": ([to("/b"), FINE], {"confirm": lambda *_: True}),
+    "who allows": ([to("/b"), FINE], {"allow_hop": lambda *_: True}),
+    "who prepares": ([to("/b"), FINE], {"prepare": lambda *_: None}),
+    "a total": ([to("/b"), FINE], {"limits": sp.Limits(total=9)}),
+    "moves": ([to("/b"), FINE], {"memory": moved}),
+    "rests": ([to("/b"), FINE], {"memory": resting}),
+}  # fmt: skip
+
+
+def without_host(request: httpx.Request) -> httpx.Request:
+    del request.headers["host"]
+    return request
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_not_is_the_engine_s_wherever_it_comes(name):
+    script, options = OTHERS[name]
+    assert both(script, **options).engine
+
+
+def test_a_call_that_follows_no_redirect_is_heard():
+    client = sp.wrap(httpx.Client(transport=Server([BUSY, to("/b"), FINE], FakeClock())))
+    response = client.get(HOME, follow_redirects=False)
+    assert (response.status_code, len(sp.trace(response))) == (302, 2)
+
+
+@pytest.mark.parametrize("during", ["cooling", "moves"])
+def test_what_others_learn_meanwhile_is_heeded(during):
+    """Another thread was told to leave an origin alone, or of a move, while this one was asking."""
+
+    class Learning(Server):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if len(self.sent) == 1:
+                learnt = resting() if during == "cooling" else moved()
+                memory.cooling.update(learnt.cooling)
+                memory.moves.update(learnt.moves)
+            return super().handle_request(request)
+
+    for script in ([BUSY, BUSY, FINE], [BUSY, FINE]):
+        memory, clock = sp.Memory(), FakeClock()
+        transport = sp.PolicyTransport(Learning(script, clock), memory=memory, clock=clock)
+        ran, converse = [], transport._converse
+        transport._converse = lambda *given, on=converse, ran=ran: (ran.append(1), on(*given))[1]
+        assert transport.handle_request(get()).status_code == 200
+        assert bool(ran) == (during == "cooling" or len(script) == 3)
+
+
+def test_the_steps_are_in_the_log(caplog):
+    with caplog.at_level("DEBUG", logger="statuspolicy"):
+        story = both([BUSY, to("/b"), FINE])
+    lines = [record.getMessage() for record in caplog.records if record.name == "statuspolicy"]
+    assert lines[:3] == lines[3:] == [str(step) for step in story.end[6]]
+    with caplog.at_level("INFO", logger="statuspolicy"):
+        caplog.clear()
+        both([BUSY, FINE])
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_whatever_ends_a_drain_the_answer_is_closed(error):
+    class Ended(Parts):
+        def __iter__(self):
+            raise error
+
+    body = Ended(b"")
+    inner = httpx.MockTransport(lambda _: httpx.Response(503, headers=BUSY.headers, stream=body))
+    with pytest.raises(error):
+        sp.PolicyTransport(inner).handle_request(get())
+    assert body.closed
+
+
+# ── at random ──────────────────────────────────────────────────────────────────────────
+
+headers = st.lists(
+    st.sampled_from(
+        [("Retry-After", "0"), ("Retry-After", "0"), ("Retry-After", "1"), ("Set-Cookie", "a=1"),
+         ("Location", "/a"), ("Location", "/b"), ("Location", "/c?d"), ("Location", "/d/"),
+         ("Location", "//other.example/"), ("Location", f"{HOME}/e"), ("X-Else", "1"),
+         ("Deprecation", "@0"), ("RateLimit", '"d";r=0;t=0')]
+    ),
+    max_size=2,
+).map(tuple)  # fmt: skip
+plain = st.sampled_from([BUSY, BUSY, DOWN, to("/b"), to("/c"), to("/d", 307), to("/e", 301)])
+answers = (
+    plain
+    | plain
+    | st.builds(
+        Line,
+        st.sampled_from(
+            [200, 204, 301, 302, 303, 307, 308, 404, 408, 410, 421, 429, 500, 503, 599]
+        ),
+        headers,
+        st.sampled_from([b"", b"x", "parts", None]),
+        st.sampled_from([0.0, 0.0, 1.0, 4.0]),
+    )
+    | st.sampled_from([GONE, httpx.ReadError("gone")])
+)
+requests = st.builds(
+    asking,
+    st.sampled_from(["GET", "GET", "GET", "HEAD", "OPTIONS", "POST", "PUT"]),
+    st.sampled_from([f"{HOME}/a", f"{HOME}/b", HOME, "https://home.example/a", f"{HOME}/a#f"]),
+    headers=st.dictionaries(
+        st.sampled_from(["Authorization", "Cookie", "Host", "X-Own"]),
+        st.sampled_from(["Digest x", "Basic x", "a=1", "own.example"]),
+        max_size=1,
+    ),
+)
+limits = st.builds(
+    sp.Limits,
+    redirects=st.integers(0, 5),
+    attempts=st.integers(1, 5),
+    deadline=st.sampled_from([3.0, 150.0]),
+    retry_budget=st.none() | st.just(FEW),
+)
+
+
+@given(
+    st.lists(answers, min_size=1, max_size=9),
+    requests,
+    st.sampled_from(
+        [TABLE, sp.STANDARD | {503: sp.retry(wait=0)}, sp.STRICT, TABLE | {"4xx": sp.retry(wait=0)}]
+    ),
+    limits,
+    st.sampled_from([{}, {}, {"a": "1"}]),
+    st.sampled_from([*DRIVERS]),
+)
+def test_it_is_the_same_story_with_and_without_the_engine(
+    script, request_, table, limits, jar, driver
+):  # fmt: skip
+    both([*script, FINE], request_, driver, table=table, limits=limits, jar=jar)
