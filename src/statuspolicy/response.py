@@ -7,7 +7,7 @@ what a policy hands over after a hop is a response that knows better.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import cache
@@ -27,17 +27,15 @@ CACHED = "statuspolicy.cache"  # in `extensions`: what the cache did, a CacheSta
 class PolicyResponse(Response):
     """A response whose request, history and redirect are what the policy says they are."""
 
-    _pinned: Request
-    _past: list[Response]
-    _clients: list[Response]
-    _declined: bool
-    _kept: bytes | None
-    _encoding_of_text: Encoding
+    _past: Sequence[Response] = ()
+    _declined = False
+    _kept: bytes | None = None
 
     @property
     def request(self) -> Request:
         """The request that this response answers, on its own hop."""
-        return self._pinned
+        request: Request = vars(self)["_request"]
+        return request
 
     @request.setter
     def request(self, value: Request) -> None:
@@ -46,20 +44,22 @@ class PolicyResponse(Response):
     @property
     def history(self) -> list[Response]:
         """The responses that another request answered, oldest first."""
-        return self._clients + self._past
+        clients: list[Response] = vars(self)["history"]  # which stand where they stood before
+        return [*clients, *self._past]
 
     @history.setter
     def history(self, value: list[Response]) -> None:
-        self._clients = value
+        vars(self)["history"] = value
 
     @property
     def default_encoding(self) -> Encoding:
         """How text without a charset is read; the history's too."""
-        return self._encoding_of_text
+        encoding: Encoding = vars(self)["default_encoding"]
+        return encoding
 
     @default_encoding.setter
     def default_encoding(self, value: Encoding) -> None:
-        self._encoding_of_text = value
+        vars(self)["default_encoding"] = value
         for passed in self._past:
             passed.default_encoding = value
 
@@ -175,7 +175,7 @@ def without_cookies(headers: Headers) -> Headers:
 def adopt(
     response: Response,
     request: Request,
-    past: list[Response],
+    past: Sequence[Response],
     steps: tuple[Step, ...],
     *,
     declined: bool = False,
@@ -200,17 +200,13 @@ def adopt(
     inside, trace = vars(response).copy(), Trace(steps)
     inside["extensions"] = {**response.extensions, "statuspolicy": trace}
     inside[_TRACE] = trace
-    inside["_request"] = inside["_pinned"] = request
-    inside["_past"], inside["_clients"] = past, []
-    inside["_encoding_of_text"] = response.default_encoding
-    inside["_declined"] = declined
-    inside.pop("history", None)  # a property of the class has their place
-    inside.pop("default_encoding", None)
+    inside["_request"], inside["_past"], inside["history"] = request, past, []
+    if declined or "_declined" in inside:
+        inside["_declined"] = declined
     if kept is not None:
         inside.pop("_content", None)
         inside["stream"] = ByteStream(kept)
         inside["is_closed"] = inside["is_stream_consumed"] = passed
-    if kept is not None or "_kept" not in inside:
         inside["_kept"] = kept
     new.__dict__ = inside
     if response.status_code == 511 and type(new.headers) is Headers:

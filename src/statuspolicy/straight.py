@@ -49,59 +49,69 @@ _OF_ONE_URL = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
 class Way(NamedTuple):
     """What the row of a code asks for, where that is as plain.
 
+    name, citation: of the row. words: what the code is called.
     attempts: sends of one request; 0 where it follows a redirect.
     at_once: whether it repeats at once where the server names no time.
     """
 
-    row: Row
-    attempts: int
-    at_once: bool
+    name: str
+    citation: str
+    words: str
+    attempts: int = 0
+    at_once: bool = False
 
 
 class Ways(dict[int, Way]):
     """The codes after which an exchange may go straight on, by a transport's plan.
 
-    ends: the rows of those with which it may be over then.
+    ends: those with which it may be over then.
     """
 
     def __init__(self, plan: Plan) -> None:
-        self.ends = {code: plan.table.row(code) for code in plan.table.quiet if code < 400}
+        table = plan.table
+        self.ends = {code: _way(table.row(code), code) for code in table.quiet if code < 400}
         if plan.confirm or plan.allow_hop or plan.cache or plan.looks_first:
             return
         for code in {*range(300, 600)} - guard.ASKS_FOR_ANOTHER - {421}:
-            row = plan.table.row(code)
+            row = table.row(code)
             duty = row.duty
             if isinstance(duty, retry) and type(duty) is retry:
                 if not (duty.times or duty.stop or duty.fresh):
                     at_once = duty.wait is not None and duty.wait == 0 and not duty.told
-                    self[code] = Way(row, duty.attempts or plan.limits.attempts, at_once)
+                    self[code] = _way(row, code, duty.attempts or plan.limits.attempts, at_once)
             elif code in REDIRECTS and duty in _FOLLOWING:
-                self[code] = Way(row, 0, at_once=False)
+                self[code] = _way(row, code)
 
     def begin(self, plan: Plan, request: Request) -> Straight:
         """An exchange whose first request was answered by one of these codes."""
         return Straight(plan, request, self)
 
 
-class Straight:
-    """One exchange that goes straight on, from its first answer that isn't handed over."""
+def _way(row: Row, code: int, attempts: int = 0, at_once: bool = False) -> Way:
+    return Way(row.name, row.citation, phrase(Response(code)), attempts, at_once)
 
-    __slots__ = ("_answers", "_began", "_first_heard", "_led", "_next", "_past", "_spent", "_steps",
-                 "_target", "_ways", "kept", "plan", "request")  # fmt: skip
+
+class Straight:
+    """One exchange that goes straight on, from its first answer that isn't handed over.
+
+    request: the one that was sent last.
+    kept: the body of the answer that was discarded last.
+    """
+
+    kept: bytes | None = None
+    _led: tuple[tuple[Request, str], ...] = ()  # what redirects were answered to, and its target
+    _past: tuple[Response, ...] = ()
+    _steps: tuple[Step, ...] = ()
+    _answers: tuple[int | str, ...] = ()
+    _first_heard: float | None = None
+    _spent: str | None = None
 
     def __init__(self, plan: Plan, request: Request, known: Ways) -> None:
         self.plan = plan
-        self.request = self._next = request  # the one that was sent last, and the next one
+        self.request = self._next = request
         self._target = target(request.url)
-        self._began = plan.sent  # when it was sent
+        self._began = plan.sent
         self._ways = known
-        self._led: tuple[tuple[Request, str], ...] = ()  # what a redirect answered, and its target
-        self._steps: tuple[Step, ...] = ()
-        self._answers: tuple[int | str, ...] = ()
-        self._past: list[Response] = []
-        self.kept: bytes | None = None  # the body of the answer that was discarded last
-        self._first_heard: float | None = None
-        self._spent: str | None = None
 
     def goes_on(self, response: Response) -> bool:
         """Whether another request is to be sent, which `step` makes once this is discarded."""
@@ -146,7 +156,7 @@ class Straight:
             self._spent = origin
         self._answers = (*self._answers, response.status_code)
         self._began = now
-        self._note(response, way.row, "repeat", "at once", told, left)
+        self._note(response, way, "repeat", "at once", told, left)
         return True
 
     def _follows(self, response: Response, way: Way, told: float | None, location: bytes) -> bool:
@@ -172,7 +182,7 @@ class Straight:
         known = [self._target, *[before for _, before in self._led]]
         if leads_to in known or len(leads_to) > plan.limits.uri_length:
             return False
-        self._note(response, way.row, "follow", f"to {leads_to}", told, None)
+        self._note(response, way, "follow", f"to {leads_to}", told, None)
         self._led = (*self._led, (request, self._target))
         self._next, self._target = body.copy(request, url=there), leads_to
         self._answers = ()
@@ -194,25 +204,25 @@ class Straight:
             return request  # no time has passed since it was heard
         now = self.plan.clock.monotonic()
         if request is not following:
-            past, steps = [*self._past], self._steps
-            passed = adopt(response, request, past, steps, kept=self.kept, passed=True)
+            past, kept = self._past, self.kept
+            passed = adopt(response, request, past, self._steps, kept=kept, passed=True)
             if self._began is not None:
                 passed.elapsed = timedelta(seconds=now - self._began)
-            self._past.append(passed)
+            self._past = (*self._past, passed)
         self.request, self._began = following, now
         return following
 
     def arrived(self, response: Response) -> Response | None:
         """What is handed over; None where the engine has to see to it."""
-        row = self._ways.ends.get(response.status_code)
-        if row is None or self.plan.memory.cooling or (HINTED and hinted(response)):
+        way = self._ways.ends.get(response.status_code)
+        if way is None or self.plan.memory.cooling or (HINTED and hinted(response)):
             return None
         for _, name, _ in lines(response.headers):
             if name in _SAYS_AT_LAST:
                 return None
         if self._spent is not None:
             self._refund(response.status_code)
-        self._note(response, row, "settle", "", None, None)
+        self._note(response, way, "settle", "", None, None)
         return adopt(response, self.request, self._past, self._steps)
 
     def _refund(self, status: int) -> None:
@@ -225,22 +235,22 @@ class Straight:
     def _note(
         self,
         response: Response,
-        row: Row,
+        way: Way,
         kind: str,
         why: str,
         told: float | None,
         left: float | None,
     ) -> None:
         """One step of the trace."""
-        status, words = response.status_code, phrase(response)
-        last = self._steps[-1] if self._answers[1:] else None  # often it says the same again
-        if last and (last.code, last.phrase, last.told, last.budget) == (status, words, told, left):
-            step = last
-        else:
-            method, name = self.request.method, row.name
-            step = Step(
-                method, self._target, status, words, name, row.citation, kind, 0.0, why, told, left
-            )
+        status = response.status_code
+        words = phrase(response) if response.extensions else way.words
+        name, citation, waited, cache, interim = way.name, way.citation, 0.0, "", ()
+        # What its own `__new__` does, at a third of the price.
+        step = tuple.__new__(
+            Step,
+            (self.request.method, self._target, status, words, name, citation, kind, waited, why,
+             told, left, cache, interim),
+        )  # fmt: skip
         self._steps = (*self._steps, step)
         if log.isEnabledFor(INFO):
             logged(step)
@@ -250,7 +260,7 @@ class Straight:
         first = self._led[0][0] if self._led else self.request
         talk = Talk(self.plan, first)
         talk.sent = talk.went = self.request
-        talk.steps, talk.past, talk.answers = self._steps, self._past, self._answers
+        talk.steps, talk.past, talk.answers = self._steps, [*self._past], self._answers
         talk.hops, talk.spent, talk.began = len(self._led), self._spent, self._began
         talk.first_heard = self._first_heard
         if self._led:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from statuspolicy._value import Record
 
@@ -25,7 +25,7 @@ class Interim(Record):
         return " ".join([str(self.code), *(f"<{link.target}>" for link in self.links)])
 
 
-class Step(Record):
+class Step(NamedTuple):
     """One answer or failure, and what was decided about it.
 
     method, url: of the request; no userinfo.
