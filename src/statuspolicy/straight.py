@@ -61,44 +61,14 @@ class Way(NamedTuple):
     at_once: bool = False
 
 
-class Ways(dict[int, Way]):
-    """The codes after which an exchange may go straight on, by a transport's plan.
-
-    ends: those with which it may be over then.
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        table = plan.table
-        self.ends = {code: _way(table.row(code), code) for code in table.quiet if code < 400}
-        if plan.confirm or plan.allow_hop or plan.cache or plan.looks_first:
-            return
-        for code in {*range(300, 600)} - guard.ASKS_FOR_ANOTHER - {421}:
-            row = table.row(code)
-            duty = row.duty
-            if isinstance(duty, retry) and type(duty) is retry:
-                if not (duty.times or duty.stop or duty.fresh):
-                    at_once = duty.wait is not None and duty.wait == 0 and not duty.told
-                    self[code] = _way(row, code, duty.attempts or plan.limits.attempts, at_once)
-            elif code in REDIRECTS and duty in _FOLLOWING:
-                self[code] = _way(row, code)
-
-    def begin(self, plan: Plan, request: Request) -> Straight:
-        """An exchange whose first request was answered by one of these codes."""
-        return Straight(plan, request, self)
-
-
-def _way(row: Row, code: int, attempts: int = 0, at_once: bool = False) -> Way:
-    return Way(row.name, row.citation, phrase(Response(code)), attempts, at_once)
-
-
 class Straight:
     """One exchange that goes straight on, from its first answer that isn't handed over.
 
     request: the one that was sent last.
-    kept: the body of the answer that was discarded last.
+    holds: whether the last answer is to be discarded before the next is sent.
     """
 
-    kept: bytes | None = None
+    holds = False
     _led: tuple[tuple[Request, str], ...] = ()  # what redirects were answered to, and its target
     _past: tuple[Response, ...] = ()
     _steps: tuple[Step, ...] = ()
@@ -112,30 +82,57 @@ class Straight:
         self._target = target(request.url)
         self._began = plan.sent
         self._ways = known
+        self._logs = log.isEnabledFor(INFO)
 
-    def goes_on(self, response: Response) -> bool:
-        """Whether another request is to be sent, which `step` makes once this is discarded."""
+    def onward(self, response: Response) -> Request | None:
+        """The next request; None where the engine has to see to this answer."""
         way, plan = self._ways.get(response.status_code), self.plan
-        memory = plan.memory
-        if way is None or memory.cooling or memory.moves or (HINTED and hinted(response)):
-            return False
+        if way is None or plan.memory.cooling or (HINTED and hinted(response)):
+            return None
         told = location = None
         for _, name, value in lines(response.headers):
-            if name in _SAYS:
-                if name == b"retry-after" and told is None and value == b"0":
-                    told = 0.0
-                elif name == b"location" and location is None:
-                    location = value
-                else:
-                    return False
+            if name not in _SAYS:
+                continue
+            if name == b"retry-after" and told is None and value == b"0":
+                told = 0.0
+            elif name == b"location" and location is None:
+                location = value
+            else:
+                return None
         now = plan.clock.monotonic()
         if self._first_heard is None:
             self._first_heard = now
         elif now - self._first_heard > plan.limits.deadline:
-            return False
+            return None
+        stream = response.stream
+        at_hand = response.is_closed and type(stream) is ByteStream
         if way.attempts:
-            return self._repeats(response, way, told, now)
-        return location is not None and self._follows(response, way, told, location)
+            if not self._repeats(response, way, told, now):
+                return None
+            self._began = now
+        else:
+            if location is None or not self._follows(response, way, told, location):
+                return None
+            if at_hand:
+                assert isinstance(stream, ByteStream)
+                self.discarded(response, b"".join(stream))
+        self.holds = not at_hand
+        return self._next
+
+    def discarded(self, response: Response, kept: bytes | None) -> None:
+        """An answer was discarded, and the next request is about to be sent.
+
+        kept: its raw body, where it was read.
+        """
+        request, self.request, self.holds = self.request, self._next, False
+        now = self.plan.clock.monotonic()
+        if request is not self.request:
+            past, steps = self._past, self._steps
+            passed = adopt(response, request, past, steps, kept=kept, passed=True)
+            if self._began is not None:
+                passed.elapsed = timedelta(seconds=now - self._began)
+            self._past = (*past, passed)
+        self._began = now
 
     def _repeats(self, response: Response, way: Way, told: float | None, now: float) -> bool:
         sent = len(self._answers) + 1
@@ -154,15 +151,14 @@ class Straight:
             if left is None:
                 return False
             self._spent = origin
-        self._answers = (*self._answers, response.status_code)
-        self._began = now
+        self._answers += (response.status_code,)
         self._note(response, way, "repeat", "at once", told, left)
         return True
 
     def _follows(self, response: Response, way: Way, told: float | None, location: bytes) -> bool:
         request, plan = self.request, self.plan
         url, hops = request.url, len(self._led)
-        if request.method not in ("GET", "HEAD") or not plan.follow:
+        if request.method not in ("GET", "HEAD") or not plan.follow or plan.memory.moves:
             return False
         if hops >= plan.limits.redirects or request.extensions.keys() & hop.OF_ONE_URL:
             return False
@@ -182,35 +178,11 @@ class Straight:
         known = [self._target, *[before for _, before in self._led]]
         if leads_to in known or len(leads_to) > plan.limits.uri_length:
             return False
-        self._note(response, way, "follow", f"to {leads_to}", told, None)
+        self._note(response, way, "follow", f"to {leads_to}", told)
         self._led = (*self._led, (request, self._target))
         self._next, self._target = body.copy(request, url=there), leads_to
         self._answers = ()
         return True
-
-    def is_done_with(self, response: Response) -> bool:
-        """Whether it came read and closed, as a mock's does, so that nothing is left to discard."""
-        stream = response.stream
-        if not response.is_closed or type(stream) is not ByteStream:
-            return False
-        if self._next is not self.request:
-            self.kept = b"".join(stream)
-        return True
-
-    def step(self, response: Response) -> Request:
-        """The next request, once an answer was discarded."""
-        request, following = self.request, self._next
-        if request is following and type(response.stream) is ByteStream:
-            return request  # no time has passed since it was heard
-        now = self.plan.clock.monotonic()
-        if request is not following:
-            past, kept = self._past, self.kept
-            passed = adopt(response, request, past, self._steps, kept=kept, passed=True)
-            if self._began is not None:
-                passed.elapsed = timedelta(seconds=now - self._began)
-            self._past = (*self._past, passed)
-        self.request, self._began = following, now
-        return following
 
     def arrived(self, response: Response) -> Response | None:
         """What is handed over; None where the engine has to see to it."""
@@ -222,7 +194,7 @@ class Straight:
                 return None
         if self._spent is not None:
             self._refund(response.status_code)
-        self._note(response, way, "settle", "", None, None)
+        self._note(response, way, "settle", "")
         return adopt(response, self.request, self._past, self._steps)
 
     def _refund(self, status: int) -> None:
@@ -238,21 +210,20 @@ class Straight:
         way: Way,
         kind: str,
         why: str,
-        told: float | None,
-        left: float | None,
+        told: float | None = None,
+        left: float | None = None,
     ) -> None:
         """One step of the trace."""
-        status = response.status_code
-        words = phrase(response) if response.extensions else way.words
-        name, citation, waited, cache, interim = way.name, way.citation, 0.0, "", ()
+        name, citation, words, _, _ = way
+        if response.extensions:
+            words = phrase(response)
+        method, url, status = self.request.method, self._target, response.status_code
         # What its own `__new__` does, at a third of the price.
         step = tuple.__new__(
-            Step,
-            (self.request.method, self._target, status, words, name, citation, kind, waited, why,
-             told, left, cache, interim),
-        )  # fmt: skip
-        self._steps = (*self._steps, step)
-        if log.isEnabledFor(INFO):
+            Step, (method, url, status, words, name, citation, kind, 0.0, why, told, left, "", ())
+        )
+        self._steps += (step,)
+        if self._logs:
             logged(step)
 
     def talk(self) -> Talk:
@@ -268,3 +239,31 @@ class Straight:
             states = tuple(guard.state(request, leads_to) for request, leads_to in sent)
             talk.path = talk.path._replace(states=states, sent=self.request, target=self._target)
         return talk
+
+
+class Ways(dict[int, Way]):
+    """The codes after which an exchange may go straight on, by a transport's plan.
+
+    ends: those with which it may be over then.
+    """
+
+    begin = Straight
+
+    def __init__(self, plan: Plan) -> None:
+        table = plan.table
+        self.ends = {code: _way(table.row(code), code) for code in table.quiet if code < 400}
+        if plan.confirm or plan.allow_hop or plan.cache or plan.looks_first:
+            return
+        for code in {*range(300, 600)} - guard.ASKS_FOR_ANOTHER - {421}:
+            row = table.row(code)
+            duty = row.duty
+            if isinstance(duty, retry) and type(duty) is retry:
+                if not (duty.times or duty.stop or duty.fresh):
+                    at_once = duty.wait is not None and duty.wait == 0 and not duty.told
+                    self[code] = _way(row, code, duty.attempts or plan.limits.attempts, at_once)
+            elif code in REDIRECTS and duty in _FOLLOWING:
+                self[code] = _way(row, code)
+
+
+def _way(row: Row, code: int, attempts: int = 0, at_once: bool = False) -> Way:
+    return Way(row.name, row.citation, phrase(Response(code)), attempts, at_once)

@@ -164,7 +164,8 @@ class _Policy(Generic[TransportT]):
         ways = self._ways
         if status not in ways or request.method not in WITHOUT_CONTENT:
             return None
-        return ways.begin(self._plan_for(request), request)
+        plan = self.plan if CALL.get() is None else self._plan_for(request)
+        return ways.begin(plan, request, ways)
 
     def _visit(self, request: Request) -> Visit | None:
         """A request's visit to a cache in this process's memory, where nothing else is to do."""
@@ -252,11 +253,11 @@ class PolicyTransport(_Policy[BaseTransport], BaseTransport):
             if response.status_code in self._quiet and not (HINTED and hinted(response)):
                 return response
             way = self._way(request, response.status_code)
-            while way is not None and way.goes_on(response):
-                if not way.is_done_with(response):
+            while way is not None and (following := way.onward(response)) is not None:
+                if way.holds:
                     hands = self._hands(self.plan, sent, Reply(response))
-                    way.kept = hands.discard(Discard(response, sent))
-                sent = way.step(response)
+                    way.discarded(response, hands.discard(Discard(response, sent)))
+                sent = following
                 response = self._to(sent.url).handle_request(sent)
                 if response.status_code in self._quiet and (last := way.arrived(response)):
                     return last
@@ -366,11 +367,11 @@ class AsyncPolicyTransport(_Policy[AsyncBaseTransport], AsyncBaseTransport):
             if response.status_code in self._quiet and not (HINTED and hinted(response)):
                 return response
             way = self._way(request, response.status_code)
-            while way is not None and way.goes_on(response):
-                if not way.is_done_with(response):
+            while way is not None and (following := way.onward(response)) is not None:
+                if way.holds:
                     hands = self._hands(self.plan, sent, Reply(response))
-                    way.kept = await hands.discard(Discard(response, sent))
-                sent = way.step(response)
+                    way.discarded(response, await hands.discard(Discard(response, sent)))
+                sent = following
                 response = await self._to(sent.url).handle_async_request(sent)
                 if response.status_code in self._quiet and (last := way.arrived(response)):
                     return last

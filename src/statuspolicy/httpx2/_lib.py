@@ -5,6 +5,7 @@ its relative imports. What knows no library (limits, memory, clock, traces) exis
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterable
+from operator import attrgetter
 from typing import TypeAlias
 
 try:
@@ -68,15 +69,16 @@ def beside(url: URL, path: str, query: str | None) -> URL:
 
 def target(url: URL) -> str:
     """What is requested: the URL without fragment and userinfo."""
-    parts = url._uri_reference
-    query = "" if parts.query is None else f"?{parts.query}"
-    return f"{parts.scheme}://{parts.netloc}{parts.path or '/'}{query}"
+    scheme, _, host, port, path, query, _ = parts = url._uri_reference
+    place = host if port is None and ":" not in host else parts.netloc
+    asked = "" if query is None else f"?{query}"
+    return f"{scheme}://{place}{path or '/'}{asked}"
 
 
 def same_place(first: URL, second: URL) -> bool:
     """Whether two URLs have the same scheme, host and port."""
     one, other = first._uri_reference, second._uri_reference
-    return one.scheme == other.scheme and one.host == other.host and one.port == other.port
+    return one.host == other.host and one.port == other.port and one.scheme == other.scheme
 
 
 def words(request: Request) -> tuple[object, ...]:
@@ -84,9 +86,8 @@ def words(request: Request) -> tuple[object, ...]:
     return request.method, request.url._uri_reference, tuple(request.headers._list)
 
 
-def lines(headers: Headers) -> list[tuple[bytes, bytes, bytes]]:
-    """The lines of a header section, to be read: name, name in lower case, value."""
-    return headers._list
+# The lines of a header section, to be read: name, name in lower case, value.
+lines: Callable[[Headers], list[tuple[bytes, bytes, bytes]]] = attrgetter("_list")
 
 
 def names(headers: Headers) -> set[bytes]:
