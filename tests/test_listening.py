@@ -1,5 +1,6 @@
 """What a connection makes of what it hears, without any I/O."""
 
+import socket
 from types import SimpleNamespace
 
 import anyio
@@ -83,3 +84,13 @@ def test_an_error_that_an_event_loop_took_from_the_socket_is_heard_all_the_same(
     stream._sends(HEAD, None)
     with pytest.raises(httpcore.WriteError):
         anyio.run(stream._write_and_listen, b"x" * 1000, 5.0)
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_socket_that_is_closed_while_it_is_watched_keeps_nobody_waiting(deaf):
+    """As asyncio closes one whose sending failed; the selector shows nothing of it any more."""
+    here, there = socket.socketpair()
+    stream = SimpleNamespace(get_extra_info={"socket": here}.get)
+    with there, _Watched(stream) as watched:
+        here.close()
+        assert watched.ready(0, deaf) == (True, True)

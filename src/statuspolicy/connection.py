@@ -182,6 +182,10 @@ class _Watched:
         """Wait for one of the two; `deaf` asks for the second alone."""
         if not self._selector.get_map():
             return False, True
+        if self._socket.fileno() < 0:
+            # An event loop closed it, and nothing ever shows here. What came before is still there
+            # to be read, and a call says what happened.
+            return True, True
         if deaf:
             self._selector.modify(self._socket, EVENT_WRITE)
         found = sum(events for _, events in self._selector.select(timeout))

@@ -82,7 +82,7 @@ class PolicyResponse(Response):
     def read(self) -> bytes:
         """Read and return the body."""
         if self._kept is None:
-            return Response.read(self)
+            return super().read()
         if not self.is_closed:
             self.close()  # so that the client knows how long it took
         return self.content
