@@ -20,10 +20,12 @@ ORDER = [
     "dav",
     "wrap",
     "transport",
+    "configured",
     "account",
     "tables",
     "driver",
     "straight",
+    "ways",
     "hands",
     "grip",
     "resuming",
@@ -75,6 +77,7 @@ ORDER = [
     "turns",
     "later",
     "_value",
+    "_internals",
     "_lib",
 ]
 # Inside these folders, what may import what. (`cli` and `testing` are programs of their own.)

@@ -362,6 +362,32 @@ def test_whatever_ends_a_drain_the_answer_is_closed(error):
     assert body.closed
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_whatever_an_application_raises_meanwhile_the_answer_is_closed(driver):
+    def cookies() -> httpx.Cookies:
+        raise ZeroDivisionError
+
+    kind, send = DRIVERS[driver]
+    server = Server([to("/b", body="unread")], FakeClock())
+    with pytest.raises(ZeroDivisionError):
+        send(kind(server, cookies=cookies), get())
+    assert [stream.closed for stream in server.streams] == [True]
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_whatever_ends_the_first_send_passes_through(driver):
+    class Broken(httpx.BaseTransport, httpx.AsyncBaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            raise ZeroDivisionError
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            raise ZeroDivisionError
+
+    kind, send = DRIVERS[driver]
+    with pytest.raises(ZeroDivisionError):
+        send(kind(Broken()), get())
+
+
 # ── at random ──────────────────────────────────────────────────────────────────────────
 
 headers = st.lists(

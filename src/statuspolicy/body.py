@@ -25,6 +25,7 @@ from zlib import crc32
 
 from statuspolicy.limits import Limits
 
+from ._internals import extended
 from ._lib import (
     URL,
     AsyncByteStream,
@@ -33,7 +34,6 @@ from ._lib import (
     LocalProtocolError,
     Request,
     SyncByteStream,
-    extended,
 )
 
 FACTORY = "statuspolicy.body"  # in `extensions`: a callable that makes the body anew

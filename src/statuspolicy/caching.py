@@ -20,7 +20,8 @@ from statuspolicy.limits import Limits
 from statuspolicy.turns import Turn
 
 from . import jar
-from ._lib import Cookies, Request, words
+from ._internals import words
+from ._lib import Cookies, Request
 from .hop import target
 from .visit import Visit
 

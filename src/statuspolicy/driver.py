@@ -29,11 +29,12 @@ from .engine import converse
 from .hands import AsyncHands, Hands
 from .plan import Plan
 from .response import kept_trace
-from .straight import Ways
+from .straight import Straight
 from .talk import Flow, Result
+from .ways import Ways
 
 # What a transport needs to see an exchange through.
-__all__ = ["AsyncHands", "Hands", "Ways", "arun", "converse", "run"]
+__all__ = ["AsyncHands", "Hands", "Straight", "Ways", "arun", "converse", "run"]
 
 
 def run(flow: Flow[Result], hands: Hands) -> Response:

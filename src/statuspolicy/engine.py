@@ -7,6 +7,7 @@ the response that is handed over, or with the error that is raised.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -37,15 +38,15 @@ def converse(
     request: Request,
     reply: Reply | None = None,
     visit: Visit | None = None,
-    talk: Talk | None = None,
+    begun: Callable[[], Talk] | None = None,
 ) -> Flow[Result]:
     """One exchange: from the caller's request to what is handed over, or raised.
 
     reply, visit: what the last send brought, where it is there already, and its visit to the
         cache.
-    talk: what is known of the exchange, where it began before.
+    begun: gives what is known of the exchange, where it began before.
     """
-    talk = Talk(plan, request) if talk is None else talk
+    talk = Talk(plan, request) if begun is None else begun()
     talk.visit = visit
     while True:
         result = yield from _turn(talk, reply)

@@ -16,7 +16,8 @@ from statuspolicy.limits import Limits
 from statuspolicy.trace import in_words
 
 from . import body, errors, hop, jar
-from ._lib import URL, ByteStream, Cookies, Request, TooManyRedirects, lines
+from ._internals import lines
+from ._lib import URL, ByteStream, Cookies, Request, TooManyRedirects
 from .exchange import Exchange
 from .verdicts import Again, Aside, Follow, Refuse, Settle
 

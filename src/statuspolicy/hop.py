@@ -9,18 +9,9 @@ from statuspolicy.limits import Limits
 from statuspolicy.wire import PINS
 
 from . import body
-from ._lib import (
-    URL,
-    ByteStream,
-    InvalidURL,
-    Request,
-    beside,
-    extended,
-    lines,
-    same_place,
-    written,
-)
-from ._lib import target as target  # noqa: PLC0414 - it is found here too
+from ._internals import beside, extended, lines, same_place, written
+from ._internals import target as target  # noqa: PLC0414 - it is found here too
+from ._lib import URL, ByteStream, InvalidURL, Request
 
 # RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
 # keeps Expect for requests with content.

@@ -6,7 +6,8 @@ import urllib.request
 from http.cookiejar import CookieJar
 from typing import Any
 
-from ._lib import URL, Cookies, Request, Response, names, written
+from ._internals import names, written
+from ._lib import URL, Cookies, Request, Response
 
 _SETTING = frozenset({b"set-cookie", b"set-cookie2"})
 

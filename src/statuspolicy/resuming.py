@@ -12,15 +12,8 @@ from typing import Any
 from statuspolicy.fields import Fields
 from statuspolicy.ranges import changed, extent, flaw, weakness
 
-from ._lib import (
-    AsyncByteStream,
-    Request,
-    RequestError,
-    Response,
-    SyncByteStream,
-    TransportError,
-    written,
-)
+from ._internals import written
+from ._lib import AsyncByteStream, Request, RequestError, Response, SyncByteStream, TransportError
 from .body import copy, replayable
 from .hop import target
 

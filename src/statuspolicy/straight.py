@@ -10,29 +10,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 from logging import INFO
-from typing import Any, NamedTuple
 
 from statuspolicy.trace import Step
 from statuspolicy.wire import HINTED
 
 from . import body, guard, hop, jar
-from ._lib import ByteStream, Request, Response, lines, target
-from .duties import redirect
-from .duties.retry import retry
+from ._internals import lines, target
+from ._lib import ByteStream, Request, Response
 from .evidence import hinted
 from .plan import Plan
 from .response import adopt, phrase
-from .row import REDIRECTS, Row
 from .talk import Talk, log, logged
+from .ways import Way, Ways
 
-# For GET and HEAD these say the same: there, with the same method, and nobody is asked.
-_FOLLOWING: tuple[Any, ...] = (
-    redirect.moved,
-    redirect.same_method,
-    redirect.see_other,
-    redirect.confirmed,
-    redirect.see_other_strict,
-)
 # What an answer may say that has to be thought about; two of these are read here.
 _SAYS = frozenset(
     {
@@ -44,21 +34,6 @@ _SAYS = frozenset(
 _SAYS_AT_LAST = frozenset({b"deprecation", b"retry-after", b"retry-after-ms", b"sunset"})
 # What a request has for one URL alone.
 _OF_ONE_URL = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
-
-
-class Way(NamedTuple):
-    """What the row of a code asks for, where that is as plain.
-
-    name, citation: of the row. words: what the code is called.
-    attempts: sends of one request; 0 where it follows a redirect.
-    at_once: whether it repeats at once where the server names no time.
-    """
-
-    name: str
-    citation: str
-    words: str
-    attempts: int = 0
-    at_once: bool = False
 
 
 class Straight:
@@ -239,31 +214,3 @@ class Straight:
             states = tuple(guard.state(request, leads_to) for request, leads_to in sent)
             talk.path = talk.path._replace(states=states, sent=self.request, target=self._target)
         return talk
-
-
-class Ways(dict[int, Way]):
-    """The codes after which an exchange may go straight on, by a transport's plan.
-
-    ends: those with which it may be over then.
-    """
-
-    begin = Straight
-
-    def __init__(self, plan: Plan) -> None:
-        table = plan.table
-        self.ends = {code: _way(table.row(code), code) for code in table.quiet if code < 400}
-        if plan.confirm or plan.allow_hop or plan.cache or plan.looks_first:
-            return
-        for code in {*range(300, 600)} - guard.ASKS_FOR_ANOTHER - {421}:
-            row = table.row(code)
-            duty = row.duty
-            if isinstance(duty, retry) and type(duty) is retry:
-                if not (duty.times or duty.stop or duty.fresh):
-                    at_once = duty.wait is not None and duty.wait == 0 and not duty.told
-                    self[code] = _way(row, code, duty.attempts or plan.limits.attempts, at_once)
-            elif code in REDIRECTS and duty in _FOLLOWING:
-                self[code] = _way(row, code)
-
-
-def _way(row: Row, code: int, attempts: int = 0, at_once: bool = False) -> Way:
-    return Way(row.name, row.citation, phrase(Response(code)), attempts, at_once)

@@ -15,6 +15,7 @@ from statuspolicy.cache.status import CacheStatus, Forwarded
 from statuspolicy.fields import digits
 
 from . import body
+from ._internals import extended, written
 from ._lib import (
     ByteStream,
     ConnectError,
@@ -27,8 +28,6 @@ from ._lib import (
     Response,
     WriteError,
     WriteTimeout,
-    extended,
-    written,
 )
 from .recording import Recording
 from .response import CACHED, stored_response, without_cookies

@@ -15,10 +15,11 @@ from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
 
 from ._lib import URL, AsyncClient, Client, Cookies
+from .configured import CALL, shelf_of
 from .plan import AllowHop, Confirm, Observer, Prepare
 from .row import Table
 from .tables import STANDARD
-from .transport import CALL, AsyncPolicyTransport, PolicyTransport, shelf_of
+from .transport import AsyncPolicyTransport, PolicyTransport
 
 if TYPE_CHECKING:
     from statuspolicy.cache.config import Cache

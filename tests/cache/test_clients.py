@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 import statuspolicy as sp
+from statuspolicy.caching import Shelf
 from statuspolicy.testing import Answer
 
 FRESH = {"Cache-Control": "max-age=60"}
@@ -698,3 +699,13 @@ def test_unwrapped_it_is_a_client_without_a_cache(status_server):
         sp.unwrap(client)
         client.get(url)
     assert len(status_server.received) == 2
+
+
+def test_what_is_known_of_requests_stays_few_and_is_the_same_for_the_same_words():
+    shelf = Shelf(sp.Cache(), sp.Limits())
+    for number in range(1000):
+        request = httpx.Request("GET", f"http://a.example/{number}")
+        asked = shelf.asked(request, None)
+        assert asked.url == f"http://a.example/{number}"
+        assert shelf.asked(request, None) is asked
+    assert 0 < len(shelf._known) <= 256

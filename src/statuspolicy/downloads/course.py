@@ -20,16 +20,8 @@ from statuspolicy.downloads.reading import Halted, Job, Reading
 from statuspolicy.downloads.spans import ENDLESS, Span, shares, within
 from statuspolicy.fields import Fields, members
 
-from .._lib import (
-    URL,
-    AsyncClient,
-    Client,
-    HTTPStatusError,
-    Request,
-    Response,
-    TransportError,
-    written,
-)
+from .._internals import written
+from .._lib import URL, AsyncClient, Client, HTTPStatusError, Request, Response, TransportError
 from ..account import trace
 from ..body import copy
 from ..errors import DigestMismatch, DownloadError

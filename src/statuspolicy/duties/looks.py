@@ -11,7 +11,8 @@ from statuspolicy.challenge import ANSWERED
 from statuspolicy.later import then
 
 from .. import body, hop
-from .._lib import URL, Request, Response, written
+from .._internals import written
+from .._lib import URL, Request, Response
 from ..exchange import Exchange
 from ..verdicts import Again, Aside, Follow, Inspect, Settle, Use
 from .ticket import Progress, Ticket, led_to

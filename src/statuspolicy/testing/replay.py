@@ -18,6 +18,7 @@ from .._lib import (
     SyncByteStream,
 )
 from ..account import trace
+from ..configured import shelf_of
 from ..driver import remembered
 from ..effects import (
     Ask,
@@ -39,7 +40,6 @@ from ..engine import converse
 from ..plan import AllowHop, Confirm, Observer, Plan, Prepare
 from ..row import Table
 from ..tables import STANDARD
-from ..transport import shelf_of
 
 Line = int | tuple[int, Mapping[str, str]] | Outcome | Reply | Callable[[Request], Response | Reply]
 

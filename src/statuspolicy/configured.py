@@ -1,0 +1,237 @@
+"""What a transport is told, checked once, and what both kinds make of it: all but the sending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import cache, cached_property
+from inspect import iscoroutinefunction
+from threading import Event
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from statuspolicy.clock import Clock, SystemClock
+from statuspolicy.limits import Limits
+from statuspolicy.memory import Memory
+
+from ._lib import (
+    URL,
+    AsyncBaseTransport,
+    BaseTransport,
+    ByteStream,
+    Cookies,
+    Request,
+    Response,
+)
+from .expecting import WITHOUT_CONTENT
+from .plan import OVERRIDE, AllowHop, Confirm, Observer, Plan, Prepare
+from .row import Table
+from .tables import STANDARD
+
+if TYPE_CHECKING:
+    from statuspolicy.cache.config import Cache
+
+    from .caching import Shelf
+    from .straight import Straight
+    from .visit import Visit
+    from .ways import Ways
+
+TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
+
+_OF_A_CLOCK = ("time", "monotonic", "sleep", "asleep")
+
+# What a wrapped client knows of the call that is under way: whose it is (by its jar, since a
+# hook may use another client), whether its redirects are followed, when it began, and whether
+# its first request is still to be sent: an auth flow sends several.
+Call: TypeAlias = "tuple[Callable[[], Cookies], bool, float, bool]"
+CALL: ContextVar[Call | None] = ContextVar("statuspolicy.call", default=None)
+
+
+class Configured(Generic[TransportT]):
+    """What the two transports share."""
+
+    _sends: str
+    _is_async: bool
+    _default: type[TransportT]
+
+    def __init__(
+        self,
+        inner: TransportT | None = None,
+        *,
+        table: Table = STANDARD,
+        limits: Limits = Limits(),
+        cookies: Cookies | Callable[[], Cookies] | None = None,
+        route: Callable[[URL], TransportT] | None = None,
+        cache: Cache | None = None,
+        memory: Memory | None = None,
+        confirm: Confirm | None = None,
+        allow_hop: AllowHop | None = None,
+        prepare: Prepare | None = None,
+        fresh: Callable[[], TransportT] | None = None,
+        observer: Observer | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        _expect("table", table, Table, "statuspolicy.STANDARD | {...}")
+        _expect("limits", limits, Limits, "statuspolicy.Limits(...)")
+        memory = Memory() if memory is None else memory
+        _expect("memory", memory, Memory, "statuspolicy.Memory()")
+        callables = {
+            "route": route,
+            "confirm": confirm,
+            "allow_hop": allow_hop,
+            "prepare": prepare,
+            "fresh": fresh,
+            "observer": observer,
+        }
+        for name, value in callables.items():
+            if value is not None and not callable(value):
+                raise TypeError(f"{name}={value!r}: write a callable instead.")
+        if iscoroutinefunction(observer):
+            raise TypeError(f"observer={observer!r} is a coroutine function: write a plain one.")
+        if isinstance(clock, type) or not (
+            clock is None or all(hasattr(clock, name) for name in _OF_A_CLOCK)
+        ):
+            raise TypeError(
+                f"clock={clock!r}: write statuspolicy.SystemClock(), or what has its methods, "
+                "instead."
+            )
+        given: object = inner
+        if isinstance(given, Configured):
+            raise TypeError("inner is a policy transport already: give the one that it wraps.")
+        if isinstance(given, type):
+            name = given.__name__
+            raise TypeError(f"inner is the class {name}: call it, as in {name}().")
+        self._inner = self._default() if inner is None else inner
+        if not hasattr(self._inner, self._sends):
+            raise TypeError(
+                f"inner={inner!r} has no {self._sends}: give an httpx.{self._default.__name__}, "
+                "or use the other of PolicyTransport and AsyncPolicyTransport."
+            )
+
+        from statuspolicy.network import install  # here, where there is a transport
+
+        install(self._inner)
+        self._route = route
+        self._closed = Event()
+        self._fresh = fresh
+        self._shelf = None if cache is None else shelf_of(cache, limits)
+        self.plan = Plan(
+            table=table,
+            limits=limits,
+            cookies=_jar(cookies),
+            memory=memory,
+            confirm=confirm,
+            allow_hop=getattr(allow_hop, "in_async", allow_hop) if self._is_async else allow_hop,
+            prepare=prepare,
+            fresh=fresh,
+            observer=observer,
+            clock=SystemClock() if clock is None else clock,
+            cache=self._shelf,
+            closed=self._closed,
+            is_async=self._is_async,
+            proxied=self._proxied,
+        )
+        # The fast path's own: a plan never changes, and memory empties in place.
+        self._quiet = table.quiet
+        self._looks_first = self.plan.looks_first
+        self._ahead = (True,) if self._looks_first or self._shelf else memory.moves
+        self._cooling = memory.cooling
+
+    def _plan_for(self, request: Request) -> Plan:
+        plan = self.plan
+        if OVERRIDE in request.extensions:
+            plan = plan.overridden(request.extensions[OVERRIDE])
+        call = CALL.get()
+        if call is None or call[0] is not plan.cookies:
+            return plan
+        jar, follow, began, first = call
+        CALL.set((jar, follow, began, False))
+        return plan._replace(follow=follow, began=began, sent=began if first else None)
+
+    @cached_property
+    def _ways(self) -> Ways:
+        make: type[Ways] = engine().Ways
+        return make(self.plan)
+
+    def _way(self, request: Request, status: int) -> Straight | None:
+        """How an exchange goes on from such an answer without the engine, as far as it does."""
+        ways = self._ways
+        if status not in ways or request.method not in WITHOUT_CONTENT:
+            return None
+        plan = self.plan if CALL.get() is None else self._plan_for(request)
+        begin: type[Straight] = engine().Straight
+        return begin(plan, request, ways)
+
+    def _visit(self, request: Request) -> Visit | None:
+        """A request's visit to a cache in this process's memory, where nothing else is to do."""
+        shelf, plan = self._shelf, self.plan
+        if (
+            shelf is None
+            or not shelf.near
+            or request.method not in ("GET", "HEAD")
+            or type(request.stream) is not ByteStream
+            or OVERRIDE in request.extensions
+            or self._looks_first
+            or plan.memory.moves
+        ):
+            return None
+        asked = shelf.asked(request, None if plan.cookies is None else plan.cookies())
+        stored = shelf.look(asked.url, asked.who)
+        visit = shelf.visit(asked, stored, plan.clock.time())
+        # Where the origin cools down there is more to do before a send.
+        return visit if visit.simple and not (self._cooling and visit.sends) else None
+
+    def _settled(self, visit: Visit, answer: Response) -> Response:
+        """What is handed over in an answer's place, once what is stored was changed by it."""
+        assert self._shelf is not None
+        response, changes = visit.settled(answer, self.plan.clock.time())
+        self._shelf.change(changes)
+        assert response is not None
+        return response
+
+    def _proxied(self, url: URL) -> bool:
+        from statuspolicy.network import is_proxy
+
+        return is_proxy(self._to(url))
+
+    def _to(self, url: URL) -> TransportT:
+        if self._route is None:
+            return self._inner
+        transport = self._route(url)
+        if transport is not self._inner:
+            from statuspolicy.network import install
+
+            install(transport)  # it listens too, whoever it is
+        return transport
+
+
+@cache
+def engine() -> Any:
+    """The engine and what drives it: loaded when there is something to do, and found once."""
+    from . import driver
+
+    return driver
+
+
+def shelf_of(cache: Any, limits: Limits) -> Shelf:
+    """A cache as a client's transports use it together."""
+    from statuspolicy.cache.config import Cache  # here, so that only who has one loads it
+
+    from .caching import Shelf
+
+    if isinstance(cache, Shelf):  # a wrapped client's transports have one together
+        return cache
+    instead = "statuspolicy.Cache(), or statuspolicy.Cache(storage=...) for a storage,"
+    _expect("cache", cache, Cache, instead)
+    return Shelf(cache, limits)
+
+
+def _jar(cookies: Any) -> Callable[[], Cookies] | None:
+    if cookies is None or callable(cookies):
+        return cookies  # type: ignore[no-any-return]
+    _expect("cookies", cookies, Cookies, "an httpx.Cookies, or a callable that returns one")
+    return lambda: cookies
+
+
+def _expect(name: str, value: object, kind: type, instead: str) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}={value!r}: write {instead} instead.")

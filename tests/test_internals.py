@@ -1,0 +1,65 @@
+"""_internals.py: what is taken as the library keeps it is what the library would make of it."""
+
+import httpx
+import pytest
+
+from statuspolicy._internals import extended, lines, names, same_place, target, words, written
+
+LINES = [(b"Host", b"a.example"), (b"X-One", b"1"), (b"x-one", b"2")]
+URLS = [
+    "http://a.example", "http://a.example/", "http://a.example:80/b", "https://a.example:8443/b?",
+    "http://[::1]/", "http://[::1]:81/b?c=d#e", "http://u:p@a.example/b%20c?d=%C3%A9",
+    "http://m\xfcller.example/\xe9?\xe9",
+]  # fmt: skip
+
+
+def test_lines_that_were_checked_make_the_section_that_the_library_makes():
+    assert written(LINES) == httpx.Headers(LINES)
+    assert written(LINES).raw == LINES
+    assert written(LINES)["x-one"] == "1, 2"
+    assert [name for _, name, _ in lines(written(LINES))] == [b"host", b"x-one", b"x-one"]
+    assert names(written(LINES)) == {b"host", b"x-one"}
+
+
+@pytest.mark.parametrize("value", [b"3", b"\xff"])
+def test_a_section_is_copied_with_more_lines_and_the_first_is_left_alone(value):
+    first = httpx.Headers(LINES)
+    more = extended(first, [(b"X-More", value)])
+    assert more.raw == [*LINES, (b"X-More", value)]
+    assert more["x-more"] == value.decode("latin-1")
+    assert first.raw == LINES
+    del more["host"]
+    assert extended(first).raw == LINES
+
+
+def test_an_encoding_that_somebody_chose_stays():
+    first = httpx.Headers([(b"X", "\xe9".encode("latin-1"))], encoding="latin-1")
+    assert extended(first)["x"] == "\xe9"
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_target_is_the_url_without_fragment_and_userinfo(url):
+    parsed = httpx.URL(url)
+    origin = f"{parsed.scheme}://{parsed.netloc.decode()}"
+    assert target(parsed) == origin + parsed.raw_path.decode()
+
+
+@pytest.mark.parametrize("first", URLS)
+@pytest.mark.parametrize("second", URLS)
+def test_a_place_is_scheme_host_and_port(first, second):
+    one, other = httpx.URL(first), httpx.URL(second)
+    same = (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
+    assert same_place(one, other) == same
+
+
+def test_requests_that_say_the_same_have_the_same_words():
+    def said(*given: str, **headers: str) -> object:
+        return words(httpx.Request(*given, headers=headers))
+
+    assert said("GET", "http://a/b?c", x="1") == said("GET", "http://a:80/b?c", x="1")
+    others = [
+        said("GET", "http://a/"), said("HEAD", "http://a/"), said("GET", "http://a/b"),
+        said("GET", "http://b/"), said("GET", "http://a/", x="1"), said("GET", "http://a/", x="2"),
+        said("GET", "https://a/"), said("GET", "http://a/?"),
+    ]  # fmt: skip
+    assert len(set(others)) == len(others)
