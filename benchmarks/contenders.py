@@ -1,6 +1,7 @@
 """Who does the same work, each the way that its own documentation shows, sync and async."""
 
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,6 +21,24 @@ import statuspolicy as sp
 # Repeats at once, as the others are told to, and is never out of tokens.
 EAGER = sp.STANDARD | {503: sp.retry(wait=0.0)}
 LIMITS = sp.Limits(retry_budget=sp.RetryBudget(tokens=1e9))
+
+
+class Skipping(sp.SystemClock):
+    """A clock whose waits are over at once, and whose time is that much later then."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return time.time() + self.ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+    def sleep(self, seconds: float) -> None:
+        self.ahead += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        self.ahead += seconds
 
 
 class Sleepless(httpx_retries.Retry):

@@ -5,9 +5,23 @@ from itertools import count
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from contenders import EAGER, KINDS, LIMITS, Kind, Sleepless
+from contenders import EAGER, KINDS, LIMITS, Kind, Skipping, Sleepless
 from httpx_retries import RetryTransport
-from inner import BARE, FRESH, STALE, URL, Down, Fine, Hops, Moved, Nothing, Prebuilt, Stored
+from inner import (
+    BARE,
+    FRESH,
+    STALE,
+    URL,
+    Abroad,
+    Down,
+    Fine,
+    Hops,
+    Moved,
+    Nothing,
+    Prebuilt,
+    Prepared,
+    Stored,
+)
 from measure import Goal, Scenario
 
 import statuspolicy as sp
@@ -97,18 +111,49 @@ def _repeats(failures: int, most: float) -> Callable[[Kind], Scenario]:
 
 
 def _slept(kind: Kind) -> Scenario:
-    def inner() -> Down:
-        return Down(1, {"Retry-After": "0"})
+    """httpx-retries sleeps 0 s, which in a thread takes longer than all else; in a task it doesn't.
 
+    The responses are made beforehand: to make two takes more than the goal by itself.
+    """
     return Scenario(
-        "1 × 503 then 200 at transport level, with real sleeps of 0 s",
+        "1 × 503 then 200 at transport level, prebuilt, with real sleeps of 0 s",
         "httpx-retries",
         {
-            "statuspolicy": kind.timed(kind.drained(kind.policy(inner())), perf_counter),
-            "httpx-retries": kind.timed(kind.drained(RetryTransport(inner())), perf_counter),
+            "by hand": kind.timed(kind.by_hand(kind.drained(Prepared())), perf_counter),
+            "statuspolicy": kind.timed(kind.drained(kind.policy(Prepared())), perf_counter),
+            "httpx-retries": kind.timed(kind.drained(RetryTransport(Prepared())), perf_counter),
         },
         100,
-        (Goal(0.15, "httpx-retries"),),
+        () if kind.suffix else (Goal(0.15, "httpx-retries"),),
+    )
+
+
+def _waited(kind: Kind) -> Scenario:
+    """Told to wait, and no time passes: the engine, and the rest of the origin with it."""
+    told = {"Retry-After": "1"}
+    policy = kind.policy(Down(1, told), clock=Skipping(), limits=LIMITS)
+    return Scenario(
+        "1 × 503 with a wait, which is stubbed, then 200 at transport level",
+        "httpx-retries",
+        {
+            "statuspolicy": kind.timed(kind.drained(policy)),
+            "httpx-retries": kind.timed(kind.drained(RetryTransport(Down(1, told), Sleepless()))),
+        },
+        100,
+    )
+
+
+def _abroad(kind: Kind) -> Scenario:
+    """To another origin each time: what is credentials stays behind, and the engine looks."""
+    url = "http://3.example.org/3"
+    return Scenario(
+        "3 redirects to other origins through a client",
+        "httpx",
+        {
+            "httpx": kind.timed(kind.got(Abroad(), url, follow_redirects=True)),
+            "statuspolicy": kind.wrapped(Abroad(), url),
+        },
+        20,
     )
 
 
@@ -182,9 +227,11 @@ _EACH = [
     _fine,
     _redirects(1, 0.90),
     _redirects(5, 0.72),
+    _abroad,
     _repeats(1, 1.1),
     _repeats(3, 1.0),
     _slept,
+    _waited,
     _repeats_of_a_client(1),
     _repeats_of_a_client(3),
     _moved,

@@ -67,6 +67,17 @@ class Hops(Inner):
         return httpx.Response(200, content=b"ok")
 
 
+class Abroad(Inner):
+    """Each origin leads to the next; the last one answers."""
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        left = int(request.url.path[1:])
+        if left:
+            location = f"http://{left - 1}.example.org/{left - 1}"
+            return httpx.Response(302, headers={"Location": location}, content=b"moved")
+        return httpx.Response(200, content=b"ok")
+
+
 class Down(Inner):
     """So many 503, then a 200, over and over."""
 
@@ -77,6 +88,16 @@ class Down(Inner):
         if self.sent % (self._failures + 1):
             return httpx.Response(503, headers=self._headers, content=b"busy")
         return httpx.Response(200, content=b"ok")
+
+
+class Prepared(Inner):
+    """One 503, then a 200, over and over, both made beforehand: what is timed is the wrapper."""
+
+    busy = httpx.Response(503, headers={"Retry-After": "0"}, content=b"busy")
+    fine = httpx.Response(200, content=b"ok")
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        return self.busy if self.sent % 2 else self.fine
 
 
 class Stored(Inner):

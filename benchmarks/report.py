@@ -49,12 +49,13 @@ def others(measured: Measured) -> Iterator[str]:
     for title, opened in measured.connections.items():
         said = ", ".join(f"{name} {count}" for name, count in opened.items())
         yield f"New connections for 100 calls, {title}: {said}"
-    plain = {waiting.requests: waiting for waiting in measured.waiting if waiting.name == "plain"}
     for waiting in measured.waiting:
-        above = waiting.kib - plain[waiting.requests].kib
-        took = waiting.seconds / plain[waiting.requests].seconds
+        if waiting.name == "plain":
+            plain = waiting
+        above, took = waiting.kib - plain.kib, waiting.seconds / plain.seconds
+        where = "at transport level" if waiting.level == "transport" else "through a client"
         yield (
-            f"{waiting.requests} requests that wait {waiting.told} s, {waiting.name}: "
+            f"{waiting.requests} requests that wait {waiting.told} s {where}, {waiting.name}: "
             f"{waiting.kib:.1f} KiB each ({above:+.1f} above plain), "
             f"{waiting.seconds:.2f} s in all ({took:.2f} × plain)"
         )
