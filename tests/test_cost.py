@@ -28,14 +28,16 @@ LIMITS = sp.Limits(retry_budget=sp.RetryBudget(tokens=1e9))
 # Functions of the package that are entered, generators that are taken up again among them, and
 # the most bytes at once. Python versions differ a little in the bytes.
 MOST = {
-    "sync": {"200": (1, 200), "503": (133, 7_000), "redirect": (139, 8_000)},
-    "async": {"200": (1, 900), "503": (134, 7_000), "redirect": (140, 8_000)},
-}
-WAITING = 3_700  # bytes of a request that waits, beyond those of a transport that waits itself
+    "sync": {"200": (1, 200), "503": (12, 4_000), "redirect": (22, 6_500),
+             "wait": (183, 7_000), "abroad": (148, 8_500)},
+    "async": {"200": (1, 900), "503": (12, 4_500), "redirect": (22, 6_500),
+              "wait": (184, 7_000), "abroad": (149, 8_500)},
+}  # fmt: skip
+WAITING = 2_300  # bytes of a request that waits, beyond those of a transport that waits itself
 
 
 class Inner(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """/redirect leads to /, /503 answers 503 each other time; all else is a 200."""
+    """/redirect leads to /there, /abroad elsewhere; /503 and /wait answer 503 each other time."""
 
     fine = httpx.Response(200)
     sent = 0
@@ -44,23 +46,36 @@ class Inner(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self.sent += 1
         if request.url.path == "/redirect":
             return httpx.Response(302, headers={"location": "/there"}, content=b"moved")
-        if request.url.path == "/503" and self.sent % 2:
-            return httpx.Response(503, headers={"retry-after": "0"}, content=b"busy")
+        if request.url.path == "/abroad" and request.url.host == "example.org":
+            return httpx.Response(302, headers={"location": "http://other.example/"})
+        if request.url.path in ("/503", "/wait") and self.sent % 2:
+            told = {"retry-after": "0" if request.url.path == "/503" else "1"}
+            return httpx.Response(503, headers=told, content=b"busy")
         return self.fine
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         return self.handle_request(request)
 
 
+class Still(FakeClock):
+    """Waits take no turn of an event loop, and leave nothing behind."""
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        self.sleep(seconds)
+
+
 def sync(path: str) -> Callable[[], httpx.Response]:
     # A clock that stands still: where time passes, more is looked at a second time.
-    transport = sp.PolicyTransport(Inner(), limits=LIMITS, clock=FakeClock())
+    transport = sp.PolicyTransport(Inner(), limits=LIMITS, clock=Still())
     request = httpx.Request("GET", URL + path)
     return lambda: transport.handle_request(request)
 
 
 def asynchronous(path: str) -> Callable[[], httpx.Response]:
-    transport = sp.AsyncPolicyTransport(Inner(), limits=LIMITS, clock=FakeClock())
+    transport = sp.AsyncPolicyTransport(Inner(), limits=LIMITS, clock=Still())
     request = httpx.Request("GET", URL + path)
 
     def call() -> httpx.Response:

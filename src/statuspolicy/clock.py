@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 from typing import Protocol
 
 
@@ -21,8 +22,8 @@ class Clock(Protocol):
         """Wait `seconds`, blocking the thread."""
         ...
 
-    async def asleep(self, seconds: float) -> None:
-        """Wait `seconds`, letting other tasks run."""
+    def asleep(self, seconds: float) -> Awaitable[None]:
+        """Wait `seconds`, letting other tasks run; most write it as `async def`."""
         ...
 
 
@@ -38,7 +39,15 @@ class SystemClock(Clock):
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    async def asleep(self, seconds: float) -> None:
-        import anyio  # here, so that a program without async never loads it
+    def asleep(self, seconds: float) -> Awaitable[None]:
+        # The loop's own, unwrapped: many may wait at once, and each would hold the wrappings.
+        # Imported here, so that a program without async never loads it.
+        import asyncio
 
-        await anyio.sleep(seconds)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            import anyio
+
+            return anyio.sleep(seconds)
+        return asyncio.sleep(seconds)

@@ -56,6 +56,7 @@ def run(flow: Flow[Result], hands: Hands) -> Response:
                     value = hands.read(effect)
                 case Wait():
                     hands.wait(effect.seconds)
+                    hands.still_open()
                 case Ask():
                     value = hands.ask(effect)
                 case Resume():
@@ -99,6 +100,7 @@ async def arun(flow: Flow[Result], hands: AsyncHands) -> Response:
                     value = await hands.read(effect)
                 case Wait():
                     await hands.wait(effect.seconds)
+                    hands.still_open()
                 case Ask():
                     value = await effect.answer
                 case Resume():

@@ -47,6 +47,7 @@ def converse(
     begun: gives what is known of the exchange, where it began before.
     """
     talk = Talk(plan, request) if begun is None else begun()
+    del begun  # which holds as much again
     talk.visit = visit
     while True:
         result = yield from _turn(talk, reply)

@@ -68,7 +68,6 @@ class Hands(Grip[BaseTransport]):
             closed.wait(min(seconds, TIMEOUT_MAX))  # close() ends it
         else:
             clock.sleep(seconds)
-        self.still_open()
 
     def discard(self, effect: Discard) -> bytes | None:
         kept = None
@@ -186,9 +185,8 @@ class AsyncHands(Grip[AsyncBaseTransport]):
             return await answer
         raise self.late(effect.request)
 
-    async def wait(self, seconds: float) -> None:
-        await self.plan.clock.asleep(seconds)
-        self.still_open()
+    def wait(self, seconds: float) -> Awaitable[None]:
+        return self.plan.clock.asleep(seconds)
 
     async def discard(self, effect: Discard) -> bytes | None:
         kept = None

@@ -68,6 +68,8 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
             or self._ahead
             or self._cooling
         ):
+            if self._shelf is None:
+                return self._converse(self._plan_for(request), request)
             return self._looked_up(request)
         sent, watch, way, response = request, None, None, None
         try:
@@ -187,6 +189,8 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
             or self._ahead
             or self._cooling
         ):
+            if self._shelf is None:
+                return await self._converse(self._plan_for(request), request)
             return await self._looked_up(request)
         sent, watch, way, response = request, None, None, None
         try:
@@ -218,7 +222,7 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
         try:
             plan = self._plan_for(request) if way is None else way.plan
             seeing = self._converse(plan, request, sent, reply, None, way)
-            del response  # what waits holds no answer
+            del response, way  # what waits holds no answer
         finally:
             del reply  # or an error's traceback would hold the error
         return await seeing
