@@ -17,6 +17,7 @@ from statuspolicy.wire import HINTED
 from . import body, guard, hop, jar
 from ._internals import lines, target
 from ._lib import ByteStream, Request, Response
+from .effects import Reply
 from .evidence import hinted
 from .plan import Plan
 from .response import adopt, phrase
@@ -41,8 +42,10 @@ class Straight:
 
     request: the one that was sent last.
     holds: whether the last answer is to be discarded before the next is sent.
+    reply: what came last, where the engine has to see to it.
     """
 
+    reply: Reply
     holds = False
     _led: tuple[tuple[Request, str], ...] = ()  # what redirects were answered to, and its target
     _past: tuple[Response, ...] = ()

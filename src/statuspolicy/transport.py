@@ -71,38 +71,66 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
             if self._shelf is None:
                 return self._converse(self._plan_for(request), request)
             return self._looked_up(request)
-        sent, watch, way, response = request, None, None, None
+        if request.method not in WITHOUT_CONTENT:
+            return self._with_content(request)
         try:
-            if request.method in WITHOUT_CONTENT:
-                response = self._inner.handle_request(request)
-            else:
-                sent, watch = equipped(request, Watch, self.plan.limits)
-                with wired(Wire(seen=None if watch is None else watch.seen)):
-                    response = self._inner.handle_request(sent)
+            response = self._inner.handle_request(request)
             if response.status_code in self._quiet and not (HINTED and hinted(response)):
                 return response
             way = self._way(request, response.status_code)
-            while way is not None and (following := way.onward(response)) is not None:
-                if way.holds:
-                    hands = self._hands(self.plan, sent, Reply(response))
-                    way.discarded(response, hands.discard(Discard(response, sent)))
-                sent = following
-                response = self._to(sent.url).handle_request(sent)
-                if response.status_code in self._quiet and (last := way.arrived(response)):
+            if way is None:
+                reply = Reply(response)
+            else:
+                last = self._straight_on(way, response)
+                if last is not None:
                     return last
-            reply = Reply(response)
+                reply = way.reply
         except TransportError as error:
-            reply = Reply(error)
-        except BaseException:
-            if response is not None:  # which may still be open
-                self._hands(self.plan, sent, Reply(response)).drop()
-            raise
-        saw(watch, reply)
+            reply, way = Reply(error), None
+        plan, sent = self._plan_for(request), request
+        if way is not None:
+            plan, sent = way.plan, way.request
+        saw(None, reply)
         try:
-            plan = self._plan_for(request) if way is None else way.plan
             return self._converse(plan, request, sent, reply, None, way)
         finally:
             del reply  # or an error's traceback would hold the error
+
+    def _with_content(self, request: Request) -> Response:
+        """As `handle_request`, for what a server may act on twice: its sending is watched."""
+        sent, watch = equipped(request, Watch, self.plan.limits)
+        try:
+            with wired(Wire(seen=None if watch is None else watch.seen)):
+                response = self._inner.handle_request(sent)
+            if response.status_code in self._quiet and not (HINTED and hinted(response)):
+                return response
+            reply = Reply(response)
+        except TransportError as error:
+            reply = Reply(error)
+        saw(watch, reply)
+        try:
+            return self._converse(self._plan_for(request), request, sent, reply)
+        finally:
+            del reply  # or an error's traceback would hold the error
+
+    def _straight_on(self, way: Straight, response: Response) -> Response | None:
+        """What comes of an answer without the engine; None where it has to see to `way.reply`."""
+        try:
+            while (following := way.onward(response)) is not None:
+                if way.holds:
+                    hands = self._hands(way.plan, way.request, Reply(response))
+                    kept = hands.discard(Discard(response, way.request))
+                    way.discarded(response, kept)
+                response = self._to(following.url).handle_request(following)
+                if response.status_code in self._quiet and (last := way.arrived(response)):
+                    return last
+            way.reply = Reply(response)
+        except TransportError as error:
+            way.reply = Reply(error)
+        except BaseException:
+            self._hands(way.plan, way.request, Reply(response)).drop()  # it may be open
+            raise
+        return None
 
     def _looked_up(self, request: Request) -> Response:
         """What the cache has, or what came of asking the server."""
@@ -192,40 +220,72 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
             if self._shelf is None:
                 return await self._converse(self._plan_for(request), request)
             return await self._looked_up(request)
-        sent, watch, way, response = request, None, None, None
+        if request.method not in WITHOUT_CONTENT:
+            return await self._with_content(request)
+        response = None
         try:
-            if request.method in WITHOUT_CONTENT:
-                response = await self._inner.handle_async_request(request)
-            else:
-                sent, watch = equipped(request, AsyncWatch, self.plan.limits)
-                with wired(Wire(seen=None if watch is None else watch.seen)):
-                    response = await self._inner.handle_async_request(sent)
+            response = await self._inner.handle_async_request(request)
             if response.status_code in self._quiet and not (HINTED and hinted(response)):
                 return response
             way = self._way(request, response.status_code)
-            while way is not None and (following := way.onward(response)) is not None:
-                if way.holds:
-                    hands = self._hands(self.plan, sent, Reply(response))
-                    way.discarded(response, await hands.discard(Discard(response, sent)))
-                sent = following
-                response = await self._to(sent.url).handle_async_request(sent)
-                if response.status_code in self._quiet and (last := way.arrived(response)):
+            if way is None:
+                reply = Reply(response)
+            else:
+                last = await self._straight_on(way, response)
+                if last is not None:
                     return last
-            reply = Reply(response)
+                reply = way.reply
         except TransportError as error:
-            reply = Reply(error)
-        except BaseException:
-            if response is not None:  # which may still be open
-                await self._hands(self.plan, sent, Reply(response)).drop()
-            raise
-        saw(watch, reply)
+            reply, way = Reply(error), None
+        plan, sent = self._plan_for(request), request
+        if way is not None:
+            plan, sent = way.plan, way.request
+        saw(None, reply)
         try:
-            plan = self._plan_for(request) if way is None else way.plan
             seeing = self._converse(plan, request, sent, reply, None, way)
             del response, way  # what waits holds no answer
         finally:
             del reply  # or an error's traceback would hold the error
         return await seeing
+
+    async def _with_content(self, request: Request) -> Response:
+        """As `handle_async_request`, for what a server may act on twice: its sending is watched."""
+        sent, watch = equipped(request, AsyncWatch, self.plan.limits)
+        response = None
+        try:
+            with wired(Wire(seen=None if watch is None else watch.seen)):
+                response = await self._inner.handle_async_request(sent)
+            if response.status_code in self._quiet and not (HINTED and hinted(response)):
+                return response
+            reply = Reply(response)
+        except TransportError as error:
+            reply = Reply(error)
+        saw(watch, reply)
+        try:
+            seeing = self._converse(self._plan_for(request), request, sent, reply)
+            del response  # what waits holds no answer
+        finally:
+            del reply  # or an error's traceback would hold the error
+        return await seeing
+
+    async def _straight_on(self, way: Straight, response: Response) -> Response | None:
+        """What comes of an answer without the engine; None where it has to see to `way.reply`."""
+        try:
+            while (following := way.onward(response)) is not None:
+                if way.holds:
+                    hands = self._hands(way.plan, way.request, Reply(response))
+                    kept = await hands.discard(Discard(response, way.request))
+                    way.discarded(response, kept)
+                response = await self._to(following.url).handle_async_request(following)
+                if response.status_code in self._quiet and (last := way.arrived(response)):
+                    return last
+            way.reply = Reply(response)
+        except TransportError as error:
+            way.reply = Reply(error)
+        except BaseException:
+            await self._hands(way.plan, way.request, Reply(response)).drop()  # it may be open
+            raise
+        return None
 
     async def _looked_up(self, request: Request) -> Response:
         """What the cache has, or what came of asking the server."""
