@@ -133,8 +133,7 @@ class Configured(Generic[TransportT]):
         # The fast path's own: a plan never changes, and memory empties in place.
         self._quiet = table.quiet
         self._looks_first = self.plan.looks_first
-        self._ahead = (True,) if self._looks_first or self._shelf else memory.moves
-        self._cooling = memory.cooling
+        self._ahead = (True,) if self._looks_first or self._shelf else memory.busy
 
     def _plan_for(self, request: Request) -> Plan:
         plan = self.plan
@@ -178,7 +177,7 @@ class Configured(Generic[TransportT]):
         stored = shelf.look(asked.url, asked.who)
         visit = shelf.visit(asked, stored, plan.clock.time())
         # Where the origin cools down there is more to do before a send.
-        return visit if visit.simple and not (self._cooling and visit.sends) else None
+        return visit if visit.simple and not (plan.memory.cooling and visit.sends) else None
 
     def _settled(self, visit: Visit, answer: Response) -> Response:
         """What is handed over in an answer's place, once what is stored was changed by it."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any, TypeAlias
 
@@ -28,15 +30,16 @@ class Memory:
             raise ValueError(f"Memory(entries={entries!r}): write a number of entries, 1 or more.")
         self._most = entries
         self._lock = Lock()
-        # Public to the transport: while both are empty nothing is looked up before sending.
         self.moves: OrderedDict[str, tuple[Move, float]] = OrderedDict()
         self.cooling = Cooldowns()
+        # Empty while both are: then a transport has nothing to look up before it sends.
+        self.busy: list[bool] = []
         self._noticed: OrderedDict[str, None] = OrderedDict()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def recall(self, url: str, now: float) -> Move | None:
         """Where a URL has moved to, permanently, and by which code."""
-        with self._lock:
+        with self._changing():
             move, until = self.moves.get(url, (None, now))
             if until <= now:
                 self.moves.pop(url, None)
@@ -46,7 +49,7 @@ class Memory:
 
     def remember(self, url: str, move: Move | None, seconds: float, now: float) -> None:
         """Keep where a URL has moved to for so many seconds; None forgets it."""
-        with self._lock:
+        with self._changing():
             self.moves.pop(url, None)
             if move is not None:
                 self.moves[url] = (move, now + seconds)
@@ -54,7 +57,7 @@ class Memory:
 
     def forget_moves_to(self, url: str) -> None:
         """A URL is gone: so are the moves that lead there."""
-        with self._lock:
+        with self._changing():
             gone = [a for a, ((_, b), _) in self.moves.items() if b.partition("#")[0] == url]
             for moved in gone:
                 del self.moves[moved]
@@ -86,20 +89,28 @@ class Memory:
 
     def cool(self, origin: str, cool: Cool, now: float) -> bool:
         """Let an origin rest; whether its rest begins with this."""
-        with self._lock:
+        with self._changing():
             begins = self.cooling.cool(origin, cool, now)
             self._forget(self.cooling)
             return begins
 
     def approach(self, origin: str, now: float) -> Rest | None:
         """What a request to an origin meets; None where it may be sent."""
-        with self._lock:
+        with self._changing():
             return self.cooling.approach(origin, now)
 
     def warm(self, origin: str, now: float) -> None:
         """An origin answered as one that is well."""
-        with self._lock:
+        with self._changing():
             self.cooling.warm(origin, now)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            finally:
+                self.busy[:] = [True] if self.moves or self.cooling else []
 
     def _forget(self, kept: OrderedDict[str, Any]) -> None:
         while len(kept) > self._most:

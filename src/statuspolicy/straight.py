@@ -50,7 +50,7 @@ class Straight:
     _led: tuple[tuple[Request, str], ...] = ()  # what redirects were answered to, and its target
     _past: tuple[Response, ...] = ()
     _steps: tuple[Step, ...] = ()
-    _answers: tuple[int | str, ...] = ()
+    _sent = 1  # how often this request was
     _first_heard: float | None = None
     _spent: str | None = None
 
@@ -113,10 +113,9 @@ class Straight:
         self._began = now
 
     def _repeats(self, response: Response, way: Way, told: float | None, now: float) -> bool:
-        sent = len(self._answers) + 1
-        if sent >= way.attempts or not (way.at_once or told is not None):
+        if self._sent >= way.attempts or not (way.at_once or told is not None):
             return False
-        if sent == 1:
+        if self._sent == 1:
             for _, name, value in lines(self.request.headers):
                 if name == b"authorization" and hop.is_digest(value.decode("latin-1")):
                     return False  # it holds for one request alone
@@ -129,7 +128,7 @@ class Straight:
             if left is None:
                 return False
             self._spent = origin
-        self._answers += (response.status_code,)
+        self._sent += 1
         self._note(response, way, "repeat", "at once", told, left)
         return True
 
@@ -159,7 +158,7 @@ class Straight:
         self._note(response, way, "follow", f"to {leads_to}", told)
         self._led = (*self._led, (request, self._target))
         self._next, self._target = body.copy(request, url=there), leads_to
-        self._answers = ()
+        self._sent = 1
         return True
 
     def arrived(self, response: Response) -> Response | None:
@@ -209,7 +208,8 @@ class Straight:
         first = self._led[0][0] if self._led else self.request
         talk = Talk(self.plan, first)
         talk.sent = talk.went = self.request
-        talk.steps, talk.past, talk.answers = self._steps, [*self._past], self._answers
+        talk.steps, talk.past = self._steps, [*self._past]
+        talk.answers = tuple(step.code for step in self._steps[len(self._steps) + 1 - self._sent :])
         talk.hops, talk.spent, talk.began = len(self._led), self._spent, self._began
         talk.first_heard = self._first_heard
         if self._led:

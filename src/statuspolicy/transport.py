@@ -62,12 +62,7 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
 
     def handle_request(self, request: Request) -> Response:
         """Send a request and see its exchange through."""
-        if (
-            type(request.stream) is not ByteStream
-            or OVERRIDE in request.extensions
-            or self._ahead
-            or self._cooling
-        ):
+        if type(request.stream) is not ByteStream or OVERRIDE in request.extensions or self._ahead:
             if self._shelf is None:
                 return self._converse(self._plan_for(request), request)
             return self._looked_up(request)
@@ -211,12 +206,7 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
 
     async def handle_async_request(self, request: Request) -> Response:
         """Send a request and see its exchange through."""
-        if (
-            type(request.stream) is not ByteStream
-            or OVERRIDE in request.extensions
-            or self._ahead
-            or self._cooling
-        ):
+        if type(request.stream) is not ByteStream or OVERRIDE in request.extensions or self._ahead:
             if self._shelf is None:
                 return await self._converse(self._plan_for(request), request)
             return await self._looked_up(request)
