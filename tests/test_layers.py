@@ -76,6 +76,7 @@ ORDER = [
     "wire",
     "turns",
     "later",
+    "ondemand",
     "_value",
     "_internals",
     "_lib",

@@ -13,7 +13,6 @@ from .duties.cooling import breaker
 from .duties.retry import retry
 from .duties.verify import reset
 from .exchange import Exchange
-from .expecting import expect_continue
 from .plan import Overrides
 from .row import Row, Table, resume, surface
 from .tables import STANDARD, STRICT
@@ -54,6 +53,7 @@ if _typing.TYPE_CHECKING:
         TotalTimeout,
         UnparsableResponse,
     )
+    from .expecting import expect_continue
     from .polling import poll_token, resume_poll
 else:
     _LATER = {
@@ -64,6 +64,7 @@ else:
         "choose": ".duties.choose",
         "download": ".downloads.loops",
         "events": ".events",
+        "expect_continue": ".expecting",
         "extend": ".duties.resolve",
         "gone": ".duties.told",
         "moved": ".duties.told",

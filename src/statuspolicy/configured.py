@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import cache, cached_property
+from functools import cached_property
 from inspect import iscoroutinefunction
 from threading import Event
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
+from statuspolicy.methods import WITHOUT_CONTENT
+from statuspolicy.ondemand import OnDemand
 
 from ._lib import (
     URL,
@@ -22,7 +24,6 @@ from ._lib import (
     Request,
     Response,
 )
-from .expecting import WITHOUT_CONTENT
 from .plan import OVERRIDE, AllowHop, Confirm, Observer, Plan, Prepare
 from .row import Table
 from .tables import STANDARD
@@ -30,10 +31,15 @@ from .tables import STANDARD
 if TYPE_CHECKING:
     from statuspolicy.cache.config import Cache
 
+    from . import driver
     from .caching import Shelf
     from .straight import Straight
     from .visit import Visit
     from .ways import Ways
+else:  # the engine, once there is something to do
+    driver = OnDemand(".driver", __package__)
+
+__all__ = ["CALL", "Configured", "driver", "shelf_of"]
 
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
@@ -148,8 +154,7 @@ class Configured(Generic[TransportT]):
 
     @cached_property
     def _ways(self) -> Ways:
-        make: type[Ways] = engine().Ways
-        return make(self.plan)
+        return driver.Ways(self.plan)
 
     def _way(self, request: Request, status: int) -> Straight | None:
         """How an exchange goes on from such an answer without the engine, as far as it does."""
@@ -157,8 +162,7 @@ class Configured(Generic[TransportT]):
         if status not in ways or request.method not in WITHOUT_CONTENT:
             return None
         plan = self.plan if CALL.get() is None else self._plan_for(request)
-        begin: type[Straight] = engine().Straight
-        return begin(plan, request, ways)
+        return driver.Straight(plan, request, ways)
 
     def _visit(self, request: Request) -> Visit | None:
         """A request's visit to a cache in this process's memory, where nothing else is to do."""
@@ -201,14 +205,6 @@ class Configured(Generic[TransportT]):
 
             install(transport)  # it listens too, whoever it is
         return transport
-
-
-@cache
-def engine() -> Any:
-    """The engine and what drives it: loaded when there is something to do, and found once."""
-    from . import driver
-
-    return driver
 
 
 def shelf_of(cache: Any, limits: Limits) -> Shelf:

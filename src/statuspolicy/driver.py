@@ -19,6 +19,7 @@ from .effects import (
     Read,
     Recall,
     Remember,
+    Reply,
     Resume,
     Send,
     Shelve,
@@ -26,6 +27,7 @@ from .effects import (
     Wait,
 )
 from .engine import converse
+from .evidence import AsyncWatch, Watch, equipped, hinted, saw
 from .hands import AsyncHands, Hands
 from .plan import Plan
 from .response import kept_trace
@@ -34,7 +36,22 @@ from .talk import Flow, Result
 from .ways import Ways
 
 # What a transport needs to see an exchange through.
-__all__ = ["AsyncHands", "Hands", "Straight", "Ways", "arun", "converse", "run"]
+__all__ = [
+    "AsyncHands",
+    "AsyncWatch",
+    "Discard",
+    "Hands",
+    "Reply",
+    "Straight",
+    "Watch",
+    "Ways",
+    "arun",
+    "converse",
+    "equipped",
+    "hinted",
+    "run",
+    "saw",
+]
 
 
 def run(flow: Flow[Result], hands: Hands) -> Response:

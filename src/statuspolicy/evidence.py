@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from statuspolicy.limits import Limits
-from statuspolicy.methods import IDEMPOTENT
+from statuspolicy.methods import IDEMPOTENT, WITHOUT_CONTENT
 from statuspolicy.wire import HINTED, READING, Seen
 
 from . import body, failure
 from ._lib import RemoteProtocolError, Request, Response
 from .effects import Reply
-from .expecting import WITHOUT_CONTENT, Held, expects
+from .expecting import Held, expects
 
 # The one event that a request on a kept-alive connection begins with; a new one connects first.
 _SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Any
 
+from statuspolicy.methods import WITHOUT_CONTENT
 from statuspolicy.wire import Seen
 
 from ._lib import AsyncByteStream, Request, SyncByteStream
 from .body import Body
-
-# The content of these means nothing (RFC 9110 §9.3.1, §9.3.2, §9.3.7, §9.3.8).
-WITHOUT_CONTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 def expects(request: Request) -> bool:

@@ -1,7 +1,6 @@
 """What happened in an exchange, as plain values: nothing here keeps a response alive."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: a NamedTuple compiles each string among them at import.
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +18,7 @@ class Interim(Record):
     """
 
     code: int
-    links: tuple[Link, ...] = ()
+    links: "tuple[Link, ...]" = ()
 
     def __str__(self) -> str:
         return " ".join([str(self.code), *(f"<{link.target}>" for link in self.links)])

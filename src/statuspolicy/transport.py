@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from statuspolicy.methods import WITHOUT_CONTENT
 from statuspolicy.wire import HINTED, Wire, wired
 
 from ._lib import (
@@ -18,13 +19,11 @@ from ._lib import (
     Response,
     TransportError,
 )
-from .configured import Configured, engine
-from .effects import Discard, Reply
-from .evidence import AsyncWatch, Watch, equipped, hinted, saw
-from .expecting import WITHOUT_CONTENT
+from .configured import Configured, driver
 from .plan import OVERRIDE, Plan
 
 if TYPE_CHECKING:
+    from .effects import Reply
     from .hands import AsyncHands, Hands
     from .straight import Straight
     from .visit import Visit
@@ -70,22 +69,22 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
             return self._with_content(request)
         try:
             response = self._inner.handle_request(request)
-            if response.status_code in self._quiet and not (HINTED and hinted(response)):
+            if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
                 return response
             way = self._way(request, response.status_code)
             if way is None:
-                reply = Reply(response)
+                reply = driver.Reply(response)
             else:
                 last = self._straight_on(way, response)
                 if last is not None:
                     return last
                 reply = way.reply
         except TransportError as error:
-            reply, way = Reply(error), None
+            reply, way = driver.Reply(error), None
         plan, sent = self._plan_for(request), request
         if way is not None:
             plan, sent = way.plan, way.request
-        saw(None, reply)
+        driver.saw(None, reply)
         try:
             return self._converse(plan, request, sent, reply, None, way)
         finally:
@@ -93,16 +92,16 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
 
     def _with_content(self, request: Request) -> Response:
         """As `handle_request`, for what a server may act on twice: its sending is watched."""
-        sent, watch = equipped(request, Watch, self.plan.limits)
+        sent, watch = driver.equipped(request, driver.Watch, self.plan.limits)
         try:
             with wired(Wire(seen=None if watch is None else watch.seen)):
                 response = self._inner.handle_request(sent)
-            if response.status_code in self._quiet and not (HINTED and hinted(response)):
+            if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
                 return response
-            reply = Reply(response)
+            reply = driver.Reply(response)
         except TransportError as error:
-            reply = Reply(error)
-        saw(watch, reply)
+            reply = driver.Reply(error)
+        driver.saw(watch, reply)
         try:
             return self._converse(self._plan_for(request), request, sent, reply)
         finally:
@@ -113,17 +112,18 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
         try:
             while (following := way.onward(response)) is not None:
                 if way.holds:
-                    hands = self._hands(way.plan, way.request, Reply(response))
-                    kept = hands.discard(Discard(response, way.request))
+                    hands = self._hands(way.plan, way.request, driver.Reply(response))
+                    kept = hands.discard(driver.Discard(response, way.request))
                     way.discarded(response, kept)
                 response = self._to(following.url).handle_request(following)
                 if response.status_code in self._quiet and (last := way.arrived(response)):
                     return last
-            way.reply = Reply(response)
+            way.reply = driver.Reply(response)
         except TransportError as error:
-            way.reply = Reply(error)
+            way.reply = driver.Reply(error)
         except BaseException:
-            self._hands(way.plan, way.request, Reply(response)).drop()  # it may be open
+            hands = self._hands(way.plan, way.request, driver.Reply(response))
+            hands.drop()  # it may be open
             raise
         return None
 
@@ -139,15 +139,17 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
                 answer = self._inner.handle_request(sent)
                 response = self._settled(visit, answer)
                 if visit.from_here and type(answer.stream) is not ByteStream:
-                    self._hands(self.plan, sent, Reply(answer)).discard(Discard(answer, sent))
-            said = HINTED and hinted(response)
+                    self._hands(self.plan, sent, driver.Reply(answer)).discard(
+                        driver.Discard(answer, sent)
+                    )
+            said = HINTED and driver.hinted(response)
             judged = said or (not visit.from_here and visit.may_stand_in(response))
             if response.status_code in self._quiet and not judged:
                 return response
-            reply = Reply(response)
+            reply = driver.Reply(response)
         except TransportError as error:
-            reply = Reply(error)
-        saw(None, reply)
+            reply = driver.Reply(error)
+        driver.saw(None, reply)
         try:
             return self._converse(self._plan_for(request), request, sent, reply, visit)
         finally:
@@ -162,15 +164,13 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
         visit: Visit | None = None,
         way: Straight | None = None,
     ) -> Response:
-        driver, hands = engine(), self._hands(plan, sent, reply)
-        flow = driver.converse(plan, request, reply, visit, way and way.talk)
+        hands = self._hands(plan, sent, reply)
+        flow = driver.converse(plan, request, reply, visit, None if way is None else way.talk)
         del reply
-        response: Response = driver.run(flow, hands)
-        return response
+        return driver.run(flow, hands)
 
     def _hands(self, plan: Plan, sent: Request | None, reply: Reply | None) -> Hands:
-        make: type[Hands] = engine().Hands
-        return make(plan, self._to, self._fresh, self._converse, sent, reply)
+        return driver.Hands(plan, self._to, self._fresh, self._converse, sent, reply)
 
     def close(self) -> None:
         """Close the inner transport; a request that waits raises RuntimeError."""
@@ -215,22 +215,22 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
         response = None
         try:
             response = await self._inner.handle_async_request(request)
-            if response.status_code in self._quiet and not (HINTED and hinted(response)):
+            if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
                 return response
             way = self._way(request, response.status_code)
             if way is None:
-                reply = Reply(response)
+                reply = driver.Reply(response)
             else:
                 last = await self._straight_on(way, response)
                 if last is not None:
                     return last
                 reply = way.reply
         except TransportError as error:
-            reply, way = Reply(error), None
+            reply, way = driver.Reply(error), None
         plan, sent = self._plan_for(request), request
         if way is not None:
             plan, sent = way.plan, way.request
-        saw(None, reply)
+        driver.saw(None, reply)
         try:
             seeing = self._converse(plan, request, sent, reply, None, way)
             del response, way  # what waits holds no answer
@@ -240,17 +240,17 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
 
     async def _with_content(self, request: Request) -> Response:
         """As `handle_async_request`, for what a server may act on twice: its sending is watched."""
-        sent, watch = equipped(request, AsyncWatch, self.plan.limits)
+        sent, watch = driver.equipped(request, driver.AsyncWatch, self.plan.limits)
         response = None
         try:
             with wired(Wire(seen=None if watch is None else watch.seen)):
                 response = await self._inner.handle_async_request(sent)
-            if response.status_code in self._quiet and not (HINTED and hinted(response)):
+            if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
                 return response
-            reply = Reply(response)
+            reply = driver.Reply(response)
         except TransportError as error:
-            reply = Reply(error)
-        saw(watch, reply)
+            reply = driver.Reply(error)
+        driver.saw(watch, reply)
         try:
             seeing = self._converse(self._plan_for(request), request, sent, reply)
             del response  # what waits holds no answer
@@ -263,17 +263,19 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
         try:
             while (following := way.onward(response)) is not None:
                 if way.holds:
-                    hands = self._hands(way.plan, way.request, Reply(response))
-                    kept = await hands.discard(Discard(response, way.request))
+                    hands = self._hands(way.plan, way.request, driver.Reply(response))
+                    kept = await hands.discard(driver.Discard(response, way.request))
                     way.discarded(response, kept)
                 response = await self._to(following.url).handle_async_request(following)
                 if response.status_code in self._quiet and (last := way.arrived(response)):
                     return last
-            way.reply = Reply(response)
+            way.reply = driver.Reply(response)
         except TransportError as error:
-            way.reply = Reply(error)
+            way.reply = driver.Reply(error)
         except BaseException:
-            await self._hands(way.plan, way.request, Reply(response)).drop()  # it may be open
+            await self._hands(
+                way.plan, way.request, driver.Reply(response)
+            ).drop()  # it may be open
             raise
         return None
 
@@ -289,16 +291,16 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
                 answer = await self._inner.handle_async_request(sent)
                 response = self._settled(visit, answer)
                 if visit.from_here and type(answer.stream) is not ByteStream:
-                    hands = self._hands(self.plan, sent, Reply(answer))
-                    await hands.discard(Discard(answer, sent))
-            said = HINTED and hinted(response)
+                    hands = self._hands(self.plan, sent, driver.Reply(answer))
+                    await hands.discard(driver.Discard(answer, sent))
+            said = HINTED and driver.hinted(response)
             judged = said or (not visit.from_here and visit.may_stand_in(response))
             if response.status_code in self._quiet and not judged:
                 return response
-            reply = Reply(response)
+            reply = driver.Reply(response)
         except TransportError as error:
-            reply = Reply(error)
-        saw(None, reply)
+            reply = driver.Reply(error)
+        driver.saw(None, reply)
         try:
             seeing = self._converse(self._plan_for(request), request, sent, reply, visit)
             del response  # what waits holds no answer
@@ -315,15 +317,12 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
         visit: Visit | None = None,
         way: Straight | None = None,
     ) -> Coroutine[Any, Any, Response]:
-        driver, hands = engine(), self._hands(plan, sent, reply)
-        seeing: Coroutine[Any, Any, Response]
-        flow = driver.converse(plan, request, reply, visit, way and way.talk)
-        seeing = driver.arun(flow, hands)
-        return seeing
+        hands = self._hands(plan, sent, reply)
+        flow = driver.converse(plan, request, reply, visit, None if way is None else way.talk)
+        return driver.arun(flow, hands)
 
     def _hands(self, plan: Plan, sent: Request | None, reply: Reply | None) -> AsyncHands:
-        make: type[AsyncHands] = engine().AsyncHands
-        return make(plan, self._to, self._fresh, self._converse, sent, reply)
+        return driver.AsyncHands(plan, self._to, self._fresh, self._converse, sent, reply)
 
     async def aclose(self) -> None:
         """Close the inner transport; a request that waits raises RuntimeError."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statuspolicy._value import Record
 from statuspolicy.cooldown import Cool
-from statuspolicy.turns import Turn
 
 from ._lib import URL, AsyncBaseTransport, BaseTransport, Request, Response
+
+if TYPE_CHECKING:
+    from statuspolicy.turns import Turn
 
 
 class Settle(Record):

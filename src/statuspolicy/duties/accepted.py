@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from statuspolicy.fields import Fields, members
-from statuspolicy.links import alternates
+from statuspolicy.ondemand import OnDemand
 
 from ..exchange import Exchange
 from ..verdicts import Settle, Verdict
+
+if TYPE_CHECKING:
+    from statuspolicy import links
+else:
+    links = OnDemand("statuspolicy.links", None)
 
 _MOST = 8  # things that are named
 _NAMES = ("Accept", "Accept-Post", "Accept-Patch", "Accept-Encoding")
@@ -15,7 +22,7 @@ _NAMES = ("Accept", "Accept-Post", "Accept-Patch", "Accept-Encoding")
 def not_acceptable(exchange: Exchange) -> Verdict:
     """406: the server has other representations (RFC 9110 §15.5.7)."""
     fields = exchange.fields
-    offers = alternates(fields.get("link") or "", fields.get("alternates") or "")
+    offers = links.alternates(fields.get("link") or "", fields.get("alternates") or "")
     if offers:
         return Settle(f"it offers {', '.join(map(str, offers[:_MOST]))}")
     return Settle(_takes(fields) or "it does not say what it offers")

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from statuspolicy.later import then
+from statuspolicy.ondemand import OnDemand
 
-from .. import body
 from .._lib import ByteStream, Request
 from ..exchange import Exchange
 from ..verdicts import Again, Settle, Verdict
+
+if TYPE_CHECKING:
+    from .. import body
+else:
+    body = OnDemand("..body", __package__)
 
 
 def with_length(exchange: Exchange) -> Verdict | Awaitable[Verdict]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from statuspolicy import ranges
 from statuspolicy.fields import digits, members
+from statuspolicy.ondemand import OnDemand
 
 from .._lib import Request, Response
 from ..exchange import Exchange
 from ..row import makes_duty
 from ..verdicts import Again, Refuse, Settle, Verdict
+
+if TYPE_CHECKING:
+    from statuspolicy import ranges
+else:
+    ranges = OnDemand("statuspolicy.ranges", None)
 
 
 def switched(exchange: Exchange) -> Verdict:

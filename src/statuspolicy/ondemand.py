@@ -1,0 +1,23 @@
+"""Modules that are imported when something of them is first used, and found at once afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class OnDemand:
+    """Stands in for a module that most programs never use, or not before the first answer.
+
+    name, package: as of `importlib.import_module`.
+    """
+
+    def __init__(self, name: str, package: str | None) -> None:
+        self._name = name
+        self._package = package
+
+    def __getattr__(self, name: str) -> Any:
+        from importlib import import_module
+
+        found = getattr(import_module(self._name, self._package), name)
+        setattr(self, name, found)
+        return found
