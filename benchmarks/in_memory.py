@@ -133,7 +133,7 @@ def _waited(kind: Kind) -> Scenario:
     told = {"Retry-After": "1"}
     policy = kind.policy(Down(1, told), clock=Skipping(), limits=LIMITS)
     return Scenario(
-        "1 × 503 with a wait, which is stubbed, then 200 at transport level",
+        "1 × 503 with a stubbed wait at transport level",
         "httpx-retries",
         {
             "statuspolicy": kind.timed(kind.drained(policy)),

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from math import inf
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
+
+from statuspolicy._value import Record
 
 PINS = "statuspolicy.pins"  # in a request's `extensions`: what is to become `Wire.pins`
 
@@ -41,7 +43,7 @@ class Seen:
         self.connection: Any = None
 
 
-class Wire(NamedTuple):
+class Wire(Record):
     """What holds for the call under way.
 
     left: gives the seconds until the exchange has to be over. What it raises ends the call.

@@ -6,7 +6,6 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from statuspolicy.later import then
 from statuspolicy.ondemand import OnDemand
 
 from .._lib import ByteStream, Request
@@ -14,8 +13,11 @@ from ..exchange import Exchange
 from ..verdicts import Again, Settle, Verdict
 
 if TYPE_CHECKING:
+    from statuspolicy import later
+
     from .. import body
 else:
+    later = OnDemand("statuspolicy.later", None)
     body = OnDemand("..body", __package__)
 
 
@@ -29,7 +31,7 @@ def with_length(exchange: Exchange) -> Verdict | Awaitable[Verdict]:
     if length is None:
         # Answered before it was sent to its end.
         content = body.read(exchange.request, exchange.limits.replay_bytes)
-        return then(content, partial(_measured, exchange))  # type: ignore[no-any-return]
+        return later.then(content, partial(_measured, exchange))  # type: ignore[no-any-return]
     return _resubmitted(exchange, body.copy(exchange.request), length)
 
 
