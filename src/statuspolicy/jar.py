@@ -15,7 +15,8 @@ _SETTING = frozenset({b"set-cookie", b"set-cookie2"})
 class Jar(Cookies):
     """A client's cookies, which look into a response only where that sets any.
 
-    To find that there are none takes the libraries a quarter of the time of a call.
+    To find that there are none takes the libraries a quarter of the time of a call. (httpx2's own
+    cookies have learnt to do as these.)
     """
 
     def extract_cookies(self, response: Response) -> None:
