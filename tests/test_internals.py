@@ -37,6 +37,18 @@ def test_an_encoding_that_somebody_chose_stays():
     assert extended(first)["x"] == "\xe9"
 
 
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_what_is_not_ascii_can_be_written_into_a_copy_and_into_what_was_copied(looked_at):
+    first = httpx.Headers(LINES)
+    if looked_at:
+        assert first["host"] == "a.example"  # for which the library looks for the encoding
+    more = extended(first)
+    more["x-name"] = "\xe9"
+    assert more["x-name"] == "\xe9"
+    if not looked_at:
+        first["x-name"] = "\xe9"
+
+
 @pytest.mark.parametrize("url", URLS)
 def test_a_target_is_the_url_without_fragment_and_userinfo(url):
     parsed = httpx.URL(url)

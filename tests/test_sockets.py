@@ -1,5 +1,6 @@
 """Real sockets: a real server, a real client of each kind, each code of the table."""
 
+import asyncio
 import gzip
 import io
 import socket
@@ -10,6 +11,7 @@ import time
 import anyio
 import httpx
 import pytest
+import trio
 import trustme
 
 import statuspolicy as sp
@@ -403,6 +405,24 @@ def test_the_machines_own_clock_waits():
     clock.sleep(0.02)
     assert 0.02 <= time.monotonic() - began < 5
     assert abs(clock.time() - time.time()) < 5
+
+
+def test_a_guest_in_another_kind_of_loop_waits_as_its_own_loop_does():
+    """trio in guest mode runs inside asyncio's loop, and is no task of it."""
+
+    async def guest():
+        await sp.SystemClock().asleep(0.001)
+        return "slept"
+
+    async def host():
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        trio.lowlevel.start_guest_run(
+            guest, run_sync_soon_threadsafe=loop.call_soon_threadsafe, done_callback=done.set_result
+        )
+        return (await done).unwrap()
+
+    assert asyncio.run(host()) == "slept"
 
 
 class Interrupted(FakeClock):

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import statuspolicy as sp
+from statuspolicy.configured import CALL
 from statuspolicy.testing import FakeClock
+from statuspolicy.wire import PINS
 
 HOME = "http://home.example"
 ONCE = {503: sp.retry(wait=0), 404: sp.retry(wait=0.0, attempts=3)}
@@ -123,19 +125,28 @@ def tell(
     straight: bool,
     cookies: dict[str, str],
     memory: Callable[[], sp.Memory] = sp.Memory,
+    follow: bool = True,
     **options: Any,
 ) -> Story:
     kind, send = DRIVERS[driver]
     random.seed(1)  # for the jitter of what is waited
     clock, jar, remembered = FakeClock(), httpx.Cookies(cookies), memory()
     server = Server(script, clock)
-    options = {"table": TABLE, "cookies": jar, "memory": remembered, "clock": clock} | options
+
+    def held_by_client() -> httpx.Cookies:
+        return jar
+
+    options = {
+        "table": TABLE, "cookies": held_by_client, "memory": remembered, "clock": clock,
+    } | options  # fmt: skip
     transport = kind(server, **options)
     ran, converse = [], transport._converse
     transport._converse = lambda *given: (ran.append(1), converse(*given))[1]
     if not straight:
         transport._ways.clear()
     asked = request()
+    # As a wrapped client says it, where the call doesn't follow.
+    token = CALL.set(None if follow else (held_by_client, False, 0.0, True))
     try:
         response = send(transport, asked)
         if not hasattr(response, "_request") or response._request is None:
@@ -143,6 +154,8 @@ def tell(
         end = told(response)
     except httpx.RequestError as error:
         end = type(error), str(error), tuple(sp.trace(error)), str(error.request.url)
+    finally:
+        CALL.reset(token)
     still = sum(not stream.closed for stream in server.streams)
     budgets = dict(remembered._buckets)
     held = sorted((cookie.name, cookie.value) for cookie in jar.jar)
@@ -217,6 +230,10 @@ PLAIN: dict[str, Any] = {
     "STRICT": ([to("/b"), to("/c", 303), to("/d", 307), BUSY, FINE], {"table": sp.STRICT}),
     "a cookie at last": ([BUSY, Line(200, (("Set-Cookie", "a=1"),))], {}),
     "a host of its own": ([to("/b"), FINE], {"request": with_field("Host", "own.example")}),
+    "a repeat that a redirect answers": ([DOWN, to("/b"), DOWN, FINE], {}),
+    "a call that follows nothing": ([BUSY, BUSY, FINE], {"follow": False}),
+    "a redirect that is repeated": ([Line(302), FINE], table(302, sp.retry(wait=0))),
+    "content that is kept": ([to("/b", 307), FINE], {"request": asking("GET", HOME, json=1)}),
     "a code without a row": ([Line(599, BUSY.headers), FINE], table("5xx", sp.retry(wait=0))),
 }  # fmt: skip
 
@@ -290,6 +307,23 @@ OTHERS: dict[str, Any] = {
     "credentials": ([to("/b"), FINE], {"request": BASIC}),
     "a target": ([to("/b"), FINE], {"request": asking("GET", HOME, extensions={"target": b"/t"})}),
     "no Host": ([to("/b"), FINE], {"request": lambda: without_host(asking("GET", HOME)())}),
+    "content that stays behind": ([to("/b", 303), FINE], {"request": asking("GET", HOME, json=1)}),
+    "what speaks of content": (
+        [to("/b", 303), FINE], {"request": with_field("Content-Type", "text/plain")},
+    ),
+    "a Host that isn't first": (
+        [to("/b", 303), FINE],
+        {"request": asking("GET", HOME, headers=[("X", "1"), ("Host", "own.example")])},
+    ),
+    "a redirect that a call does not follow": ([BUSY, to("/b"), FINE], {"follow": False}),
+    "a redirect that would be repeated": (
+        [Line(302), FINE], {"follow": False} | table(302, sp.retry(wait=0)),
+    ),
+    "pins": ([BUSY, FINE], {"request": asking("GET", HOME, extensions={PINS: {}})}),
+    "a factory": (
+        [BUSY, FINE],
+        {"request": asking("GET", HOME, extensions={"statuspolicy.body": lambda: b""})},
+    ),
     "an observer": ([BUSY, FINE], {"observer": lambda event: None}),
     "who confirms": ([to("/b"), FINE], {"confirm": lambda *_: True}),
     "who allows": ([to("/b"), FINE], {"allow_hop": lambda *_: True}),
@@ -388,6 +422,39 @@ def test_whatever_ends_the_first_send_passes_through(driver):
         send(kind(Broken()), get())
 
 
+class Falsy(httpx.Response):
+    def __len__(self) -> int:
+        return len(self.content)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_response_that_counts_for_nothing_is_one(driver):
+    class Odd(Server):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            super().handle_request(request)
+            return Falsy(200) if len(self.sent) == 2 else Falsy(302, headers={"Location": "/b"})
+
+    kind, send = DRIVERS[driver]
+    response = send(kind(Odd([FINE], FakeClock())), get())
+    assert (response.status_code, len(sp.trace(response))) == (200, 2)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_what_a_route_raises_is_no_answer(driver):
+    asked = []
+
+    def route(url: httpx.URL) -> Any:
+        asked.append(url)
+        raise httpx.ConnectError("no such mount")
+
+    kind, send = DRIVERS[driver]
+    server = Server([to("/b", body="unread")], FakeClock())
+    with pytest.raises(httpx.ConnectError):
+        send(kind(server, route=route, clock=FakeClock()), get())
+    assert len(asked) == 1
+    assert [stream.closed for stream in server.streams] == [True]
+
+
 # ── at random ──────────────────────────────────────────────────────────────────────────
 
 headers = st.lists(
@@ -399,7 +466,9 @@ headers = st.lists(
     ),
     max_size=2,
 ).map(tuple)  # fmt: skip
-plain = st.sampled_from([BUSY, BUSY, DOWN, to("/b"), to("/c"), to("/d", 307), to("/e", 301)])
+plain = st.sampled_from(
+    [BUSY, DOWN, DOWN, to("/b"), to("/c"), to("/d", 307), to("/e", 301), to("/f", 303)]
+)
 answers = (
     plain
     | plain
@@ -419,10 +488,13 @@ requests = st.builds(
     st.sampled_from(["GET", "GET", "GET", "HEAD", "OPTIONS", "POST", "PUT"]),
     st.sampled_from([f"{HOME}/a", f"{HOME}/b", HOME, "https://home.example/a", f"{HOME}/a#f"]),
     headers=st.dictionaries(
-        st.sampled_from(["Authorization", "Cookie", "Host", "X-Own"]),
+        st.sampled_from(
+            ["Authorization", "Cookie", "Host", "X-Own", "Content-Type", "Expect", "Trailer"]
+        ),
         st.sampled_from(["Digest x", "Basic x", "a=1", "own.example"]),
         max_size=1,
     ),
+    content=st.sampled_from([None, None, b"", b"content"]),
 )
 limits = st.builds(
     sp.Limits,
@@ -437,13 +509,22 @@ limits = st.builds(
     st.lists(answers, min_size=1, max_size=9),
     requests,
     st.sampled_from(
-        [TABLE, sp.STANDARD | {503: sp.retry(wait=0)}, sp.STRICT, TABLE | {"4xx": sp.retry(wait=0)}]
+        [
+            TABLE,
+            TABLE,
+            sp.STANDARD,
+            sp.STRICT,
+            TABLE | {"4xx": sp.retry(wait=0)},
+            TABLE | {302: sp.retry(wait=0), 300: sp.retry()},
+        ]
     ),
     limits,
     st.sampled_from([{}, {}, {"a": "1"}]),
+    st.sampled_from([True, True, False]),
     st.sampled_from([*DRIVERS]),
 )
 def test_it_is_the_same_story_with_and_without_the_engine(
-    script, request_, table, limits, jar, driver
+    script, request_, table, limits, jar, follow, driver
 ):  # fmt: skip
-    both([*script, FINE], request_, driver, table=table, limits=limits, jar=jar)
+    options = {"table": table, "limits": limits, "jar": jar, "follow": follow}
+    both([*script, FINE], request_, driver, **options)

@@ -757,6 +757,25 @@ def test_no_cycle_keeps_a_failure_and_its_request_alive(table, overridden):
 
 
 @pytest.mark.usefixtures("no_collector")
+def test_no_cycle_keeps_a_failure_alive_that_came_after_what_was_plain():
+    """A redirect and a repeat at once take no engine; it is called for the failure alone."""
+    answers = [httpx.Response(302, headers={"location": "/b"}), busy_at_once()]
+
+    def answered(request):
+        if len(answers) == 0:
+            raise httpx.ReadError("broke")
+        return answers.pop(0)
+
+    table = sp.STANDARD | {httpx.ReadError: sp.surface}
+    with sp.wrap(httpx.Client(transport=httpx.MockTransport(answered)), table=table) as client:
+        assert [ref() for ref in raised_by(client)] == [None, None]
+
+
+def busy_at_once():
+    return httpx.Response(503, headers={"retry-after": "0"})
+
+
+@pytest.mark.usefixtures("no_collector")
 def test_no_cycle_keeps_a_refusal_and_its_request_alive():
     loop = httpx.MockTransport(lambda _: httpx.Response(302, headers={"location": "/"}))
     with sp.wrap(httpx.Client(transport=loop)) as client:

@@ -54,14 +54,12 @@ def names(headers: Headers) -> set[bytes]:
 def extended(headers: Headers, more: Iterable[tuple[bytes, bytes]] = ()) -> Headers:
     """A copy of a header section, with more lines, which need no check.
 
-    Its encoding is the same, so that the library doesn't look for that in each copy.
+    An encoding that somebody chose stays. "ascii" is what the library found to do for what is
+    there by now, and would be too little for what is written into the copy.
     """
-    new = Headers(encoding=headers.encoding)
-    new._list = kept = headers._list.copy()
-    for name, value in more:
-        kept.append((name, name.lower(), value))
-        if not value.isascii():
-            new._encoding = None
+    encoding = headers._encoding
+    new = Headers(encoding=None if encoding == "ascii" else encoding)
+    new._list = [*headers._list, *((name, name.lower(), value) for name, value in more)]
     return new
 
 

@@ -48,11 +48,13 @@ class Shelf:
 
     def asked(self, request: Request, cookies: Cookies | None) -> Asked:
         """A request as the rules see it."""
-        said = words(request)
-        known = self._known.get(said)
-        if known is not None:
-            return known
-        lines, user = tuple(request.headers.raw), self.cache.user
+        user, said = self.cache.user, None
+        if user is None:
+            said = words(request)
+            known = self._known.get(said)
+            if known is not None:
+                return known
+        lines = tuple(request.headers.raw)
         method, url = request.method, target(request.url)
         if user is not None:
             who = user if isinstance(user, str) else user(request)

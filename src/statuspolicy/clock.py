@@ -45,9 +45,11 @@ class SystemClock(Clock):
         import asyncio
 
         try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            import anyio
+            task = asyncio.current_task()
+        except RuntimeError:  # another kind of loop runs
+            task = None
+        if task is not None:
+            return asyncio.sleep(seconds)
+        import anyio
 
-            return anyio.sleep(seconds)
-        return asyncio.sleep(seconds)
+        return anyio.sleep(seconds)

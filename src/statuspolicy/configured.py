@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
-from statuspolicy.methods import WITHOUT_CONTENT
 from statuspolicy.ondemand import OnDemand
 
 from ._lib import (
@@ -157,9 +156,9 @@ class Configured(Generic[TransportT]):
         return driver.Ways(self.plan)
 
     def _way(self, request: Request, status: int) -> Straight | None:
-        """How an exchange goes on from such an answer without the engine, as far as it does."""
+        """How an exchange without content goes on from such an answer, as far as it does."""
         ways = self._ways
-        if status not in ways or request.method not in WITHOUT_CONTENT:
+        if status not in ways:
             return None
         plan = self.plan if CALL.get() is None else self._plan_for(request)
         return driver.Straight(plan, request, ways)

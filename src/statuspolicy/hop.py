@@ -15,10 +15,10 @@ from ._lib import URL, ByteStream, InvalidURL, Request
 
 # RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
 # keeps Expect for requests with content.
-_OF_THE_BODY = frozenset(
+OF_THE_BODY = frozenset(
     {b"transfer-encoding", b"trailer", b"digest", b"repr-digest", b"last-modified", b"expect"}
 )
-_SECRET = frozenset({b"cookie", b"authorization", b"proxy-authorization"})
+SECRET = frozenset({b"cookie", b"authorization", b"proxy-authorization"})
 # What no request takes along to another URL: `target` would ask it for the old one's path.
 OF_ONE_URL = frozenset({"target", PINS})
 # What an exchange may take to another origin of its request's extensions.
@@ -96,7 +96,7 @@ def request_to(
     abroad: the credentials stay behind.
     keep_host: the caller's own Host field stays (a relative Location names no host).
     """
-    if bodiless or abroad or not _holds_for(url, previous, keep_host):
+    if bodiless or abroad or not holds_for(url, previous, keep_host):
         headers = written(_headers_for(url, previous, limits, bodiless, abroad, keep_host))
     else:
         headers = extended(previous.headers)
@@ -120,11 +120,11 @@ def request_to(
     )
 
 
-def _holds_for(url: URL, previous: Request, keep_host: bool) -> bool:
+def holds_for(url: URL, previous: Request, keep_host: bool) -> bool:
     """Whether a header section may go elsewhere on its origin as it is."""
     host = b""
     for _, name, value in lines(previous.headers):
-        if name in _SECRET:
+        if name in SECRET:
             return False
         if name == b"host":
             host = value
@@ -143,7 +143,7 @@ def _headers_for(
             continue
         if key == b"cookie":
             continue
-        if bodiless and (key.startswith(b"content-") or key in _OF_THE_BODY):
+        if bodiless and (key.startswith(b"content-") or key in OF_THE_BODY):
             continue
         if abroad and limits.sensitive(key.decode("latin-1")):
             continue

@@ -10,6 +10,7 @@ from ._internals import names, written
 from ._lib import URL, Cookies, Request, Response
 
 _SETTING = frozenset({b"set-cookie", b"set-cookie2"})
+_EXTRACT, _MAKE = CookieJar.extract_cookies, CookieJar.make_cookies
 
 
 class Jar(Cookies):
@@ -21,14 +22,16 @@ class Jar(Cookies):
 
     def extract_cookies(self, response: Response) -> None:
         """Take in the cookies that a response sets."""
-        if not _SETTING.isdisjoint(names(response.headers)):
+        kind = type(self.jar)
+        # A jar of somebody's own may find cookies anywhere.
+        usual = kind.extract_cookies is _EXTRACT and kind.make_cookies is _MAKE
+        if not usual or not _SETTING.isdisjoint(names(response.headers)):
             super().extract_cookies(response)
 
 
 def hasten(cookies: Any) -> None:
     """Make a client's cookies a `Jar`, where nobody has a class of his own for them."""
-    usual = type(cookies.jar).extract_cookies is CookieJar.extract_cookies
-    if usual and type(cookies) is Cookies:
+    if type(cookies) is Cookies:
         cookies.__class__ = Jar
 
 

@@ -12,12 +12,11 @@ from datetime import timedelta
 from logging import INFO
 
 from statuspolicy.trace import Step
-from statuspolicy.wire import HINTED
+from statuspolicy.wire import HINTED, PINS
 
 from . import body, guard, hop, jar
 from ._internals import lines, target
 from ._lib import ByteStream, Request, Response
-from .effects import Reply
 from .evidence import hinted
 from .plan import Plan
 from .response import adopt, phrase
@@ -33,8 +32,8 @@ _SAYS = frozenset(
 )  # fmt: skip
 # The same of one that is handed over.
 _SAYS_AT_LAST = frozenset({b"deprecation", b"retry-after", b"retry-after-ms", b"sunset"})
-# What a request has for one URL alone.
-_OF_ONE_URL = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
+# What the engine sees to, in the extensions of a request.
+_ELSEWHERE = frozenset({PINS, body.FACTORY})
 
 
 class Straight:
@@ -42,10 +41,8 @@ class Straight:
 
     request: the one that was sent last.
     holds: whether the last answer is to be discarded before the next is sent.
-    reply: what came last, where the engine has to see to it.
     """
 
-    reply: Reply
     holds = False
     _led: tuple[tuple[Request, str], ...] = ()  # what redirects were answered to, and its target
     _past: tuple[Response, ...] = ()
@@ -59,7 +56,8 @@ class Straight:
         self.request = self._next = request
         self._target = target(request.url)
         self._began = plan.sent
-        self._ways = known
+        self._ways = known if plan.follow else known.staying
+        self._ends = known.ends
         self._logs = log.isEnabledFor(INFO)
 
     def onward(self, response: Response) -> Request | None:
@@ -80,10 +78,14 @@ class Straight:
         now = plan.clock.monotonic()
         if self._first_heard is None:
             self._first_heard = now
+            if not _ELSEWHERE.isdisjoint(self.request.extensions):
+                return None
         elif now - self._first_heard > plan.limits.deadline:
             return None
         stream = response.stream
         at_hand = response.is_closed and type(stream) is ByteStream
+        if self._spent is not None:
+            self._refund(response.status_code)
         if way.attempts:
             if not self._repeats(response, way, told, now):
                 return None
@@ -119,8 +121,6 @@ class Straight:
             for _, name, value in lines(self.request.headers):
                 if name == b"authorization" and hop.is_digest(value.decode("latin-1")):
                     return False  # it holds for one request alone
-        if self._spent is not None:
-            self._refund(response.status_code)
         left, budget = None, self.plan.limits.retry_budget
         if told is None and budget is not None:
             origin = hop.origin(self.request.url)
@@ -135,21 +135,19 @@ class Straight:
     def _follows(self, response: Response, way: Way, told: float | None, location: bytes) -> bool:
         request, plan = self.request, self.plan
         url, hops = request.url, len(self._led)
-        if request.method not in ("GET", "HEAD") or not plan.follow or plan.memory.moves:
+        if request.method not in ("GET", "HEAD") or plan.memory.moves:
             return False
         if hops >= plan.limits.redirects or request.extensions.keys() & hop.OF_ONE_URL:
             return False
         if response.status_code in (301, 308) and url.scheme == "https":
             return False  # it may be remembered
-        host = b""
-        for _, name, value in lines(request.headers):
-            if name in _OF_ONE_URL:
-                return False
-            if name == b"host":
-                host = value
+        if way.bodiless and _has_content(request):
+            return False
         there = hop.nearby(url, location.decode("latin-1"))
+        if there is None or not hop.holds_for(there, request, keep_host=True):
+            return False
         cookies = None if plan.cookies is None else plan.cookies()
-        if there is None or not host or jar.holds_any(cookies):
+        if jar.holds_any(cookies):
             return False
         leads_to = target(there)
         known = [self._target, *[before for _, before in self._led]]
@@ -163,7 +161,7 @@ class Straight:
 
     def arrived(self, response: Response) -> Response | None:
         """What is handed over; None where the engine has to see to it."""
-        way = self._ways.ends.get(response.status_code)
+        way = self._ends.get(response.status_code)
         if way is None or self.plan.memory.cooling or (HINTED and hinted(response)):
             return None
         for _, name, _ in lines(response.headers):
@@ -191,7 +189,7 @@ class Straight:
         left: float | None = None,
     ) -> None:
         """One step of the trace."""
-        name, citation, words, _, _ = way
+        name, citation, words = way.shown
         if response.extensions:
             words = phrase(response)
         method, url, status = self.request.method, self._target, response.status_code
@@ -217,3 +215,11 @@ class Straight:
             states = tuple(guard.state(request, leads_to) for request, leads_to in sent)
             talk.path = talk.path._replace(states=states, sent=self.request, target=self._target)
         return talk
+
+
+def _has_content(request: Request) -> bool:
+    """Whether anything of a request stays behind where its content does."""
+    first, *rest = [name for _, name, _ in lines(request.headers)] or [b""]
+    speaks_of_it = any(name[:8] == b"content-" or name in hop.OF_THE_BODY for name in rest)
+    # The header section that is made without it begins with Host.
+    return first != b"host" or speaks_of_it or bool(body.known(request))

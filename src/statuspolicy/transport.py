@@ -1,4 +1,7 @@
-"""The transports: where there is nothing to do they cost next to nothing, else the engine runs."""
+"""The transports: where there is nothing to do they cost next to nothing.
+
+What is plain goes straight on; for all else the engine runs.
+"""
 
 from __future__ import annotations
 
@@ -67,22 +70,24 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
             return self._looked_up(request)
         if request.method not in WITHOUT_CONTENT:
             return self._with_content(request)
+        reply: Response | Reply
         try:
             response = self._inner.handle_request(request)
             if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
                 return response
+        except TransportError as error:
+            reply, way = driver.Reply(error), None
+        else:
             way = self._way(request, response.status_code)
             if way is None:
                 reply = driver.Reply(response)
             else:
-                last = self._straight_on(way, response)
-                if last is not None:
-                    return last
-                reply = way.reply
-        except TransportError as error:
-            reply, way = driver.Reply(error), None
-        plan, sent = self._plan_for(request), request
-        if way is not None:
+                reply = self._straight_on(way, response)
+                if isinstance(reply, Response):
+                    return reply
+        if way is None:
+            plan, sent = self._plan_for(request), request
+        else:
             plan, sent = way.plan, way.request
         driver.saw(None, reply)
         try:
@@ -107,25 +112,28 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
         finally:
             del reply  # or an error's traceback would hold the error
 
-    def _straight_on(self, way: Straight, response: Response) -> Response | None:
-        """What comes of an answer without the engine; None where it has to see to `way.reply`."""
+    def _straight_on(self, way: Straight, response: Response) -> Response | Reply:
+        """What comes of an answer without the engine, or what it has to see to."""
         try:
             while (following := way.onward(response)) is not None:
                 if way.holds:
                     hands = self._hands(way.plan, way.request, driver.Reply(response))
                     kept = hands.discard(driver.Discard(response, way.request))
                     way.discarded(response, kept)
-                response = self._to(following.url).handle_request(following)
-                if response.status_code in self._quiet and (last := way.arrived(response)):
-                    return last
-            way.reply = driver.Reply(response)
-        except TransportError as error:
-            way.reply = driver.Reply(error)
+                transport = self._inner if self._route is None else self._to(following.url)
+                try:
+                    response = transport.handle_request(following)
+                except TransportError as error:
+                    return driver.Reply(error)
+                if response.status_code in self._quiet:
+                    last = way.arrived(response)
+                    if last is not None:
+                        return last
         except BaseException:
             hands = self._hands(way.plan, way.request, driver.Reply(response))
             hands.drop()  # it may be open
             raise
-        return None
+        return driver.Reply(response)
 
     def _looked_up(self, request: Request) -> Response:
         """What the cache has, or what came of asking the server."""
@@ -212,23 +220,25 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
             return await self._looked_up(request)
         if request.method not in WITHOUT_CONTENT:
             return await self._with_content(request)
+        reply: Response | Reply
         response = None
         try:
             response = await self._inner.handle_async_request(request)
             if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
                 return response
+        except TransportError as error:
+            reply, way = driver.Reply(error), None
+        else:
             way = self._way(request, response.status_code)
             if way is None:
                 reply = driver.Reply(response)
             else:
-                last = await self._straight_on(way, response)
-                if last is not None:
-                    return last
-                reply = way.reply
-        except TransportError as error:
-            reply, way = driver.Reply(error), None
-        plan, sent = self._plan_for(request), request
-        if way is not None:
+                reply = await self._straight_on(way, response)
+                if isinstance(reply, Response):
+                    return reply
+        if way is None:
+            plan, sent = self._plan_for(request), request
+        else:
             plan, sent = way.plan, way.request
         driver.saw(None, reply)
         try:
@@ -258,26 +268,28 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
             del reply  # or an error's traceback would hold the error
         return await seeing
 
-    async def _straight_on(self, way: Straight, response: Response) -> Response | None:
-        """What comes of an answer without the engine; None where it has to see to `way.reply`."""
+    async def _straight_on(self, way: Straight, response: Response) -> Response | Reply:
+        """What comes of an answer without the engine, or what it has to see to."""
         try:
             while (following := way.onward(response)) is not None:
                 if way.holds:
                     hands = self._hands(way.plan, way.request, driver.Reply(response))
                     kept = await hands.discard(driver.Discard(response, way.request))
                     way.discarded(response, kept)
-                response = await self._to(following.url).handle_async_request(following)
-                if response.status_code in self._quiet and (last := way.arrived(response)):
-                    return last
-            way.reply = driver.Reply(response)
-        except TransportError as error:
-            way.reply = driver.Reply(error)
+                transport = self._inner if self._route is None else self._to(following.url)
+                try:
+                    response = await transport.handle_async_request(following)
+                except TransportError as error:
+                    return driver.Reply(error)
+                if response.status_code in self._quiet:
+                    last = way.arrived(response)
+                    if last is not None:
+                        return last
         except BaseException:
-            await self._hands(
-                way.plan, way.request, driver.Reply(response)
-            ).drop()  # it may be open
+            hands = self._hands(way.plan, way.request, driver.Reply(response))
+            await hands.drop()  # it may be open
             raise
-        return None
+        return driver.Reply(response)
 
     async def _looked_up(self, request: Request) -> Response:
         """What the cache has, or what came of asking the server."""

@@ -38,7 +38,7 @@ _GONE = (
     WriteTimeout,
 )  # fmt: skip
 # A 304 that says no more than that.
-_NOTHING_NEW = Entry(304, (), b"", 0.0, 0.0)
+_BARE_304 = Entry(304, (), b"", 0.0, 0.0)
 # RFC 5861 §4.
 _ERRORS = frozenset({500, 502, 503, 504})
 # RFC 9110 §15.4.5: what a 304 has of the response that it stands for.
@@ -131,11 +131,14 @@ class Visit:
             self._status = CacheStatus(course.why)
             return self._marked(response), ()
         headers = response.headers.raw
-        if response.status_code == 304 and (entry := confirmed(course, headers, self.now, now)):
+        entry = None
+        if response.status_code == 304:
+            entry = confirmed(course, headers, self.now, now)
+        if entry is not None:
             self.from_here = True
             change = Save(self.asked.url, entry, same=True)
             span = self._span(entry)
-            return self._response(entry, now, span, course.why, validated=_NOTHING_NEW), [change]
+            return self._response(entry, now, span, course.why, validated=_BARE_304), [change]
         answer = Entry(response.status_code, tuple(headers), b"", self.now, now, self.asked.who)
         settled = settle(self.asked, course, answer)
         if settled.unusable:

@@ -28,39 +28,46 @@ _FOLLOWING: tuple[Any, ...] = (
 class Way(NamedTuple):
     """What the row of a code asks for, where that is as plain.
 
-    name, citation: of the row. words: what the code is called.
+    shown: the name and the citation of the row, and what the code is called.
     attempts: sends of one request; 0 where it follows a redirect.
     at_once: whether it repeats at once where the server names no time.
+    bodiless: whether the content of the request stays behind.
     """
 
-    name: str
-    citation: str
-    words: str
+    shown: tuple[str, str, str]
     attempts: int = 0
     at_once: bool = False
+    bodiless: bool = False
 
 
 class Ways(dict[int, Way]):
     """The codes after which an exchange may go straight on, by a transport's plan.
 
     ends: those with which it may be over then.
+    staying: the same codes without redirects, for a call that follows none.
     """
 
     def __init__(self, plan: Plan) -> None:
         table = plan.table
         self.ends = {code: _way(table.row(code), code) for code in table.quiet if code < 400}
+        self.staying: dict[int, Way] = {}
         if plan.confirm or plan.allow_hop or plan.cache or plan.looks_first:
             return
         for code in {*range(300, 600)} - guard.ASKS_FOR_ANOTHER - {421}:
             row = table.row(code)
-            duty = row.duty
-            if isinstance(duty, retry) and type(duty) is retry:
+            duty: Any = row.duty
+            if type(duty) is retry:
                 if not (duty.times or duty.stop or duty.fresh):
                     at_once = duty.wait is not None and duty.wait == 0 and not duty.told
                     self[code] = _way(row, code, duty.attempts or plan.limits.attempts, at_once)
             elif code in REDIRECTS and duty in _FOLLOWING:
-                self[code] = _way(row, code)
+                bodiless = duty in (redirect.see_other, redirect.see_other_strict)
+                self[code] = _way(row, code, bodiless=bodiless)
+        self.staying = {code: way for code, way in self.items() if code >= 400}
 
 
-def _way(row: Row, code: int, attempts: int = 0, at_once: bool = False) -> Way:
-    return Way(row.name, row.citation, phrase(Response(code)), attempts, at_once)
+def _way(
+    row: Row, code: int, attempts: int = 0, at_once: bool = False, bodiless: bool = False
+) -> Way:
+    shown = (row.name, row.citation, phrase(Response(code)))
+    return Way(shown, attempts, at_once, bodiless)

@@ -1,9 +1,11 @@
 """After an answer came: what becomes of it and of what is stored (RFC 9111 §3, §4.3, §4.4)."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from statuspolicy.cache.planning import Forward, plan
-from statuspolicy.cache.settling import Drop, Save, complete, settle
+from statuspolicy.cache.settling import Drop, Save, complete, confirmed, settle
 from tests.cache.values import NOW, URL, answer, asked, date, entry, fields, selected
 
 FRESH = {"Cache-Control": "max-age=60"}
@@ -748,3 +750,87 @@ def test_a_part_of_a_stored_whole_updates_it():
 def test_a_joined_part_is_as_old_as_the_newer_one():
     one = joined([stored_part(0, 9, 20)], part(10, 19, 20))
     assert (one.heard, one.age(LATER)) == (LATER, 0)
+
+
+# ── what most 304s are ─────────────────────────────────────────────────────────────────
+
+TAGGED = [*FRESH.items(), ("ETag", '"a"')]
+
+
+def quick(stored, came):
+    """What a 304 confirms, as most are settled; and as `settle` does it."""
+    asking = asked()
+    forward = plan(asking, [stored], LATER)
+    assert isinstance(forward, Forward)
+    return confirmed(forward, came.headers, came.asked, came.heard), settle(asking, forward, came)
+
+
+EPOCH = "Thu, 01 Jan 1970 00:00:00 GMT"
+KEPT = [
+    [], [("ETag", '"a"')], [("Date", date(999))], [("Date", EPOCH)], [("Connection", "close")],
+    [("Content-Length", "0")], [("Cache-Control", "max-age=60"), ("Date", date(1000))],
+    [("Date", OLD)],
+]  # fmt: skip
+SAID = [
+    [("ETag", '"b"')], [("Cache-Control", "max-age=9")], [("X-New", "1")], [("Age", "3")],
+    [("Set-Cookie", "a=1")], [("Date", "soon")], [("Date", "\xff")], [("Expires", date(2000))],
+    [("Date", date(1)), ("Date", date(2))],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("headers", KEPT)
+def test_a_304_that_says_nothing_new_leaves_all_but_its_time(headers):
+    new, full = quick(entry(TAGGED), heard(headers, 304))
+    assert fields(new) == fields(full.serve)
+    assert [new.date, new.age(LATER), new.lifetime] == [
+        full.serve.date, full.serve.age(LATER), full.serve.lifetime,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("headers", SAID)
+def test_one_that_says_more_is_settled_as_any_other(headers):
+    assert quick(entry(TAGGED), heard(headers, 304, dated=False))[0] is None
+
+
+@pytest.mark.parametrize(("headers", "status"), [(FRESH.items(), 200), (TAGGED, 404)])
+def test_one_that_nobody_asked_for_confirms_nothing(headers, status):
+    """Without a validator, and of what no 304 is ever about."""
+    new, full = quick(entry(headers, status), heard((), 304))
+    assert new is None
+    assert full.serve is None
+
+
+lines = st.sampled_from(
+    [("ETag", '"a"'), ("ETag", '"b"'), ("Last-Modified", OLD), ("Cache-Control", "max-age=60"),
+     ("Cache-Control", 'max-age=1, no-cache="x-one"'), ("Expires", date(30)), ("Age", "5"),
+     ("Date", date(999)), ("Date", EPOCH), ("Date", "x"), ("Set-Cookie", "a=1"), ("X-One", "1"),
+     ("X-One", "2"), ("Vary", "X"), ("Connection", "x-one"), ("Warning", "110 - x"),
+     ("Content-Length", "10"), ("Content-Encoding", "gzip")]
+)  # fmt: skip
+
+
+@given(
+    st.lists(lines, max_size=5, unique=True),
+    st.lists(lines, max_size=4, unique=True),
+    st.booleans(),
+)
+def test_what_is_confirmed_is_what_settling_makes_of_it(stored, came, dated):
+    old = entry(stored, vary=selected(x=None) if ("Vary", "X") in stored else ())
+    forward = plan(asked(), [old], LATER)
+    if not isinstance(forward, Forward):
+        return
+    answered = heard(came, 304, dated=dated)
+    assert old.served is not old.lines  # both reckoned before, as of what was served before
+    new, full = quick(old, answered)
+    if new is None:
+        return
+    again = full.serve
+    assert fields(new) == fields(again)
+    assert (new.status, new.body, new.asked, new.heard, new.who, new.vary, new.part) == (
+        again.status, again.body, again.asked, again.heard, again.who, again.vary, again.part,
+    )  # fmt: skip
+    assert (new.date, new.lifetime, new.explicit, new.age(LATER), new.id) == (
+        again.date, again.lifetime, again.explicit, again.age(LATER), again.id,
+    )  # fmt: skip
+    assert (new.conditions, sorted(new.served)) == (again.conditions, sorted(again.served))
+    assert [one.same for one in full.changes if isinstance(one, Save)] == [True]

@@ -49,7 +49,8 @@ class Entry(Reckoned):
             values.pop(name, None)
         values["headers"] = (*headers[:place], (b"Date", date), *headers[place + 1 :])
         values["asked"], values["heard"] = asked, heard
-        values["date"] = http_date(date.decode("latin-1"), heard) or heard
+        sent = http_date(date.decode("latin-1"), heard)
+        values["date"] = heard if sent is None else sent
         return self._of(values)
 
     @lazy

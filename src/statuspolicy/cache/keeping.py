@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.control import Control
 from statuspolicy.cache.entry import HEURISTIC, Entry, Headers
-from statuspolicy.fields import Fields, members
+from statuspolicy.fields import Fields, http_date, members
 from statuspolicy.ranges import flaw
 
 # RFC 3229 §10.4.1 (226), RFC 6585 §3–6: never stored. A 304 is about what is stored already,
@@ -115,10 +115,11 @@ def storable_lines(headers: Iterable[tuple[bytes, bytes]], fields: Fields) -> He
     return tuple(line for line in headers if line[0].lower().decode("latin-1") not in dropped)
 
 
-def only_the_time(old: Entry, new: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+def only_the_time(old: Entry, new: Iterable[tuple[bytes, bytes]], heard: float) -> bytes | None:
     """The Date of a newer header section that says nothing else that isn't stored already.
 
-    b"" where it has none; None where it says more. (So its validators, too, are the stored ones.)
+    b"" where it has none; None where it says more, or no usable date. (So its validators, too, are
+    the stored ones.)
     """
     known, date = old.lines, b""
     if known is None:
@@ -127,6 +128,8 @@ def only_the_time(old: Entry, new: Iterable[tuple[bytes, bytes]]) -> bytes | Non
         if line not in known:
             name = line[0].lower()
             if name == b"date":
+                if date or http_date(line[1].decode("latin-1"), heard) is None:
+                    return None
                 date = line[1]
             elif name not in _NOTHING_NEW:
                 return None

@@ -74,8 +74,10 @@ def confirmed(forward: Forward, lines: Iterable[Line], asked: float, heard: floa
     """
     if forward.why == "partial" or len(forward.entries) != 1 or not forward.selected:
         return None
+    if not forward.lines:
+        return None  # nobody asked for a 304
     old = forward.entries[0]
-    date = only_the_time(old, lines)
+    date = only_the_time(old, lines, heard)
     return None if date is None else old.at(asked, heard, date or _written(int(heard)))
 
 
