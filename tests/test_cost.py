@@ -113,10 +113,10 @@ def peak(call: Callable[[], httpx.Response]) -> int:
 
 
 def growth(call: Callable[[], httpx.Response]) -> int:
-    """Blocks of memory that stay, of 500 calls."""
+    """Blocks of memory that stay, of 1,000 calls; the interpreter keeps some of its own."""
     blocks = []
     for _ in range(4):
-        for _ in range(250):
+        for _ in range(1000):
             call()
         gc.collect()
         blocks.append(sys.getallocatedblocks())
@@ -194,7 +194,7 @@ def test_an_exchange_costs_no_more_than_it_did(counted, kind, path):
 
 @pytest.mark.parametrize(("kind", "path"), EACH)
 def test_nothing_of_an_exchange_stays(counted, kind, path):
-    assert counted[f"{kind} {path}"][2] < 100
+    assert counted[f"{kind} {path}"][2] < 500
 
 
 def test_a_request_that_waits_holds_no_answer(counted):
