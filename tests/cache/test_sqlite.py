@@ -366,6 +366,8 @@ def test_several_processes_find_it_damaged_at_the_same_moment(path):
     everybody = 6
     Path(f"{path}-lock").touch()  # it was a cache
     for _ in range(2):
+        for beside in ("-wal", "-shm"):  # from which SQLite would mend it by itself
+            Path(f"{path}{beside}").unlink(missing_ok=True)
         _garbage(path)
         running = [start(WHO_FINDS_IT_DAMAGED, path, me, everybody) for me in range(everybody)]
         lines: list[str] = []
