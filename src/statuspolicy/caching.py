@@ -48,19 +48,19 @@ class Shelf:
 
     def asked(self, request: Request, cookies: Cookies | None) -> Asked:
         """A request as the rules see it."""
-        user, said = self.cache.user, None
-        if user is None:
-            said = words(request)
-            known = self._known.get(said)
-            if known is not None:
-                return known
-        lines = tuple(request.headers.raw)
-        method, url = request.method, target(request.url)
+        user = self.cache.user
         if user is not None:
             who = user if isinstance(user, str) else user(request)
             if not isinstance(who, str):
                 raise TypeError(f"Cache(user=...) answered {who!r}: return a name, as a string.")
-            return Asked(method, url, lines, who)
+            lines = tuple(request.headers.raw)
+            return Asked(request.method, target(request.url), lines, who)
+        said = words(request)
+        known = self._known.get(said)
+        if known is not None:
+            return known
+        lines = tuple(request.headers.raw)
+        method, url = request.method, target(request.url)
         if self._harmless.issuperset([name for name, _ in lines]):
             client = "" if self.storage.shared else self._client
             if len(self._known) >= _KNOWN:

@@ -166,9 +166,9 @@ class Configured(Generic[TransportT]):
     def _visit(self, request: Request) -> Visit | None:
         """A request's visit to a cache in this process's memory, where nothing else is to do."""
         shelf, plan = self._shelf, self.plan
+        assert shelf is not None
         if (
-            shelf is None
-            or not shelf.near
+            not shelf.near
             or request.method not in ("GET", "HEAD")
             or type(request.stream) is not ByteStream
             or OVERRIDE in request.extensions

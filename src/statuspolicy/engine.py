@@ -110,8 +110,8 @@ def _turn(talk: Talk, reply: Reply | None) -> Flow[Result | float]:
 
 def _refund(talk: Talk, origin: str, exchange: Exchange) -> Flow[None]:
     """A repeat that was answered well gives back what it took from an origin's budget."""
-    budget, status = exchange.limits.retry_budget, exchange.status
-    if budget is not None and status is not None and status < 500 and status != 429:
+    budget = exchange.limits.retry_budget
+    if budget is not None and guard.gives_back(exchange.status):
         yield Spend(origin, budget, back=True)
     talk.spent = None
 

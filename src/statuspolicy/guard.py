@@ -283,6 +283,11 @@ def _same_digest(sent: Request, request: Request) -> bool:
     return hop.is_digest(field) and field == sent.headers.get("authorization")
 
 
+def gives_back(status: int | None) -> bool:
+    """Whether an answer gives back what the repeat that it is to took from its origin's budget."""
+    return status is not None and status < 500 and status != 429
+
+
 # These ask for another request: 304 for one without conditions, the others for what they name.
 ASKS_FOR_ANOTHER = frozenset({304, 305, 401, 407, 411, 417, 449})
 

@@ -264,11 +264,12 @@ def phrase(response: Response) -> str:
     """The reason phrase: the server's, else the registry's."""
     if response.extensions.get("reason_phrase"):
         return response.reason_phrase
-    return _registered(response.status_code)
+    return registered(response.status_code)
 
 
 @cache
-def _registered(status: int) -> str:
+def registered(status: int) -> str:
+    """The reason phrase of a code, as it is registered; "" for one that isn't."""
     try:
         return Response(status).reason_phrase or HTTPStatus(status).phrase
     except ValueError:

@@ -85,7 +85,7 @@ class Straight:
         stream = response.stream
         at_hand = response.is_closed and type(stream) is ByteStream
         if self._spent is not None:
-            self._refund(response.status_code)
+            self._refund(self._spent, response.status_code)
         if way.attempts:
             if not self._repeats(response, way, told, now):
                 return None
@@ -168,15 +168,15 @@ class Straight:
             if name in _SAYS_AT_LAST:
                 return None
         if self._spent is not None:
-            self._refund(response.status_code)
+            self._refund(self._spent, response.status_code)
         self._note(response, way, "settle", "")
         return adopt(response, self.request, self._past, self._steps)
 
-    def _refund(self, status: int) -> None:
-        """A repeat that was answered well gives back what it took from its origin's budget."""
+    def _refund(self, origin: str, status: int) -> None:
+        """A repeat that was answered well gives back what it took from an origin's budget."""
         budget = self.plan.limits.retry_budget
-        if self._spent is not None and budget is not None and status < 500 and status != 429:
-            self.plan.memory.refund(self._spent, budget)
+        if budget is not None and guard.gives_back(status):
+            self.plan.memory.refund(origin, budget)
         self._spent = None
 
     def _note(

@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from . import guard
-from ._lib import Response
 from .duties import redirect
 from .duties.retry import retry
 from .plan import Plan
-from .response import phrase
+from .response import registered
 from .row import REDIRECTS, Row
 
 # For GET and HEAD these say the same: there, with the same method, and nobody is asked.
@@ -43,16 +42,18 @@ class Way(NamedTuple):
 class Ways(dict[int, Way]):
     """The codes after which an exchange may go straight on, by a transport's plan.
 
-    ends: those with which it may be over then.
+    ends: those with which it may be over then; what has no row is seldom the end.
     staying: the same codes without redirects, for a call that follows none.
     """
 
     def __init__(self, plan: Plan) -> None:
         table = plan.table
-        self.ends = {code: _way(table.row(code), code) for code in table.quiet if code < 400}
+        self.ends: dict[int, Way] = {}
         self.staying: dict[int, Way] = {}
         if plan.confirm or plan.allow_hop or plan.cache or plan.looks_first:
             return
+        rows = [code for code in table if isinstance(code, int) and code < 400]
+        self.ends = {code: _way(table.row(code), code) for code in rows if code in table.quiet}
         for code in {*range(300, 600)} - guard.ASKS_FOR_ANOTHER - {421}:
             row = table.row(code)
             duty: Any = row.duty
@@ -69,5 +70,5 @@ class Ways(dict[int, Way]):
 def _way(
     row: Row, code: int, attempts: int = 0, at_once: bool = False, bodiless: bool = False
 ) -> Way:
-    shown = (row.name, row.citation, phrase(Response(code)))
+    shown = (row.name, row.citation, registered(code))
     return Way(shown, attempts, at_once, bodiless)
