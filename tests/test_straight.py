@@ -14,6 +14,7 @@ import statuspolicy as sp
 from statuspolicy.configured import CALL
 from statuspolicy.testing import FakeClock
 from statuspolicy.wire import PINS
+from tests.cache import web
 
 HOME = "http://home.example"
 ONCE = {503: sp.retry(wait=0), 404: sp.retry(wait=0.0, attempts=3)}
@@ -21,28 +22,14 @@ TABLE = sp.STANDARD | ONCE
 SLOW = sp.Limits(deadline=5)
 
 
-class Parts(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that comes from somewhere, and may break."""
-
-    def __init__(self, body: bytes | None) -> None:
-        self.body = body
-        self.closed = False
+class Parts(web.Parts):
+    """A body that comes from somewhere, and breaks where it is None."""
 
     def __iter__(self):
         yield b"begun, "
         if self.body is None:
             raise httpx.ReadError("broken")
         yield self.body
-
-    async def __aiter__(self):
-        for part in self:
-            yield part
-
-    def close(self) -> None:
-        self.closed = True
-
-    async def aclose(self) -> None:
-        self.close()
 
 
 class Line(NamedTuple):
