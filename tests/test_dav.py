@@ -1,7 +1,11 @@
 """207: its parts, as they come, on values and on real sockets."""
 
+import sys
 import tracemalloc
+import weakref
+from itertools import count
 
+import anyio
 import httpx
 import pytest
 from hypothesis import given
@@ -219,3 +223,152 @@ def test_an_async_207_that_is_cut_off_gives_what_came(open_session, status_serve
     with pytest.raises(httpx.DecodingError, match="not well-formed"):
         session.run(plain if session.portal is None else coroutine)
     assert values(found) == [("/a", 423)]
+
+
+# ── bounds ─────────────────────────────────────────────────────────────────────────────
+
+
+def calls(body, name=None):
+    """How many functions are called to read a body, or how often that one."""
+    counted = 0
+
+    def count(_frame, event, what):
+        nonlocal counted
+        made = event == "call" if name is None else event == "c_call" and what.__name__ == name
+        counted += made or (name is None and event == "c_call")
+
+    sys.setprofile(count)
+    try:
+        found = list(multistatus(response(body)))
+    finally:
+        sys.setprofile(None)
+    return counted, found
+
+
+def drip(body):
+    return iter([body[at : at + 1] for at in range(len(body))])
+
+
+def test_207_one_response_with_four_times_as_much_takes_four_times_as_many_steps():
+    shapes = [
+        lambda n: part("/a</D:href><D:href>" * n),
+        lambda n: f"<D:response><D:href>/a</D:href>{'<D:propstat/>' * n}</D:response>",
+        lambda n: f"<D:response>{'<D:href/>' * n}{'<D:propstat/>' * n}</D:response>",
+        lambda n: f"<D:response><D:propstat>{'<D:status/>' * n}</D:propstat></D:response>",
+        lambda n: (
+            f"<D:response>{'<D:propstat/><D:status/><D:error><a/></D:error>' * n}</D:response>"
+        ),
+        lambda n: f"<D:response><D:href>{'<!---->x<b/>' * n}</D:href></D:response>",
+        lambda n: part() * n,
+    ]
+    for shape in shapes:
+        few, found = calls(dav(shape(100)))
+        many, more = calls(dav(shape(400)))
+        assert many < 4.5 * few
+        assert len(found) <= 202
+        assert len(more) <= 802
+
+
+def test_207_with_several_hrefs_and_propstats_loses_none_of_them():
+    propstats = "".join(
+        f"<D:propstat><D:status>HTTP/1.1 {code} X</D:status></D:propstat>" for code in (200, 403)
+    )
+    hrefs = "<D:href>/a</D:href><D:href>/b</D:href>"
+    status = "<D:status>HTTP/1.1 207 X</D:status>"
+    body = dav(f"<D:response>{hrefs}{propstats}</D:response>")
+    assert values(multistatus(response(body))) == [("/a", 200), ("/a", 403), ("/b", None)]
+    body = dav(f"<D:response>{hrefs}{propstats}{status}</D:response>")
+    assert values(multistatus(response(body))) == [("/a", 200), ("/a", 403), ("/b", 207)]
+
+
+def test_207_a_long_tag_that_drips_is_not_parsed_anew_for_each_byte():
+    body = dav(f"<!--{'x' * 30_000}-->", part())
+    parses, found = calls(drip(body), "Parse")
+    assert values(found) == [("/a", 423)]
+    assert parses < 5_000
+
+
+def test_207_an_async_one_that_drips_gives_the_same():
+    body = dav(f"<!--{'x' * 30_000}-->", part())
+
+    async def dripping():
+        for piece in drip(body):
+            yield piece
+
+    async def read():
+        return [one async for one in multistatus(response(dripping()))]
+
+    for backend in ("asyncio", "trio"):
+        assert values(anyio.run(read, backend=backend)) == [("/a", 423)]
+
+
+LONG = "x" * 30_000
+# What each is, and its beginning, what it has again and again, and what is said of it.
+BOMBS = {
+    "elements": ("<D:response>", lambda _: "<a/>", "more than 65536 elements and attributes"),
+    "attributes": ("<D:response>", lambda _: '<a b="" c="" d=""/>', "65536 elements and attr"),
+    "texts": ("<D:response>", lambda _: "x<a/>", "more than 65536 elements"),
+    "of one tag": (
+        "<D:response><a ",
+        lambda n: f'b{n}=""',
+        "tags or comments is longer than 32768",
+    ),
+    "comment": ("<!--", lambda _: "x" * 16, "tags or comments is longer than 32768"),
+    "names": ("", lambda n: f"<a{n}/>", "it has too many different names"),
+    "names of attributes": ("", lambda n: f'<a b{n}=""/>', "too many different names"),
+    "prefixes": ("", lambda n: f'<a xmlns:p{n}="u"/>', "too many different names"),
+    "URIs": ("", lambda n: f'<a xmlns="u{n}"/>', "too many different names"),
+    "pairs": ("", lambda n: f'<p{n}:a xmlns:p{n}="u"/>', "too many different names"),
+    "a long URI": (
+        f'<a xmlns:p="{LONG}">',
+        lambda _: "<a " + " ".join(f'p:{n}=""' for n in range(500)) + "/>",
+        "the URI of a namespace is longer than 2000",
+    ),
+    "long names": (
+        f'<D:response xmlns="{LONG[:1999]}">',
+        lambda n: f"<a{n}/>",
+        "too many different names",
+    ),
+    "text": ("<D:response>", lambda _: "x" * 4096, "longer than 16777216 bytes"),
+}
+
+
+@pytest.mark.parametrize("what", BOMBS)
+def test_207_whatever_is_endless_is_bounded_by_one_clear_error(what):
+    begins, more, why = BOMBS[what]
+
+    def endless():
+        yield dav()[: -len(b"</D:multistatus>")] + begins.encode()
+        for start in count(step=200):
+            yield "".join(more(n) + " " for n in range(start, start + 200)).encode()
+
+    error = None
+    tracemalloc.start()
+    try:
+        list(multistatus(response(endless())))
+    except httpx.DecodingError as raised:
+        error = raised
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert why in str(error)
+    assert most < 25_000_000
+
+
+def test_207_16_megabytes_of_empty_elements_take_no_more_memory_than_the_body():
+    body = dav()[: -len(b"</D:multistatus>")] + b"<D:response>" + b"<a/>" * 4_000_000
+    tracemalloc.start()
+    with pytest.raises(httpx.DecodingError, match="more than 65536 elements"):
+        list(multistatus(response(body)))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < len(body) + 12_000_000
+
+
+def test_207_parts_are_freed_as_they_are_handed_over():
+    one = part("/a", more=f"<D:prop>{'<a/>' * 100}</D:prop>")
+    found = iter(multistatus(response(dav(one * 3))))
+    props = [weakref.ref(next(found).prop) for _ in range(3)]
+    assert [prop() for prop in props[:2]] == [None, None]
+    with pytest.raises(StopIteration):
+        next(found)
+    assert props[2]() is None

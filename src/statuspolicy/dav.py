@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,19 @@ from .hop import target
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-_LONGEST = 16 * 1024 * 1024  # bytes of one DAV:response
-_PIECE = 64 * 1024  # bytes that are read at once
+_PIECE = 8 * 1024  # bytes that are read at once
 _DEEPEST = 256  # elements inside each other
+# Of one DAV:response:
+_LONGEST = 16 * 1024 * 1024  # bytes
+_MOST = 65_536  # elements and attributes
+# Of one tag or comment, which the parser gives as a whole: expat writes the URI of a namespace
+# before the name of each attribute, so the two multiply.
+_LONGEST_TAG = 32 * 1024  # bytes
+_LONGEST_URI = 2_000  # characters
+_SMALL_TAG = 4 * 1024  # bytes
+# Of all different names in a body, which the parser keeps to its end.
+_NAMES = 1024 * 1024  # characters, with so many more for each:
+_OF_A_NAME = 64
 _DAV = "{DAV:}"
 
 
@@ -50,7 +61,7 @@ class Multistatus:
         parser = _Parser(self._response)
         for chunk in self._response.iter_bytes():
             yield from parser.feed(chunk)
-        parser.end()
+        yield from parser.end()
 
     async def __aiter__(self) -> AsyncIterator[Part]:
         parser = _Parser(self._response)
@@ -59,7 +70,8 @@ class Multistatus:
             async for chunk in chunks:
                 for part in parser.feed(chunk):
                     yield part
-            parser.end()
+            for part in parser.end():
+                yield part
         finally:
             await chunks.aclose()
 
@@ -68,12 +80,14 @@ def multistatus(response: Response) -> Multistatus:
     """The parts of a 207's body: one for each `DAV:response`, or for each `propstat` in it.
 
     response: a 207, read or streaming: then the parts come while it is received, and no more
-        than one of them is held.
+        than one `DAV:response` is held.
 
     As in `for part in multistatus(response)`, or `async for` with an AsyncClient's.
 
     Raises `httpx.DecodingError` where the body is no such XML, is cut off, or has a document
-    type (an entity in it could grow without end), after the parts that came before that.
+    type (an entity in it could grow without end), after the parts that came before that. The
+    same where one `DAV:response` is longer than 16 MiB, has more than 65,536 elements and
+    attributes or a tag above 32 KiB, and where there are some 10,000 different names.
     """
     if not isinstance(response, Response):
         raise TypeError(f"multistatus({response!r}): give an httpx.Response.")
@@ -92,38 +106,57 @@ class _Parser:
         self._new_tree = TreeBuilder
         self._malformed = ExpatError
         self._tree: Any = None  # of the DAV:response that is being read
-        self._depth = self._length = 0
-        self._parts: list[Part] = []
+        self._depth = self._length = self._count = 0
+        self._ready: deque[Element] = deque()  # each DAV:response that is complete
+        self._waiting = bytearray()  # came, and was not parsed yet
+        self._parsed = self._open = 0  # bytes: all, and those of the tag that has no end yet
+        self._names: dict[str | None, str] = {}  # as expat writes them: as ElementTree does
+        self._named = 0
         self._expat = expat = ParserCreate(namespace_separator="}")
+        # With their prefixes: expat keeps each name as it was written.
+        expat.namespace_prefixes = True
         expat.buffer_text = True
         expat.StartDoctypeDeclHandler = self._doctype
+        expat.StartNamespaceDeclHandler = self._namespace
         expat.StartElementHandler = self._start
         expat.EndElementHandler = self._end
         expat.CharacterDataHandler = self._text
 
     def feed(self, chunk: bytes) -> Iterator[Part]:
         """The parts that are complete with these bytes."""
+        # A tag is parsed from its beginning each time: a long one only when it has doubled.
+        if self._open > _SMALL_TAG and len(self._waiting) + len(chunk) < self._open:
+            self._waiting += chunk
+            return
+        if self._waiting:
+            chunk, self._waiting = bytes(self._waiting) + chunk, bytearray()
         # In pieces, since a body that was read comes as one.
         for at in range(0, len(chunk), _PIECE):
             error = self._read(chunk[at : at + _PIECE])
-            yield from self._parts
-            self._parts.clear()
+            while self._ready:
+                yield from _parts(self._ready.popleft())
             if error is not None:
                 raise error
 
-    def end(self) -> None:
-        """There are no more; raises DecodingError where there had to be."""
+    def end(self) -> Iterator[Part]:
+        """The last parts; raises DecodingError where more had to come."""
+        self._open = 0
+        yield from self.feed(b"")
         if (error := self._read(b"", end=True)) is not None:
             raise error
 
     def _read(self, piece: bytes, end: bool = False) -> DecodingError | None:
         self._length += len(piece)
+        self._parsed += len(piece)
         try:
             self._expat.Parse(piece, end)
         except (_Flawed, LookupError, ValueError) as flaw:  # the latter of odd encodings
             return self._no(str(flaw))
         except self._malformed as malformed:
             return self._no(f"it is not well-formed ({malformed})")
+        self._open = self._parsed - max(self._expat.CurrentByteIndex, 0)
+        if self._open > _LONGEST_TAG:
+            return self._no(f"one of its tags or comments is longer than {_LONGEST_TAG} bytes")
         too_long = f"one of its parts is longer than {_LONGEST} bytes"
         return self._no(too_long) if self._length > _LONGEST else None
 
@@ -136,57 +169,90 @@ class _Parser:
     def _doctype(self, *_: object) -> None:
         raise _Flawed("it has a document type, whose entities could grow without end")
 
+    def _namespace(self, prefix: str | None, uri: str | None) -> None:
+        if len(uri or "") > _LONGEST_URI:
+            raise _Flawed(f"the URI of a namespace is longer than {_LONGEST_URI} characters")
+        self._name(prefix)
+        self._name(uri)
+
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        tag = _name(name)
+        tag = self._name(name)
         self._depth += 1
         if self._depth == 1 and tag != _DAV + "multistatus":
             raise _Flawed(f"it is a {tag}")
         if self._depth > _DEEPEST:
             raise _Flawed(f"more than {_DEEPEST} of its elements are inside each other")
         if self._depth == 2:
-            self._length = 0
+            self._length = self._count = 0
             self._tree = self._new_tree() if tag == _DAV + "response" else None
+        named = {self._name(key): value for key, value in attributes.items()}
         if self._tree is not None:
-            self._tree.start(tag, {_name(key): value for key, value in attributes.items()})
+            self._count += 1 + len(named)
+            if self._count > _MOST:
+                raise _Flawed(f"one of its parts has more than {_MOST} elements and attributes")
+            self._tree.start(tag, named)
 
     def _end(self, name: str) -> None:
         self._depth -= 1
         if self._tree is None:
             return
-        self._tree.end(_name(name))
+        self._tree.end(self._name(name))
         if self._depth == 1:
-            self._parts += _parts(self._tree.close())
+            self._ready.append(self._tree.close())
             self._tree = None
 
     def _text(self, text: str) -> None:
         if self._tree is not None:
             self._tree.data(text)
 
+    def _name(self, written: str | None) -> str:
+        """`{uri}local` of expat's `uri}local}prefix`."""
+        known = self._names.get(written)
+        if known is None:
+            self._named += _OF_A_NAME + len(written or "")
+            if self._named > _NAMES:
+                raise _Flawed("it has too many different names")
+            uri, _, name = (written or "").partition("}")
+            known = self._names[written] = "{" + uri + "}" + name.partition("}")[0] if name else uri
+        return known
+
 
 class _Flawed(Exception):
     """Why a body is none that is read on."""
 
 
-def _name(name: str) -> str:
-    return "{" + name if "}" in name else name
-
-
 def _parts(response: Element) -> Iterator[Part]:
-    """RFC 4918 §14.24: a response has either hrefs and one status, or one href and propstats."""
-    hrefs = [_text_of(element) for element in response.iterfind(_DAV + "href")]
+    """RFC 4918 §14.24: a response has either hrefs and one status, or one href and propstats.
+
+    Of what has several of both, the first href has the propstats: all of them for each would
+    be more than came.
+    """
+    hrefs = [_text_of(element) for element in response.iterfind(_DAV + "href")] or [""]
     location = _text_of(response.find(f"{_DAV}location/{_DAV}href"))
-    propstats = response.findall(_DAV + "propstat")
-    for href in hrefs or [""]:
-        for said in propstats or [response]:
-            own = _text_of(said.find(_DAV + "responsedescription"))
-            yield Part(
-                href=href,
-                status=_status(_text_of(said.find(_DAV + "status"))),
-                error=_error(said.find(_DAV + "error")) or _error(response.find(_DAV + "error")),
-                description=own or _text_of(response.find(_DAV + "responsedescription")),
-                location=location,
-                prop=said.find(_DAV + "prop"),
-            )
+    whole = _first(response)
+    error, description = _error(whole.get("error")), _text_of(whole.get("responsedescription"))
+    for propstat in response.iterfind(_DAV + "propstat"):
+        said = _first(propstat)
+        yield Part(
+            href=hrefs[0],
+            status=_status(_text_of(said.get("status"))),
+            error=_error(said.get("error")) or error,
+            description=_text_of(said.get("responsedescription")) or description,
+            location=location,
+            prop=said.get("prop"),
+        )
+    status, prop = _status(_text_of(whole.get("status"))), whole.get("prop")
+    for href in hrefs[1:] if "propstat" in whole else hrefs:
+        yield Part(href, status, error, description, location, prop)
+
+
+def _first(element: Element) -> dict[str, Element]:
+    """The first of each of the children of DAV, by its local name."""
+    found: dict[str, Element] = {}
+    for child in element:
+        if child.tag.startswith(_DAV):
+            found.setdefault(child.tag[len(_DAV) :], child)
+    return found
 
 
 def _text_of(element: Element | None) -> str:
