@@ -582,6 +582,23 @@ def test_a_206_that_was_asked_for_is_handed_over(session, status_server):
     assert (response.status_code, response.text) == (206, "x")
 
 
+def test_a_206_that_nobody_asked_for_is_handed_over_flagged_and_never_stored(
+    open_session, status_server
+):
+    session = open_session(cache=sp.Cache())
+    fields = {"Content-Range": "0-1/5", "Cache-Control": "max-age=60", "ETag": '"a"'}
+    page = status_server.script("/items", Answer(206, fields, b"[1, 2]"))
+    span = {"Content-Range": "bytes 0-5/9"}
+    call = status_server.script("/rpc", Answer(206, span, b"[1, 2]"))
+    for method, url in (("GET", page), ("GET", page), ("POST", call)):
+        response = session.request(method, url)
+        assert (response.status_code, response.json()) == (206, [1, 2])
+        assert "nobody asked for a part" in sp.trace(response).reason
+    assert [(r.method, r.target) for r in status_server.received] == [
+        ("GET", "/items"), ("GET", "/items"), ("POST", "/rpc"),
+    ]  # fmt: skip
+
+
 def test_an_expectation_that_is_refused_is_left_out(session, status_server):
     url = status_server.script("/417x", lambda r: Answer(417 if "expect" in r.headers else 200))
     headers = {"Expect": "100-continue"}

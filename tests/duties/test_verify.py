@@ -187,17 +187,45 @@ def test_206_of_another_length_than_its_content_range_is_flagged(table):
     )
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_206_that_nobody_asked_for_is_a_protocol_error(table, method):
-    found = exchange(206, {"Content-Range": "bytes 0-4/10"}, method=method)
+@pytest.mark.parametrize("span", ["bytes 0-4/10", "Bytes 0-4/*", "bytes */10", "bytes nonsense"])
+def test_206_of_bytes_that_a_get_did_not_ask_for_is_a_protocol_error(table, span):
+    found = exchange(206, {"Content-Range": span})
     verdict = table[206](found)
     assert isinstance(verdict, Refuse)
     assert isinstance(verdict.error, ProtocolViolation)
     assert verdict.error.request is found.request
     assert str(verdict.error) == (
-        "http://home.example/a sent a part of something that was asked for whole "
-        f"(206 to {method})."
+        "http://home.example/a sent a part of something that was asked for whole (206 to GET)."
     )
+
+
+UNASKED = Settle("nobody asked for a part: it may be joined with nothing")
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "PATCH", "DELETE", "PROPFIND", "X"])
+def test_206_that_nobody_asked_for_is_handed_over_flagged_where_the_method_is_not_get(
+    table, method
+):
+    """What was carried out is not taken for a failure (PostgREST answers its calls so)."""
+    for headers in ({"Content-Range": "bytes 0-4/10"}, {"Content-Range": "0-4/10"}, {}):
+        assert table[206](exchange(206, headers, method=method)) == UNASKED
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Content-Range": ""},
+        {"Content-Range": "0-1/5"},  # PostgREST
+        {"Content-Range": "*/*"},
+        {"Content-Range": "items 0-1/5"},
+        {"Content-Range": "id 01..99; max=200"},  # Heroku
+        {"Content-Range": "bytes-of-a-kind 0-1/5"},
+        {"Content-Type": "multipart/byteranges; boundary=x"},
+    ],
+)
+def test_206_that_nobody_asked_for_is_handed_over_flagged_where_it_is_not_of_bytes(table, headers):
+    assert table[206](exchange(206, headers)) == UNASKED
 
 
 # ── 304 ────────────────────────────────────────────────────────────────────────────────
