@@ -60,8 +60,9 @@ class PolicyResponse(Response):
     @default_encoding.setter
     def default_encoding(self, value: Encoding) -> None:
         vars(self)["default_encoding"] = value
+        # Not by this setter: each of them has a history of its own, which is a part of this one.
         for passed in self._past:
-            passed.default_encoding = value
+            vars(passed)["default_encoding"] = value
 
     @property
     def has_redirect_location(self) -> bool:
