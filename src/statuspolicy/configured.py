@@ -116,7 +116,6 @@ class Configured(Generic[TransportT]):
 
         install(self._inner)
         self._route = route
-        self._closed = Event()
         self._fresh = fresh
         self._shelf = None if cache is None else shelf_of(cache, limits)
         self.plan = Plan(
@@ -131,14 +130,25 @@ class Configured(Generic[TransportT]):
             observer=observer,
             clock=SystemClock() if clock is None else clock,
             cache=self._shelf,
-            closed=self._closed,
+            closed=Event(),
             is_async=self._is_async,
             proxied=self._proxied,
         )
-        # The fast path's own: a plan never changes, and memory empties in place.
+        # The fast path's own: a table and limits never change, and memory empties in place.
         self._quiet = table.quiet
         self._looks_first = self.plan.looks_first
         self._ahead = (True,) if self._looks_first or self._shelf else memory.busy
+
+    def _end_waits(self) -> None:
+        """End the exchanges under way at their next wait, and no later one.
+
+        The library's own transports open connections again after they were closed, and clients
+        may share one.
+        """
+        ended = self.plan.closed
+        assert ended is not None
+        self.plan = self.plan._replace(closed=Event())
+        ended.set()
 
     def _plan_for(self, request: Request) -> Plan:
         plan = self.plan

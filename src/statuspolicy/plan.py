@@ -83,7 +83,7 @@ class Plan(Record):
     validate: ask the server also where what is stored is fresh.
     began: when the call began, where that is known; `Limits.total` counts from then.
     sent: when the first request was sent, where that is known.
-    closed: is set when the transport is closed, which ends its waits.
+    closed: is set when the transport is closed, which ends the waits of this plan's exchanges.
     is_async: whether what an application answers can be awaited.
     proxied: whether a URL is asked for through a proxy.
     answered: the answer to the first request, where that was sent in another life.

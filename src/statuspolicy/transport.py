@@ -181,17 +181,19 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
         return driver.Hands(plan, self._to, self._fresh, self._converse, sent, reply)
 
     def close(self) -> None:
-        """Close the inner transport; a request that waits raises RuntimeError."""
+        """Close the inner transport; a request that waits raises RuntimeError.
+
+        A request that comes later is sent, as by the library's own transports.
+        """
         self._end()
         self._inner.close()
 
     def _end(self) -> None:
-        self._closed.set()
+        self._end_waits()
         if self._shelf is not None:
             self._shelf.close(self.plan.limits.drain_seconds)
 
     def __enter__(self) -> Self:
-        self._closed.clear()
         self._inner.__enter__()
         return self
 
@@ -337,17 +339,19 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
         return driver.AsyncHands(plan, self._to, self._fresh, self._converse, sent, reply)
 
     async def aclose(self) -> None:
-        """Close the inner transport; a request that waits raises RuntimeError."""
+        """Close the inner transport; a request that waits raises RuntimeError.
+
+        A request that comes later is sent, as by the library's own transports.
+        """
         await self._end()
         await self._inner.aclose()
 
     async def _end(self) -> None:
-        self._closed.set()
+        self._end_waits()
         if self._shelf is not None:
             await self._shelf.aclose()
 
     async def __aenter__(self) -> Self:
-        self._closed.clear()
         await self._inner.__aenter__()
         return self
 
