@@ -1,16 +1,20 @@
 """The tools for tests: StatusServer, FakeClock, replay, and the fixtures of the plugin."""
 
 import asyncio
-import importlib
 import socket
 import ssl
+import subprocess
+import sys
+import tomllib
 from http import HTTPStatus
+from pathlib import Path
 
 import anyio
 import httpx
 import pytest
 import trustme
 
+import pytest_statuspolicy
 from statuspolicy import (
     STANDARD,
     STRICT,
@@ -614,10 +618,23 @@ def test_a_coroutine_that_waits_for_something_real_is_an_error():
 
 def test_the_fixtures_come_from_the_installed_plugin(pytestconfig, status_server, fake_clock):
     assert pytestconfig.pluginmanager.hasplugin("statuspolicy")
-    fixtures = importlib.import_module("statuspolicy.testing.plugin")
-    assert pytestconfig.pluginmanager.get_plugin("statuspolicy") is fixtures
+    installed = pytestconfig.pluginmanager.get_plugin("statuspolicy")
+    assert installed.status_server is pytest_statuspolicy.status_server
     assert isinstance(status_server, StatusServer)
     assert isinstance(fake_clock, FakeClock)
+
+
+def test_the_plugin_that_each_start_of_pytest_loads_imports_neither_package_nor_library():
+    """But the modules that it is said to be."""
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+    (name,) = project["project"]["entry-points"]["pytest11"].values()
+    code = f"import sys, {name}; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    modules = set(loaded.stdout.split())
+    assert name in modules
+    assert modules.isdisjoint({"httpx", "httpx2", "anyio", "statuspolicy"})
 
 
 def test_a_server_is_ready_and_has_seen_nothing(status_server):
