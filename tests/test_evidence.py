@@ -679,15 +679,17 @@ def test_the_callers_own_trace_hears_what_it_would_hear_of_the_transport_alone(
     assert through_policy == heard
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PROPFIND"])
-def test_an_idempotent_request_that_is_well_reaches_the_transport_as_it_is(method, kind):
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "REPORT", "PROPFIND"])
+def test_a_safe_request_that_is_well_reaches_the_transport_as_it_is(method, kind):
     request = httpx.Request(method, "http://a/", content=b"")
     (sent,) = sent_through(kind, Inner(200), request)
     assert sent is request
     assert "trace" not in request.extensions
 
 
-@pytest.mark.parametrize("method", ["POST", "PATCH", "CONNECT", "FROBNICATE"])
+@pytest.mark.parametrize(
+    "method", ["POST", "PATCH", "PUT", "DELETE", "MOVE", "CONNECT", "FROBNICATE"]
+)
 def test_any_other_request_is_watched_each_time_that_it_is_sent(method, kind):
     theirs = object()
     request = httpx.Request(method, "http://a/", content=b"pay", extensions={"trace": theirs})

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from statuspolicy.methods import SAFE
 from statuspolicy.notes import farewell, joined, notes
 
 from . import cached, guard, hop
@@ -190,6 +191,8 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
     talk.fresh = talk.over is not None or (
         hard and talk.plan.fresh is not None and is_http2(exchange.response)
     )
+    if talk.sent.method not in SAFE:
+        talk.doubt = talk.doubt or exchange.leaves_doubt
     take(talk, permit, (*talk.answers, exchange.code))
     talk.heard = None
     if verdict.after:

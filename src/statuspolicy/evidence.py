@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from statuspolicy.limits import Limits
-from statuspolicy.methods import IDEMPOTENT, WITHOUT_CONTENT
+from statuspolicy.methods import SAFE, WITHOUT_CONTENT
 from statuspolicy.wire import HINTED, READING, Seen
 
 from . import body, failure
@@ -73,7 +73,7 @@ def equipped(request: Request, kind: type[Watch], limits: Limits) -> tuple[Reque
     if request.method in WITHOUT_CONTENT:
         return request, None
     held = expects(request)
-    if request.method in IDEMPOTENT and not held:
+    if request.method in SAFE and not held:
         return request, None
     request, watch = watched(request, kind)
     if held:

@@ -26,6 +26,10 @@ _REFUSED = frozenset({411, 417, 421, 425})
 # These where they also name a time to come back: 413 and 503 (RFC 9110 §15.5.14, §15.6.4),
 # 429 (RFC 6585 §4), 509.
 _REFUSED_FOR_NOW = frozenset({413, 429, 503, 509})
+# These say that the server can't do what it was asked for; any other 5xx may come after the fact.
+# (So may a 503: a gateway says it of what it passed on. That is enough to ask for the same again,
+# and too little to build on.)
+_NOT_DONE = frozenset({501, 505, 510, 511})
 
 
 class Exchange(Reckoned):
@@ -55,6 +59,9 @@ class Exchange(Reckoned):
     duty: what the row of this answer does.
     interim: the responses that went before this answer, where the transport shows them.
     began: the first bytes of an answer that could not be parsed, where they are known.
+    maybe_acted_on: whether the server may have acted on an earlier send of this request, whose
+        answer was lost or was an error of the server's. A 404, 409, 412 or 423 may then come of
+        its own success. False for a request that only reads.
     """
 
     request: Request
@@ -80,6 +87,7 @@ class Exchange(Reckoned):
     duty: Any = None
     interim: tuple[Interim, ...] = ()
     began: bytes = b""
+    maybe_acted_on: bool = False
 
     @lazy
     def status(self) -> int | None:
@@ -136,6 +144,14 @@ class Exchange(Reckoned):
         if self.status in _REFUSED_FOR_NOW:
             return self.told is not None
         return self.status in _REFUSED
+
+    @property
+    def leaves_doubt(self) -> bool:
+        """Whether the server may have acted on a request that changes something."""
+        status = self.status
+        if status is None or status == 408:
+            return not self.unacted
+        return status < 300 or (status >= 500 and status not in _NOT_DONE)
 
     @property
     def body(self) -> bytes | None:

@@ -9,6 +9,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from statuspolicy.fields import NO_FIELDS, Fields
+from statuspolicy.methods import SAFE
+from statuspolicy.notes import joined
 from statuspolicy.trace import REMEMBERED, Step, Trace
 
 from . import body, hop, jar, verdicts
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("statuspolicy")
 
+_MAYBE = "an earlier send of it may have been acted on"
 _A_MOMENT = 0.001  # seconds that are no delay
 
 T = TypeVar("T")
@@ -57,6 +60,7 @@ class Talk:
         self.row = NOTHING  # of the answer heard last
         self.visit: Visit | None = None  # to the cache, of the request that is being sent
         self.heard: Exchange | None = None
+        self.doubt = False  # whether an earlier send may have been acted on
         self.in_turn = False  # whether others wait for what this exchange is at
 
     def _end(self) -> float | None:
@@ -102,6 +106,7 @@ class Talk:
             duty=self.row.duty,
             interim=reply.interim,
             began=reply.began,
+            maybe_acted_on=self.doubt and request is None and self.sent.method not in SAFE,
         )
         return self.heard
 
@@ -163,7 +168,7 @@ class Talk:
             row.citation,
             kind,
             wait=getattr(verdict, "after", 0.0),
-            reason=why,
+            reason=joined(why, _MAYBE) if heard.maybe_acted_on else why,
             told=heard.told,
             budget=budget,
             cache="" if self.visit is None or aside else str(self.visit.status),

@@ -20,19 +20,24 @@ Resolver: TypeAlias = Callable[
 
 
 @makes_duty
-def resolve(resolver: Resolver) -> Callable[[Exchange], Verdict]:
+def resolve(resolver: Resolver, *, even_if_acted_on: bool = False) -> Callable[[Exchange], Verdict]:
     """A duty for 409, 412 and 423: the application resolves it, and its request is submitted.
 
     resolver: is given the exchange, whose `body` was read; it returns the request to submit,
         None to hand the answer over, or a verdict of its own, such as an `Aside` that fetches
         what is there now and decides with it. It may be a coroutine function in async clients.
+    even_if_acted_on: submit its request also where an earlier send of the first one may have been
+        acted on (`exchange.maybe_acted_on`): the answer may be to its own success, and a change
+        such as "one more" would be made twice. A verdict of its own is taken in any case.
 
     It is asked again where what it submitted is answered so too, up to `Limits.attempts`. After
     a 412 the request has to have a condition again (RFC 9110 §15.5.13).
 
     Raises TypeError for something that can't be called.
     """
-    return _Resolved("resolve", resolver)
+    if not isinstance(even_if_acted_on, bool):
+        raise TypeError(f"resolve(even_if_acted_on={even_if_acted_on!r}): write True or False.")
+    return _Resolved("resolve", resolver, careful=not even_if_acted_on)
 
 
 @makes_duty
@@ -62,11 +67,14 @@ def perform(act: Callable[[Exchange], object]) -> Callable[[Exchange], Verdict]:
 
 
 class _Resolved:
-    def __init__(self, name: str, resolver: Resolver, times: int | None = None) -> None:
+    def __init__(
+        self, name: str, resolver: Resolver, times: int | None = None, careful: bool = False
+    ) -> None:
         _callable(name, resolver)
         self._name = name
         self._resolver = resolver
         self._times = times
+        self._careful = careful  # whether nothing is done twice
 
     def __repr__(self) -> str:
         return self._name
@@ -86,6 +94,8 @@ class _Resolved:
             verdicts.check(answer, lambda: f"{self._name}({self._resolver!r})")
             verdict: Verdict = answer
             return verdict
+        if self._careful and exchange.maybe_acted_on:
+            return Settle("resolve(..., even_if_acted_on=True) would submit another request")
         # §15.5.13: the condition was to "prevent the request method from being applied" if it
         # does not hold.
         if exchange.status == 412 and _conditional(exchange.request) and not _conditional(answer):
