@@ -113,11 +113,11 @@ CACHE = [
 ]
 DOWNLOADS = {
     "loops": {"course", "reading"},
-    "course": {"reading", "answers", "partfile", "spans"},
-    "reading": {"answers", "partfile", "spans"},
+    "course": {"reading", "answers", "digests", "partfile", "spans"},
+    "reading": {"answers", "digests", "partfile", "spans"},
     "answers": {"byteranges", "journal", "spans"},
     "partfile": {"digests", "journal", "spans"},
-    "journal": {"spans"},
+    "journal": {"digests", "spans"},
 }
 FREE_WITHIN = {"cli", "testing"}
 

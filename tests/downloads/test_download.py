@@ -453,10 +453,12 @@ def digest_fields(body: bytes) -> list[dict[str, str]]:
         {"Repr-Digest": told},
         {"Content-Digest": told},
         {"Content-MD5": b64encode(md5).decode()},
+        {"Repr-Digest": f"{told};a=1"},
+        {"Digest": f"SHA-256={b64encode(sha256).decode()}"},
     ]
 
 
-@pytest.mark.parametrize("n", range(3))
+@pytest.mark.parametrize("n", range(5))
 def test_the_server_s_own_digest_is_verified(session, status_server, path, n):
     base = {"ETag": '"v1"', "Accept-Ranges": "bytes"}
     url = status_server.script("/file", Ranged(fields=base | digest_fields(BODY)[n]))
@@ -468,6 +470,47 @@ def test_the_server_s_own_digest_is_verified(session, status_server, path, n):
         save(session, url, path)
     assert beside(path) == []
     assert sp.trace(raised.value).requests == 1
+
+
+def test_a_repr_digest_that_only_the_206_of_the_rest_has_is_verified(session, status_server, path):
+    url = interrupted(session, status_server, path)
+    wrong = {"ETag": '"v1"', "Accept-Ranges": "bytes"} | digest_fields(b"another")[0]
+    status_server.script("/file", Ranged(fields=wrong))
+    with pytest.raises(sp.DigestMismatch, match="Repr-Digest says"):
+        save(session, url, path)
+    assert beside(path) == []
+
+
+def test_a_206_that_is_not_what_its_content_digest_says_is_not_joined(session, status_server, path):
+    def spoilt(request):
+        whole = Ranged()(request)
+        if whole.status == 200:
+            return whole
+        digest = b64encode(hashlib.sha256(whole.body).digest()).decode()
+        fields = dict(whole.headers) | {"Content-Digest": f"sha-256=:{digest}:"}
+        return Answer(206, fields, whole.body[:-1] + b"!" if ruins else whole.body)
+
+    url = interrupted(session, status_server, path)
+    ruins = False
+    status_server.script("/file", spoilt)
+    save(session, url, path)
+    assert ranges(status_server) == ["bytes=100000-299999"]
+    assert path.read_bytes() == BODY
+    url = interrupted(session, status_server, path)
+    ruins = True
+    status_server.script("/file", spoilt)
+    save(session, url, path)
+    assert ranges(status_server) == ["bytes=100000-299999", None]
+    assert path.read_bytes() == BODY
+
+
+def test_a_digest_that_can_t_be_verified_is_a_warning(session, status_server, path, caplog):
+    fields = {"Repr-Digest": "sha-256=:not it\x1b[2J:"}
+    save(session, status_server.script("/file", Ranged(fields=fields)), path)
+    assert path.read_bytes() == BODY
+    (told,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "its Repr-Digest can't be verified (sha-256=:not it" in told.getMessage()
+    assert told.getMessage().isprintable()
 
 
 def test_the_caller_s_digest_is_verified_over_all_that_was_resumed(session, status_server, path):

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from itertools import pairwise
 from zlib import crc32
 
@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from statuspolicy.downloads import digests
 from statuspolicy.downloads.answers import Anew, NoFile, judge
 from statuspolicy.downloads.byteranges import ByteRanges, Unreadable, boundary
 from statuspolicy.downloads.digests import expected as told_by
-from statuspolicy.downloads.digests import mismatch
+from statuspolicy.downloads.digests import mismatch, unverified
 from statuspolicy.downloads.journal import MOST, begun, read, written
 from statuspolicy.downloads.spans import ENDLESS, LEAST, gaps, shares, with_span, within, without
 from statuspolicy.fields import Fields
@@ -169,29 +170,77 @@ def b64(digest: bytes) -> str:
     return b64encode(digest).decode()
 
 
-@pytest.mark.parametrize(
-    ("said", "algorithms"),
-    [
-        ({}, []),
-        ({"repr_digest": f"sha-256=:{b64(SHA256)}:"}, ["sha256"]),
-        (
-            {"repr_digest": f"sha-512=:{b64(SHA512)}:, sha-256=:{b64(SHA256)}:"},
-            ["sha512", "sha256"],
-        ),
-        ({"repr_digest": "md5=:AAAA:, unixsum=:AAAA:"}, []),
-        ({"repr_digest": f"sha-256={b64(SHA256)}"}, []),
-        ({"repr_digest": "sha-256=:AAAA:"}, []),
-        ({"repr_digest": "sha-256=:A:"}, []),
-        ({"content_digest": f"sha-256=:{b64(SHA256)}:"}, ["sha256"]),
-        ({"content_md5": b64(MD5)}, ["md5"]),
-        ({"content_md5": "nö"}, []),
-    ],
-)
-def test_the_digests_that_a_response_gives(said, algorithms):
+OTHER = hashlib.sha256(b"another").digest()
+# Each says it in its own way, and it is verified.
+WRITTEN = [
+    ({"repr_digest": f"sha-256=:{b64(SHA256)}:"}, ["sha256"]),
+    ({"repr_digest": f"sha-512=:{b64(SHA512)}:, sha-256=:{b64(SHA256)}:"}, ["sha512", "sha256"]),
+    ({"repr_digest": f"sha-256=:{b64(SHA256)}:;a=1"}, ["sha256"]),
+    ({"repr_digest": f'sha-256=:{b64(SHA256)}: ; a;b="x, y";c=:YQ==:'}, ["sha256"]),
+    ({"repr_digest": f"sha-256=:{b64(SHA256).rstrip('=')}:"}, ["sha256"]),
+    ({"repr_digest": f"SHA-256=:{b64(SHA256)}:"}, ["sha256"]),
+    ({"repr_digest": f"sha-256 = :{b64(SHA256)}:,"}, ["sha256"]),
+    ({"repr_digest": f"sha-256={b64(SHA256)}"}, ["sha256"]),
+    ({"repr_digest": f'sha-256="{b64(SHA256)}"'}, ["sha256"]),
+    ({"repr_digest": f"sha-256=:{SHA256.hex()}:"}, ["sha256"]),
+    ({"repr_digest": f"sha-256={urlsafe_b64encode(SHA256).decode()}"}, ["sha256"]),
+    ({"repr_digest": f"md5=:{b64(MD5)}:, unixsum=:AAAA:"}, ["md5"]),
+    ({"repr_digest": f"sha=:{b64(hashlib.sha1(FILE).digest())}:"}, ["sha1"]),
+    # RFC 8941 §3.2: of two members by one name the last counts.
+    ({"repr_digest": f"sha-256=:{b64(OTHER)}:, sha-256=:{b64(SHA256)}:"}, ["sha256"]),
+    ({"content_digest": f"sha-256=:{b64(SHA256)}:"}, ["sha256"]),
+    ({"content_md5": b64(MD5)}, ["md5"]),
+    ({"content_md5": MD5.hex()}, ["md5"]),
+    ({"digest": f"SHA-256={b64(SHA256)},MD5={b64(MD5)}"}, ["sha256", "md5"]),
+    ({"digest": f"sha-512={b64(SHA512)}"}, ["sha512"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "algorithms"), [({}, []), *WRITTEN])
+def test_the_digests_of_a_response_are_verified_however_they_are_written(said, algorithms):
     told = told_by(fields(**said))
     assert [algorithm for _, algorithm, _ in told] == algorithms
     assert mismatch(io.BytesIO(FILE), told) == ""
     assert bool(mismatch(io.BytesIO(b"another"), told)) is bool(algorithms)
+    assert unverified(digests.said(200, fields(**said))) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "member"),
+    [
+        ({"repr_digest": "md5=:AAAA:"}, "md5=:AAAA:"),
+        ({"repr_digest": "unixsum=:AAAA:"}, "unixsum=:AAAA:"),
+        ({"repr_digest": "sha-256=:AAAA:"}, "sha-256=:AAAA:"),
+        ({"repr_digest": "sha-256=:A:"}, "sha-256=:A:"),
+        ({"repr_digest": "sha-256"}, "sha-256"),
+        ({"repr_digest": "sha-256=(:AAAA: :AAAA:)"}, "sha-256=(:AAAA: :AAAA:)"),
+        ({"repr_digest": f"sha-256=:n\u00f6:, md5=:{b64(MD5)}:"}, "sha-256=:n\u00f6:"),
+        ({"repr_digest": ""}, ""),
+        ({"content_digest": "?1"}, "?1"),
+        ({"content_md5": "n\u00f6"}, "n\u00f6"),
+        ({"content_md5": f"{b64(MD5)}, {b64(SHA256)}"}, f"{b64(MD5)}, {b64(SHA256)}"),
+        ({"digest": "id-sha-256=AAAA"}, "id-sha-256=AAAA"),
+        ({"digest": "x" * 200}, "x" * 80),
+    ],
+)
+def test_a_digest_that_can_t_be_verified_is_told(said, member):
+    (name,) = said
+    title = name.replace("_", "-").title()
+    found = unverified(digests.said(200, fields(**said)))
+    assert found == [f"its {title} can't be verified ({member})"]
+
+
+def test_a_206_speaks_of_the_whole_in_repr_digest_and_of_itself_in_content_digest():
+    of_part = b64(hashlib.sha256(b"the").digest())
+    whole = fields(content_digest=f"sha-256=:{b64(SHA256)}:", content_md5=b64(MD5))
+    part = fields(
+        content_digest=f"sha-256=:{of_part}:", content_md5=b64(MD5), repr_digest="sha-256=:x:"
+    )
+    assert digests.said(206, part) == {"repr-digest": "sha-256=:x:"}
+    told = digests.expected_of_part(part, whole)  # it repeats what was said of the whole
+    assert mismatch(io.BytesIO(b"the"), told) == ""
+    assert "Content-Digest says sha256" in mismatch(io.BytesIO(b"THE"), told)
+    assert digests.said(416, part) == {}
 
 
 def test_a_mismatch_says_who_said_what_and_what_it_is():

@@ -14,11 +14,13 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any, TypeAlias
 
+from statuspolicy.downloads import digests
 from statuspolicy.downloads.answers import Anew, NoFile, Source, judge
 from statuspolicy.downloads.partfile import PartFile
 from statuspolicy.downloads.reading import Halted, Job, Reading
 from statuspolicy.downloads.spans import ENDLESS, Span, shares, within
 from statuspolicy.fields import Fields, members
+from statuspolicy.trace import printable
 
 from .._internals import written
 from .._lib import URL, AsyncClient, Client, HTTPStatusError, Request, Response, TransportError
@@ -75,6 +77,7 @@ class Course:
         self._halted = Event()
         self._jobs: list[Job] = []
         self._count = 0  # bytes that were there when the round began
+        self._said: dict[str, str] = {}  # what later answers say that the file hashes to
         self._last: Response | None = None
         self.complete = False
         self.part = PartFile(self.path, _digest(target(self._first.url)), resume)
@@ -108,6 +111,7 @@ class Course:
         self._base = response.request  # after a redirect, the last hop's: it is asked for the rest
         if source.anew:
             fields = Fields(response.headers.raw)
+            self._said = {}
             self.part.begin(_place(response.request.url), fields)
         self._measure(source)
         segments = self._segments if self._apart(response, source) else 1
@@ -158,8 +162,11 @@ class Course:
             self._measure(source)
             length = self._length
             job.left = job.left if length is None else within(job.left, (0, length))
+        told: list[digests.Told] = []
+        if response.status_code == 206 and (journal := self.part.journal) is not None:
+            told = digests.expected_of_part(Fields(response.headers.raw), journal.fields)
         job.response = response
-        return Reading(self.part, job, source)
+        return Reading(self.part, job, source, told)
 
     def failed(self, job: Job, error: BaseException) -> None:
         """A job has failed. The others go on where that is of any use."""
@@ -204,7 +211,11 @@ class Course:
 
     def finish(self) -> Path:
         """The whole file under its own name. Raises DigestMismatch, and leaves none then."""
-        if why := self.part.mismatch(self._sha256):
+        assert self.part.journal is not None
+        said = digests.said(200, self.part.journal.fields) | self._said
+        for words in digests.unverified(said):
+            log.warning("GET %s to %s: %s", target(self._first.url), self.path, printable(words))
+        if why := self.part.mismatch(digests.expected(said, self._sha256)):
             self.part.discard()
             raise self._error(DigestMismatch, f"it is not what its digest says: {why}")
         self.part.finish()
@@ -266,11 +277,13 @@ class Course:
             raise self._error(DownloadError, why)
         try:
             place = _place(response.request.url)
-            return judge(response.status_code, fields, place, self.part.journal, asked)
+            source = judge(response.status_code, fields, place, self.part.journal, asked)
         except NoFile as why:
             if not str(why):
                 raise self.refusal(response) from None
             raise self._error(DownloadError, str(why)) from None
+        self._said.update(digests.said(response.status_code, fields))
+        return source
 
     def _begin_anew(self, why: Anew) -> None:
         self._starts += 1

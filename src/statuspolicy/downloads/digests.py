@@ -1,64 +1,132 @@
-"""What a file has to hash to: the digest fields of a response, and the caller's own."""
+"""What a file has to hash to: the digest fields of a response, and the caller's own.
+
+Each digest that a server sent is verified, or it is said that it can't be.
+"""
 
 from __future__ import annotations
 
-import re
 from binascii import Error, a2b_base64
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, BinaryIO, TypeAlias
 
 from statuspolicy.fields import Fields, members
 
-# RFC 9530 §5 calls these active, and every other one insecure or no digest of content.
-_ALGORITHMS = {"sha-256": ("sha256", 32), "sha-512": ("sha512", 64)}
+# RFC 9530 §7.2 has these, and `md5` and `sha` only against accidents: a file that is not what
+# they say is broken all the same.
+_ALGORITHMS = {
+    "sha-256": ("sha256", 32), "sha-512": ("sha512", 64), "md5": ("md5", 16), "sha": ("sha1", 20),
+}  # fmt: skip
+# Repr-Digest and Digest (RFC 3230) are of the whole file, whatever part of it is sent; the other
+# two of what is sent (RFC 9530 §2, §3, RFC 1864).
+OF_THE_FILE = ("repr-digest", "digest")
+OF_THE_CONTENT = ("content-digest", "content-md5")
+NAMES = (*OF_THE_FILE, *OF_THE_CONTENT)
 _BLOCK = 1024 * 1024
+_SHOWN = 80  # characters of what can't be read
+
+Told: TypeAlias = "tuple[str, str, bytes]"  # who says it, the algorithm, the digest
 
 
-def expected(fields: Fields, sha256: str | None = None) -> list[tuple[str, str, bytes]]:
-    """What a whole response says of its body: who says it, the algorithm, the digest.
+def said(status: int, fields: Fields) -> dict[str, str]:
+    """The digest fields of an answer that speak of the whole file."""
+    names = {200: NAMES, 206: OF_THE_FILE}.get(status, ())
+    return {name: value for name in names if (value := fields.get(name)) is not None}
 
-    fields: of a 200, whose content is the whole representation. (Of a 206, Content-Digest and
-        Content-MD5 speak of the part alone.)
+
+def expected(said: Fields | Mapping[str, str], sha256: str | None = None) -> list[Told]:
+    """What the whole file has to hash to.
+
+    said: the digest fields that speak of it. sha256: what the caller says.
     """
-    told = []
-    if sha256 is not None:
-        told.append(("sha256=", "sha256", bytes.fromhex(sha256)))
-    for name in ("repr-digest", "content-digest"):
-        for key, digest in _members(fields.get(name) or ""):
-            algorithm, size = _ALGORITHMS.get(key, ("", 0))
-            if size and len(digest) == size:
-                told.append((name.title(), algorithm, digest))
-    md5 = _base64(fields.one("content-md5") or "")
-    if len(md5) == 16:  # RFC 1864
-        told.append(("Content-MD5", "md5", md5))
-    return told
+    told = [] if sha256 is None else [("sha256=", "sha256", bytes.fromhex(sha256))]
+    return told + [one for name in NAMES for one, _ in _read(said, name) if one is not None]
 
 
-def mismatch(file: BinaryIO, told: list[tuple[str, str, bytes]]) -> str:
+def expected_of_part(part: Fields, whole: Fields) -> list[Told]:
+    """What the content of a 206 has to hash to.
+
+    whole: the fields of the 200. Some servers repeat what they said of the whole.
+    """
+    own = [name for name in OF_THE_CONTENT if part.get(name) != whole.get(name)]
+    return [one for name in own for one, _ in _read(part, name) if one is not None]
+
+
+def unverified(said: Mapping[str, str]) -> list[str]:
+    """What a server says of a file and nobody can verify, in words."""
+    words = []
+    for name in NAMES:
+        read = _read(said, name)
+        verified = any(one is not None for one, _ in read)
+        # RFC 9530 §2: of several, those of an unknown algorithm may be left alone.
+        words += [
+            f"its {name.title()} can't be verified ({member[:_SHOWN]})"
+            for one, member in read
+            if one is None and not (verified and _key(member) not in _ALGORITHMS)
+        ]
+    return words
+
+
+def mismatch(file: BinaryIO, told: list[Told]) -> str:
     """Which of the digests the file is not, in words; "" where it is all of them."""
-    import hashlib
-
-    hashes = {name: hashlib.new(name, usedforsecurity=False) for _, name, _ in told}
+    hashes = hashing(told)
     file.seek(0)
     while hashes and (block := file.read(_BLOCK)):
-        for each in hashes.values():
+        for _, each in hashes:
             each.update(block)
-    for who, name, digest in told:
-        if (found := hashes[name].digest()) != digest:
+    return differing(hashes)
+
+
+def hashing(told: list[Told]) -> list[tuple[Told, Any]]:
+    """Each digest, with what reckons the one that it is compared with."""
+    import hashlib
+
+    return [(one, hashlib.new(one[1], usedforsecurity=False)) for one in told]
+
+
+def differing(hashes: list[tuple[Told, Any]]) -> str:
+    """Which of the digests is another than was reckoned, in words; or ""."""
+    for (who, name, digest), each in hashes:
+        if (found := each.digest()) != digest:
             return f"{who} says {name} {digest.hex()}, and it is {found.hex()}"
     return ""
 
 
-def _members(field: str) -> Iterator[tuple[str, bytes]]:
-    """RFC 9530 §2: a dictionary of byte sequences, `sha-256=:...:`; what is none is left out."""
-    for member in members(field):
-        found = re.fullmatch(r"([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/=]*):", member)
-        if found:
-            yield found[1], _base64(found[2])
+def _read(said: Fields | Mapping[str, str], name: str) -> list[tuple[Told | None, str]]:
+    """What a field says; None for what can't be read, beside the words."""
+    value = said.get(name)
+    if value is None:
+        return []
+    if name == "content-md5":
+        return [(_told(name, "md5", value), value)]
+    last = {_key(member): member for member in members(value)}  # RFC 8941 §3.2: the last counts
+    found = [(_told(name, *_pair(member)), member) for member in last.values()]
+    return found or [(None, value)]
 
 
-def _base64(text: str) -> bytes:
-    try:
-        return a2b_base64(text.encode("ascii"), strict_mode=True)
-    except (Error, UnicodeEncodeError):
-        return b""
+def _told(name: str, key: str, value: str) -> Told | None:
+    algorithm, size = _ALGORITHMS.get(key, ("", 0))
+    digests = (digest for digest in _bytes(value) if len(digest) == size)
+    digest = next(digests, b"")
+    return (name.title(), algorithm, digest) if digest else None
+
+
+def _pair(member: str) -> tuple[str, str]:
+    """`sha-256=:…:;a=1` as its key, in lower case, and its value (RFC 8941 §3.2)."""
+    key, _, value = member.partition("=")
+    return key.strip(" \t").lower(), value.partition(";")[0].strip(" \t")
+
+
+def _key(member: str) -> str:
+    return _pair(member)[0]
+
+
+def _bytes(value: str) -> Iterator[bytes]:
+    """What a value may stand for: a byte sequence between colons, as it has to be; or bare, or
+    quoted, as it was in Digest; its padding may lack (RFC 8941 §4.2.7). Or hexadecimal digits.
+    """
+    text = value.strip(':"').rstrip("=").replace("-", "+").replace("_", "/")
+    with suppress(Error, UnicodeEncodeError):
+        yield a2b_base64((text + "=" * (-len(text) % 4)).encode("ascii"), strict_mode=True)
+    with suppress(ValueError):
+        yield bytes.fromhex(text)

@@ -7,6 +7,7 @@ from math import inf
 from typing import Any
 
 from statuspolicy._value import Record
+from statuspolicy.downloads import digests
 from statuspolicy.downloads.spans import ENDLESS, Span, with_span
 from statuspolicy.fields import Fields, digits
 from statuspolicy.ranges import extent, weakness
@@ -15,7 +16,7 @@ MOST = 64 * 1024  # bytes
 # What has to be known of the response that the part began with.
 _KEPT = (
     "etag", "last-modified", "date", "content-type", "content-encoding", "content-length",
-    "accept-ranges", "repr-digest", "content-digest", "content-md5",
+    "accept-ranges", *digests.NAMES,
 )  # fmt: skip
 
 

@@ -46,8 +46,9 @@ def download(
         or the part is damaged, the file is begun anew.
     progress: `progress(done, total)`, bytes, told as they come, one call at a time and from
         the thread that fetched them; total is None while nobody knows it.
-    sha256: what the file has to hash to, in hexadecimal. Repr-Digest, Content-Digest and
-        Content-MD5 of the server are verified in any case.
+    sha256: what the file has to hash to, in hexadecimal. Repr-Digest, Content-Digest, Digest
+        and Content-MD5 of the server are verified in any case (RFC 9530); what can't be, since
+        it can't be read or its algorithm is unknown, is a warning in the log.
     headers: more header fields. The content is asked for uncoded; with an Accept-Encoding of
         your own it is saved as it is coded.
 

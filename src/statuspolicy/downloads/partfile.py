@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from statuspolicy.downloads import digests, journal
+from statuspolicy.downloads.digests import Told
 from statuspolicy.downloads.journal import Journal
 from statuspolicy.downloads.spans import ENDLESS, Span, gaps, with_span
 from statuspolicy.fields import Fields
@@ -112,10 +113,9 @@ class PartFile:
         os.replace(self._new, self.side)
         return True
 
-    def mismatch(self, sha256: str | None) -> str:
-        """Which of the digests that are known the whole file is not, in words; or ""."""
-        assert self.journal is not None
-        return digests.mismatch(self._file, digests.expected(self.journal.fields, sha256))
+    def mismatch(self, told: list[Told]) -> str:
+        """Which of the digests the whole file is not, in words; or ""."""
+        return digests.mismatch(self._file, told)
 
     def finish(self) -> None:
         """The whole file, on the disk under its own name, or under none."""

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from statuspolicy.downloads.answers import Anew, Source
+from statuspolicy.downloads.digests import Told, differing, hashing
 from statuspolicy.downloads.partfile import PartFile
 from statuspolicy.downloads.spans import Span, within, without
 
@@ -46,20 +47,26 @@ class Job:
 
 
 class Reading:
-    """What is wanted of an answer goes into the part file, in pieces worth a write."""
+    """What is wanted of an answer goes into the part file, in pieces worth a write.
 
-    def __init__(self, part: PartFile, job: Job, source: Source) -> None:
+    told: what all of the answer has to hash to.
+    """
+
+    def __init__(self, part: PartFile, job: Job, source: Source, told: list[Told]) -> None:
         self._part = part
         self._job = job
         self._source = source
         self._held: list[tuple[int, bytes]] = []
         self._size = 0
         self._brought = False
+        self._hashes = hashing(told) if told else []
 
     def take(self, data: bytes) -> bool:
         """Take what came; whether it is time to write. Raises Anew, and Halted."""
         job = self._job
         job.heed()
+        for _, each in self._hashes:
+            each.update(data)
         for first, piece in self._source.feed(data):
             for span in within(job.left, (first, first + len(piece))):
                 self._held.append((span[0], piece[span[0] - first : span[1] - first]))
@@ -85,8 +92,13 @@ class Reading:
             self._part.write(first, b"".join(run), self._job.epoch)
 
     def end(self) -> None:
-        """The body has come to its end. Raises Anew where it brought nothing of any use."""
+        """The body has come to its end.
+
+        Raises Anew where it brought nothing of any use, or is not what its digest says.
+        """
         self.write()
+        if why := differing(self._hashes):
+            raise Anew(f"a part is not what its digest says: {why}")
         job, length = self._job, self._source.closes
         if length is not None:
             self._part.measured(length)
