@@ -67,6 +67,7 @@ def test_there_is_a_part_for_each_propstat_with_its_properties():
 
 def test_error_description_and_location_are_those_of_the_response():
     more = (
+        '<e:error xmlns:e="urn:e"/>'
         "<D:error><D:lock-token-submitted><D:href>/l</D:href></D:lock-token-submitted></D:error>"
         "<D:responsedescription>moved</D:responsedescription>"
         "<D:location><D:href>http://other.example/</D:href></D:location>"

@@ -74,6 +74,7 @@ def step_aside(
         yield from asked(verdict.tell(heard.request, heard.response))
     if verdict.after:
         talk.tell(Waiting, verdict.after, exchange.request)
+        talk.earliest += verdict.after
         yield Wait(verdict.after)
     if (refused := (yield from held_back(talk, request))) is not None:
         return exchange, Settle(f"the request on the side is not sent: {refused}")

@@ -168,8 +168,8 @@ def remembered(plan: Plan, effect: Question) -> object:
             memory.refund(origin, budget)
         case Spend(origin, budget):
             answer = memory.spend(origin, budget, clock.monotonic())
-        case Approach(origin):
-            answer = memory.approach(origin, clock.monotonic())
+        case Approach(origin, now):
+            answer = memory.approach(origin, now)
         case Chill(origin, None):
             memory.warm(origin, clock.monotonic())
         case _:

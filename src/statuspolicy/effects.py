@@ -184,12 +184,16 @@ class Spend:
 
 
 class Approach:
-    """What a request to an origin meets: a Rest, or None where it may be sent."""
+    """What a request to an origin meets: a Rest, or None where it may be sent.
 
-    __slots__ = __match_args__ = ("origin",)
+    now: on the monotonic clock, as the exchange has it.
+    """
 
-    def __init__(self, origin: str) -> None:
+    __slots__ = __match_args__ = ("origin", "now")
+
+    def __init__(self, origin: str, now: float) -> None:
         self.origin = origin
+        self.now = now
 
 
 class Chill:

@@ -56,6 +56,7 @@ def converse(
         if isinstance(result, (Response, Exception)):
             return talk.tell_the_end(result)
         if result:
+            talk.earliest += result
             yield Wait(result)
 
 

@@ -42,7 +42,7 @@ def heeded(talk: Talk, exchange: Exchange, verdict: Decided) -> Flow[Decided]:
     origin, limits = hop.origin(exchange.request.url), exchange.limits
     if hop.origin(verdict.request.url) != origin:
         return verdict  # it goes elsewhere, and is held back there
-    met = yield Approach(origin)
+    met = yield Approach(origin, talk.now())
     if met is None:
         return verdict
     if met.refuse:
@@ -64,11 +64,11 @@ def held_back(talk: Talk, request: Request) -> Flow[CoolingDown | None]:
     It "waits before its first send, with jitter, as long as its own limits allow; where they
     don't, it is sent at once".
     """
-    limits, clock = talk.plan.limits, talk.plan.clock
-    since = clock.monotonic() if talk.first_heard is None else talk.first_heard
+    limits = talk.plan.limits
+    since = talk.now() if talk.first_heard is None else talk.first_heard
     while talk.plan.memory.cooling:
         origin = hop.origin(request.url)
-        met = yield Approach(origin)
+        met = yield Approach(origin, talk.now())
         if met is None:
             return None
         if met.refuse or limits.cooling == "raise":
@@ -76,7 +76,7 @@ def held_back(talk: Talk, request: Request) -> Flow[CoolingDown | None]:
             why = f"{origin} is left alone for {met.least:.3g} s more: {cause}"
             _note(talk, request, "refuse", 0.0, why)
             return CoolingDown(f"{why}.", request=request, seconds=met.least)
-        now = clock.monotonic()
+        now = talk.now()
         room = since + limits.deadline - now
         left = inf if talk.until is None else talk.until - now
         seconds = met.within(min(room, left))
@@ -86,6 +86,7 @@ def held_back(talk: Talk, request: Request) -> Flow[CoolingDown | None]:
             return None
         _note(talk, request, "wait", seconds, f"{origin} is cooling down")
         talk.tell(Waiting, seconds, request)
+        talk.earliest = now + seconds
         yield Wait(seconds)
     return None
 

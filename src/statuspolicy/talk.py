@@ -55,6 +55,9 @@ class Talk:
         self.began = plan.sent
         self.until = self._end()
         self.first_heard: float | None = None
+        # No sooner than that is it now: whoever waits and asks a clock that stands still (a
+        # frozen one in a test) how long to wait on would wait for ever.
+        self.earliest = -inf
         self.shortcuts: list[str] = []  # remembered moves that were taken
         self.spent: str | None = None  # the origin whose budget the last repeat took from
         self.row = NOTHING  # of the answer heard last
@@ -70,6 +73,10 @@ class Talk:
             return None
         return (self.plan.clock.monotonic() if began is None else began) + total
 
+    def now(self) -> float:
+        """The monotonic clock, what was waited included where that stands still."""
+        return max(self.plan.clock.monotonic(), self.earliest)
+
     def hear(
         self, reply: Reply, request: Request | None = None, main: Exchange | None = None
     ) -> Exchange:
@@ -77,6 +84,8 @@ class Talk:
         plan, outcome = self.plan, reply.outcome
         response = outcome if isinstance(outcome, Response) else None
         heard = plan.clock.monotonic()
+        heard = max(heard, self.earliest)
+        self.earliest = heard
         if self.first_heard is None:
             self.first_heard = heard
         self.row = plan.table.match(outcome)
@@ -138,6 +147,7 @@ class Talk:
     def as_of_now(self, exchange: Exchange) -> Exchange:
         """An exchange that knows how long it was asked and awaited since it was heard."""
         now = self.plan.clock.monotonic()
+        now = max(now, self.earliest)
         if now - (self.first_heard or 0.0) - exchange.elapsed < _A_MOMENT:
             return exchange
         left = inf if self.until is None else self.until - now
