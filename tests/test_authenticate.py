@@ -355,6 +355,68 @@ def test_407_of_a_proxy_is_answered_to_the_proxy(proxy, open_session):
     assert "authorization" not in proxy.received[1].headers
 
 
+@pytest.mark.parametrize("credentials", [httpx.BasicAuth("user", "password"), lambda _: SECRET])
+def test_407_of_a_proxy_is_answered_after_a_redirect_to_another_origin(
+    credentials, proxy, open_session
+):
+    """And what is at home at the origin stays there; each request is challenged anew."""
+
+    def guarded(answer):
+        def answers(request):
+            paid = request.headers.get("proxy-authorization") == SECRET
+            return answer(request) if paid else Answer(407, PROXY)
+
+        return answers
+
+    def with_more(exchange):
+        fields = {**exchange.request.headers, "X-More": "yes"}
+        return sp.Again(httpx.Request("GET", exchange.request.url, headers=fields))
+
+    went = iter([Answer(503, {"Retry-After": "1"}), Answer(410), Answer(200)])
+    proxy.script("/hop", guarded(lambda r: Answer(302, {"Location": "http://other.example/b"})))
+    proxy.script("/b", guarded(lambda r: next(went)))
+    session = open_session({"proxy": proxy.url}, table=table(credentials) | {410: with_more})
+    mine = {"Authorization": "Bearer mine", "Proxy-Authorization": "Basic old"}
+    response = session.get("http://origin.example/hop", headers=mine)
+    assert response.status_code == 200
+    assert [r.status_code for r in response.history] == [407, 302, 407]
+    assert [r.headers.get("proxy-authorization") for r in proxy.received] == [
+        "Basic old", SECRET, None, SECRET, SECRET, SECRET,
+    ]  # fmt: skip
+    sent = [r.headers.get("authorization") for r in proxy.received]
+    assert sent == ["Bearer mine"] * 2 + [None] * 4
+    assert proxy.received[-1].headers["x-more"] == "yes"
+
+
+def test_407_twice_after_a_redirect_to_another_origin_is_handed_over(proxy, open_session):
+    wrong = iter("abcdef")
+    proxy.script("/b", Answer(407, PROXY))
+    session = open_session({"proxy": proxy.url}, table=table(lambda _: f"Basic {next(wrong)}"))
+    response = session.get("http://origin.example/hop")
+    assert response.status_code == 407
+    assert sp.trace(response).reason == "the credentials were refused"
+    assert len(proxy.received) == 3
+
+
+def test_407_on_the_way_to_a_monitor_of_another_origin_is_answered(proxy, open_session):
+    proxy.script("/job", Answer(202, {"Location": "http://other.example/a"}))
+    rows = table(httpx.BasicAuth("user", "password")) | {202: sp.poll()}
+    session = open_session({"proxy": proxy.url}, table=rows)
+    response = session.request(
+        "POST", "http://origin.example/job", headers={"Authorization": "Bearer mine"}
+    )
+    assert response.status_code == 200
+    assert [r.headers.get("proxy-authorization") for r in proxy.received] == [None, None, SECRET]
+    assert [r.headers.get("authorization") for r in proxy.received] == ["Bearer mine", None, None]
+
+
+def test_407_that_was_answered_is_in_the_history_with_its_body(proxy, open_session):
+    proxy.script("/a", Answer(407, PROXY, b"pay first"), 200)
+    session = open_session({"proxy": proxy.url}, table=table(httpx.BasicAuth("user", "password")))
+    response = session.get("http://origin.example/a")
+    assert [(r.status_code, r.text) for r in response.history] == [(407, "pay first")]
+
+
 def test_407_of_an_origin_gets_nothing(proxy, open_session):
     session = open_session(table=table(httpx.BasicAuth("user", "password")))
     response = session.get(proxy.url + "/a")

@@ -4,7 +4,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 import httpx
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import statuspolicy as sp
@@ -90,6 +90,14 @@ def evil_aside(exchange: sp.Exchange) -> sp.Verdict:
     return sp.Aside(request, evil_again, times=3)
 
 
+def evil_aside_home(exchange: sp.Exchange) -> sp.Verdict:
+    request = httpx.Request("GET", HOME + "/token", headers=SECRETS)
+    return sp.Aside(request, lambda answer: sp.Settle())
+
+
+evil_poll = sp.poll(monitor=lambda _: "https://evil.example/monitor", times=9)
+
+
 def evil_cool(exchange: sp.Exchange) -> sp.Verdict:
     """Leave its own origin alone for ever, and go on."""
     forever = sp.Cool(1e300, probe=True, refuse=True)
@@ -103,9 +111,10 @@ def evil_look(exchange: sp.Exchange) -> sp.Verdict:
 
 duties = st.sampled_from(
     [sp.surface, sp.resume, sp.retry(), sp.breaker(sp.retry(), failures=2), evil_again,
-     evil_elsewhere, evil_home, evil_follow, evil_wait, evil_aside, evil_cool,
-     evil_look, sp.resolve(lambda exchange: exchange.request), sp.choose(lambda *_: "https://evil.example/choice"),
-     sp.poll(monitor=lambda _: "https://evil.example/monitor", times=9),
+     evil_elsewhere, evil_home, evil_follow, evil_wait, evil_aside,
+     evil_aside_home, evil_cool, evil_look, sp.resolve(lambda exchange: exchange.request),
+     sp.choose(lambda *_: "https://evil.example/choice"),
+     evil_poll,
      sp.authenticate(lambda challenge: "Bearer t"), sp.moved(lambda *_: None), sp.upgrade_to_https]
 )  # fmt: skip
 tables = st.builds(
@@ -200,13 +209,28 @@ def test_nothing_is_waited_for_past_the_deadline_or_above_retry_after(
 
 
 @given(scripts, tables, methods, contents)
+@example([(200, {}), (500, {})], sp.STANDARD | {"5xx": evil_home, "2xx": evil_poll}, "GET", b"")
+@example(
+    [(307, {"location": "https://other.example/a"}), (404, {})],
+    sp.STANDARD | {404: evil_aside_home},
+    "GET",
+    b"",
+)
 def test_credentials_never_cross_an_origin_and_never_come_back(script, table, method, content):
-    story, _ = play(script, table, method, content)
+    """A request on the side is judged by its own URL, and by where the hops had led by then."""
+    attempts: list[sp.events.Attempt] = []
+
+    def observe(event: object) -> None:
+        if isinstance(event, sp.events.Attempt):
+            attempts.append(event)
+
+    story, _ = play(script, table, method, content, observer=observe)
     abroad = False
-    for request in story.sent:
+    for request, attempt in zip(story.sent, attempts, strict=True):
         host = (request.url.scheme, request.url.host, request.url.port)
-        abroad = abroad or host != ("https", "home.example", None)
-        if abroad:
+        elsewhere = host != ("https", "home.example", None)
+        abroad = abroad or (elsewhere and not attempt.aside)
+        if abroad or elsewhere:
             assert "authorization" not in request.headers
             assert "x-api-key" not in request.headers
             assert "mine=1" not in request.headers.get("cookie", "")

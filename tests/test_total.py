@@ -94,6 +94,19 @@ def test_nothing_is_sent_after_it(status, headers, takes, sent):
         assert not story.response.has_redirect_location
 
 
+@pytest.mark.parametrize(("total", "waits"), [(30, []), (60, []), (61, [60.0])])
+def test_a_wait_before_a_request_on_the_side_that_would_end_after_it_is_not_begun(total, waits):
+    story = replay(
+        httpx.Request("POST", HOME),
+        [(202, {"location": "/m", "retry-after": "60"}), 200],
+        table=sp.STANDARD | {202: sp.poll()},
+        limits=sp.Limits(total=total),
+    )
+    assert (story.waits, len(story.sent)) == (waits, 1 + len(waits))
+    assert story.response.status_code == (200 if waits else 202)
+    assert waits or f"Limits.total={total} would have passed" in story.trace.reason
+
+
 def test_it_begins_with_the_first_send_and_is_not_begun_anew():
     """Unlike `deadline`, which begins with the first answer; and each hop counts."""
     clock = FakeClock()

@@ -56,7 +56,7 @@ def step_aside(
         yield from left(talk)
     talk.take_cookies(exchange)
     now = talk.as_of_now(exchange)
-    request = guard.permit_aside(now, talk.path, verdict, talk.cookies, looks)
+    request = guard.permit_aside(now, talk.path, verdict, talk.cookies, looks, talk.heard)
     if isinstance(request, Settle):
         return exchange, request
     if why := (yield from forbidden(talk, request)):

@@ -87,8 +87,12 @@ def permit_aside(
     verdict: Aside,
     cookies: Cookies | None,
     looks: int,
+    heard: Exchange | None = None,
 ) -> Request | Settle:
-    """The request that may be sent on the side, or why it is not."""
+    """The request that may be sent on the side, or why it is not.
+
+    heard: the answer that it follows, where that came on the side too.
+    """
     limits, request = exchange.limits, verdict.request
     if looks > verdict.times:
         return Settle(f"{verdict.times} requests on the side did not settle it")
@@ -103,7 +107,12 @@ def permit_aside(
         return Settle(f"the request on the side is not sent: {reason}")
     drop = drops(limits, path.abroad or not hop.same_origin(path.home, url))
     request = _equipped(exchange.request, request)
-    request = hop.request_to(url, request.method, request, limits=limits, abroad=drop)
+    asked, request = (
+        request,
+        hop.request_to(url, request.method, request, limits=limits, abroad=drop),
+    )
+    if drop and heard is not None and _same_target(heard.request, asked):
+        request = _for_the_proxy(heard, asked, request)
     request = body.carry(request, limits)
     if not body.replayable(request):
         return Settle(_USED_UP)
@@ -241,14 +250,11 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
     drop = drops(exchange.limits, path.abroad)
     amended, answered = request is not sent, "set-cookie" in exchange.fields
     if amended and drop:
+        asked = request
         request = hop.request_to(
-            request.url,
-            request.method,
-            request,
-            limits=exchange.limits,
-            abroad=True,
-            keep_host=True,
+            asked.url, asked.method, asked, limits=exchange.limits, abroad=True, keep_host=True
         )
+        request = _for_the_proxy(exchange, asked, request)
     elif answered:
         request = body.copy(request)  # the caller's request is never changed
     request = body.carry(request, exchange.limits)
@@ -269,6 +275,21 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
     told = exchange.told
     invited = told is not None and told <= verdict.after
     return Permit(request, path, False, not invited and exchange.status not in ASKS_FOR_ANOTHER)
+
+
+def _for_the_proxy(exchange: Exchange, asked: Request, request: Request) -> Request:
+    """The request with the answer to a proxy's challenge that the duty asked for.
+
+    For a 407 the border is the proxy: another origin is asked for through the same one, and what
+    the proxy was given stays for each repeat of the request.
+    """
+    sent, field = exchange.request, asked.headers.get("proxy-authorization")
+    challenged = exchange.status == 407 and exchange.proxied and sent.url.scheme == "http"
+    if field is not None and (challenged or field == sent.headers.get("proxy-authorization")):
+        request.headers["Proxy-Authorization"] = field
+    if ANSWERED in asked.extensions:
+        request.extensions = {**request.extensions, ANSWERED: asked.extensions[ANSWERED]}
+    return request
 
 
 def _untouched(exchange: Exchange) -> bool:

@@ -53,13 +53,30 @@ def holds_any(cookies: Cookies | None) -> bool:
 
 
 def given(cookies: Cookies, request: Request) -> list[str]:
-    """The pairs that the jar holds for a request."""
+    """The pairs that the jar holds for a request's own host.
+
+    Without those of cookies that have no domain, as `Client(cookies={...})` makes them: a jar
+    gives these to every host, so they are the caller's own and go where his Cookie field goes.
+    """
     if not holds_any(cookies):
         return []
+    found = _asked(cookies.jar, request)
+    anywhere = [cookie for cookie in cookies.jar if not cookie.domain] if found else []
+    if anywhere:
+        of_the_caller = CookieJar()
+        for cookie in anywhere:
+            of_the_caller.set_cookie(cookie)
+        for pair in _asked(of_the_caller, request):
+            if pair in found:
+                found.remove(pair)
+    return found
+
+
+def _asked(held: CookieJar, request: Request) -> list[str]:
     # Asked as the jar's own library asks: the HTTP library would raise for a cookie that
     # isn't ASCII.
     asking = urllib.request.Request(str(_plain(request.url)))  # noqa: S310 - nothing is opened
-    cookies.jar.add_cookie_header(asking)
+    held.add_cookie_header(asking)
     return pairs(asking.get_header("Cookie"))
 
 

@@ -12,25 +12,70 @@ from statuspolicy._value import Value
 
 # What never goes to another origin, whatever else is set (RFC 9110 §15.4).
 _ALWAYS = frozenset({"authorization", "proxy-authorization", "cookie", "cookie2"})
-# Patterns of names that look like credentials.
+# Patterns of names that look like credentials, as services call them. To leave a harmless field
+# behind costs nothing there; to take a secret along can't be undone.
 SENSITIVE_HEADERS = (
-    "*-auth",
+    "*-cert",
+    "*-cert-*",
     "*-key",
-    "*api_key*",
+    "*-key-*",
+    "*-pin",
+    "*-sid",
+    "*2fa*",
+    "*access-code*",
+    "*accesskey*",
+    "*api-key*",
     "*apikey*",
+    "*auth",
+    "*auth-*",
     "*authentication*",
-    "*authorization*",
+    "*authoris*",
+    "*authoriz*",
+    "*bearer*",
+    "*client-cert*",
+    "*clientcert*",
     "*credential*",
+    "*crumb*",
+    "*csrf*",
+    "*hmac*",
+    "*identity*",
     "*jwt*",
-    "*passw*",
+    "*login*",
+    "*macaroon*",
+    "*mfa*",
+    "*nonce*",
+    "*oauth*",
+    "*oidc*",
+    "*otp*",
+    "*pass*",
+    "*pwd*",
+    "*saml*",
     "*secret*",
+    "*sessid*",
     "*session*",
+    "*sign",
     "*signature*",
+    "*ticket*",
     "*token*",
-    "x-auth-*",
+    "*xsrf*",
+    "cf-access-*",
+    "cst",
+    "dpop",
+    "iplanetdirectorypro",
+    "key",
+    "sid",
+    "x-firebase-appcheck",
+    "x-honeycomb-team",
+    "x-jfrog-art-api",
+    "x-ovh-*",
+    "x-registry-config",
+    "x-requestdigest",
+    "x-wsse",
 )
 # These match a pattern above and are no credentials.
-_HARMLESS = frozenset({"idempotency-key", "sec-websocket-key"})
+_HARMLESS = frozenset(
+    {"idempotency-key", "x-idempotency-key", "sec-websocket-key", "surrogate-key", "x-cache-key"}
+)
 
 
 def _names(given: object) -> tuple[str, ...]:
@@ -158,4 +203,7 @@ class Limits(Value):
 
 @lru_cache(maxsize=1024)
 def _sensitive(name: str, patterns: tuple[str, ...]) -> bool:
-    return name not in _HARMLESS and any(fnmatchcase(name, p) for p in patterns)
+    if name in _HARMLESS:
+        return name in patterns
+    alike = name.replace("_", "-")  # a server behind a gateway may not tell the two apart
+    return any(fnmatchcase(name, p) or fnmatchcase(alike, p) for p in patterns)

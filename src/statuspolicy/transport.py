@@ -39,7 +39,8 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
     table: what each code gets; `statuspolicy.STANDARD | {503: statuspolicy.surface}`.
     limits: what no exchange may exceed.
     cookies: the jar, or a callable that returns it; None for one an exchange. Give
-        `lambda: client.cookies` to share a client's (`wrap` does).
+        `lambda: client.cookies` to share a client's (`wrap` does). Cookies without a domain are the
+        caller's own: they go no further than his request's Cookie field does.
     route: the transport for a URL, so that each hop goes through its own proxy or mount.
     cache: `statuspolicy.Cache()`: responses are stored and used again (RFC 9111).
     memory: what is remembered between exchanges; None for one of its own.

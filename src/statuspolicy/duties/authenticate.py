@@ -36,7 +36,8 @@ def authenticate(
     all of them. The same challenge (scheme and realm) a second time is handed over; Digest's
     `stale=true` earns one more answer.
 
-    In row 407 it answers the HTTP proxy through which an http URL is asked for. For https URLs
+    In row 407 it answers the HTTP proxy through which an http URL is asked for, also after a
+    redirect to another origin; no origin gets what is for a proxy. For https URLs
     a proxy's credentials are the transport's: `httpx.Proxy(url, auth=...)`.
 
     A request on the side to another origin leaves Authorization and Cookie at home, as every
@@ -70,7 +71,8 @@ class _Authenticate:
         if exchange.status == 407 and (tunnelled or not exchange.proxied):
             # Else any origin could ask for them.
             return Settle("no proxy is known to have sent it: what is for one is kept back")
-        if exchange.abroad:
+        # For a proxy's challenge the border is the proxy, whatever origin is asked for through it.
+        if exchange.status == 401 and exchange.abroad:
             return Settle("credentials stay at home, and this is another origin's challenge")
         asker = hop.origin(exchange.request.url) if exchange.status == 401 else ""
         field = exchange.fields.get(FIELDS[exchange.status][0]) or ""
