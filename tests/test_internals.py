@@ -3,7 +3,16 @@
 import httpx
 import pytest
 
-from statuspolicy._internals import extended, lines, names, same_place, target, words, written
+from statuspolicy._internals import (
+    alone,
+    extended,
+    lines,
+    names,
+    same_place,
+    target,
+    words,
+    written,
+)
 
 LINES = [(b"Host", b"a.example"), (b"X-One", b"1"), (b"x-one", b"2")]
 URLS = [
@@ -75,3 +84,16 @@ def test_requests_that_say_the_same_have_the_same_words():
         said("GET", "https://a/"), said("GET", "http://a/?"),
     ]  # fmt: skip
     assert len(set(others)) == len(others)
+
+
+def test_what_is_sent_alone_runs_no_hook_and_not_on_a_closed_client():
+    heard = []
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, text="x"))
+    hooks = {"request": [heard.append], "response": [heard.append]}
+    with httpx.Client(transport=transport, event_hooks=hooks, auth=("me", "secret")) as client:
+        request = client.build_request("GET", "http://a.example/")
+        response = alone(client, request)
+        assert (response.request, response.read(), heard) == (request, b"x", [])
+        assert "authorization" not in request.headers
+    with pytest.raises(RuntimeError, match="closed"):
+        alone(client, request)

@@ -6,10 +6,11 @@ here it is taken as the library keeps it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from operator import attrgetter
+from typing import overload
 
-from ._lib import URL, Headers, Request
+from ._lib import URL, AsyncClient, Client, Headers, Request, Response
 
 # The lines of a header section, to be read: name, name in lower case, value.
 lines: Callable[[Headers], list[tuple[bytes, bytes, bytes]]] = attrgetter("_list")
@@ -68,3 +69,18 @@ def written(lines: Iterable[tuple[bytes, bytes]], encoding: str | None = None) -
     headers = Headers(encoding=encoding)
     headers._list = [(name, name.lower(), value) for name, value in lines]
     return headers
+
+
+@overload
+def alone(client: Client, request: Request) -> Response: ...
+@overload
+def alone(client: AsyncClient, request: Request) -> Awaitable[Response]: ...
+def alone(client: Client | AsyncClient, request: Request) -> Response | Awaitable[Response]:
+    """Send a request without the client's auth and event hooks, its body streaming.
+
+    They are for the caller's requests. What a hook writes into each (a token) is not for one that
+    leads to another origin.
+    """
+    if client.is_closed:
+        raise RuntimeError("Cannot send a request, as the client has been closed.")
+    return client._send_single_request(request)

@@ -642,6 +642,53 @@ def test_segments_go_where_a_redirect_led_and_credentials_stay_at_home(
     assert secrets == {(None, None)} if elsewhere else (None, None) not in secrets
 
 
+@pytest.mark.parametrize("cut", [None, 70_000])
+@pytest.mark.parametrize("back", [False, True])
+def test_hooks_and_auth_do_not_run_for_segments_and_the_rest_at_another_origin(
+    open_session, kind, status_server, path, cut, back
+):
+    """Not at the first one either, where another led back to it."""
+    from statuspolicy.testing import StatusServer
+
+    heard = []
+
+    def asked(request):
+        heard.append(request.url.path)
+        request.headers["Authorization"] = request.headers["X-Mine"] = "secret"
+
+    def answered(response):
+        heard.append(response.request.url.path)
+
+    class Flow(httpx.Auth):
+        def auth_flow(self, request):
+            heard.append("auth")
+            request.headers["X-Flow"] = "secret"
+            yield request
+
+    async def asked_async(request):
+        asked(request)
+
+    async def answered_async(response):
+        answered(response)
+
+    hooks = (asked, answered) if kind == "sync" else (asked_async, answered_async)
+    limits = sp.Limits(sensitive_headers={"X-Mine", "X-Flow"})
+    client = {"auth": Flow(), "event_hooks": {"request": [hooks[0]], "response": [hooks[1]]}}
+    session = open_session(client, limits=limits)
+    with StatusServer() as other:
+        holder = status_server if back else other
+        holder.script("/file", Ranged(cut=cut), Ranged())
+        away = other.script("/away", Answer(302, {"Location": holder.url + "/file"}))
+        url = status_server.script("/to", Answer(302, {"Location": away}))
+        save(session, url, path, segments=3)
+        fetched = [request for request in holder.received if request.target == "/file"]
+    assert path.read_bytes() == BODY
+    assert len(fetched) >= 3
+    assert heard == ["auth", "/to", "/file"]  # the one call of the caller's, and its answer
+    for request in fetched:
+        assert not {"authorization", "x-mine", "x-flow"} & request.headers.keys()
+
+
 # ── ended before its end ───────────────────────────────────────────────────────────────
 
 

@@ -80,6 +80,7 @@ class Course:
         self._said: dict[str, str] = {}  # what later answers say that the file hashes to
         self._last: Response | None = None
         self.complete = False
+        self.abroad = False  # whether the rest is asked for where the client's own stays behind
         self.part = PartFile(self.path, _digest(target(self._first.url)), resume)
 
     # ── a round: one answer that says how things stand, then all that is missing ─────────
@@ -109,6 +110,8 @@ class Course:
             self._begin_anew(why)
             return []
         self._base = response.request  # after a redirect, the last hop's: it is asked for the rest
+        home, answered = self._first.url, (*response.history, response)
+        self.abroad = not all(same_origin(home, each.request.url) for each in answered)
         if source.anew:
             fields = Fields(response.headers.raw)
             self._said = {}
@@ -142,11 +145,6 @@ class Course:
             # Nothing else could keep a thread from sending after it was told to stop.
             request.extensions = {**request.extensions, "trace": job.heed}
         return request
-
-    def options(self, request: Request) -> dict[str, Any]:
-        """How a request is sent: the client's auth is not for another origin."""
-        home = same_origin(self._first.url, request.url)
-        return {"stream": True} if home else {"stream": True, "auth": None}
 
     def reading(self, job: Job, response: Response) -> Reading:
         """What an answer brings of a job.

@@ -13,6 +13,7 @@ from time import monotonic
 
 from statuspolicy.downloads.reading import Job, Reading
 
+from .._internals import alone
 from .._lib import URL, AsyncClient, AsyncParts, Client, Request, Response
 from ..streams import ONE_READ
 from .course import MOST_SHOWN, Course, Progress, raw
@@ -99,7 +100,7 @@ def _fetch(client: Client, course: Course, job: Job, response: Response | None =
     try:
         while job.left:
             if response is None:
-                response = _send(client, course, course.ask(job))
+                response = _send(client, course, course.ask(job), course.abroad)
             with closing(response), course.reading(job, response) as reading:
                 for data in raw(response) or response.iter_raw():
                     if reading.take(data):
@@ -117,8 +118,8 @@ def _fetch(client: Client, course: Course, job: Job, response: Response | None =
         job.over.set()
 
 
-def _send(client: Client, course: Course, request: Request) -> Response:
-    response = client.send(request, **course.options(request))
+def _send(client: Client, course: Course, request: Request, abroad: bool = False) -> Response:
+    response = alone(client, request) if abroad else client.send(request, stream=True)
     if response.status_code in (200, 206, 416):
         return response
     entity = bytearray()
@@ -191,7 +192,7 @@ async def _afetch(client: AsyncClient, course: Course, job: Job, response: Respo
     try:
         while job.left:
             if response is None:
-                response = await _asend(client, course, course.ask(job))
+                response = await _asend(client, course, course.ask(job), course.abroad)
             try:
                 with course.reading(job, response) as reading:
 
@@ -211,8 +212,13 @@ async def _afetch(client: AsyncClient, course: Course, job: Job, response: Respo
         course.failed(job, error)
 
 
-async def _asend(client: AsyncClient, course: Course, request: Request) -> Response:
-    response = await client.send(request, **course.options(request))
+async def _asend(
+    client: AsyncClient, course: Course, request: Request, abroad: bool = False
+) -> Response:
+    if abroad:
+        response = await alone(client, request)
+    else:
+        response = await client.send(request, stream=True)
     if response.status_code in (200, 206, 416):
         return response
     entity = bytearray()
