@@ -33,6 +33,7 @@ ORDER = [
     "engine",
     "cached",
     "aside",
+    "writing",
     "ahead",
     "rest",
     "talk",
@@ -110,6 +111,7 @@ CACHE = [
     "entry",
     "vary",
     "control",
+    "invalidations",
 ]
 DOWNLOADS = {
     "loops": {"course", "reading"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from . import guard, hop
+from . import guard
 from .ahead import forbidden, prepared
 from .effects import Discard, Enter, Leave, Read, Reply, Send, Shelve, Wait
 from .events import Wait as Waiting
@@ -13,6 +13,7 @@ from .response import adopt, is_kept
 from .rest import held_back, noted
 from .talk import Flow, Talk, asked
 from .verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
+from .writing import sending
 
 # What is left to act on, once the body was read and the turn has come.
 Decided: TypeAlias = Settle | Follow | Again | Aside | Use | Refuse
@@ -79,13 +80,13 @@ def step_aside(
     if (refused := (yield from held_back(talk, request))) is not None:
         return exchange, Settle(f"the request on the side is not sent: {refused}")
     went = yield from prepared(talk, request, 1, aside=True)
-    reply: Reply = yield Send(went, until=talk.until)
+    cache, send = talk.plan.cache, Send(went, until=talk.until)
+    reply: Reply = (yield send) if cache is None else (yield from sending(cache, send))
     answer = talk.hear(reply, request, exchange)
     talk.take_cookies(answer)
-    cache, status = talk.plan.cache, answer.status or 0
-    if cache is not None and not answer.safe and 200 <= status < 400:
+    if cache is not None and answer.response is not None:
         # RFC 9111 §4.4, which is as true of what is sent on the side.
-        yield Shelve(cache.drops(hop.target(request.url)))
+        yield Shelve(cache.invalidated(went, answer.response))
     if verdict.read:
         answer = talk.heard = yield from _put_away(talk, answer)
     decided = yield from talk.decide(verdict.then, answer)

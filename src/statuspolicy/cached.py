@@ -13,6 +13,7 @@ from .exchange import Exchange
 from .rest import Decided
 from .talk import Flow, Talk
 from .verdicts import Again, Follow, Refuse, Settle, Use
+from .writing import sending
 
 if TYPE_CHECKING:
     from .caching import Shelf
@@ -57,7 +58,10 @@ def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
 def sent(talk: Talk, visit: Visit) -> Flow[Reply]:
     """What a send brings, once the cache was told of it."""
     visit.now = talk.plan.clock.time()  # it may have waited
-    reply: Reply = yield Send(visit.equipped(talk.went), talk.fresh, talk.until, talk.over)
+    shelf = talk.plan.cache
+    assert shelf is not None
+    send = Send(visit.equipped(talk.went), talk.fresh, talk.until, talk.over)
+    reply = yield from sending(shelf, send)
     return (yield from _settled(talk, visit, reply))
 
 
@@ -68,7 +72,7 @@ def _settled(talk: Talk, visit: Visit, reply: Reply) -> Flow[Reply]:
         yield from left_to_the_next(talk)
         return reply
     response, changes = visit.settled(answer, talk.plan.clock.time())
-    yield Shelve(changes)
+    yield Shelve(changes, visit.sent)
     yield from left_to_the_next(talk)
     if response is None:
         talk.take_cookies(talk.hear(reply))

@@ -8,12 +8,14 @@ from os import urandom
 from threading import Lock
 from weakref import WeakValueDictionary
 
+from statuspolicy.cache import invalidations
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.behind import Validations
 from statuspolicy.cache.config import Cache
 from statuspolicy.cache.entry import Entry
+from statuspolicy.cache.invalidations import Sent
 from statuspolicy.cache.planning import plan
-from statuspolicy.cache.settling import Change, Drop
+from statuspolicy.cache.settling import Change, Drop, invalidated
 from statuspolicy.cache.storage import MemoryStorage, achange, alook, change, look
 from statuspolicy.fields import Fields
 from statuspolicy.limits import Limits
@@ -21,9 +23,9 @@ from statuspolicy.turns import Turn
 
 from . import jar
 from ._internals import words
-from ._lib import Cookies, Request
+from ._lib import Cookies, Request, Response
 from .hop import target
-from .visit import Visit
+from .visit import Visit, normal
 
 # What most requests have and nobody is known by, as the library writes it.
 _USUAL = (b"Accept", b"Accept-Encoding", b"Accept-Language", b"Connection", b"Host", b"User-Agent")
@@ -38,6 +40,8 @@ class Shelf:
         self.cache = cache
         self.storage = cache.kept
         self.near = isinstance(self.storage, MemoryStorage)  # it answers at once
+        self._invalidations = invalidations.of(self.storage)
+        self._owed = self._invalidations.owed
         self.validations = Validations()
         self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
         self._limits = limits
@@ -81,7 +85,8 @@ class Shelf:
         since: float = inf,
     ) -> Visit:
         """One request's visit. validate, since: as in the cache's `plan`."""
-        return Visit(self.cache, asked, plan(asked, stored, now, validate, since), now)
+        course = plan(asked, stored, now, validate, since)
+        return Visit(self.cache, self._invalidations, asked, course, now)
 
     def turn(self, key: str) -> Turn:
         """The turn of those who would ask the server the same."""
@@ -91,32 +96,56 @@ class Shelf:
     def close(self, seconds: float) -> None:
         """End what runs behind the callers' backs, and let the storage go."""
         self.validations.close(seconds)
+        change(self.storage, self._owed_drops())
         self.storage.close()
 
     async def aclose(self) -> None:
         """As `close`."""
         await self.validations.aclose()
+        await achange(self.storage, self._owed_drops())
         await self.storage.aclose()
 
     def drops(self, url: str) -> Sequence[Change]:
         """What forgets all that is stored of a URL."""
         return [Drop(url)]
 
+    def invalidated(self, request: Request, response: Response | None) -> Sequence[Change]:
+        """What is not right any more after a request, and its answer where one came."""
+        asked = Asked(request.method, target(request.url), tuple(request.headers.raw))
+        answer = None
+        if response is not None:
+            answer = Entry(response.status_code, tuple(response.headers.raw), b"", 0.0, 0.0)
+        return normal(asked, invalidated(asked, answer))
+
+    def owe(self, request: Request) -> None:
+        """Nobody will know what became of a request: what it may have changed is dropped later."""
+        for one in self.invalidated(request, None):
+            self._owed.add(one.url)
+
+    def _owed_drops(self) -> Sequence[Change]:
+        return [*map(Drop, self._owed)]
+
     def look(self, url: str, who: str) -> Sequence[Entry]:
-        """What is stored of a URL for somebody."""
+        """What is stored of a URL for somebody; nothing while it can't be dropped as it has to."""
+        if self._owed and url in self._owed:
+            change(self.storage, [Drop(url)])
+            return ()
         return look(self.storage, url, who)
 
     async def alook(self, url: str, who: str) -> Sequence[Entry]:
         """As `look`."""
+        if self._owed and url in self._owed:
+            await achange(self.storage, [Drop(url)])
+            return ()
         return await alook(self.storage, url, who)
 
-    def change(self, changes: Sequence[Change]) -> None:
-        """Save and drop what is to be."""
-        change(self.storage, changes)
+    def change(self, changes: Sequence[Change], sent: Sent | None = None) -> None:
+        """Save and drop what is to be. sent: when the request was that it comes of."""
+        change(self.storage, changes, sent)
 
-    async def achange(self, changes: Sequence[Change]) -> None:
+    async def achange(self, changes: Sequence[Change], sent: Sent | None = None) -> None:
         """As `change`."""
-        await achange(self.storage, changes)
+        await achange(self.storage, changes, sent)
 
     def _secrets(self, request: Request, cookies: Cookies | None) -> str:
         """A digest of all by which a server may tell one user from another."""

@@ -196,7 +196,7 @@ class Configured(Generic[TransportT]):
         """What is handed over in an answer's place, once what is stored was changed by it."""
         assert self._shelf is not None
         response, changes = visit.settled(answer, self.plan.clock.time())
-        self._shelf.change(changes)
+        self._shelf.change(changes, visit.sent)
         assert response is not None
         return response
 

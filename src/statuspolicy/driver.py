@@ -87,6 +87,7 @@ def run(flow: Flow[Result], hands: Hands) -> Response:
                 case _:
                     value = remembered(hands.plan, effect)
     except BaseException:
+        flow.close()  # which tells it so
         hands.leave()
         hands.drop()
         raise
@@ -131,6 +132,7 @@ async def arun(flow: Flow[Result], hands: AsyncHands) -> Response:
                 case _:
                     value = remembered(hands.plan, effect)
     except BaseException:
+        flow.close()  # which tells it so
         hands.leave()
         await hands.drop()
         raise

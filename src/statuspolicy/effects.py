@@ -16,6 +16,7 @@ from statuspolicy.turns import Turn
 from ._lib import AsyncBaseTransport, BaseTransport, Request, Response, TransportError
 
 if TYPE_CHECKING:
+    from statuspolicy.cache.invalidations import Sent
     from statuspolicy.cache.settling import Change
 
 Outcome: TypeAlias = Response | TransportError
@@ -217,12 +218,16 @@ class Look:
 
 
 class Shelve:
-    """Save and drop in the cache what is to be."""
+    """Save and drop in the cache what is to be.
 
-    __slots__ = __match_args__ = ("changes",)
+    sent: when the request was that it comes of.
+    """
 
-    def __init__(self, changes: Sequence[Change]) -> None:
+    __slots__ = __match_args__ = ("changes", "sent")
+
+    def __init__(self, changes: Sequence[Change], sent: Sent | None = None) -> None:
         self.changes = changes
+        self.sent = sent
 
 
 class Behind:

@@ -118,7 +118,7 @@ class Hands(Grip[BaseTransport]):
             case Look():
                 return shelf.look(effect.url, effect.who)
             case Shelve():
-                shelf.change(effect.changes)
+                shelf.change(effect.changes, effect.sent)
             case _:
                 plan, request = behind(self.plan), effect.request
                 key = target(request.url)
@@ -238,7 +238,7 @@ class AsyncHands(Grip[AsyncBaseTransport]):
             case Look():
                 return await shelf.alook(effect.url, effect.who)
             case Shelve():
-                await shelf.achange(effect.changes)
+                await shelf.achange(effect.changes, effect.sent)
             case _:
                 plan, request = behind(self.plan), effect.request
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
+from statuspolicy.cache.invalidations import Sent
 from statuspolicy.cache.settling import Change
 from statuspolicy.cache.storage import Storage, achange, change
 
@@ -17,6 +18,7 @@ class Recording(SyncByteStream, AsyncByteStream):
     begun: what of it is stored already, and comes first.
     most: bytes; what is longer isn't stored.
     whole: what of the storage changes, given what came.
+    sent: when its request was.
     """
 
     def __init__(
@@ -26,12 +28,14 @@ class Recording(SyncByteStream, AsyncByteStream):
         most: int,
         whole: Callable[[bytes], Sequence[Change]],
         storage: Storage,
+        sent: Sent,
     ) -> None:
         self._stream = stream
         self._begun = begun
         self._left = most
         self._whole = whole
         self._storage = storage
+        self._sent = sent
         self._parts: list[bytes] = []
 
     def _record(self, part: bytes) -> None:
@@ -51,7 +55,7 @@ class Recording(SyncByteStream, AsyncByteStream):
         for part in self._stream:
             self._record(part)
             yield part
-        change(self._storage, self._changes())
+        change(self._storage, self._changes(), self._sent)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._begun:
@@ -59,7 +63,7 @@ class Recording(SyncByteStream, AsyncByteStream):
         async for part in self._stream:
             self._record(part)
             yield part
-        await achange(self._storage, self._changes())
+        await achange(self._storage, self._changes(), self._sent)
 
     def close(self) -> None:
         self._stream.close()

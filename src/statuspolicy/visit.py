@@ -9,18 +9,21 @@ from statuspolicy.cache import parts
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.config import Cache
 from statuspolicy.cache.entry import Entry
+from statuspolicy.cache.invalidations import Invalidations, Sent
 from statuspolicy.cache.planning import Course, Forward, Missing, Serve
 from statuspolicy.cache.settling import Change, Save, Settled, complete, confirmed, settle
 from statuspolicy.cache.status import CacheStatus, Forwarded
 from statuspolicy.fields import digits
 
 from . import body
-from ._internals import extended, written
+from ._internals import extended, target, written
 from ._lib import (
+    URL,
     ByteStream,
     ConnectError,
     ConnectTimeout,
     Headers,
+    InvalidURL,
     ReadError,
     ReadTimeout,
     RemoteProtocolError,
@@ -48,10 +51,18 @@ _OF_A_304 = frozenset(
 
 
 class Visit:
-    """One request's visit to the cache, from what is stored to what becomes of its answer."""
+    """One request's visit to the cache, from what is stored to what becomes of its answer.
 
-    def __init__(self, cache: Cache, asked: Asked, course: Course, now: float) -> None:
+    sent: when it was sent, as invalidations count.
+    """
+
+    sent: Sent
+
+    def __init__(
+        self, cache: Cache, invalidations: Invalidations, asked: Asked, course: Course, now: float
+    ) -> None:
         self._cache = cache
+        self._invalidations = invalidations
         self.asked = asked
         self.now = now  # when it is asked
         self.course = course
@@ -111,8 +122,9 @@ class Visit:
         return self._response(course.entry, self.now, course.span, unmodified=unmodified)
 
     def equipped(self, request: Request) -> Request:
-        """The request as it goes on, with the cache's own conditions."""
+        """The request as it goes on, now, with the cache's own conditions."""
         assert isinstance(self.course, Forward)
+        self.sent = Sent(self.asked.url, self._invalidations)
         lines = self.course.lines
         if not lines:
             return request
@@ -152,6 +164,8 @@ class Visit:
         kept = settled.keep is not None and not why
         self._status = CacheStatus(course.why, stored=kept, detail=why)
         changes = settled.changes
+        if course.why == "method":
+            changes = normal(self.asked, changes)
         if kept:
             changes = [*changes, *self._recorded(response, course, settled)]
             if settled.begun is not None:
@@ -266,7 +280,9 @@ class Visit:
             return whole(content) if len(content) <= cache.entry_bytes else ()
         first = b"" if begun is None else begun.body
         storage = cache.kept
-        response.stream = Recording(response.stream, first, cache.entry_bytes, whole, storage)
+        response.stream = Recording(
+            response.stream, first, cache.entry_bytes, whole, storage, self.sent
+        )
         return ()
 
     def _continued(self, response: Response, settled: Settled) -> Response:
@@ -280,3 +296,15 @@ class Visit:
         # The very response that is open, so that whoever holds it can close it.
         response.status_code, response.headers = 200, written(lines)
         return response
+
+
+def normal(asked: Asked, changes: Sequence[Change]) -> Sequence[Change]:
+    """The same, where the URLs that a field named are as the library writes them."""
+    return [c if c.url == asked.url else c._replace(url=_normal(c.url)) for c in changes]
+
+
+def _normal(url: str) -> str:
+    try:
+        return target(URL(url))
+    except InvalidURL:
+        return url

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from statuspolicy.cache.entry import Entry
+from statuspolicy.cache.invalidations import Owed
 from statuspolicy.cache.storage import Storage
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Outside(Storage):
     def __init__(self) -> None:
         self._until: float | None = None  # when it is tried again; None: it isn't away
         self._failed: float | None = None  # when it last failed; None: it was said to be back
-        self._owed: OrderedDict[str, None] = OrderedDict()
+        self._owed = Owed()
 
     @staticmethod
     @abstractmethod
@@ -65,7 +65,7 @@ class Outside(Storage):
     def drop(self, url: str, ids: Sequence[str] | None) -> None:
         if not self._tried(lambda: self._drop(url, ids) is None):
             # RFC 9111 §4.4: it "MUST invalidate", if later.
-            self._owe(url)
+            self._owed.add(url, _OWED)
 
     async def aload(self, url: str, who: str) -> Sequence[Entry]:
         return await in_thread(self.load, url, who)
@@ -124,20 +124,18 @@ class Outside(Storage):
             log.info("%r works again.", self)
         return done
 
-    def _owe(self, url: str) -> None:
-        self._owed[url] = None
-        if len(self._owed) > _OWED:
-            self._owed.popitem(last=False)
-
     def _pay(self) -> None:
         """Forget what was to be forgotten while the storage was away."""
-        for url in [*self._owed]:
-            self._owed.pop(url, None)
-            try:
-                self._drop(url, None)
-            except BaseException:
-                self._owe(url)
-                raise
+        for url in self._owed:
+            self._drop(url, None)
+            self._owed.remove(url)
+
+    def _pay_at_last(self) -> bool:
+        """Try once more to forget all that is to be: there may be no next use; whether it is."""
+        if self._owed:
+            self._until = None  # however short it was left alone
+            self._tried(lambda: None)
+        return not self._owed
 
 
 async def in_thread(work: Callable[..., T], *args: Any) -> T:

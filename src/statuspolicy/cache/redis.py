@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from ast import literal_eval
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -13,6 +14,8 @@ from statuspolicy.cache.outside import Outside
 
 if TYPE_CHECKING:
     from redis import Redis
+
+log = logging.getLogger("statuspolicy")
 
 _CONNECT, _ANSWER = 0.5, 1.0  # seconds that a request is kept waiting
 _TOKEN = 16  # bytes
@@ -120,6 +123,8 @@ class RedisStorage(Outside):
 
     def close(self) -> None:
         """Close its connections, where they are its own; the next use opens them again."""
+        if not self._pay_at_last():
+            log.warning("%r could not forget %d URLs that were written to.", self, len(self._owed))
         if self._own:
             self._redis.close()
 

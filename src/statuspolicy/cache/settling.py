@@ -7,6 +7,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from math import inf
 from typing import TypeAlias
+from urllib.parse import urljoin
 
 from statuspolicy._value import Record
 from statuspolicy.cache import parts
@@ -26,6 +27,11 @@ from statuspolicy.cache.vary import selecting, selects
 from statuspolicy.fields import content_range, digits, http_date
 from statuspolicy.methods import SAFE
 from statuspolicy.ranges import flaw
+
+# Gateways: what became of the request behind them they don't say.
+_UNKNOWN = frozenset({502, 504})
+# RFC 9110 §13.1, RFC 4918 §10.4: conditions of what is to be changed.
+_CONDITIONS = frozenset({b"if", b"if-match", b"if-none-match", b"if-unmodified-since"})
 
 
 class Save(Record):
@@ -92,7 +98,7 @@ def settle(asked: Asked, forward: Forward, answer: Entry) -> Settled:
         return _not_modified(asked, forward, answer)
     if asked.method == "HEAD":
         return Settled(_head(asked, forward, answer))
-    changes = _invalidated(asked, answer)
+    changes = invalidated(asked, answer)
     ids = [entry.id for entry in forward.selected]
     if answer.status == 410:  # RFC 9110 §15.5.11: what refers to it is dropped
         changes = [*changes, Drop(asked.url)]
@@ -230,15 +236,35 @@ def _rest(asked: Asked, forward: Forward, answer: Entry) -> Settled:
 # ── invalidation ───────────────────────────────────────────────────────────────────────
 
 
-def _invalidated(asked: Asked, answer: Entry) -> list[Change]:
+def invalidated(asked: Asked, answer: Entry | None) -> list[Change]:
     """§4.4: "A cache MUST invalidate the target URI […] when it receives a non-error status code
     in response to an unsafe request method", and MAY what Location and Content-Location name.
+
+    Besides: where nobody knows whether it was acted on, and where an error says that what the
+    caller knows, which may be what is stored, is out of date.
+
+    answer: None where none came to what may have been sent.
     """
-    if asked.method in SAFE or not 200 <= answer.status < 400:
+    if answer is None:
+        return [] if asked.method in SAFE else [*map(Drop, _targets(asked))]
+    if answer.status in (409, 412) and not asked.names.isdisjoint(_CONDITIONS):
+        return [*map(Drop, _targets(asked))]
+    if asked.method in SAFE:
         return []
-    urls = [asked.url]
+    if answer.status >= 400:
+        return [*map(Drop, _targets(asked))] if answer.status in _UNKNOWN else []
+    urls = _targets(asked)
     for name in ("location", "content-location"):
         location = answer.fields.one(name)
         url = None if location is None else of_the_origin(asked.url, location)
         urls += [] if url is None else [url]
-    return [Drop(url) for url in dict.fromkeys(urls)]
+    return [*map(Drop, dict.fromkeys(urls))]
+
+
+def _targets(asked: Asked) -> list[str]:
+    """What a method changes: its target, and what COPY and MOVE write to (RFC 4918 §10.3)."""
+    destination = asked.fields.one("destination") if asked.method in ("COPY", "MOVE") else None
+    try:
+        return [asked.url] if destination is None else [asked.url, urljoin(asked.url, destination)]
+    except ValueError:  # it is no URL
+        return [asked.url]

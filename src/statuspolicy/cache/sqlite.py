@@ -13,6 +13,7 @@ from typing import TypeVar
 from weakref import WeakSet
 
 from statuspolicy.cache.entry import DIGEST, Entry
+from statuspolicy.cache.invalidations import Owed
 from statuspolicy.cache.outside import Outside
 
 log = logging.getLogger("statuspolicy")
@@ -152,9 +153,15 @@ class SQLiteStorage(Outside):
                 )
 
     def close(self) -> None:
-        """Close the file; the next use opens it again."""
+        """Close the file; the next use opens it again.
+
+        Where it can't be written to, and so can't forget what it has to, it is removed.
+        """
+        paid = self._pay_at_last()
         with self._lock:
             self._let_go()
+            if not paid:
+                self._remove()
 
     # ── the file ──────────────────────────────────────────────────────────────────────
 
@@ -208,6 +215,19 @@ class SQLiteStorage(Outside):
                     os.replace(f"{self._path}{end}", f"{self._path}.damaged{end}")
         if first:
             log.warning("%r was damaged (%s): it is begun anew, the old is .damaged.", self, error)
+
+    def _remove(self) -> None:
+        """Forget all of it: what is begun anew holds nothing that is out of date."""
+        try:
+            with self._alone():
+                for end in ("-wal", "-shm", ""):
+                    with suppress(FileNotFoundError):
+                        os.remove(f"{self._path}{end}")
+        except self._failures as error:
+            log.warning("%r could not forget %d URLs: %s", self, len(self._owed), error)
+        else:
+            log.warning("%r could not be written to: it is begun anew.", self)
+            self._owed = Owed()
 
     def _let_go(self) -> None:
         # SQLite sees whether a file was moved, and leaves what belongs to its successor alone.

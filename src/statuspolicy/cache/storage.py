@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 
+from statuspolicy.cache import invalidations
 from statuspolicy.cache.entry import Entry
+from statuspolicy.cache.invalidations import Sent
 from statuspolicy.cache.settling import Change, Drop
 
 log = logging.getLogger("statuspolicy")
@@ -140,7 +142,7 @@ def look(storage: Storage, url: str, who: str) -> Sequence[Entry]:
     try:
         return storage.load(url, who)
     except Exception:
-        log.exception("The cache's storage failed, and the request goes on without it.")
+        log.exception(_FAILED)
         return ()
 
 
@@ -149,29 +151,79 @@ async def alook(storage: Storage, url: str, who: str) -> Sequence[Entry]:
     try:
         return await storage.aload(url, who)
     except Exception:
-        log.exception("The cache's storage failed, and the request goes on without it.")
+        log.exception(_FAILED)
         return ()
 
 
-def change(storage: Storage, changes: Iterable[Change]) -> None:
-    """Save and drop what is to be."""
-    try:
-        for one in changes:
-            if isinstance(one, Drop):
-                storage.drop(one.url, one.ids)
-            else:
-                storage.save(one.url, one.entry, one.same)
-    except Exception:
-        log.exception("The cache's storage failed, and the request goes on without it.")
+def change(storage: Storage, changes: Iterable[Change], sent: Sent | None = None) -> None:
+    """Save and drop what is to be.
+
+    sent: the request that it comes of. What was asked for before its URL was invalidated is not
+        stored, and what can't be dropped is owed.
+    """
+    steps = _Steps(storage, changes, sent)
+    for method, *given in steps:
+        try:
+            getattr(storage, method)(*given)
+        except BaseException as error:
+            if not steps.go_on_after(error, method, given[0]):
+                raise
 
 
-async def achange(storage: Storage, changes: Iterable[Change]) -> None:
+async def achange(storage: Storage, changes: Iterable[Change], sent: Sent | None = None) -> None:
     """As `change`."""
-    try:
+    steps = _Steps(storage, changes, sent)
+    for method, *given in steps:
+        try:
+            await getattr(storage, f"a{method}")(*given)
+        except BaseException as error:
+            if not steps.go_on_after(error, method, given[0]):
+                raise
+
+
+class _Steps:
+    """What is asked of a storage, one after the other: the name of a method and its arguments."""
+
+    def __init__(self, storage: Storage, changes: Iterable[Change], sent: Sent | None) -> None:
+        self._sent = Sent("", invalidations.of(storage)) if sent is None else sent
+        self._steps = self._all(changes)
+        self._failed = self._said = False
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return self._steps
+
+    def _all(self, changes: Iterable[Change]) -> Iterator[tuple[Any, ...]]:
+        sent = self._sent
         for one in changes:
             if isinstance(one, Drop):
-                await storage.adrop(one.url, one.ids)
-            else:
-                await storage.asave(one.url, one.entry, one.same)
-    except Exception:
-        log.exception("The cache's storage failed, and the request goes on without it.")
+                if one.ids is None:
+                    sent.invalidate(one.url)
+                self._failed = False
+                yield "drop", one.url, one.ids
+                if one.ids is None and one.url in sent.owed and not self._failed:
+                    sent.owed.remove(one.url)
+            elif not sent.overtaken:
+                yield "save", one.url, one.entry, one.same
+                # An invalidation that came meanwhile may have dropped what was there before.
+                if sent.overtaken:
+                    yield "drop", one.url, [one.entry.id]
+
+    def go_on_after(self, error: BaseException, method: str, url: str) -> bool:
+        """Whether a failure was the storage's; what could not be dropped is to be later."""
+        fails = isinstance(error, Exception)
+        self._failed = True
+        if method == "drop" or self._sent.overtaken or not fails:
+            self._sent.owed.add(url)
+        if fails:
+            if not self._said:
+                log.error(_FAILED, exc_info=error)
+            self._said = True
+        else:  # a task was cancelled, or a program interrupted: nothing else is done of it
+            for following, place, *_ in self._steps:
+                if following == "drop":
+                    self._failed = True
+                    self._sent.owed.add(place)
+        return fails
+
+
+_FAILED = "The cache's storage failed, and the request goes on without it."

@@ -163,7 +163,7 @@ def replay(
                 value = plan.cache.look(effect.url, effect.who)
             case Shelve():
                 assert plan.cache is not None
-                plan.cache.change(effect.changes)
+                plan.cache.change(effect.changes, effect.sent)
             case Enter():
                 value = True
             case Leave() | Behind():

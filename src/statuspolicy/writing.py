@@ -1,0 +1,37 @@
+"""A write that is sent: what becomes of what is stored where nobody knows its outcome."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from statuspolicy.methods import SAFE
+
+from . import failure
+from ._lib import PoolTimeout, TransportError, UnsupportedProtocol
+from .effects import Reply, Send, Shelve
+from .talk import Flow
+
+if TYPE_CHECKING:
+    from .caching import Shelf
+
+
+def sending(shelf: Shelf, send: Send) -> Flow[Reply]:
+    """What a send brings. What it may have changed unseen is invalidated (RFC 9111 §4.4)."""
+    request = send.request
+    reply: Reply
+    if request.method in SAFE:
+        reply = yield send
+        return reply
+    try:
+        reply = yield send
+    except GeneratorExit:  # its task was cancelled, its own body failed, or the like
+        shelf.owe(request)
+        raise
+    if isinstance(reply.outcome, TransportError) and _may_be_acted_on(reply.outcome, reply):
+        yield Shelve(shelf.invalidated(request, None))
+    return reply
+
+
+def _may_be_acted_on(error: TransportError, reply: Reply) -> bool:
+    unsent = reply.unsent or isinstance(error, (PoolTimeout, UnsupportedProtocol))
+    return not (unsent or failure.unacted(error, reused=False))
