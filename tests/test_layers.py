@@ -31,6 +31,7 @@ ORDER = [
     "resuming",
     "streams",
     "engine",
+    "moves",
     "cached",
     "aside",
     "writing",

@@ -85,11 +85,11 @@ def test_a_request_on_the_side_is_prepared_as_a_first_attempt_and_is_none_of_the
     assert story.response.status_code == 200
 
 
-def test_after_a_remembered_move_only_what_is_sent_is_prepared():
+def test_before_a_remembered_move_is_taken_it_is_asked_whether_it_writes_who_asks():
     signer, memory = Signer(), sp.Memory()
     replay(get(), [to("/b", 301, cache_control="max-age=60"), 200], memory=memory)
     story = replay(get(), [200], memory=memory, prepare=signer)
-    assert signer.asked == [("/b", 1)]
+    assert signer.asked == [("/a", 1), ("/b", 1)]
     assert story.sent[0].headers["x-signed"] == "GET home.example/b 1"
 
 

@@ -18,7 +18,7 @@ from .verdicts import Follow, Settle
 
 def shortened(talk: Talk) -> Flow[None]:
     """Take the permanent moves that are remembered."""
-    while talk.plan.memory.moves and not talk.answers:
+    while talk.plan.memory.moves and not talk.answers and not talk.straight:
         if not (yield from _shortcut(talk)):
             return
 
@@ -70,10 +70,16 @@ def _shortcut(talk: Talk) -> Flow[bool]:
     plan = talk.plan
     if talk.sent.method not in ("GET", "HEAD") or not plan.follow:
         return False
+    if not hop.asks_as_anybody(talk.sent, plan.limits):
+        return False
     url = hop.target(talk.sent.url)
     move = yield Recall(url)
     if move is None:
         return False
+    if plan.prepare is not None:  # what it writes may say who asks
+        request = yield from written(talk, talk.sent, 1)
+        if not hop.asks_as_anybody(request, plan.limits):
+            return False
     code, location = move
     moved = Response(code, headers={"location": location})
     exchange = Exchange(
@@ -97,7 +103,8 @@ def _shortcut(talk: Talk) -> Flow[bool]:
     if (yield from forbidden(talk, permit.request)):
         return False
     talk.note("follow", Settle(), f"to {hop.target(permit.request.url)}, since {code}")
-    talk.shortcuts.append(url)
+    talk.fork = talk.fork or (talk.sent, talk.path, talk.hops, len(talk.past))
+    talk.shortcuts.append((url, url))
     take(talk, permit, ())
     return True
 

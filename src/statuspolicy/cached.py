@@ -95,19 +95,20 @@ def not_again(verdict: Decided, exchange: Exchange) -> Decided:
 def passed(talk: Talk, shelf: Shelf, verdict: Follow | Again) -> Flow[None]:
     """A redirect was followed: one that is stored is remembered as a short cut."""
     if isinstance(verdict, Follow):
-        url = hop.target(talk.sent.url)
+        key = hop.target(talk.sent.url) if talk.visit is None else talk.visit.asked.url
         if talk.visit is not None and talk.visit.from_here:
-            talk.shortcuts.append(url)
+            talk.shortcuts.append((hop.target(talk.sent.url), key))
         if verdict.unstored:
-            yield Shelve(shelf.drops(url))
+            yield Shelve(shelf.drops(key))
 
 
 def forgotten(talk: Talk) -> Flow[None]:
     """The short cuts that were taken lead nowhere."""
-    for url in talk.shortcuts:
+    for url, key in talk.shortcuts:
         yield Remember(url, None)
         if talk.plan.cache is not None:
-            yield Shelve(talk.plan.cache.drops(url))
+            yield Shelve(talk.plan.cache.drops(key))
+    talk.shortcuts.clear()
 
 
 def stand_in(talk: Talk, visit: Visit, exchange: Exchange, verdict: Final) -> Final:

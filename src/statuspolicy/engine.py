@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from statuspolicy.methods import SAFE
 from statuspolicy.notes import farewell, joined, notes
 
-from . import cached, guard, hop
+from . import cached, guard, hop, moves
 from ._lib import Request, Response
 from .ahead import ahead, forbidden, shortened, take
 from .aside import considered, left, step_aside
@@ -100,6 +100,9 @@ def _turn(talk: Talk, reply: Reply | None) -> Flow[Result | float]:
         verdict = cached.not_again(verdict, exchange)  # it says nothing of its origin now
     elif talk.plan.memory.cooling or getattr(verdict, "cool", None) is not None:
         verdict = yield from heeded(talk, exchange, verdict)
+    moved, declined = talk.fork is not None, isinstance(verdict, Follow)
+    if moved and isinstance(verdict, Again) and moves.unreachable(talk, exchange):
+        verdict = Settle()
     if isinstance(verdict, (Follow, Again)):
         permit = yield from _permit(talk, exchange, verdict)
         if isinstance(permit, Permit):
@@ -107,6 +110,8 @@ def _turn(talk: Talk, reply: Reply | None) -> Flow[Result | float]:
         verdict = permit
     if talk.visit is not None:
         verdict = cached.stand_in(talk, talk.visit, exchange, verdict)
+    if moved and (yield from moves.start_again(talk, exchange, verdict, declined)):
+        return 0.0
     return (yield from _end(talk, exchange, verdict))
 
 
@@ -171,14 +176,13 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
             talk.past.append(passed)
     if talk.plan.cache is not None:
         yield from cached.passed(talk, talk.plan.cache, verdict)
-    # What was prepared may be somebody's own: such an answer holds for nobody else.
-    own = talk.went is not talk.sent and {"authorization", "cookie"} & talk.went.headers.keys()
     kept_else = talk.visit is not None and talk.visit.keeps
     if (
         isinstance(verdict, Follow)
         and verdict.remember
         and exchange.status
-        and not (own or kept_else)
+        and not kept_else
+        and hop.holds_for_anybody(talk.went, exchange.fields, exchange.limits)
     ):
         # As the server wrote it: the fragment is each caller's own.
         leads_to = str(permit.request.url)

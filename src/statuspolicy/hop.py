@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from statuspolicy.challenge import ANSWERED
+from statuspolicy.fields import Fields, members
 from statuspolicy.limits import Limits
 from statuspolicy.wire import PINS
 
@@ -21,6 +22,11 @@ OF_THE_BODY = frozenset(
 SECRET = frozenset({b"cookie", b"authorization", b"proxy-authorization"})
 # What no request takes along to another URL: `target` would ask it for the old one's path.
 OF_ONE_URL = frozenset({"target", PINS})
+# What sends a request to another place than its URL, or takes another's answer for its.
+_ELSEWHERE = frozenset({"target", "sni_hostname"})
+# Content may say more of what is asked for than the URL does.
+_OF_ITS_OWN = frozenset({b"cache-control", b"pragma", b"content-length", b"transfer-encoding"})
+_USUAL_PORT = {"http": b":80", "https": b":443"}
 # What an exchange may take to another origin of its request's extensions.
 PORTABLE = frozenset({"timeout", "trace", "statuspolicy", body.FACTORY})
 
@@ -118,6 +124,39 @@ def request_to(
         stream=stream,
         extensions=extensions,
     )
+
+
+def other_host(request: Request) -> str | None:
+    """The Host that a request sends where it isn't its URL's; None where it is."""
+    url = request.url
+    place = url.netloc
+    hosts = [value for _, name, value in lines(request.headers) if name == b"host"]
+    if hosts in ([place], []):
+        return None
+    usual = _USUAL_PORT.get(url.scheme, b"")
+    hosts = [value.strip().lower().removesuffix(usual) for value in hosts]
+    return None if hosts == [place] else b", ".join(hosts).decode("latin-1")
+
+
+def asks_as_anybody(request: Request, limits: Limits) -> bool:
+    """Whether a request says nothing by which a server may send it elsewhere than others.
+
+    (And asks for no answer of its own, as `Cache-Control: no-cache` does.)
+    """
+    if not _ELSEWHERE.isdisjoint(request.extensions) or other_host(request) is not None:
+        return False
+    for _, name, value in lines(request.headers):
+        if name in _OF_ITS_OWN and value != b"0":
+            return False
+        if limits.sensitive(name.decode("latin-1")):
+            return False
+    return True
+
+
+def holds_for_anybody(request: Request, answer: Fields, limits: Limits) -> bool:
+    """Whether a redirect holds for whoever asks for the URL, as far as the two tell."""
+    vary = {name.lower() for name in members(answer.get("vary") or "")}
+    return vary <= {"accept-encoding"} and asks_as_anybody(request, limits)
 
 
 def holds_for(url: URL, previous: Request, keep_host: bool) -> bool:

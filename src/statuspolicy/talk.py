@@ -58,7 +58,11 @@ class Talk:
         # No sooner than that is it now: whoever waits and asks a clock that stands still (a
         # frozen one in a test) how long to wait on would wait for ever.
         self.earliest = -inf
-        self.shortcuts: list[str] = []  # remembered moves that were taken
+        # Redirects that nobody was asked for: their URLs, also as the cache's key.
+        self.shortcuts: list[tuple[str, str]] = []
+        # What was to be sent before the first remembered move was taken, its path and so on.
+        self.fork: tuple[Request, Path, int, int] | None = None
+        self.straight = False  # whether no remembered move is taken any more
         self.spent: str | None = None  # the origin whose budget the last repeat took from
         self.row = NOTHING  # of the answer heard last
         self.visit: Visit | None = None  # to the cache, of the request that is being sent

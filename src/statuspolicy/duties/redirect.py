@@ -9,6 +9,7 @@ from __future__ import annotations
 from statuspolicy.methods import SAFE
 
 from ..exchange import Exchange
+from ..hop import holds_for_anybody
 from ..verdicts import Follow, Settle, Verdict
 
 _DAY = 86_400.0
@@ -86,17 +87,16 @@ def _follow(exchange: Exchange, method: str | None = None, confirm: bool = False
 def _permanence(exchange: Exchange) -> float:
     """Seconds that a 301 or 308 short-cuts later requests for; 0 for not at all.
 
-    Only what came over https can't have been forged on the way, and only what was asked
-    without credentials holds for everybody.
+    Only what came over https can't have been forged on the way.
     """
     request, response = exchange.request, exchange.response
     if response is None or response.status_code not in (301, 308):
         return 0.0
     if request.url.scheme != "https":
         return 0.0
-    if request.method not in _GET_OR_HEAD or "authorization" in request.headers:
+    if request.method not in _GET_OR_HEAD:
         return 0.0
-    if "cookie" in request.headers:
+    if not holds_for_anybody(request, exchange.fields, exchange.limits):
         return 0.0
     from statuspolicy.cache.entry import Entry  # here, where there is something to be remembered
 

@@ -1,0 +1,76 @@
+"""A remembered move that leads nowhere is forgotten, and the first URL is asked instead.
+
+Without that, a redirect that was remembered for a day and then turned round, or whose place
+died, would be an error for a day.
+"""
+
+from __future__ import annotations
+
+from . import body, cached, guard, jar
+from ._lib import LocalProtocolError, PoolTimeout, TooManyRedirects
+from .effects import Discard
+from .exchange import Exchange
+from .rest import Decided
+from .talk import Flow, Talk
+from .verdicts import Refuse, Settle, Use
+
+# What a place answers that is not, or no longer, what was asked for: it is gone (404, 410),
+# another server holds it (421), or it is of no use to who asks.
+_NOT_HERE = frozenset({400, 403, 404, 405, 410, 421, 451})
+# These come of this side, whatever the URL.
+_OUR_OWN = (LocalProtocolError, PoolTimeout)
+
+
+def unreachable(talk: Talk, exchange: Exchange) -> bool:
+    """Whether what a remembered move led to fails; then to ask the first URL is the best repeat.
+
+    (Where there is a cache, what it has stored may still stand in, once the repeats are over.)
+    """
+    failed = exchange.error is not None and not isinstance(exchange.error, _OUR_OWN)
+    return failed and talk.visit is None and _in_time(talk, exchange)
+
+
+def start_again(talk: Talk, exchange: Exchange, verdict: Decided, declined: bool) -> Flow[bool]:
+    """Forget the remembered moves that led astray; whether the first URL is asked now.
+
+    declined: whether the guard declined to follow a redirect.
+    """
+    if not _astray(exchange, verdict, declined):
+        return False
+    yield from cached.forgotten(talk)
+    if not _in_time(talk, exchange):
+        return False
+    talk.take_cookies(exchange)
+    assert talk.fork is not None
+    request, path, hops, past = talk.fork
+    why = f"back to {path.target}: its remembered move led astray, and is forgotten"
+    talk.note("follow", Settle(), why)
+    if exchange.response is not None:
+        yield Discard(exchange.response, talk.went)
+    if jar.holds_any(talk.cookies):
+        request = body.copy(request)
+        away = guard.drops(talk.plan.limits, path.abroad)
+        jar.dress(talk.cookies, request, () if away else path.cookies)
+    talk.sent = talk.went = request
+    talk.path, talk.hops, talk.answers, talk.visit, talk.heard = path, hops, (), None, None
+    talk.fresh, talk.over, talk.fork, talk.straight = False, None, None, True
+    del talk.past[past:]
+    return True
+
+
+def _astray(exchange: Exchange, verdict: Decided, declined: bool) -> bool:
+    if isinstance(verdict, Use):
+        return False
+    if isinstance(verdict, Refuse) and isinstance(verdict.error, TooManyRedirects):
+        return True
+    if exchange.error is not None:
+        return not isinstance(exchange.error, _OUR_OWN)
+    return declined or exchange.status in _NOT_HERE
+
+
+def _in_time(talk: Talk, exchange: Exchange) -> bool:
+    try:
+        guard.in_time(talk.as_of_now(exchange), 0.0)
+    except guard.No:
+        return False
+    return True
