@@ -1,56 +1,75 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+PYTHONS ?= 3.12 3.13 3.14 3.15
 
 .DEFAULT_GOAL := help
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# One environment; what a command needs comes into it with its first run: an extra, a stamp.
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	URLLIB3_NO_OVERRIDE=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--no-binary urllib3-future --editable '.[dev,bench]' # as built here it leaves urllib3 alone
+	$(PIP) --editable .
 	@touch $@
+
+$(VENV)/.with-%: $(VENV)/.ready
+	$(PIP) --editable '.[$*]'
+	@touch $@
+
+# urllib3-future, as built here, leaves urllib3 alone
+$(VENV)/.with-bench: export URLLIB3_NO_OVERRIDE = 1
+$(VENV)/.with-bench: PIP += --no-binary urllib3-future
 
 demo: $(VENV)/.ready ## drive a wrapped client through every row of the table
 	@$(BIN)/python -m statuspolicy.cli.demo
 
-test: $(VENV)/.ready ## the tests, with branch coverage
-	$(BIN)/python -m coverage run -m pytest
-	$(BIN)/python -m coverage report
+test: $(VENV)/.with-test ## the tests, but for the long ones
+	$(PYTEST) -m 'not slow'
 
-test-httpx2: $(VENV)/.ready ## the same tests, with httpx2 where they say httpx
-	$(BIN)/python -m pytest -p tests.as_httpx2
+coverage: $(VENV)/.with-test ## all tests, with 100 % branch coverage: where all servers are
+	rm -f .coverage .coverage.*
+	COVERAGE_PROCESS_START=pyproject.toml $(PYTEST)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report --fail-under=100
 
-night: $(VENV)/.ready ## the properties, with 100,000 examples each: for hours without you
+test-httpx2: $(VENV)/.with-test ## all tests, with httpx2 where they say httpx
+	$(PYTEST) -p tests.as_httpx2
+
+test-pythons: ## the tests on the other Pythons that it is for; as root, where they aren't installed
+	tests/pythons $(PYTHONS)
+
+night: $(VENV)/.with-test ## the properties, with 100,000 examples each: for hours without you
 	HYPOTHESIS_PROFILE=night $(BIN)/python -m pytest --timeout 0 \
 		tests/test_guarantees.py tests/test_fields.py tests/test_hop.py
 
 fleet: $(VENV)/.ready ## 1,000 clients and an outage, with and without a retry budget
 	@$(BIN)/python benchmarks/fleet.py 1000
 
-lint: $(VENV)/.ready ## ruff, as CI runs it
+lint: $(VENV)/.with-lint ## ruff, as CI runs it
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.ready ## mypy --strict and pyright
+types: $(VENV)/.with-types ## mypy --strict and pyright
 	$(BIN)/mypy
 	$(BIN)/pyright --warnings
 
-check: lint types test ## all that CI checks
+check: lint types test ## what to run before a commit
 
-fix: $(VENV)/.ready ## put the format right
+fix: $(VENV)/.with-lint ## put the format right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.ready ## what handling a status code costs, beside other libraries: some minutes
+bench: $(VENV)/.with-bench ## what handling a status code costs, beside other libraries: some minutes
 	@$(BIN)/python benchmarks/bench.py
 
-bench-quick: $(VENV)/.ready ## the same in less than a minute, to see that it runs
+bench-quick: $(VENV)/.with-bench ## the same in less than a minute, to see that it runs
 	@$(BIN)/python benchmarks/bench.py --quick
 
 clean: ## remove what was made
-	rm -rf $(VENV) dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-* dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: help demo test test-httpx2 night fleet lint types check fix bench bench-quick clean
+.PHONY: help demo test coverage test-httpx2 test-pythons night fleet lint types check fix bench bench-quick clean

@@ -1,6 +1,7 @@
 """What the tests share: one way to drive a sync client and an async one in both event loops."""
 
 import os
+import signal
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,6 +16,13 @@ from hypothesis import HealthCheck, settings
 import statuspolicy
 from statuspolicy.testing import FakeClock
 from tests.raw_server import certified
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Coverage began with this process (see the Makefile); those that tests start go without.
+    os.environ.pop("COVERAGE_PROCESS_START", None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in the background so; the tests of Ctrl-C need Python's own way.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KINDS = ("sync", "asyncio", "trio")
 

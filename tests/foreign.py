@@ -97,8 +97,8 @@ def answering(port: int, seconds: float = 10.0) -> None:
 @contextmanager
 def nginx(here: Path, ca: trustme.CA) -> Iterator[tuple[str, str]]:
     """An nginx; its origins without TLS, and with TLS and HTTP/2."""
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-    there("nginx", program)
+    program = shutil.which("nginx")
+    there("nginx (apt-get install nginx-light)", program)
     assert program is not None
     (here / "root" / "folder").mkdir(parents=True)
     (here / "root" / "file").write_bytes(FILE)

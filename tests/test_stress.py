@@ -58,9 +58,8 @@ class Plan(NamedTuple):
 
 
 PLANS = [
-    Plan(kind, *which)
-    for which in ((10_000, PATIENT), (1_000, sp.Limits()))  # the latter: all defaults
-    for kind in KINDS
+    *(pytest.param(Plan(kind, 10_000, PATIENT), marks=pytest.mark.slow) for kind in KINDS),
+    *(Plan(kind, 1_000, sp.Limits()) for kind in KINDS),  # all defaults
 ]
 
 

@@ -1,0 +1,29 @@
+"""The Makefile and pyproject.toml: what is claimed is tested."""
+
+import re
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).parent.parent
+PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text())
+MAKEFILE = (HERE / "Makefile").read_text()
+
+
+def test_each_python_of_the_classifiers_is_tested_in_ci_and_no_other_is_claimed():
+    classifiers = PROJECT["project"]["classifiers"]
+    claimed = {c.split(" :: ")[-1] for c in classifiers if re.search(r":: 3\.\d+$", c)}
+    others = re.search(r"^PYTHONS \?= (.*)$", MAKEFILE, re.MULTILINE)
+    assert others
+    assert claimed == {"3.11", *others[1].split()}
+    assert {"make coverage", "make test-pythons"} <= {*(HERE / ".ci/run").read_text().split("\n")}
+
+
+def test_a_command_installs_what_it_needs_and_no_more():
+    needs = dict(re.findall(r"^([a-z0-9-]+): \$\(VENV\)/\.(\S+)", MAKEFILE, re.MULTILINE))
+    assert needs["demo"] == "ready"
+    assert {name for name, what in needs.items() if what == "with-bench"} == {
+        "bench", "bench-quick",
+    }  # fmt: skip
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert "pyright[nodejs]" not in extras["test"]
+    assert {*extras["bench"]} & {*extras["test"]} == {"httpx-retries"}
