@@ -2,6 +2,7 @@
 
 import base64
 import json
+from functools import partial
 
 import httpx
 import pytest
@@ -75,7 +76,8 @@ def test_what_the_monitor_gets_is_what_the_client_sends_anyway_and_the_headers_g
         httpx.Response(202, headers={"Location": "/monitor"}, request=httpx.Request("POST", job))
     )
     given = {"Authorization": "Bearer t"}
-    response = session.run(sp.resume_poll, session.client, token, headers=given)
+    resume = partial(sp.resume_poll, session.client, token, headers=given)
+    response = session.run(resume, origin=status_server.url)
     assert response.status_code == 200
     first = status_server.received[0].headers
     assert (first["x-client"], first["authorization"]) == ("c", "Bearer t")
@@ -88,7 +90,8 @@ def test_credentials_do_not_go_to_a_monitor_of_another_origin(open_session, stat
     )
     session = open_session(table=POLLING)
     given = {"Authorization": "Bearer t"}
-    response = session.run(sp.resume_poll, session.client, sp.poll_token(accepted), headers=given)
+    resume = partial(sp.resume_poll, session.client, sp.poll_token(accepted), headers=given)
+    response = session.run(resume, origin="http://home.example")
     assert response.status_code == 200
     assert "authorization" not in status_server.received[0].headers
 
@@ -130,6 +133,11 @@ def encoded(*values):
         "", "x", "%%%", "é", encoded(1), encoded("a", "b", "c", True, ""), encoded(*"abcde"),
         encoded("GET", "http://a/", "ftp://b/", True, ""),
         encoded("GET", "http://[", "http://b/", True, ""),
+        encoded("GET", "http://a/", "http://u:p@b/", True, ""),
+        encoded("GET", "http://u:p@a/", "http://b/", True, ""),
+        encoded("GET", "http://a/", "", True, "http://b/"),
+        encoded("GET", "http://a/", "http://b/", True, "é\n"),
+        encoded("GET / HTTP/1.1\r\nX:", "http://a/", "http://b/", True, ""),
         base64.urlsafe_b64encode(b"5").decode(), base64.urlsafe_b64encode(b"null").decode(),
     ],
 )  # fmt: skip
@@ -150,3 +158,177 @@ def test_a_client_that_is_not_wrapped_is_said_to_be_none():
     )
     with httpx.Client() as client, pytest.raises(TypeError, match="is not wrapped"):
         sp.resume_poll(client, sp.poll_token(accepted))
+
+
+# ── a token names no credentials ───────────────────────────────────────────────────────
+
+HOME, ABROAD = "http://home.example", "http://abroad.example"
+SECRETS = {"authorization": "Bearer S", "x-api-key": "S", "cookie": "mine=S", "x-of-a-hook": "S"}
+
+
+class Origins:
+    """Home leads to another origin, whose operation is done at once; nobody is let in there."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, request):
+        self.seen.append(request)
+        challenge = {"WWW-Authenticate": 'Digest realm="r", nonce="n"'}
+        answers = {
+            HOME + "/moves": (307, {"Location": ABROAD + "/op"}),
+            HOME + "/op": (202, {"Location": "/m"}),
+            ABROAD + "/op": (202, {"Location": "/m"}),
+            ABROAD + "/m": (401, challenge),
+        }
+        status, headers = answers.get(str(request.url), (200, {}))
+        return httpx.Response(status, headers=headers)
+
+    def got(self, origin):
+        """The secrets that each request to an origin brought."""
+        seen = [request for request in self.seen if str(request.url).startswith(origin)]
+        self.seen = []
+        return [{k: r.headers[k] for k in SECRETS if k in r.headers} for r in seen]
+
+
+@pytest.fixture
+def origins(open_session):
+    """A client that has all kinds of credentials, and the world that it is in."""
+
+    def opened(base_url="", **wrap):
+        there = Origins()
+
+        def hook(request):
+            request.headers["X-Of-A-Hook"] = "S"
+
+        async def ahook(request):
+            hook(request)
+
+        def bearer(request):
+            request.headers["Authorization"] = "Bearer S"
+            return request
+
+        options = {
+            "transport": httpx.MockTransport(there),
+            "base_url": base_url,
+            "auth": bearer,
+            "headers": {"X-Api-Key": "S"},
+            "cookies": {"mine": "S"},
+        }
+        session = open_session(options, **wrap)
+        in_sync = isinstance(session.client, httpx.Client)
+        session.client.event_hooks = {"request": [hook if in_sync else ahook]}
+        return there, session
+
+    return opened
+
+
+def changed(token, **values):
+    """A token that somebody has edited."""
+    names = ("method", "url", "monitor", "states", "location")
+    read = dict(zip(names, json.loads(base64.urlsafe_b64decode(token + "==")), strict=True))
+    return encoded(*(read | values).values()).rstrip("=")
+
+
+def token_of(session, path):
+    return sp.poll_token(session.request("POST", HOME + path))
+
+
+def test_a_poll_token_that_was_edited_sends_no_credentials_to_the_host_in_it(origins):
+    edits = (
+        {"url": ABROAD + "/", "monitor": ABROAD + "/m"},
+        {"monitor": ABROAD + "/m"},
+        {"url": ABROAD + "/", "monitor": ABROAD + "/m", "method": "PUT", "states": True},
+        {"monitor": "http://home.example:8080/m"},
+        {"monitor": "http://home.example.evil.example/m"},
+    )
+    rows = sp.STANDARD | {401: sp.authenticate(lambda _: "Bearer S")}
+    for wrap in ({}, {"table": rows}, {"limits": sp.Limits(cross_origin="keep")}):
+        there, session = origins(**wrap)
+        token = token_of(session, "/op")
+        assert there.got(HOME) == [SECRETS]
+        for edit in edits:
+            for named in ({}, {"origin": HOME}):
+                if named and "url" not in edit and "limits" in wrap:
+                    continue  # from home on to its monitor "keep" keeps
+                edited, given = changed(token, **edit), {"Authorization": "Bearer S"}
+                session.run(sp.resume_poll, session.client, edited, headers=given, **named)
+                got = there.got("http://")
+                assert got, (wrap, edit, named)
+                # What a hook writes into a request to home goes on as its name tells.
+                told = {"x-of-a-hook": "S"} if named and "url" not in edit else {}
+                assert [brought for brought in got if brought != told] == [], (wrap, edit, named)
+
+
+def test_a_poll_token_of_after_a_redirect_sends_no_credentials_to_where_that_led(origins):
+    tokens = []
+    polling = sp.poll(progress=lambda progress: tokens.append(progress.token))
+    there, session = origins(table=sp.STANDARD | {202: polling})
+    session.request("POST", HOME + "/moves")
+    assert there.got(ABROAD)[:2] == [{"x-of-a-hook": "S"}] * 2  # no name that tells
+    there, session = origins()
+    tokens.append(token_of(session, "/moves"))
+    for token in tokens:
+        for named in ({}, {"origin": HOME}):
+            there.got("")
+            response = session.run(sp.resume_poll, session.client, token, **named)
+            assert response.status_code == 401
+            assert there.got(ABROAD) == [{}]
+
+
+def test_credentials_go_on_with_a_poll_to_the_origin_that_the_caller_names(origins):
+    for base_url, named in (
+        ("", {"origin": HOME}),
+        ("", {"origin": httpx.URL(HOME + ":80/any/path?x")}),
+        (HOME + "/v1", {}),
+        (ABROAD, {"origin": HOME}),
+    ):
+        there, session = origins(base_url)
+        token = token_of(session, "/op")
+        there.got("")
+        response = session.run(sp.resume_poll, session.client, token, **named)
+        assert (response.status_code, there.got(HOME)) == (200, [SECRETS])
+        assert "credentials" not in sp.trace(response)[0].reason
+
+
+def test_credentials_that_a_resumed_poll_leaves_behind_are_told_in_the_trace(origins):
+    _, session = origins()
+    token = token_of(session, "/op")
+    response = session.run(sp.resume_poll, session.client, token)
+    assert "name their origin, resume_poll(..., origin=...)" in sp.trace(response)[0].reason
+    response = session.run(sp.resume_poll, session.client, token, origin=ABROAD)
+    assert f"they are {ABROAD}'s, and the token is another's" in sp.trace(response)[0].reason
+
+
+def test_a_resumed_poll_without_credentials_is_read_to_its_end_or_closed(open_session):
+    closed = []
+
+    class Broken(httpx.SyncByteStream, httpx.AsyncByteStream):
+        def __iter__(self):
+            yield b"a"
+            raise httpx.ReadError("broke")
+
+        async def __aiter__(self):
+            for part in self:
+                yield part
+
+        def close(self):
+            closed.append(1)
+
+        async def aclose(self):
+            closed.append(1)
+
+    broken = httpx.MockTransport(lambda r: httpx.Response(200, stream=Broken()))
+    session = open_session({"transport": broken})
+    token = encoded("POST", HOME + "/op", HOME + "/m", False, "")
+    with pytest.raises(httpx.ReadError):
+        session.run(sp.resume_poll, session.client, token, sp.poll(result=lambda _: HOME))
+    assert closed
+
+
+@pytest.mark.parametrize(
+    "origin", ["", "home.example", "ftp://home.example", "http://", 5, "http://["]
+)
+def test_what_is_no_origin_is_refused_by_resume_poll(origin, session):
+    with pytest.raises(ValueError, match=r"resume_poll\(origin=.*write scheme and host"):
+        sp.resume_poll(session.client, "any", origin=origin)

@@ -62,10 +62,14 @@ class Unstored(Overrides):
 
 
 class Resumed(Overrides):
-    """For a request that was sent and answered in another life."""
+    """For a request that was sent and answered in another life.
+
+    abroad: whether credentials stay behind from the start.
+    """
 
     table: Table | None = None
     answered: Response | None = None
+    abroad: bool = False
 
 
 class Plan(Record):
@@ -87,6 +91,7 @@ class Plan(Record):
     is_async: whether what an application answers can be awaited.
     proxied: whether a URL is asked for through a proxy.
     answered: the answer to the first request, where that was sent in another life.
+    abroad: whether that had left the origin that its credentials are for.
     """
 
     table: Table
@@ -109,6 +114,7 @@ class Plan(Record):
     is_async: bool = False
     proxied: Callable[[URL], bool] | None = None
     answered: Response | None = None
+    abroad: bool = False
 
     def resumes(self, asked: bool) -> bool:
         """Whether a response's body is to go on where it breaks; `asked` is what its row says."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from functools import partial
+from contextlib import suppress
 from typing import Any, overload
 
-from ._lib import URL, AsyncClient, Client, Response
+from ._internals import alone, written
+from ._lib import URL, AsyncClient, Client, InvalidURL, Response
 from .duties.poll import poll
 from .duties.ticket import read_ticket, ticket
 from .exchange import Exchange
+from .hop import Unusable, resolve, same_origin
+from .hop import origin as of
 from .plan import OVERRIDE, Resumed
 from .transport import AsyncPolicyTransport, PolicyTransport
 
@@ -41,11 +44,21 @@ def poll_token(response: Response, how: poll = _PLAIN) -> str:
 
 @overload
 def resume_poll(
-    client: Client, token: str, how: poll = ..., *, headers: Mapping[str, str] | None = None
+    client: Client,
+    token: str,
+    how: poll = ...,
+    *,
+    headers: Mapping[str, str] | None = None,
+    origin: URL | str | None = None,
 ) -> Response: ...
 @overload
 def resume_poll(
-    client: AsyncClient, token: str, how: poll = ..., *, headers: Mapping[str, str] | None = None
+    client: AsyncClient,
+    token: str,
+    how: poll = ...,
+    *,
+    headers: Mapping[str, str] | None = None,
+    origin: URL | str | None = None,
 ) -> Awaitable[Response]: ...
 def resume_poll(
     client: Client | AsyncClient,
@@ -53,6 +66,7 @@ def resume_poll(
     how: poll = _PLAIN,
     *,
     headers: Mapping[str, str] | None = None,
+    origin: URL | str | None = None,
 ) -> Response | Awaitable[Response]:
     """Go on with a poll: its monitor is asked at once, and then as ever.
 
@@ -61,27 +75,83 @@ def resume_poll(
     how: the poll, as it stood in the row.
     headers: of the request that was accepted, such as its Authorization; they are sent where
         the client's own are. That request itself is not sent again.
+    origin: the origin that the request was first sent to, before any redirect, such as
+        "https://api.example.org"; None for that of the client's `base_url`.
+
+    A token is a string that somebody may have changed, so it does not say where credentials go:
+    the client's (auth, cookies, header fields) and those in `headers` go to `origin` alone, as
+    those of the first run did. Without an origin, or where the token is of another one, they stay
+    behind, and the client's event hooks are not run; the trace says so.
 
     Returns what the row would have handed over: the result, its failure, or a 202 from which it
     can be resumed once more.
 
-    Raises ValueError for a token that is none, TypeError for a client that is not wrapped.
+    Raises ValueError for a token or an origin that is none, TypeError for a client that is not
+    wrapped.
     """
-    found = read_ticket(token)
+    home, found = _home(client, origin), read_ticket(token)
     transport: Any = client._transport_for_url(URL(found.url))
     if not isinstance(transport, (PolicyTransport, AsyncPolicyTransport)):
         raise TypeError(f"{client!r} is not wrapped: give statuspolicy.wrap(client).")
+    why = ""
+    if home is None:
+        why = "credentials stay behind: name their origin, resume_poll(..., origin=...)"
+    elif not same_origin(home, URL(found.url)):
+        why = f"credentials stay behind: they are {of(home)}'s, and the token is another's"
 
     def at_once(exchange: Exchange) -> Any:
-        return how.at(found, exchange, 0.0)
+        return how.at(found, exchange, 0.0)._replace(why=why)
 
     fields = {"Operation-Location" if found.states else "Location": found.monitor}
     fields |= {"Location": found.location} if found.states and found.location else {}
-    table = transport.plan.table | {202: at_once}
-    before = Resumed(table=table, answered=Response(202, headers=fields))
+    table, limits = transport.plan.table | {202: at_once}, transport.plan.limits
+    before = Resumed(table=table, answered=Response(202, headers=fields), abroad=bool(why))
     request = client.build_request(
         found.method, found.url, headers=headers, extensions={OVERRIDE: before}
     )
-    send: Any = partial(client.send, request)
-    answer: Response | Awaitable[Response] = send()
-    return answer
+    if not why:
+        answer: Any = client.send(request)
+        return answer  # type: ignore[no-any-return]
+    request.headers = written(
+        [
+            (name, value)
+            for name, value in request.headers.raw
+            if not limits.sensitive(name.decode("latin-1").lower())
+        ]
+    )
+    if isinstance(client, AsyncClient):
+        return _aread(alone(client, request))
+    return _read(alone(client, request))
+
+
+def _read(response: Response) -> Response:
+    try:
+        response.read()
+    except BaseException:
+        response.close()
+        raise
+    return response
+
+
+async def _aread(coming: Awaitable[Response]) -> Response:
+    response = await coming
+    try:
+        await response.aread()
+    except BaseException:
+        import anyio  # here, so that a program without async never loads it
+
+        with anyio.CancelScope(shield=True):
+            await response.aclose()
+        raise
+    return response
+
+
+def _home(client: Client | AsyncClient, origin: URL | str | None) -> URL | None:
+    """The origin that the credentials are for; None where nobody names one."""
+    if origin is None:
+        return client.base_url if client.base_url.host else None
+    with suppress(InvalidURL, TypeError, Unusable):
+        return resolve(URL(origin), origin)
+    raise ValueError(
+        f'resume_poll(origin={origin!r}): write scheme and host, such as "https://api.example.org".'
+    )

@@ -45,7 +45,9 @@ class Talk:
         self.sent = self.went = body.carry(request, plan.limits)  # `went` as it was prepared
         self.cookies = None if plan.cookies is None else plan.cookies()
         own = jar.own(self.cookies, request)
-        self.path = Path(request.url, cookies=own, target=hop.target(request.url))
+        self.path = Path(
+            request.url, cookies=own, target=hop.target(request.url), abroad=plan.abroad
+        )
         self.steps: tuple[Step, ...] = ()
         self.past: list[Response] = []  # what another request answered: response.history
         self.answers: tuple[int | str, ...] = ()  # to the request that is being sent

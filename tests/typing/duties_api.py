@@ -51,7 +51,7 @@ how = sp.poll(
 table = table | {202: how}
 table = table | {202: sp.poll(monitor=lambda response: response.url.join("/status"), interval=0.5)}
 saved = assert_type(sp.poll_token(httpx.Response(202), how), str)
-assert_type(sp.resume_poll(client, saved), httpx.Response)
+assert_type(sp.resume_poll(client, saved, origin="https://a.example"), httpx.Response)
 assert_type(
     sp.resume_poll(async_client, saved, how, headers={"Authorization": "Bearer t"}),
     Awaitable[httpx.Response],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from statuspolicy import documents
 from statuspolicy._value import Record
+from statuspolicy.links import WORD
 
 from .. import hop
 from .._lib import URL, InvalidURL, Request, Response
@@ -84,9 +86,11 @@ def read_ticket(token: str) -> Ticket:
         kinds = [type(value) for value in values]
         if kinds == [str, str, str, bool, str]:
             read = Ticket(*values)
-            for url in (read.url, read.monitor):
-                hop.resolve(URL(url), url)
-            return read
+            urls = [URL(url) for url in (read.url, read.monitor, read.location or read.url)]
+            for url in urls:
+                hop.resolve(url, url)
+            if not any(url.userinfo for url in urls) and re.fullmatch(WORD, read.method):
+                return read
     except (ValueError, TypeError, InvalidURL, hop.Unusable):
         pass
     raise ValueError(
