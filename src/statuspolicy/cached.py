@@ -28,7 +28,9 @@ def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
     if talk.plan.prepare is not None:
         # What it writes may say whose the answer is, and select it.
         request = yield from written(talk, request, len(talk.answers) + 1)
-    asked = shelf.asked(request, talk.cookies)
+    if talk.user is None:
+        talk.user = shelf.user(request)
+    asked = shelf.asked(request, talk.cookies, talk.user)
 
     def looked_up(validate: bool, since: float = inf) -> Flow[Visit]:
         stored = yield Look(asked.url, asked.who)
@@ -51,7 +53,7 @@ def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
     yield from left_to_the_next(talk)
     talk.went, talk.began = request, clock.monotonic()
     if visit.behind:
-        yield Behind(talk.sent)
+        yield Behind(talk.sent, asked.url, talk.user)
     return Reply(response)
 
 
@@ -95,7 +97,7 @@ def not_again(verdict: Decided, exchange: Exchange) -> Decided:
 def passed(talk: Talk, shelf: Shelf, verdict: Follow | Again) -> Flow[None]:
     """A redirect was followed: one that is stored is remembered as a short cut."""
     if isinstance(verdict, Follow):
-        key = hop.target(talk.sent.url) if talk.visit is None else talk.visit.asked.url
+        key = hop.key(talk.went)
         if talk.visit is not None and talk.visit.from_here:
             talk.shortcuts.append((hop.target(talk.sent.url), key))
         if verdict.unstored:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import inf
 from os import urandom
 from threading import Lock
+from typing import Any
 from weakref import WeakValueDictionary
 
 from statuspolicy.cache import invalidations
@@ -18,13 +19,14 @@ from statuspolicy.cache.planning import plan
 from statuspolicy.cache.settling import Change, Drop, invalidated
 from statuspolicy.cache.storage import MemoryStorage, achange, alook, change, look
 from statuspolicy.fields import Fields
+from statuspolicy.later import close
 from statuspolicy.limits import Limits
 from statuspolicy.turns import Turn
 
 from . import jar
 from ._internals import words
 from ._lib import Cookies, Request, Response
-from .hop import target
+from .hop import key
 from .visit import Visit, normal
 
 # What most requests have and nobody is known by, as the library writes it.
@@ -50,31 +52,44 @@ class Shelf:
         self._client = urandom(8).hex()
         self._known: dict[object, Asked] = {}
 
-    def asked(self, request: Request, cookies: Cookies | None) -> Asked:
-        """A request as the rules see it."""
-        user = self.cache.user
-        if user is not None:
-            who = user if isinstance(user, str) else user(request)
-            if not isinstance(who, str):
-                raise TypeError(f"Cache(user=...) answered {who!r}: return a name, as a string.")
+    def user(self, request: Request) -> str | None:
+        """Whose a request is by the cache's `user`: "" for nobody's, None where there is none.
+
+        It is asked once a call, by its caller: elsewhere a callable may not know who that is.
+        """
+        user: Any = self.cache.user
+        who = user(request) if callable(user) else user
+        if who is None:
+            return None if user is None else ""
+        if not isinstance(who, str):
+            close(who)
+            raise TypeError(f"Cache(user=...) answered {who!r}: return a name, as a string.")
+        return who
+
+    def asked(self, request: Request, cookies: Cookies | None, user: str | None = None) -> Asked:
+        """A request as the rules see it. user: as the method of that name told."""
+        elsewhere = "target" in request.extensions
+        if user:
             lines = tuple(request.headers.raw)
-            return Asked(request.method, target(request.url), lines, who)
+            return Asked(request.method, key(request), lines, user, elsewhere=elsewhere)
         said = words(request)
-        known = self._known.get(said)
+        known = None if elsewhere else self._known.get(said)
         if known is not None:
             return known
         lines = tuple(request.headers.raw)
-        method, url = request.method, target(request.url)
-        if self._harmless.issuperset([name for name, _ in lines]):
+        method, url = request.method, key(request)
+        # With `user=` several people share a client, and nobody's may be anybody's.
+        nobody = user is not None
+        if not elsewhere and self._harmless.issuperset([name for name, _ in lines]):
             client = "" if self.storage.shared else self._client
             if len(self._known) >= _KNOWN:
                 self._known.clear()
-            known = self._known[said] = Asked(method, url, lines, client, not client)
+            known = self._known[said] = Asked(method, url, lines, client, nobody or not client)
             return known
         cookies_of = b"cookie" in {name.lower() for name, _ in lines}
         client = self._client if cookies_of or not self.storage.shared else ""
         who = client + self._secrets(request, cookies)
-        return Asked(method, url, lines, who, not who)
+        return Asked(method, url, lines, who, nobody or not who, elsewhere)
 
     def visit(
         self,
@@ -111,7 +126,7 @@ class Shelf:
 
     def invalidated(self, request: Request, response: Response | None) -> Sequence[Change]:
         """What is not right any more after a request, and its answer where one came."""
-        asked = Asked(request.method, target(request.url), tuple(request.headers.raw))
+        asked = Asked(request.method, key(request), tuple(request.headers.raw))
         answer = None
         if response is not None:
             answer = Entry(response.status_code, tuple(response.headers.raw), b"", 0.0, 0.0)

@@ -150,8 +150,8 @@ class Configured(Generic[TransportT]):
         self.plan = self.plan._replace(closed=Event())
         ended.set()
 
-    def _plan_for(self, request: Request) -> Plan:
-        plan = self.plan
+    def _plan_for(self, request: Request, user: str | None = None) -> Plan:
+        plan = self.plan if user is None else self.plan._replace(user=user)
         if OVERRIDE in request.extensions:
             plan = plan.overridden(request.extensions[OVERRIDE])
         call = CALL.get()
@@ -173,8 +173,11 @@ class Configured(Generic[TransportT]):
         plan = self.plan if CALL.get() is None else self._plan_for(request)
         return driver.Straight(plan, request, ways)
 
-    def _visit(self, request: Request) -> Visit | None:
-        """A request's visit to a cache in this process's memory, where nothing else is to do."""
+    def _visit(self, request: Request) -> tuple[Visit | None, str | None]:
+        """A request's visit to a cache in this process's memory, where nothing else is to do.
+
+        Beside it whose the request is, where that was asked.
+        """
         shelf, plan = self._shelf, self.plan
         assert shelf is not None
         if (
@@ -185,12 +188,14 @@ class Configured(Generic[TransportT]):
             or self._looks_first
             or plan.memory.moves
         ):
-            return None
-        asked = shelf.asked(request, None if plan.cookies is None else plan.cookies())
+            return None, None
+        user = shelf.user(request)
+        asked = shelf.asked(request, None if plan.cookies is None else plan.cookies(), user)
         stored = shelf.look(asked.url, asked.who)
         visit = shelf.visit(asked, stored, plan.clock.time())
         # Where the origin cools down there is more to do before a send.
-        return visit if visit.simple and not (plan.memory.cooling and visit.sends) else None
+        simple = visit.simple and not (plan.memory.cooling and visit.sends)
+        return (visit if simple else None), user
 
     def _settled(self, visit: Visit, answer: Response) -> Response:
         """What is handed over in an answer's place, once what is stored was changed by it."""

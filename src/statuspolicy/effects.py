@@ -105,15 +105,22 @@ class Read:
 class Resume:
     """Let a response's body go on where it breaks; the answer says why it can't, or "".
 
-    until: as in Send.
+    until: as in Send. user: as in Behind.
     """
 
-    __slots__ = __match_args__ = ("response", "request", "until")
+    __slots__ = __match_args__ = ("response", "request", "until", "user")
 
-    def __init__(self, response: Response, request: Request, until: float | None = None) -> None:
+    def __init__(
+        self,
+        response: Response,
+        request: Request,
+        until: float | None = None,
+        user: str | None = None,
+    ) -> None:
         self.response = response
         self.request = request
         self.until = until
+        self.user = user
 
 
 class Ask:
@@ -231,12 +238,17 @@ class Shelve:
 
 
 class Behind:
-    """Validate what is stored for a request behind the caller's back."""
+    """Validate what is stored for a request behind the caller's back.
 
-    __slots__ = __match_args__ = ("request",)
+    key: what it is stored under. user: whose it is, by the cache's `user`.
+    """
 
-    def __init__(self, request: Request) -> None:
+    __slots__ = __match_args__ = ("request", "key", "user")
+
+    def __init__(self, request: Request, key: str, user: str | None) -> None:
         self.request = request
+        self.key = key
+        self.user = user
 
 
 # What a memory answers, and what the hands do.

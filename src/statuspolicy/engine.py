@@ -214,7 +214,7 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
         and response.status_code in (200, 206)
         and plan.resumes(verdict.resume)
     ):
-        why = yield Resume(response, talk.sent, talk.until)
+        why = yield Resume(response, talk.sent, talk.until, talk.user)
         verdict = verdict._replace(why=verdict.why or why)
     why = _with_notes(talk, exchange, verdict)
     talk.note(type(verdict).__name__.lower(), verdict, why)

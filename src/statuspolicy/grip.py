@@ -156,7 +156,7 @@ class Grip(Generic[TransportT]):
             total, until = self.plan.limits.total, effect.until
             # The rest has to be over when the whole has to.
             began = None if until is None or total is None else until - total
-            plan = self.plan._replace(resume=None, began=began)
+            plan = self.plan._replace(resume=None, began=began, user=effect.user)
             effect.response.stream = Resuming(
                 effect.response,
                 effect.request,
@@ -188,9 +188,13 @@ class Grip(Generic[TransportT]):
         return b"".join(response.stream) if isinstance(response.stream, ByteStream) else None
 
 
-def behind(plan: Plan) -> Plan:
-    """The plan for a validation that nobody waits for: the server is asked, once."""
-    return plan._replace(validate=True, table=Table(), resume=None, began=None, sent=None)
+def behind(plan: Plan, user: str | None) -> Plan:
+    """The plan for a validation that nobody waits for: the server is asked, once.
+
+    user: whose it is; that can't be asked any more once the caller has gone on.
+    """
+    values = {"validate": True, "table": Table(), "user": user}
+    return plan._replace(resume=None, began=None, sent=None, **values)
 
 
 _NOTHING = nullcontext()

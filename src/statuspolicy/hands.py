@@ -39,7 +39,6 @@ from .effects import (
 from .evidence import AsyncWatch, Watch
 from .expecting import Held
 from .grip import Grip, behind
-from .hop import target
 from .streams import ONE_READ, Parts
 
 
@@ -120,9 +119,8 @@ class Hands(Grip[BaseTransport]):
             case Shelve():
                 shelf.change(effect.changes, effect.sent)
             case _:
-                plan, request = behind(self.plan), effect.request
-                key = target(request.url)
-                shelf.validations.start(key, lambda: self.again(plan, request).read())
+                plan, request = behind(self.plan, effect.user), effect.request
+                shelf.validations.start(effect.key, lambda: self.again(plan, request).read())
         return None
 
     def enter(self, effect: Enter) -> bool:
@@ -240,13 +238,13 @@ class AsyncHands(Grip[AsyncBaseTransport]):
             case Shelve():
                 await shelf.achange(effect.changes, effect.sent)
             case _:
-                plan, request = behind(self.plan), effect.request
+                plan, request = behind(self.plan, effect.user), effect.request
 
                 async def validate() -> None:
                     response = await self.again(plan, request)
                     await response.aread()
 
-                shelf.validations.start_task(target(request.url), validate)
+                shelf.validations.start_task(effect.key, validate)
         return None
 
     async def enter(self, effect: Enter) -> bool:

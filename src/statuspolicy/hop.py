@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 from statuspolicy.challenge import ANSWERED
 from statuspolicy.fields import Fields, members
@@ -136,6 +137,19 @@ def other_host(request: Request) -> str | None:
     usual = _USUAL_PORT.get(url.scheme, b"")
     hosts = [value.strip().lower().removesuffix(usual) for value in hosts]
     return None if hosts == [place] else b", ".join(hosts).decode("latin-1")
+
+
+def key(request: Request) -> str:
+    """What a cache keeps the answer to a request under: its URI, and the Host that is sent.
+
+    A Host that isn't the URL's stands where userinfo would, which no key has.
+    """
+    url, host = target(request.url), other_host(request)
+    told = request.extensions.get("target")
+    if told is not None:
+        path = told if isinstance(told, str) else bytes(told).decode("latin-1")
+        url = origin(request.url) + path if path[:1] == "/" else url
+    return url if host is None else url.replace("://", f"://{quote(host, safe='')}@", 1)
 
 
 def asks_as_anybody(request: Request, limits: Limits) -> bool:

@@ -84,6 +84,7 @@ class Plan(Record):
     resume: whether a body that breaks is to go on; None for never, as its row may say.
     follow: False where the call itself said `follow_redirects=False`.
     cache: what is stored, and for whom.
+    user: whose the call is by the cache's `user`, "" for nobody's, where that was asked already.
     validate: ask the server also where what is stored is fresh.
     began: when the call began, where that is known; `Limits.total` counts from then.
     sent: when the first request was sent, where that is known.
@@ -107,6 +108,7 @@ class Plan(Record):
     resume: bool | None = False
     follow: bool = True
     cache: Shelf | None = None
+    user: str | None = None
     validate: bool = False
     began: float | None = None
     sent: float | None = None

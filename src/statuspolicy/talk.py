@@ -67,6 +67,7 @@ class Talk:
         self.straight = False  # whether no remembered move is taken any more
         self.spent: str | None = None  # the origin whose budget the last repeat took from
         self.row = NOTHING  # of the answer heard last
+        self.user = plan.user
         self.visit: Visit | None = None  # to the cache, of the request that is being sent
         self.heard: Exchange | None = None
         self.doubt = False  # whether an earlier send may have been acted on

@@ -138,9 +138,9 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
 
     def _looked_up(self, request: Request) -> Response:
         """What the cache has, or what came of asking the server."""
-        visit = self._visit(request)
+        visit, user = self._visit(request)
         if visit is None:
-            return self._converse(self._plan_for(request), request)
+            return self._converse(self._plan_for(request, user), request)
         sent, response = request, visit.served()
         try:
             if response is None:
@@ -160,7 +160,7 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
             reply = driver.Reply(error)
         driver.saw(None, reply)
         try:
-            return self._converse(self._plan_for(request), request, sent, reply, visit)
+            return self._converse(self._plan_for(request, user), request, sent, reply, visit)
         finally:
             del reply  # or an error's traceback would hold the error
 
@@ -296,9 +296,9 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
 
     async def _looked_up(self, request: Request) -> Response:
         """What the cache has, or what came of asking the server."""
-        visit = self._visit(request)
+        visit, user = self._visit(request)
         if visit is None:
-            return await self._converse(self._plan_for(request), request)
+            return await self._converse(self._plan_for(request, user), request)
         sent, response = request, visit.served()
         try:
             if response is None:
@@ -317,7 +317,7 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
             reply = driver.Reply(error)
         driver.saw(None, reply)
         try:
-            seeing = self._converse(self._plan_for(request), request, sent, reply, visit)
+            seeing = self._converse(self._plan_for(request, user), request, sent, reply, visit)
             del response  # what waits holds no answer
         finally:
             del reply  # or an error's traceback would hold the error

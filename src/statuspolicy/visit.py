@@ -304,7 +304,9 @@ def normal(asked: Asked, changes: Sequence[Change]) -> Sequence[Change]:
 
 
 def _normal(url: str) -> str:
+    host = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
     try:
-        return target(URL(url))
+        plain = target(URL(url))
     except InvalidURL:
         return url
+    return plain.replace("://", f"://{host}@", 1) if host else plain

@@ -19,10 +19,12 @@ _SAYS = frozenset(
 class Asked(Record):
     """A request, as values.
 
-    url: without fragment and userinfo.
+    url: without fragment; what stands where userinfo would is the Host that is sent, where it is
+        another than the URL's.
     lines: its header section.
     who: whose answer it gets.
-    anonymous: whether nothing says whose it is, and the storage is not this client's alone.
+    anonymous: whether nothing says whose it is, and more than one may get what is stored for it.
+    elsewhere: whether it asks for something else than its URL (a `target` of its own).
     """
 
     method: str
@@ -30,6 +32,7 @@ class Asked(Record):
     lines: tuple[tuple[bytes, bytes], ...]
     who: str = ""
     anonymous: bool = False
+    elsewhere: bool = False
 
     @lazy
     def names(self) -> frozenset[bytes]:
@@ -39,7 +42,7 @@ class Asked(Record):
     @lazy
     def plain(self) -> bool:
         """Whether it is a GET that says nothing to a cache."""
-        return self.method == "GET" and self.names.isdisjoint(_SAYS)
+        return self.method == "GET" and not self.elsewhere and self.names.isdisjoint(_SAYS)
 
     @lazy
     def fields(self) -> Fields:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from threading import Lock, Thread
 from time import monotonic
 from typing import Any
@@ -33,7 +34,9 @@ class Validations:
             finally:
                 self._running.pop(key, None)
 
-        thread = Thread(target=validate, name=f"statuspolicy: {key}", daemon=True)
+        # What an application's callables know of their caller, they know here too.
+        work = copy_context().run
+        thread = Thread(target=work, args=(validate,), name=f"statuspolicy: {key}", daemon=True)
         self._begin(key, thread, thread.start)
 
     def start_task(self, key: str, run: Callable[[], Awaitable[object]]) -> None:
@@ -84,7 +87,7 @@ def _spawn(task: Callable[[], Awaitable[None]]) -> None:
     """A task that its caller does not wait for, in the event loop that runs here."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
-        trio.lowlevel.spawn_system_task(task)
+        trio.lowlevel.spawn_system_task(task, context=copy_context())
         return
     import asyncio
 

@@ -13,8 +13,9 @@ class Cache(Value):
     """A private HTTP cache (RFC 9111) for a client: `wrap(client, cache=Cache())`.
 
     storage: where responses are kept; None for a `MemoryStorage()` of its own.
-    user: whose responses these are, as a name or as a callable that tells it of a request. It
-        takes the place of the rule below.
+    user: whose responses these are, as a name or as a callable that tells it of a request, and is
+        asked once a call. It takes the place of the rule below. "" or None is nobody: then the
+        rule holds, and nothing `private` is stored.
     entry_bytes: a response with a longer body isn't stored.
     cache_status: write a Cache-Status field (RFC 9211) into each response.
     collapse: of several requests that would validate the same response at the same time, one
@@ -25,11 +26,14 @@ class Cache(Value):
     requests with the same Authorization, the same Cookie field of the caller's own and the same
     `Limits.sensitive_headers`. A shared storage keeps nothing that is `private` for nobody.
 
+    A Host that isn't the URL's is part of what was asked for, and a request with a `target` of its
+    own passes the cache by.
+
     Raises TypeError or ValueError for an argument that is none of these.
     """
 
     storage: Storage | None = None
-    user: str | Callable[[Any], str] | None = None
+    user: str | Callable[[Any], str | None] | None = None
     entry_bytes: int = 8 * 1024 * 1024
     cache_status: bool = False
     collapse: bool = False

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from http import HTTPStatus
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.control import Control
@@ -59,6 +60,8 @@ def unstorable(asked: Asked, entry: Entry) -> str:
 def forbidden(asked: Asked, entry: Entry) -> str:
     """Why a response may not be stored, by what the two say; "" where it may."""
     said = entry.control
+    if asked.elsewhere:
+        return "its request has a target of its own"
     # §5.2.2.3: a cache that understands must-understand "SHOULD ignore the no-store directive".
     if "no-store" in asked.control or ("no-store" in said and "must-understand" not in said):
         return "no-store"
@@ -95,15 +98,35 @@ def _stands_for_get(asked: Asked, entry: Entry) -> bool:
 
 
 def of_the_origin(base: str, location: str) -> str | None:
-    """The URL that a field names, where it has the request's origin."""
+    """The key of what a field names, where it has the request's origin."""
     try:
-        url, here = urlsplit(urljoin(base, location)), urlsplit(base)
-        origins = {(u.scheme, u.hostname, u.port or _PORTS.get(u.scheme)) for u in (url, here)}
+        key = named(base, location)
+        return key if urlsplit(key)[:2] == urlsplit(base)[:2] else None
     except ValueError:
         return None
-    if len(origins) > 1:
+
+
+def named(base: str, location: str) -> str:
+    """The key of what a field names, of whatever origin. Raises ValueError where it is no URL.
+
+    What a server says of itself it may say by the Host that was sent, too.
+    """
+    url, here = urlsplit(urljoin(base, location)), urlsplit(base)
+    path = f"{url.path or '/'}{url.query and '?' + url.query}"
+    own = [here]
+    if here.username is not None:
+        with suppress(ValueError):
+            own.append(urlsplit(f"{here.scheme}://{unquote(here.username)}"))
+    if _origin(url) in map(_origin, own):
+        return f"{here.scheme}://{here.netloc}{path}"
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{path}"
+
+
+def _origin(url: SplitResult) -> tuple[str, str | None, int | None] | None:
+    try:
+        return url.scheme, url.hostname, url.port or _PORTS.get(url.scheme)
+    except ValueError:  # the Host that was sent is none
         return None
-    return f"{here.scheme}://{here.netloc}{url.path or '/'}{url.query and '?' + url.query}"
 
 
 def storable_lines(headers: Iterable[tuple[bytes, bytes]], fields: Fields) -> Headers:

@@ -88,7 +88,7 @@ def _plan(
         return Forward("method")
     wanted = asked.control
     if not asked.plain and (
-        "no-store" in wanted or asked.has_body or asked.names & _FOR_THE_SERVER
+        asked.elsewhere or "no-store" in wanted or asked.has_body or asked.names & _FOR_THE_SERVER
     ):
         return Forward("bypass")
     if not stored:

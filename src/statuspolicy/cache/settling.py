@@ -7,7 +7,6 @@ from email.utils import formatdate
 from functools import lru_cache
 from math import inf
 from typing import TypeAlias
-from urllib.parse import urljoin
 
 from statuspolicy._value import Record
 from statuspolicy.cache import parts
@@ -16,6 +15,7 @@ from statuspolicy.cache.conditions import Line, validated
 from statuspolicy.cache.entry import Entry, Headers
 from statuspolicy.cache.keeping import (
     forbidden,
+    named,
     of_the_origin,
     only_the_time,
     storable_lines,
@@ -265,6 +265,6 @@ def _targets(asked: Asked) -> list[str]:
     """What a method changes: its target, and what COPY and MOVE write to (RFC 4918 §10.3)."""
     destination = asked.fields.one("destination") if asked.method in ("COPY", "MOVE") else None
     try:
-        return [asked.url] if destination is None else [asked.url, urljoin(asked.url, destination)]
+        return [asked.url] if destination is None else [asked.url, named(asked.url, destination)]
     except ValueError:  # it is no URL
         return [asked.url]

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing, suppress
+from contextvars import copy_context
 from inspect import iscoroutinefunction
 from pathlib import Path
 from threading import Thread
@@ -79,7 +80,8 @@ def download(
 def _round(client: Client, course: Course, jobs: list[Job], response: Response) -> None:
     try:
         for job in jobs[1:]:
-            Thread(target=_fetch, args=(client, course, job), daemon=True).start()
+            work = copy_context().run
+            Thread(target=work, args=(_fetch, client, course, job), daemon=True).start()
         _fetch(client, course, jobs[0], response)
         # A join() that Ctrl-C interrupts would take the thread for ended (in Python 3.11).
         for job in jobs:
