@@ -52,11 +52,10 @@ def _with_notes(kept: Trace, result: Response | BaseException) -> Trace:
         return kept
     from statuspolicy.notes import joined, notes
 
-    from .exchange import content_of
+    from .response import glance
 
     *before, last = kept
-    content = content_of(result)
-    said = notes(result.status_code, Fields(result.headers.raw), content, time())
+    said = notes(result.status_code, Fields(result.headers.raw), glance(result), time())
     if not said or said in last.reason:
         return kept
     return Trace((*before, last._replace(reason=joined(last.reason, said))))

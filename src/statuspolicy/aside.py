@@ -111,5 +111,6 @@ def _put_away(talk: Talk, exchange: Exchange) -> Flow[Exchange]:
     kept = yield Read(response)
     if kept is None:
         return exchange
-    read = adopt(response, exchange.request, [*talk.past], talk.steps, kept=kept)
+    most = exchange.limits.drain_bytes
+    read = adopt(response, exchange.request, [*talk.past], talk.steps, kept=kept, most=most)
     return exchange._replace(response=read)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from statuspolicy._value import Record
 
 from ._lib import DecodingError, Response
+from .contents import apieces, pieces
 from .hop import target
 
 if TYPE_CHECKING:
@@ -59,13 +60,13 @@ class Multistatus:
 
     def __iter__(self) -> Iterator[Part]:
         parser = _Parser(self._response)
-        for chunk in self._response.iter_bytes():
+        for chunk in pieces(self._response):
             yield from parser.feed(chunk)
         yield from parser.end()
 
     async def __aiter__(self) -> AsyncIterator[Part]:
         parser = _Parser(self._response)
-        chunks: Any = self._response.aiter_bytes()
+        chunks: Any = apieces(self._response)
         try:
             async for chunk in chunks:
                 for part in parser.feed(chunk):

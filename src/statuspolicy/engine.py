@@ -169,8 +169,10 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
         # Rule 7: the history holds "the responses that another request answered (redirects,
         # challenges)".
         if permit.is_hop or exchange.status in (401, 407):
-            past = [*talk.past]
-            passed = adopt(exchange.response, talk.went, past, talk.steps, kept=kept, passed=True)
+            passed = adopt(
+                exchange.response, talk.went, [*talk.past], talk.steps,
+                kept=kept, most=exchange.limits.drain_bytes, passed=True,
+            )  # fmt: skip
             if talk.began is not None:
                 passed.elapsed = timedelta(seconds=talk.plan.clock.monotonic() - talk.began)
             talk.past.append(passed)
@@ -226,7 +228,10 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
     if isinstance(verdict, Refuse):
         if response is not None:
             kept = yield Discard(response, talk.went)
-            read = adopt(response, talk.went, talk.past, talk.steps, declined=True, kept=kept)
+            read = adopt(
+                response, talk.went, talk.past, talk.steps,
+                declined=True, kept=kept, most=exchange.limits.drain_bytes,
+            )  # fmt: skip
             vars(verdict.error)["response"] = read  # nothing that was received is lost
         keep_trace(verdict.error, talk.steps)
         return verdict.error
@@ -252,7 +257,8 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
     declined = status in REDIRECTS and (plan.follow or not _client_can_read(exchange))
     # A client takes what was prepared for the request that it sent itself.
     touched = declined or verdict.why or verdict.empty or talk.went is not talk.sent
-    if len(talk.steps) == 1 and not touched and not exchange.interim and status != 511:
+    alone = len(talk.steps) == 1 and not touched and not exchange.interim and status != 511
+    if alone and not is_kept(response):  # of that, the caller may read as much as he likes
         return response
     kept = b"" if verdict.empty else None
     return adopt(response, talk.went, talk.past, talk.steps, declined=declined, kept=kept)

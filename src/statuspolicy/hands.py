@@ -120,7 +120,7 @@ class Hands(Grip[BaseTransport]):
                 shelf.change(effect.changes, effect.sent)
             case _:
                 plan, request = behind(self.plan, effect.user), effect.request
-                shelf.validations.start(effect.key, lambda: self.again(plan, request).read())
+                shelf.validations.start(effect.key, lambda: _read_on(self.again(plan, request)))
         return None
 
     def enter(self, effect: Enter) -> bool:
@@ -241,8 +241,7 @@ class AsyncHands(Grip[AsyncBaseTransport]):
                 plan, request = behind(self.plan, effect.user), effect.request
 
                 async def validate() -> None:
-                    response = await self.again(plan, request)
-                    await response.aread()
+                    await _aread_on(await self.again(plan, request))
 
                 shelf.validations.start_task(effect.key, validate)
         return None
@@ -267,6 +266,28 @@ class AsyncHands(Grip[AsyncBaseTransport]):
             with suppress(Exception), anyio.CancelScope(shield=True):
                 await held.aclose()
         self.held = None
+
+
+def _read_on(response: Response) -> None:
+    """Read a body to its end, for whoever records it; nothing of it is held, nor decoded."""
+    assert isinstance(response.stream, SyncByteStream)
+    try:
+        for _ in response.stream:
+            pass
+    finally:
+        response.close()
+
+
+async def _aread_on(response: Response) -> None:
+    assert isinstance(response.stream, AsyncByteStream)
+    try:
+        async for _ in response.stream:
+            pass
+    finally:
+        import anyio
+
+        with anyio.CancelScope(shield=True):
+            await response.aclose()
 
 
 class _Lowered(dict[str, Any]):

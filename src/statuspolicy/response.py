@@ -17,10 +17,12 @@ from typing import Any, cast
 
 from statuspolicy.trace import Step, Trace
 
-from ._lib import AsyncParts, ByteStream, Encoding, Headers, Request, Response
+from ._lib import AsyncParts, ByteStream, DecodingError, Encoding, Headers, Request, Response
+from .exchange import content_of
 
 _TRACE = "_statuspolicy_trace"  # in __dict__, so that it is pickled too
 _NOTE = "statuspolicy sent"
+_GLANCE = 64 * 1024  # bytes
 CACHED = "statuspolicy.cache"  # in `extensions`: what the cache did, a CacheStatus
 
 
@@ -30,6 +32,7 @@ class PolicyResponse(Response):
     _past: Sequence[Response] = ()
     _declined = False
     _kept: bytes | None = None
+    _most: int | None = None
 
     @property
     def request(self) -> Request:
@@ -76,9 +79,20 @@ class PolicyResponse(Response):
         return super().content
 
     def _unpack(self) -> None:
-        if self._kept is not None and not hasattr(self, "_content"):
+        if self._kept is None or hasattr(self, "_content"):
+            return
+        if self._most is None:
             kept = Response(self.status_code, headers=self.headers, content=self._kept)
             self._content = kept.content
+            return
+        from statuspolicy.decoding import Undecodable, decoded
+
+        coding = self.headers.get("content-encoding")
+        try:
+            self._content = decoded(self._kept, coding, self._most)
+        except Undecodable as why:
+            message = f"The body of the {self.status_code} can't be read: {why}."
+            raise DecodingError(message, request=vars(self)["_request"]) from None
 
     def read(self) -> bytes:
         """Read and return the body."""
@@ -181,6 +195,7 @@ def adopt(
     *,
     declined: bool = False,
     kept: bytes | None = None,
+    most: int | None = None,
     passed: bool = False,
 ) -> Response:
     """A true copy of a response; the one that the transport made isn't touched.
@@ -188,6 +203,8 @@ def adopt(
     request: what it answers. past: what was answered before it, oldest first.
     declined: a redirect that nobody may follow.
     kept: its raw body, where it was read and closed before.
+    most: the bytes that this may have once it is decoded; None where it is handed over, and how
+        the caller reads it is his affair.
     passed: it goes into a history, and is closed.
     """
     base: Any = type(response)
@@ -209,6 +226,8 @@ def adopt(
         inside["stream"] = ByteStream(kept)
         inside["is_closed"] = inside["is_stream_consumed"] = passed
         inside["_kept"] = kept
+    if most is not None or "_most" in inside:
+        inside["_most"] = most
     new.__dict__ = inside
     if response.status_code == 511 and type(new.headers) is Headers:
         new.headers = without_cookies(new.headers)
@@ -254,6 +273,18 @@ def kept_trace(result: object) -> Trace | None:
     """The trace that a response or an error carries; None where nothing happened to it."""
     trace = getattr(result, "__dict__", {}).get(_TRACE)
     return trace if isinstance(trace, Trace) else None
+
+
+def glance(response: Response) -> bytes | None:
+    """A response's content, where it was read, without decoding much of what was not yet."""
+    if not is_kept(response) or hasattr(response, "_content"):
+        return content_of(response)
+    from statuspolicy.decoding import Undecodable, decoded
+
+    try:
+        return decoded(vars(response)["_kept"], response.headers.get("content-encoding"), _GLANCE)
+    except Undecodable:
+        return None
 
 
 def is_kept(response: Response) -> bool:

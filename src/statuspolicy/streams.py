@@ -84,7 +84,7 @@ class Bounded(SyncByteStream, AsyncByteStream):
             if part is None:
                 return
             yield part
-        await _end(parts)
+        await end(parts)
         raise self._late()
 
     def close(self) -> None:
@@ -94,7 +94,7 @@ class Bounded(SyncByteStream, AsyncByteStream):
         await self._stream.aclose()
 
 
-async def _end(parts: AsyncIterator[bytes]) -> None:
+async def end(parts: AsyncIterator[bytes]) -> None:
     """End what reads a body. To leave it would leave generators behind that nobody closes: its
     next read is cancelled, which ends them all.
     """
@@ -145,5 +145,5 @@ class Parts(SyncByteStream, AsyncByteStream):
         import anyio
 
         with anyio.CancelScope(shield=True):
-            await _end(self.rest)
+            await end(self.rest)
             await self._stream.aclose()

@@ -125,7 +125,11 @@ def test_table_shows_a_row(code, lines):
             ("302", "-X", "POST", "-H", "Location: /b", "--url", "http://example.org/a"),
             ["So GET http://example.org/b is sent."],
         ),
-        (("206",), ["So ProtocolViolation is raised."]),
+        (("206",), ["nobody asked for a part", "So it is handed over."]),
+        (
+            ("206", "-H", "Content-Range: bytes 0-4/9"),
+            ["So ProtocolViolation is raised."],
+        ),
         (
             ("206", "-R", "Range: bytes=0-4", "-H", "Content-Range: bytes 0-4/9"),
             ["So it is handed over."],

@@ -13,6 +13,7 @@ from rich.console import Console
 import statuspolicy
 from statuspolicy import events
 from statuspolicy._lib import Client, HTTPStatusError, Request, RequestError, Response
+from statuspolicy.contents import pieces
 from statuspolicy.row import Table
 from statuspolicy.trace import printable
 
@@ -28,7 +29,7 @@ def fetched(
             client.stream(method, url, headers=headers, content=content) as response,
         ):
             output = sys.stdout.buffer
-            for part in response.iter_bytes():
+            for part in pieces(response):
                 output.write(part)
             output.flush()
     except RequestError as error:

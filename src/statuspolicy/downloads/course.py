@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from statuspolicy.decoding import Undecodable, decoded
 from statuspolicy.downloads import digests
 from statuspolicy.downloads.answers import Anew, NoFile, Source, judge
 from statuspolicy.downloads.partfile import PartFile
@@ -230,11 +231,16 @@ class Course:
             with self._telling:
                 self._progress(self.part.count, self._length)
 
-    def refusal(self, response: Response, entity: bytearray | None = None) -> HTTPStatusError:
-        """The error that says what came in place of a file; its response has a short entity."""
+    def refusal(self, response: Response, entity: bytes | None = None) -> HTTPStatusError:
+        """The error that says what came in place of a file; its response has a short entity.
+
+        entity: as it came; it may be longer than is shown.
+        """
         status, url = response.status_code, target(response.request.url)
         if entity is not None and len(entity) <= MOST_SHOWN:
-            response._content = bytes(entity)
+            with suppress(Undecodable):
+                coding = response.headers.get("content-encoding")
+                response._content = decoded(entity, coding, MOST_SHOWN)
         reason = trace(response).reason
         # That it could not be resumed is no news of what is no file.
         why = f" ({reason})" if reason and reason != f"its status is {status}" else ""
@@ -298,11 +304,6 @@ class Course:
         error = kind(f"GET {target(request.url)} to {self.path}: {why}.", request=request)
         keep_trace(error, trace(self._last))
         return error
-
-
-def raw(response: Response) -> Any:
-    """The raw body of a response that was read before, as one of a mock may be; else None."""
-    return response.stream if response.is_stream_consumed else None
 
 
 def _request(

@@ -16,8 +16,9 @@ from statuspolicy.downloads.reading import Job, Reading
 
 from .._internals import alone
 from .._lib import URL, AsyncClient, AsyncParts, Client, Request, Response
+from ..contents import raw
 from ..streams import ONE_READ
-from .course import MOST_SHOWN, Course, Progress, raw
+from .course import MOST_SHOWN, Course, Progress
 
 MOST_SEGMENTS = 32
 _LINGER = 1.0  # seconds for threads that were told to stop
@@ -126,11 +127,11 @@ def _send(client: Client, course: Course, request: Request, abroad: bool = False
         return response
     entity = bytearray()
     with closing(response), suppress(Exception):
-        for data in response.iter_bytes():
+        for data in raw(response) or response.iter_raw():
             entity.extend(data)
             if len(entity) > MOST_SHOWN:
                 break
-    raise course.refusal(response, entity)
+    raise course.refusal(response, bytes(entity))
 
 
 async def adownload(
@@ -231,10 +232,10 @@ async def _asend(
 
     try:
         with suppress(Exception):
-            await _each(response.aiter_bytes(), take)
+            await _each(raw(response) or response.aiter_raw(), take)
     finally:
         await _aclose(response)
-    raise course.refusal(response, entity)
+    raise course.refusal(response, bytes(entity))
 
 
 async def _each(parts: AsyncParts, take: Callable[[bytes], Awaitable[bool]]) -> bool:

@@ -14,6 +14,7 @@ from .. import body, hop
 from .._internals import written
 from .._lib import URL, Request, Response
 from ..exchange import Exchange
+from ..response import is_kept
 from ..verdicts import Again, Aside, Follow, Inspect, Settle, Use
 from .ticket import Progress, Ticket, led_to
 
@@ -92,6 +93,9 @@ class Looks(Record):
         if self.ends:
             return Use(response, "the result")
         states = self.ticket.states and exchange.status != 202
+        named = isinstance(self.how.result, str) and self.how.result[:1] == "/"
+        if (states or named) and exchange.body is None and is_kept(response):
+            return Settle("its monitor's answer can't be decoded within Limits.drain_bytes")
         state = documents.text(documents.document(exchange.body), "/status") if states else ""
         if not self._is_done(exchange, response, state.lower()):
             # The next look is a new request, whose challenge may be answered anew.

@@ -1,0 +1,53 @@
+"""A response's content as the package itself reads it: decoded in small pieces."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from statuspolicy.decoding import Decoding, Undecodable
+
+from ._lib import DecodingError, Response
+from .streams import end
+
+
+def raw(response: Response) -> Any:
+    """The raw body of a response that was read before, as one of a mock may be; else None."""
+    return response.stream if response.is_stream_consumed else None
+
+
+def pieces(response: Response) -> Iterator[bytes]:
+    """The content of a response, as it comes. Raises DecodingError."""
+    if hasattr(response, "_content"):
+        yield response.content
+        return
+    try:
+        decoding = Decoding(response.headers.get("content-encoding"))
+        for data in raw(response) or response.iter_raw():
+            yield from decoding.feed(data)
+        decoding.end()
+    except Undecodable as why:
+        raise _undecodable(response, why) from None
+
+
+async def apieces(response: Response) -> AsyncIterator[bytes]:
+    """As `pieces`, of an AsyncClient's."""
+    if hasattr(response, "_content"):
+        yield response.content
+        return
+    chunks = aiter(raw(response) or response.aiter_raw())
+    try:
+        decoding = Decoding(response.headers.get("content-encoding"))
+        async for data in chunks:
+            for piece in decoding.feed(data):
+                yield piece
+        decoding.end()
+    except Undecodable as why:
+        raise _undecodable(response, why) from None
+    finally:
+        await end(chunks)
+
+
+def _undecodable(response: Response, why: Undecodable) -> DecodingError:
+    message = f"The body of the {response.status_code} can't be read: {why}."
+    return DecodingError(message, request=response._request)
