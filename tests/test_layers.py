@@ -112,6 +112,7 @@ CACHE = [
     "asked",
     "status",
     "entry",
+    "flaws",
     "vary",
     "control",
     "invalidations",

@@ -122,6 +122,8 @@ def test_what_a_field_names_is_of_the_same_server_and_host():
     ]:
         assert of_the_origin(base, location) == key, location
     assert of_the_origin("http://a.example/x", "http://me@a.example/y") == "http://a.example/y"
+    odd = "http://t%3Ax@a.example/x"  # the Host that was sent is none
+    assert of_the_origin(odd, "/y") == "http://t%3Ax@a.example/y"
 
 
 @pytest.mark.anyio

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import inf
 from typing import Any, TypeAlias
 
 from statuspolicy._value import Reckoned, lazy
 from statuspolicy.cache.control import Control, control, named, seconds
+from statuspolicy.cache.flaws import flaw
 from statuspolicy.cache.vary import Selecting
 from statuspolicy.fields import Fields, digits, http_date, members
 
 Headers: TypeAlias = "tuple[tuple[bytes, bytes], ...]"
 Lines: TypeAlias = "Sequence[tuple[bytes, bytes]]"
 
+# What no header field of a request can hold.
+_CONTROL = re.compile("[\0\n\v\f\r]").search
 # RFC 9110 §15.1; 451: RFC 7725 §3.
 HEURISTIC = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 451, 501})
 # RFC 9111 §4.2.2: "a typical setting of this fraction might be 10%". A week at most, as the
@@ -120,8 +124,9 @@ class Entry(Reckoned):
 
     @lazy
     def etag(self) -> str | None:
-        """Its entity tag, as it was written."""
-        return self.fields.one("etag")
+        """Its entity tag, as it was written; None for one that no request could name."""
+        tag = self.fields.one("etag")
+        return None if tag is None or _CONTROL(tag) else tag
 
     @lazy
     def modified(self) -> str | None:
@@ -255,6 +260,14 @@ class Entry(Reckoned):
         """The bytes that it takes, about."""
         return len(self.body) + sum(len(name) + len(value) for name, value in self.headers) + 512
 
+    @lazy
+    def flaw(self) -> str:
+        """What is wrong with it, whoever made it; "" where nothing is."""
+        return flaw(
+            self.status, self.headers, self.body, self.asked, self.heard, self.who, self.vary,
+            self.part,
+        )  # fmt: skip
+
     def dump(self, url: str) -> bytes:
         """All but the body, for a storage that keeps bytes: a digest of it all and of the URL, a
         digest of the body (`DIGEST` bytes each), and the rest.
@@ -276,27 +289,18 @@ class Entry(Reckoned):
     def load(cls, url: str, who: str, dumped: bytes, body: bytes) -> Entry:
         """What was dumped, with its body.
 
-        Raises ValueError where either is damaged, or is another URL's or somebody else's.
+        Raises ValueError where either is damaged or forged, or is another URL's, another version's
+        or somebody else's.
         """
-        import json
-
         try:
-            said = dumped[DIGEST:]
-            if dumped != _sealed(url, said) or said[:DIGEST] != _digest(body):
-                raise ValueError("what is stored is not what was stored")
-            values: dict[str, Any] = json.loads(said[DIGEST:])
-            if values["who"] != who:
-                raise ValueError("it is somebody else's")
-            values["headers"] = tuple(
-                (name.encode("latin-1"), value.encode("latin-1"))
-                for name, value in values["headers"]
-            )
-            values["vary"] = tuple((name, value) for name, value in values["vary"])
-            part = values["part"]
-            values["part"] = None if part is None else (part[0], part[1], part[2])
-            return cls(body=body, **values)
-        except (KeyError, TypeError) as error:  # no bytes, or another version's
-            raise ValueError(f"a stored response is damaged: {error!r}") from error
+            entry = cls(body=body, **_opened(url, who, dumped, body))
+        except ValueError:
+            raise
+        except Exception as error:  # anything may be there: other types, other names, an abyss
+            raise ValueError(f"a stored response is damaged: {error!r}"[:200]) from error
+        if entry.flaw:
+            raise ValueError(entry.flaw)
+        return entry
 
 
 DIGEST = 16  # bytes
@@ -311,3 +315,19 @@ def _digest(content: bytes) -> bytes:
 def _sealed(url: str, said: bytes) -> bytes:
     """What is said, behind what will tell whether it was damaged, or is another URL's."""
     return _digest(url.encode("utf-8", "surrogatepass") + b"\0" + said) + said
+
+
+def _opened(url: str, who: str, dumped: bytes, body: bytes) -> dict[str, Any]:
+    """What was dumped, but for the body. Raises anything where something else was."""
+    import json
+
+    said = dumped[DIGEST:]
+    if dumped != _sealed(url, said) or said[:DIGEST] != _digest(body):
+        raise ValueError("what is stored is not what was stored")
+    values: dict[str, Any] = json.loads(said[DIGEST:])
+    if values["who"] != who:
+        raise ValueError("it is somebody else's")
+    lines = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in values["headers"])
+    vary, part = map(tuple, values["vary"]), values["part"]
+    part = None if part is None else tuple(part)
+    return {**values, "headers": tuple(lines), "vary": tuple(vary), "part": part}

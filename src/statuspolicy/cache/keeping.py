@@ -10,12 +10,10 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.control import Control
 from statuspolicy.cache.entry import HEURISTIC, Entry, Headers
+from statuspolicy.cache.flaws import NEVER
 from statuspolicy.fields import Fields, http_date, members
 from statuspolicy.ranges import flaw
 
-# RFC 3229 §10.4.1 (226), RFC 6585 §3–6: never stored. A 304 is about what is stored already,
-# a 416 about one range, and a 412 about one condition.
-_NEVER = frozenset({226, 304, 412, 416, 428, 429, 431, 511})
 # §5.2.2.3: whose "requirements […] for caching" are understood. That is each registered one's.
 _UNDERSTOOD = frozenset(map(int, HTTPStatus))
 # §3.1, and what RFC 9110 §7.6.1 says is of one connection.
@@ -40,7 +38,7 @@ def unstorable(asked: Asked, entry: Entry) -> str:
         return f"its method is {asked.method}"
     if asked.method == "GET" and asked.has_body:
         return "its request has a body"
-    if entry.status < 200 or entry.status in _NEVER:
+    if entry.status < 200 or entry.status in NEVER:
         return f"a {entry.status} is never stored"
     if "must-understand" in said and entry.status not in _UNDERSTOOD:
         return "must-understand, and its status is not understood"

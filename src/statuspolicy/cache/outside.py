@@ -60,6 +60,8 @@ class Outside(Storage):
         return self._tried(lambda: self._load(url, who)) or ()
 
     def save(self, url: str, entry: Entry, same: bool) -> None:
+        if entry.flaw:  # it would be dropped when it is loaded
+            return
         self._tried(lambda: self._save(url, entry, same))
 
     def drop(self, url: str, ids: Sequence[str] | None) -> None:

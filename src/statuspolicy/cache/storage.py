@@ -138,21 +138,40 @@ class MemoryStorage(Storage):
 
 
 def look(storage: Storage, url: str, who: str) -> Sequence[Entry]:
-    """What is stored of a URL for somebody; nothing where the storage fails."""
+    """What is stored of a URL for somebody; nothing where the storage fails, and nothing odd."""
     try:
-        return storage.load(url, who)
+        found = storage.load(url, who)
+        odd = type(storage) is not MemoryStorage and _is_odd(storage, found, url, who)
+        if odd:
+            storage.drop(url, None)
     except Exception:
         log.exception(_FAILED)
         return ()
+    return () if odd else found
 
 
 async def alook(storage: Storage, url: str, who: str) -> Sequence[Entry]:
     """As `look`."""
     try:
-        return await storage.aload(url, who)
+        found = await storage.aload(url, who)
+        odd = type(storage) is not MemoryStorage and _is_odd(storage, found, url, who)
+        if odd:
+            await storage.adrop(url, None)
     except Exception:
         log.exception(_FAILED)
         return ()
+    return () if odd else found
+
+
+def _is_odd(storage: Storage, found: Sequence[Entry], url: str, who: str) -> bool:
+    """Whether something that a storage gave can't be served: it may be anything, and anybody's."""
+    for entry in found:
+        why = entry.flaw if isinstance(entry, Entry) else "it is no Entry"
+        if why or entry.who != who:
+            why = why or "it is somebody else's"
+            log.warning("%r: what is stored of %s is dropped, for %s.", storage, url, why)
+            return True
+    return False
 
 
 def change(storage: Storage, changes: Iterable[Change], sent: Sent | None = None) -> None:

@@ -1,0 +1,66 @@
+"""What is wrong with a stored response, wherever it comes from: nothing odd reaches a caller."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from statuspolicy.fields import Fields, digits
+
+# RFC 3229 §10.4.1 (226), RFC 6585 §3–6: never stored. A 304 is about what is stored already,
+# a 416 about one range, and a 412 about one condition.
+NEVER = frozenset({226, 304, 412, 416, 428, 429, 431, 511})
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_BREAKS = re.compile(rb"[\r\n]").search
+_LAST = 253_402_300_799  # the end of the year 9999, beyond which no date can be written
+
+
+def flaw(
+    status: Any, headers: Any, body: Any, asked: Any, heard: Any, who: Any, vary: Any, part: Any
+) -> str:
+    """What is wrong with the values of a stored response, of whatever types; "" where nothing is.
+
+    The parameters are those of an `Entry`.
+    """
+    if type(status) is not int or not 200 <= status <= 999 or status in NEVER:
+        return "its status is none that is stored"
+    if type(body) is not bytes:
+        return "its body is no bytes"
+    for moment in (asked, heard):
+        if type(moment) not in (int, float) or not 0 <= moment <= _LAST:
+            return "its times are none"
+    if type(who) is not str or not _selects(vary):
+        return "nothing says what selects it"
+    if type(headers) is not tuple or not all(map(_is_line, headers)):
+        return "its header section is none"
+    if not _is_part(part, body) if part is not None else status == 206:
+        return "it is not the part that it says"
+    told = digits(Fields(headers).one("content-length"))
+    return "" if told in (None, len(body)) else "its body is not as long as it says"
+
+
+def _is_line(line: Any) -> bool:
+    if type(line) is not tuple or len(line) != 2:
+        return False
+    name, value = line
+    return type(name) is type(value) is bytes and bool(_NAME(name) and not _BREAKS(value))
+
+
+def _selects(vary: Any) -> bool:
+    return type(vary) is tuple and all(
+        type(one) is tuple
+        and len(one) == 2
+        and type(one[0]) is str
+        and (one[1] is None or type(one[1]) is str)
+        for one in vary
+    )
+
+
+def _is_part(part: Any, body: bytes) -> bool:
+    if type(part) is not tuple or len(part) != 3:
+        return False
+    first, last, length = part
+    if type(first) is not int or type(last) is not int:
+        return False
+    fits = length is None or (type(length) is int and last < length)
+    return fits and first >= 0 and last - first + 1 == len(body)
