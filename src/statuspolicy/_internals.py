@@ -1,14 +1,15 @@
-"""What is read and made of the library's header sections and URLs past their public methods.
+"""What is read and made of the library's own objects past their public methods.
 
-Those check, decode and parse anew each time. What comes from the library was checked once, and
-here it is taken as the library keeps it.
+Those of header sections and URLs check, decode and parse anew each time. What comes from the
+library was checked once, and here it is taken as the library keeps it. For a client's transports
+there are no public methods.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from operator import attrgetter
-from typing import overload
+from typing import Any, overload
 
 from ._lib import URL, AsyncClient, Client, Headers, Request, Response
 
@@ -84,3 +85,20 @@ def alone(client: Client | AsyncClient, request: Request) -> Response | Awaitabl
     if client.is_closed:
         raise RuntimeError("Cannot send a request, as the client has been closed.")
     return client._send_single_request(request)
+
+
+def transports(client: Client | AsyncClient) -> dict[Any, Any]:
+    """A client's transports, by the pattern of their mount; None for the default."""
+    return {None: client._transport, **client._mounts}
+
+
+def put_transports(client: Client | AsyncClient, transports: dict[Any, Any]) -> None:
+    """Give a client other transports, as `transports` returned them."""
+    changed: Any = client
+    changed._mounts = {pattern: of for pattern, of in transports.items() if pattern is not None}
+    changed._transport = transports[None]
+
+
+def chosen(client: Client | AsyncClient, url: URL) -> Any:
+    """The transport that a client chooses for a URL."""
+    return client._transport_for_url(url)

@@ -68,7 +68,7 @@ def _shortcut(talk: Talk) -> Flow[bool]:
     It passes the guard as its hop would.
     """
     plan = talk.plan
-    if talk.sent.method not in ("GET", "HEAD") or not plan.follow:
+    if talk.sent.method not in ("GET", "HEAD") or plan.follow is False:
         return False
     if not hop.asks_as_anybody(talk.sent, plan.limits):
         return False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextvars import ContextVar
-from functools import cached_property
+from functools import cached_property, partial
 from inspect import iscoroutinefunction
 from threading import Event
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
@@ -25,7 +25,7 @@ from ._lib import (
 )
 from .plan import OVERRIDE, AllowHop, Confirm, Observer, Plan, Prepare
 from .row import Table
-from .tables import STANDARD
+from .tables import STANDARD, following
 
 if TYPE_CHECKING:
     from statuspolicy.cache.config import Cache
@@ -45,9 +45,9 @@ TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 _OF_A_CLOCK = ("time", "monotonic", "sleep", "asleep")
 
 # What a wrapped client knows of the call that is under way: whose it is (by its jar, since a
-# hook may use another client), whether its redirects are followed, when it began, and whether
-# its first request is still to be sent: an auth flow sends several.
-Call: TypeAlias = "tuple[Callable[[], Cookies], bool, float, bool]"
+# hook may use another client), what it said of redirects (a bool, or what stands for nothing), when
+# it began, and whether its first request is still to be sent: an auth flow sends several.
+Call: TypeAlias = "tuple[Callable[[], Cookies], object, float, bool]"
 CALL: ContextVar[Call | None] = ContextVar("statuspolicy.call", default=None)
 
 
@@ -116,6 +116,9 @@ class Configured(Generic[TransportT]):
 
         install(self._inner)
         self._route = route
+        # Neither is a method, or the transport would hold itself, and be freed late.
+        self._to: Callable[[URL], TransportT] = partial(_chosen, self._inner, route)
+        proxied = partial(_is_proxied, self._inner, route)
         self._fresh = fresh
         self._shelf = None if cache is None else shelf_of(cache, limits)
         self.plan = Plan(
@@ -132,8 +135,10 @@ class Configured(Generic[TransportT]):
             cache=self._shelf,
             closed=Event(),
             is_async=self._is_async,
-            proxied=self._proxied,
+            proxied=proxied,
         )
+        # Whose exchanges' hops go through as they are, since what handles them stands above.
+        self._above: Container[object] = (self.plan.cookies,)
         # The fast path's own: a table and limits never change, and memory empties in place.
         self._quiet = table.quiet
         self._looks_first = self.plan.looks_first
@@ -157,9 +162,12 @@ class Configured(Generic[TransportT]):
         call = CALL.get()
         if call is None or call[0] is not plan.cookies:
             return plan
-        jar, follow, began, first = call
-        CALL.set((jar, follow, began, False))
-        return plan._replace(follow=follow, began=began, sent=began if first else None)
+        jar, said, began, first = call
+        CALL.set((jar, said, began, False))
+        follow = said if isinstance(said, bool) else None
+        table = following(plan.table) if follow else plan.table
+        sent = began if first else None
+        return plan._replace(table=table, follow=follow, began=began, sent=sent)
 
     @cached_property
     def _ways(self) -> Ways:
@@ -205,20 +213,32 @@ class Configured(Generic[TransportT]):
         assert response is not None
         return response
 
-    def _proxied(self, url: URL) -> bool:
-        from statuspolicy.network import is_proxy
+    def retire(self) -> None:
+        """Handle nothing any more, where it can't be taken out from under another transport."""
+        self._above = _Everyone()
 
-        return is_proxy(self._to(url))
 
-    def _to(self, url: URL) -> TransportT:
-        if self._route is None:
-            return self._inner
-        transport = self._route(url)
-        if transport is not self._inner:
-            from statuspolicy.network import install
+class _Everyone:
+    def __contains__(self, whoever: object) -> bool:
+        return True
 
-            install(transport)  # it listens too, whoever it is
-        return transport
+
+def _chosen(inner: TransportT, route: Callable[[URL], TransportT] | None, url: URL) -> TransportT:
+    """The transport for a URL."""
+    if route is None:
+        return inner
+    transport = route(url)
+    if transport is not inner:
+        from statuspolicy.network import install
+
+        install(transport)  # it listens too, whoever it is
+    return transport
+
+
+def _is_proxied(inner: TransportT, route: Callable[[URL], TransportT] | None, url: URL) -> bool:
+    from statuspolicy.network import is_proxy
+
+    return is_proxy(_chosen(inner, route, url))
 
 
 def shelf_of(cache: Any, limits: Limits) -> Shelf:

@@ -254,7 +254,7 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
     if verdict.empty:
         yield Discard(response, talk.went, hard=True)
     status = response.status_code
-    declined = status in REDIRECTS and (plan.follow or not _client_can_read(exchange))
+    declined = status in REDIRECTS and (plan.follow is not False or not _client_can_read(exchange))
     # A client takes what was prepared for the request that it sent itself.
     touched = declined or verdict.why or verdict.empty or talk.went is not talk.sent
     alone = len(talk.steps) == 1 and not touched and not exchange.interim and status != 511

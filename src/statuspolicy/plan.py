@@ -82,7 +82,7 @@ class Plan(Record):
     prepare: makes each request ready just before it is sent.
     observer: is told what happens.
     resume: whether a body that breaks is to go on; None for never, as its row may say.
-    follow: False where the call itself said `follow_redirects=False`.
+    follow: what the call itself said with `follow_redirects=`; None where it said nothing.
     cache: what is stored, and for whom.
     user: whose the call is by the cache's `user`, "" for nobody's, where that was asked already.
     validate: ask the server also where what is stored is fresh.
@@ -106,7 +106,7 @@ class Plan(Record):
     prepare: Prepare | None = None
     observer: Observer | None = None
     resume: bool | None = False
-    follow: bool = True
+    follow: bool | None = None
     cache: Shelf | None = None
     user: str | None = None
     validate: bool = False

@@ -56,7 +56,7 @@ class Straight:
         self.request = self._next = request
         self._target = target(request.url)
         self._began = plan.sent
-        self._ways = known if plan.follow else known.staying
+        self._ways = known.staying if plan.follow is False else known
         self._ends = known.ends
         self._logs = log.isEnabledFor(INFO)
 

@@ -20,7 +20,7 @@ from ._lib import (
 )
 from .duties import accepted, amend, cooling, redirect, unparsable, verify
 from .duties.retry import retry
-from .row import Row, Table, surface
+from .row import REDIRECTS, Row, Table, surface
 
 _WAIT = retry()
 _WHEN_TOLD = retry(told=True)
@@ -145,3 +145,9 @@ STRICT = STANDARD | {
     WriteTimeout: surface,
     RemoteProtocolError: surface,
 }
+
+
+def following(table: Table) -> Table:
+    """A table that hands over no redirect: in the place of such a row is STANDARD's."""
+    surfaced = [code for code in REDIRECTS if table.row(code).duty is surface]
+    return table | {code: STANDARD[code] for code in surfaced} if surfaced else table

@@ -139,7 +139,7 @@ class Talk:
 
     def decide(self, duty: Duty, exchange: Exchange) -> Flow[Verdict]:
         """What a duty answers, once it is sure that it is a verdict."""
-        if not self.plan.follow and exchange.redirected:
+        if self.plan.follow is False and exchange.redirected:
             return Settle()  # the call said follow_redirects=False
         if exchange.request.method == "CONNECT" and 200 <= (exchange.status or 0) < 300:
             # RFC 9110 §9.3.6: a tunnel begins after "the blank line that concludes the […]

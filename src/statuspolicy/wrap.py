@@ -1,22 +1,25 @@
 """A whole client: what a bare transport can't know is set up here.
 
 The client's own choice of transport (proxies, mounts) holds on every hop, its cookie jar is
-shared, and a call's `follow_redirects=False` counts.
+shared, and a call's `follow_redirects=` counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
 
-from ._lib import URL, AsyncClient, Client, Cookies
-from .configured import CALL, shelf_of
+from ._internals import put_transports, transports
+from ._lib import AsyncClient, Client
+from .calls import hearing, over, unhearing
+from .configured import shelf_of
 from .plan import AllowHop, Confirm, Observer, Prepare
+from .routing import OfClient, Wrapping, note, wrapping
 from .row import Table
 from .tables import STANDARD
 from .transport import AsyncPolicyTransport, PolicyTransport
@@ -47,8 +50,13 @@ def wrap(
     The other parameters are those of `statuspolicy.PolicyTransport`; the cookie jar and the
     route of each hop are the client's own.
 
-    `follow_redirects=False` on a call counts. On the client it can't be told from the
-    default: `table=STANDARD | {"3xx": surface}` says it.
+    `follow_redirects=` on a call counts: with True also a redirect that the table surfaces is
+    followed, as its row of STANDARD says. On the client False can't be told from the default
+    (`table=STANDARD | {"3xx": surface}` says it), and True changes nothing.
+
+    A transport that is put above the client's own later sees what the client sends; hops and
+    repeats go on beneath it. A mount that is added later is plain httpx, but for hops that lead
+    there.
 
     Raises TypeError for something that is no client, and ValueError for a client that is
     wrapped already, or has a PolicyTransport.
@@ -57,8 +65,8 @@ def wrap(
         raise ValueError(
             f"{client!r} is wrapped already: wrap it once, or statuspolicy.unwrap(client) first."
         )
-    inside = (client._transport, *client._mounts.values())
-    if any(isinstance(transport, (PolicyTransport, AsyncPolicyTransport)) for transport in inside):
+    before = transports(client)
+    if any(isinstance(t, (PolicyTransport, AsyncPolicyTransport)) for t in before.values()):
         raise ValueError(
             f"{client!r}: its transport is a PolicyTransport already: "
             "give wrap a client without one."
@@ -68,21 +76,15 @@ def wrap(
     kind: Any = PolicyTransport if isinstance(client, Client) else AsyncPolicyTransport
     memory = Memory() if memory is None else memory
     shelf: Any = None if cache is None else shelf_of(cache, limits)
+    of = OfClient(client)
 
-    def jar() -> Cookies:
-        return client.cookies
-
-    def route(url: URL) -> Any:
-        chosen: Any = client._transport_for_url(url)
-        return chosen._inner
-
-    def policy(inner: Any) -> Any:
+    def policy(place: Any, inner: Any) -> Any:
         return kind(
             inner,
             table=table,
             limits=limits,
-            cookies=jar,
-            route=route,
+            cookies=of,
+            route=partial(of.route, place, inner),
             cache=shelf,
             memory=memory,
             confirm=confirm,
@@ -93,18 +95,26 @@ def wrap(
             clock=clock,
         )
 
-    set_up: Any = client  # the transports are private to the client, and there is no other way
     # The first may raise for a wrong argument, before anything of the client is changed.
-    default = policy(client._transport)
-    mounts = {p: t if t is None else policy(t) for p, t in client._mounts.items()}
-    set_up._transport, set_up._mounts = default, mounts
+    policies = {p: policy(p, t) for p, t in before.items() if t is not None}
+    done = Wrapping(of, policies[None].plan.clock, policies)
+    changed: Any = client
+    changed.__class__ = hearing(changed.__class__)
+    put_transports(client, before | policies)
     hasten(client.cookies)
-    set_up.send = _knowing(client, jar, default.plan.clock)
+    if "send" in vars(client):
+        send = vars(client)["send"]
+        changed.send = heard = over(client, done, send)
+        done.send = (send, heard)
+    note(client, done)
     return client
 
 
 def unwrap(client: ClientT) -> ClientT:
     """Undo `wrap`; returns the same client.
+
+    What somebody has put above since then stays: a transport, whose requests are no longer
+    handled, or a `send`.
 
     Raises TypeError for something that is no client, and ValueError for a client that isn't
     wrapped.
@@ -115,12 +125,23 @@ def unwrap(client: ClientT) -> ClientT:
 
     from .jar import undo
 
-    set_up: Any = client
-    set_up._transport = set_up._transport._inner
-    set_up._mounts = {p: t if t is None else t._inner for p, t in set_up._mounts.items()}
-    for transport in (set_up._transport, *set_up._mounts.values()):
+    done, changed = wrapping(client), cast("Any", client)
+    assert done is not None
+    hidden = {id(policy): policy for policy in done.policies.values()}
+    found = transports(client)
+    for place, transport in found.items():
+        policy = hidden.pop(id(transport), None)
+        if policy is not None:
+            found[place] = policy._inner
+    for policy in hidden.values():
+        policy.retire()  # somebody has put another transport above it
+    put_transports(client, found)
+    for transport in found.values():
         remove(transport)
-    del set_up.send
+    if done.send is not None and vars(client).get("send") is done.send[1]:
+        changed.send = done.send[0]
+    note(client, None)
+    changed.__class__ = unhearing(changed.__class__)
     undo(client.cookies)
     return client
 
@@ -128,35 +149,4 @@ def unwrap(client: ClientT) -> ClientT:
 def _is_wrapped(client: Client | AsyncClient) -> bool:
     if not isinstance(client, (Client, AsyncClient)):
         raise TypeError(f"{client!r} is no client: give an httpx.Client or httpx.AsyncClient.")
-    return hasattr(vars(client).get("send"), "statuspolicy")
-
-
-def _knowing(
-    client: Client | AsyncClient, jar: Callable[[], Cookies], clock: Clock
-) -> Callable[..., Any]:
-    """The client's `send`, which every verb and `stream` pass, and what it was told handed down."""
-    send: Any = client.send
-
-    now = clock.monotonic
-
-    @wraps(send)
-    def sync_send(*args: Any, **options: Any) -> Any:
-        follow = options.get("follow_redirects") is not False
-        token = CALL.set((jar, follow, now(), True))
-        try:
-            return send(*args, **options)
-        finally:
-            CALL.reset(token)
-
-    @wraps(send)
-    async def async_send(*args: Any, **options: Any) -> Any:
-        follow = options.get("follow_redirects") is not False
-        token = CALL.set((jar, follow, now(), True))
-        try:
-            return await send(*args, **options)
-        finally:
-            CALL.reset(token)
-
-    knowing: Any = async_send if isinstance(client, AsyncClient) else sync_send
-    knowing.statuspolicy = True
-    return knowing  # type: ignore[no-any-return]
+    return wrapping(client) is not None

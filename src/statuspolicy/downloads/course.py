@@ -31,6 +31,7 @@ from ..errors import DigestMismatch, DownloadError
 from ..hop import origin, same_origin, target
 from ..plan import OVERRIDE, Unstored
 from ..response import keep_trace, phrase
+from ..routing import wrapping
 from ..transport import AsyncPolicyTransport, PolicyTransport
 
 log = logging.getLogger("statuspolicy")
@@ -61,7 +62,8 @@ class Course:
         sha256: str | None,
         headers: Mapping[str, str] | None,
     ) -> None:
-        if not isinstance(client._transport, (PolicyTransport, AsyncPolicyTransport)):
+        policy = isinstance(client._transport, (PolicyTransport, AsyncPolicyTransport))
+        if not policy and wrapping(client) is None:  # something may stand above its policy
             raise TypeError(f"{client!r} handles no status codes: statuspolicy.wrap(client) first.")
         self.path = Path(path)
         if self.path.is_dir():

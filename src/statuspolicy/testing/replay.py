@@ -39,7 +39,7 @@ from ..effects import (
 from ..engine import converse
 from ..plan import AllowHop, Confirm, Observer, Plan, Prepare
 from ..row import Table
-from ..tables import STANDARD
+from ..tables import STANDARD, following
 
 Line = int | tuple[int, Mapping[str, str]] | Outcome | Reply | Callable[[Request], Response | Reply]
 
@@ -87,22 +87,22 @@ def replay(
     prepare: Prepare | None = None,
     observer: Observer | None = None,
     clock: Clock | None = None,
-    follow: bool = True,
+    follow: bool | None = None,
 ) -> Story:
     """Play an exchange against a script, without a transport and without waiting.
 
     script: what comes back for each send: a status code, a (status, headers) pair, a
         response, a `TransportError`, a `Reply` of either that says how it came, or a callable
         that makes one of the request.
-    The other parameters are those of `statuspolicy.PolicyTransport`; `follow=False` is a
-    call's `follow_redirects=False`.
+    The other parameters are those of `statuspolicy.PolicyTransport`; `follow` is a
+    call's `follow_redirects`.
 
     Raises LookupError where more is sent than the script answers. What a duty raises by
     mistake passes through; what the policy raises is `story.error`.
     """
     jar = cookies
     plan = Plan(
-        table=table,
+        table=following(table) if follow else table,
         limits=limits,
         cookies=None if jar is None else lambda: jar,
         memory=Memory() if memory is None else memory,
