@@ -6,10 +6,13 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import pytest
+import trustme
 from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, settings
 
@@ -23,6 +26,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background so; the tests of Ctrl-C need Python's own way.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have clients trust one authority: to load those of all the world takes 20 ms a client."""
+    folder = TemporaryDirectory()
+    config.add_cleanup(folder.cleanup)
+    authority = Path(folder.name) / "authority.pem"
+    trustme.CA().cert_pem.write_to_path(authority)
+    os.environ["SSL_CERT_FILE"] = str(authority)
+    os.environ.pop("SSL_CERT_DIR", None)
+
 
 KINDS = ("sync", "asyncio", "trio")
 

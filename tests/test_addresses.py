@@ -8,6 +8,7 @@ import pytest
 
 from statuspolicy.addresses import is_public, public_addresses_only
 from statuspolicy.wire import PINS
+from tests.each import each
 
 PUBLIC = [
     "1.1.1.1",
@@ -124,12 +125,12 @@ def names(monkeypatch):
     return known
 
 
-@pytest.mark.parametrize("address", PUBLIC)
+@each("address", PUBLIC)
 def test_what_is_public_is_allowed(address):
     assert is_public(address)
 
 
-@pytest.mark.parametrize("address", NOT_PUBLIC)
+@each("address", NOT_PUBLIC)
 def test_what_is_not_public_is_refused(address):
     assert not is_public(address)
 

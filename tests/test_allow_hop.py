@@ -9,6 +9,7 @@ import pytest
 
 import statuspolicy as sp
 from statuspolicy.testing import Answer, StatusServer, replay
+from tests.each import each
 
 HOME = "https://home.example/a"
 FAR = "https://far.example/b"
@@ -56,7 +57,7 @@ def remembering() -> sp.Memory:
 # ── when it is asked ───────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("script", "asked"),
     [
         ([200], []),
@@ -67,16 +68,6 @@ def remembering() -> sp.Memory:
         ([BUSY, to(FAR), BUSY, 200], [(HOME, FAR)]),
         ([401, 200, 200], [(HOME, TOKEN)]),
         ([to(FAR), 401, 200, 200], [(HOME, FAR), (FAR, TOKEN)]),
-    ],
-    ids=[
-        "first",
-        "repeats",
-        "hop",
-        "at home",
-        "hops",
-        "a repeat after a hop",
-        "aside",
-        "far aside",
     ],
 )
 def test_it_is_asked_for_each_hop_and_aside_and_for_nothing_else(script, asked):
@@ -143,7 +134,7 @@ def test_where_it_says_no_to_a_remembered_move_the_old_url_is_asked_as_ever():
     assert gate.asked == [(HOME, FAR)] * 3
 
 
-@pytest.mark.parametrize("answer", [None, 0, "", []])
+@each("answer", [None, 0, "", []])
 def test_what_is_no_yes_is_a_no(answer):
     story = replay(get(), [to(FAR)], allow_hop=Gate(answer))
     assert (story.response.status_code, len(story.sent)) == (302, 1)
@@ -207,8 +198,8 @@ def test_an_awaitable_in_a_sync_client_is_no_yes(status_server):
     assert len(status_server.received) == 1
 
 
-@pytest.mark.parametrize("wrong", [True, "public", ["home.example"]])
-@pytest.mark.parametrize("client", [httpx.Client, httpx.AsyncClient])
+@each("wrong", [True, "public", ["home.example"]])
+@each("client", [httpx.Client, httpx.AsyncClient])
 def test_what_cannot_be_called_is_refused_where_it_is_given(client, wrong):
     with pytest.raises(TypeError, match=r"allow_hop=.*: write a callable instead"):
         sp.wrap(client(), allow_hop=wrong)
@@ -217,7 +208,7 @@ def test_what_cannot_be_called_is_refused_where_it_is_given(client, wrong):
 # ── in which order ─────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("script", "limits"),
     [
         ([to("http://home.example/")], sp.Limits()),
@@ -227,7 +218,6 @@ def test_what_cannot_be_called_is_refused_where_it_is_given(client, wrong):
         ([to("/a")], sp.Limits()),
         ([(302, {"location": FAR, "retry-after": "900"})], sp.Limits()),
     ],
-    ids=["downgrade", "mailto", "stop", "cap", "loop", "too long a wait"],
 )
 def test_what_the_guard_refuses_is_not_asked_about(script, limits):
     """Nobody resolves a name for a hop that is not made."""
@@ -464,7 +454,7 @@ def referers(referer: str, *locations: str, **limits) -> list[str | None]:
 SECRET = "https://home.example:8443/inbox/7?token=s3cret"
 
 
-@pytest.mark.parametrize(
+@each(
     ("referer", "told"),
     [
         (SECRET, "https://home.example:8443/"),
@@ -485,7 +475,7 @@ def test_the_origin_is_told_in_ascii():
     assert story.sent[1].headers["referer"] == "https://xn--bcher-kva.example/"
 
 
-@pytest.mark.parametrize(
+@each(
     "referer",
     [
         "",

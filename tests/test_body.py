@@ -12,6 +12,7 @@ import pytest
 
 from statuspolicy import Limits
 from statuspolicy.body import FACTORY, Body, carry, copy, known, length, replayable
+from tests.each import each
 
 URL = "http://home.example/a"
 KINDS = ("sync", "asyncio", "trio")
@@ -136,7 +137,7 @@ def own_kind(send: Sender, make: Callable[..., Any], make_async: Callable[..., A
 # ── what needs nothing goes as it is ───────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     "plain",
     [
         request(),
@@ -150,7 +151,6 @@ def own_kind(send: Sender, make: Callable[..., Any], make_async: Callable[..., A
         request(files={"f": ("f", io.BytesIO(b"abc"))}),
         request(files={"f": ("f", io.BytesIO(b"abc")), "g": ("g", b"d")}),
     ],
-    ids=["none", "empty", "bytes", "text", "json", "form", "parts", "text part", "file", "both"],
 )
 def test_what_starts_over_by_itself_is_returned_as_it_is(plain):
     assert carry(plain, Limits()) is plain
@@ -454,9 +454,7 @@ def test_a_file_that_broke_half_way_is_sent_again_whole(send):
     assert len(send(sent)) == 200_000
 
 
-@pytest.mark.parametrize(
-    "error", [AttributeError("x"), OSError("x"), ValueError("x"), io.UnsupportedOperation("x")]
-)
+@each("error", [AttributeError("x"), OSError("x"), ValueError("x"), io.UnsupportedOperation("x")])
 def test_a_file_that_cannot_say_where_it_stands_is_recorded(error):
     class Odd(io.BytesIO):
         def tell(self) -> int:
@@ -592,7 +590,7 @@ def test_a_request_with_a_factory_that_was_carried_is_carried_as_it_is():
     assert carry(sent, Limits()) is sent
 
 
-@pytest.mark.parametrize("factory", [b"abc", "abc", 5, [b"abc"]])
+@each("factory", [b"abc", "abc", 5, [b"abc"]])
 def test_a_factory_that_cannot_be_called_is_said_before_anything_is_sent(factory):
     sentence = r'^extensions\["statuspolicy.body"\] is .*: write a callable that returns'
     with pytest.raises(TypeError, match=sentence):

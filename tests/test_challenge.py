@@ -2,11 +2,11 @@
 
 import time
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from statuspolicy import Challenge, challenges
+from tests.each import each
 
 FIELDS = {
     "": [],
@@ -50,7 +50,7 @@ FIELDS = {
 }
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@each("field", FIELDS)
 def test_a_field_is_read_into_its_challenges(field):
     found = [(c.scheme, dict(c.parameters), c.token68) for c in challenges(field)]
     assert found == FIELDS[field]
@@ -77,7 +77,7 @@ def test_whatever_a_server_writes_is_no_exception(field):
         assert challenge.scheme
 
 
-@pytest.mark.parametrize("piece", ['a="\\",', 'a="', "a =", "a ", '"', "a    ", "=,", "a b=\t"])
+@each("piece", ['a="\\",', 'a="', "a =", "a ", '"', "a    ", "=,", "a b=\t"])
 def test_a_field_as_long_as_a_header_section_is_read_in_a_moment(piece):
     field = "Basic " + piece * (100_000 // len(piece))
     began = time.process_time()

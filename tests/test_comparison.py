@@ -13,6 +13,7 @@ import pytest
 
 import statuspolicy as sp
 from statuspolicy.testing import Answer, FakeClock
+from tests.each import each
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -240,7 +241,7 @@ def test_the_readme_claims_no_line_that_is_not_shown_here():
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("row", "scenario"),
     [
         ("of a 200, over a wrapper that does nothing", "200 at transport level, prebuilt"),

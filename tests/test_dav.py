@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import statuspolicy as sp
 from statuspolicy import Part, multistatus
 from statuspolicy.testing import Answer
+from tests.each import each
 
 URL = "http://home.example/d/"
 
@@ -83,7 +84,7 @@ def test_each_inner_code_can_be_asked_of_the_table():
     assert sp.STANDARD.row(found.status).phrase == "Locked"
 
 
-@pytest.mark.parametrize(
+@each(
     "line", ["", "HTTP/1.1", "HTTP/1.1 4", "HTTP/1.1 4xx", "HTTP/1.1 1000 Far", "HTTP/1.1 ４２３ x"]
 )
 def test_a_status_that_can_not_be_read_is_none(line):
@@ -99,7 +100,7 @@ def test_the_prefix_is_the_server_s_own_and_what_is_not_of_dav_is_passed_over():
     assert values(multistatus(response(body))) == [("", None)]
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "why"),
     [
         (b"", "not well-formed \\(no element found"),
@@ -334,7 +335,7 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize("what", BOMBS)
+@each("what", BOMBS)
 def test_207_whatever_is_endless_is_bounded_by_one_clear_error(what):
     begins, more, why = BOMBS[what]
 

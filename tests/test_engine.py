@@ -11,6 +11,7 @@ import statuspolicy as sp
 from statuspolicy import body
 from statuspolicy.effects import Discard, Send, Spend
 from statuspolicy.testing import FakeClock, replay
+from tests.each import each
 
 HOME = "https://home.example/a"
 GET = httpx.Request("GET", HOME)
@@ -63,7 +64,7 @@ def test_five_redirects_pass_and_the_sixth_is_refused():
         assert url in str(story.error)
 
 
-@pytest.mark.parametrize(
+@each(
     ("script", "sent"),
     [
         ([to("/a")], 1),
@@ -72,7 +73,6 @@ def test_five_redirects_pass_and_the_sixth_is_refused():
         ([to("/a#else")], 1),
         ([to("https://user:secret@home.example/a")], 1),
     ],
-    ids=["A-A", "A-B-A", "A-B-C-A", "a fragment is no difference", "nor is userinfo"],
 )
 def test_a_cycle_is_refused_before_it_is_requested_again(script, sent):
     story = replay(GET, [*script, 200])
@@ -130,7 +130,7 @@ def test_two_nested_uris_are_a_sign_in_not_a_black_hole():
     assert replay(GET, [nest, nest, to("/home"), nest, nest, 200]).response.status_code == 200
 
 
-@pytest.mark.parametrize(
+@each(
     ("location", "reason"),
     [
         ("mailto:a@b.example", "not http or https"),
@@ -195,7 +195,7 @@ def test_what_is_not_confirmed_is_handed_over(confirm):
     assert story.trace.reason == "the application did not confirm it"
 
 
-@pytest.mark.parametrize(
+@each(
     ("takes", "headers", "sent"),
     [(149, {}, 2), (151, {}, 1), (100, {"retry_after": "60"}, 1), (80, {"retry_after": "60"}, 2)],
 )
@@ -258,9 +258,7 @@ def test_the_credentials_of_http_stay_home_whatever_is_called_sensitive(names):
     assert "x-api-key" in kept  # it was taken off the list
 
 
-@pytest.mark.parametrize(
-    "name", ["apikey", "X-ApiKey", "X-Authorization", "X-Password", "X-Jwt", "X-Signature"]
-)
+@each("name", ["apikey", "X-ApiKey", "X-Authorization", "X-Password", "X-Jwt", "X-Signature"])
 def test_a_credential_by_any_usual_name_stays_home(name):
     script = [to("https://other.example/"), to(HOME + "2"), 200]
     story = replay(get(headers={name: "s3cret"}), script)
@@ -369,7 +367,7 @@ def test_a_wait_that_the_server_names_is_kept_to():
     assert [s.verdict for s in story.trace] == ["repeat", "settle"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("retry_after", "waits"),
     [
         ("0", []),
@@ -393,7 +391,7 @@ def test_retry_after_is_waited_for_whole_or_not_at_all(retry_after, waits):
         assert (story.response.status_code, story.waits) == (200, waits)
 
 
-@pytest.mark.parametrize("retry_after", [b"1e309", b"-5", b"+5", b"soon", b"1.5", b"\xd9\xa3", b""])
+@each("retry_after", [b"1e309", b"-5", b"+5", b"soon", b"1.5", b"\xd9\xa3", b""])
 def test_what_is_no_instruction_is_no_wait_the_server_asked_for(retry_after):
     """It is backed off from, as if nothing had been said."""
     table = sp.STANDARD | {503: sp.retry(wait=0.25)}
@@ -530,7 +528,7 @@ def test_what_does_not_multiply_an_outage_takes_no_token(script, request_):
 NO_TOKENS = sp.Limits(retry_budget=sp.RetryBudget(tokens=0, per_second=0))
 
 
-@pytest.mark.parametrize(
+@each(
     "rebuilt",
     [
         lambda e: httpx.Request(e.request.method, e.request.url),
@@ -547,7 +545,7 @@ def test_the_retry_budget_is_not_escaped_by_a_request_that_is_made_anew(rebuilt)
     assert len(replay(GET, [502, 200], table=table).sent) == 2
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "request_"),
     [
         (304, get()),
@@ -741,8 +739,8 @@ def test_use_stands_in_for_a_failure():
     assert replay(GET, [httpx.ReadError("no")], table=table).response.status_code == 200
 
 
-@pytest.mark.parametrize("read", [True, False])
-@pytest.mark.parametrize("status", [204, 205])
+@each("read", [True, False])
+@each("status", [204, 205])
 def test_what_has_no_body_is_handed_over_empty_though_a_mock_gave_one(status, read):
     response = httpx.Response(status, content=b"stray" if read else iter([b"stray"]))
     story = replay(GET, [response], table=sp.STANDARD | {205: empty})
@@ -755,7 +753,7 @@ def empty(exchange):
     return sp.Settle(empty=True)
 
 
-@pytest.mark.parametrize(
+@each(
     ("verdict", "sentence"),
     [
         (sp.Again(None), "answered Again(request=None): give a Request."),
@@ -914,7 +912,7 @@ def test_the_time_that_a_duty_takes_counts_towards_what_asides_may_take():
 TIMEOUTS = {"connect": 1.0, "read": 2.0, "write": 3.0, "pool": 4.0}
 
 
-@pytest.mark.parametrize(
+@each(
     "verdict",
     [
         lambda request: sp.Again(request("GET", HOME)),
@@ -923,7 +921,6 @@ TIMEOUTS = {"connect": 1.0, "read": 2.0, "write": 3.0, "pool": 4.0}
         lambda request: sp.Aside(request("GET", HOME + "2"), sp.surface),
         lambda request: sp.Aside(request("GET", "https://other.example/"), sp.surface),
     ],
-    ids=["repeat", "hop", "hop abroad", "aside", "aside abroad"],
 )
 def test_a_request_that_a_duty_makes_has_the_timeouts_of_the_one_it_follows(verdict):
     def hook(*_):
@@ -1096,7 +1093,7 @@ def test_a_remembered_move_cites_its_own_code(code, citation):
     assert step.reason == f"to https://home.example/new, since {code}"
 
 
-@pytest.mark.parametrize(
+@each(
     ("first", "location", "then", "leads_to"),
     [
         ("#first", "/new", "", ""),

@@ -20,6 +20,7 @@ from statuspolicy.effects import Reply
 from statuspolicy.evidence import AsyncWatch, Watch, saw, watched
 from statuspolicy.failure import unacted
 from statuspolicy.testing import Answer, FakeClock, StatusServer
+from tests.each import each
 from tests.exchanges import exchange
 
 # ── a watch, as a value ────────────────────────────────────────────────────────────────
@@ -109,8 +110,8 @@ def test_what_the_callers_own_trace_raises_is_raised_and_noted_all_the_same(kind
     assert watch.reused
 
 
-@pytest.mark.parametrize("theirs", [None, print])
-@pytest.mark.parametrize("watch_kind", [Watch, AsyncWatch])
+@each("theirs", [None, print])
+@each("watch_kind", [Watch, AsyncWatch])
 def test_a_watched_request_is_a_copy_and_the_callers_is_as_it_was(watch_kind, theirs):
     extensions = {"timeout": {"read": 1.0}, "mine": object()}
     if theirs is not None:
@@ -245,7 +246,7 @@ def while_handling(event):
             return error
 
 
-@pytest.mark.parametrize(
+@each(
     ("error", "sure"),
     [
         *[(failed_by(reset(code)), code == 7) for code in range(14)],
@@ -272,7 +273,7 @@ def while_handling(event):
         (httpx.WriteError("reset"), False),
     ],
 )
-@pytest.mark.parametrize("method", ["POST", "GET"])
+@each("method", ["POST", "GET"])
 def test_what_http2_says_it_did_not_act_on_is_unacted_on_any_connection(error, sure, method):
     assert unacted(error, reused=False) is sure
     assert exchange(error, method=method).unacted is sure
@@ -281,7 +282,7 @@ def test_what_http2_says_it_did_not_act_on_is_unacted_on_any_connection(error, s
 UNPARSABLE = failed_by(h11.RemoteProtocolError("illegal status line"))
 
 
-@pytest.mark.parametrize(
+@each(
     ("error", "sure"),
     [
         (httpx.RemoteProtocolError("Server disconnected without sending a response."), True),
@@ -308,7 +309,7 @@ def test_a_request_that_is_known_to_be_unsent_is_unacted_whatever_failed():
     assert not exchange(500, method="POST", unsent=True).unacted
 
 
-@pytest.mark.parametrize(
+@each(
     ("connection", "reused", "sure"),
     [
         ("close", True, True),

@@ -14,6 +14,7 @@ from statuspolicy.expecting import Held, expects
 from statuspolicy.testing import Answer, StatusServer
 from statuspolicy.wire import Seen
 from tests.conftest import Session
+from tests.each import each
 from tests.h2_server import H2Server
 from tests.raw_server import Peer, serving
 
@@ -405,7 +406,7 @@ def test_a_request_may_have_a_wait_of_its_own(open_session):
 # ── which requests ─────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "headers", "content", "held"),
     [
         ("POST", EXPECT, BODY, True),
@@ -463,7 +464,7 @@ def test_an_expectation_of_the_callers_own_stays():
     assert request.headers["expect"] == "x"
 
 
-@pytest.mark.parametrize("above", [-1, 1.5, True, "1 MB", None])
+@each("above", [-1, 1.5, True, "1 MB", None])
 def test_bytes_that_are_no_length_are_told(above):
     with pytest.raises(ValueError, match=r"expect_continue\(above="):
         sp.expect_continue(above=above)

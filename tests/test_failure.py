@@ -16,6 +16,7 @@ from statuspolicy import STANDARD, STRICT, Settle, trace
 from statuspolicy.failure import row_key
 from statuspolicy.row import NOTHING
 from statuspolicy.testing import FakeClock, StatusServer
+from tests.each import each
 from tests.exchanges import exchange
 
 TABLES = {"STANDARD": STANDARD, "STRICT": STRICT}
@@ -62,7 +63,7 @@ SWITCHED = h11.RemoteProtocolError(
 )
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "library", "cause", "message", "key"),
     [
         (httpx.RemoteProtocolError, httpcore.RemoteProtocolError, GARBAGE, "", 600),
@@ -122,7 +123,7 @@ def test_an_exception_is_told_by_what_happened(kind, library, cause, message, ke
     assert row_key(raised(kind, library, cause, message)) == key
 
 
-@pytest.mark.parametrize(
+@each(
     "kind",
     [
         httpx.ConnectError,
@@ -174,8 +175,8 @@ def test_a_failure_while_another_is_handled_is_not_taken_for_it(
 # ── the rows that they find ────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
-@pytest.mark.parametrize(
+@each("table", TABLES.values())
+@each(
     ("error", "name"),
     [
         (raised(httpx.RemoteProtocolError, httpcore.RemoteProtocolError, GARBAGE), "600"),

@@ -16,6 +16,7 @@ from statuspolicy.fields import (
     rate_limit_reset,
     retry_after,
 )
+from tests.each import each
 
 # The example of RFC 9110 §5.6.7, in its three formats.
 EXAMPLE = 784111777.0
@@ -41,7 +42,7 @@ def test_names_are_looked_up_in_lower_case_whatever_the_server_wrote():
     assert list(read) == ["retry-after", "x"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("lines", "every", "joined", "single"),
     [
         ([], [], None, None),
@@ -60,7 +61,7 @@ def test_lines_are_read_as_each_as_a_list_and_as_the_one(lines, every, joined, s
     assert (read.all("n"), read.get("n"), read.one("n")) == (every, joined, single)
 
 
-@pytest.mark.parametrize(
+@each(
     ("raw", "text"),
     [(b"caf\xc3\xa9", "café"), (b"caf\xe9", "café"), (b"\xff\xfe", "ÿþ"), (b"\xc2\xa05", "\xa05")],
 )
@@ -80,7 +81,7 @@ def test_no_fields_is_empty():
 # ── digits ─────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "number"),
     [
         ("0", 0.0),
@@ -98,7 +99,7 @@ def test_ascii_digits_of_any_length_are_a_number(value, number):
     assert digits(value) == number
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         None,
@@ -138,7 +139,7 @@ def test_the_three_formats_of_the_rfc_are_one_time_in_any_case(value):
         assert http_date(text, NOW) == EXAMPLE
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "seconds"),
     [
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
@@ -156,7 +157,7 @@ def test_edges_of_the_calendar_are_read(value, seconds):
     assert http_date(value, NOW) == seconds
 
 
-@pytest.mark.parametrize(
+@each(
     ("now", "two_digits", "year"),
     [
         (1_780_000_000, "94", 1994),  # 2026: 94 would be 68 years ahead
@@ -177,7 +178,7 @@ def test_a_two_digit_year_is_the_past_one_where_it_would_be_over_50_years_ahead(
     assert short == http_date(f"Sun, 06 Nov {year} 08:49:37 GMT", now)
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         "Sun, 00 Nov 1994 08:49:37 GMT",
@@ -197,7 +198,7 @@ def test_a_day_that_does_not_exist_is_no_date(value):
     assert http_date(value, 1_780_000_000) is None
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         None,
@@ -232,7 +233,7 @@ def test_what_is_none_of_the_three_formats_is_no_date(value):
 # ── Retry-After ────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "seconds"),
     [
         ("0", 0.0),
@@ -251,7 +252,7 @@ def test_retry_after_is_seconds_or_one_of_three_dates(value, seconds):
     assert retry_after(fields(("Retry-After", value)), NOW) == seconds
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         "",
@@ -275,7 +276,7 @@ def test_signs_fractions_words_and_other_digits_are_no_instruction(value):
     assert retry_after(fields(("Retry-After", value)), NOW) is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("lines", "seconds"),
     [
         ([], None),
@@ -291,17 +292,17 @@ def test_two_retry_after_lines_are_an_instruction_only_where_they_are_equal(line
     assert retry_after(fields(*(("Retry-After", line) for line in lines)), NOW) == seconds
 
 
-@pytest.mark.parametrize("skew", [-HOUR, 0.0, HOUR, -50 * 365 * 24 * HOUR])
+@each("skew", [-HOUR, 0.0, HOUR, -50 * 365 * 24 * HOUR])
 def test_a_date_is_read_against_the_response_s_own_date_so_a_skewed_clock_does_not_matter(skew):
     told = fields(("Retry-After", IMF), ("Date", "Sun, 06 Nov 1994 08:49:07 GMT"))
     assert retry_after(told, NOW + skew) == 30.0
 
 
-@pytest.mark.parametrize(
+@each(
     "date",
     [None, "", "yesterday", "784111747", "Sun, 31 Nov 1994 08:49:07 GMT"],
 )
-@pytest.mark.parametrize(("now", "seconds"), [(NOW, 60.0), (NOW - HOUR, 3660.0), (NOW + HOUR, 0.0)])
+@each(("now", "seconds"), [(NOW, 60.0), (NOW - HOUR, 3660.0), (NOW + HOUR, 0.0)])
 def test_our_clock_stands_in_where_date_is_missing_or_bad(date, now, seconds):
     lines = [("Retry-After", IMF)] + ([] if date is None else [("Date", date)])
     assert retry_after(fields(*lines), now) == seconds
@@ -321,7 +322,7 @@ def test_a_date_has_no_say_over_seconds():
 EPOCH = 1_700_000_000.0
 
 
-@pytest.mark.parametrize(
+@each(
     ("lines", "seconds"),
     [
         ([("RateLimit", '"default";r=0;t=30')], 30.0),
@@ -351,7 +352,7 @@ def test_a_reset_in_unix_time_is_read_against_the_response_s_own_date_too(skew):
     assert rate_limit_reset(fields(*lines), 1_000_000_000 + skew) == 30
 
 
-@pytest.mark.parametrize(
+@each(
     "lines",
     [
         [],
@@ -389,7 +390,7 @@ def test_the_standard_field_comes_first_and_the_older_ones_stand_in():
 # ── Content-Range ──────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "part"),
     [
         ("bytes 0-0/1", (0, 0, 1)),
@@ -404,7 +405,7 @@ def test_a_content_range_says_first_last_and_length(value, part):
     assert content_range(fields(("Content-Range", value))) == part
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         "",

@@ -18,6 +18,7 @@ from statuspolicy.hop import (
     same_origin,
     target,
 )
+from tests.each import each
 
 HOME = httpx.URL("https://home.example:8443/a/b?q=1")
 PLAIN = httpx.URL("http://home.example/a/b")
@@ -26,7 +27,7 @@ PLAIN = httpx.URL("http://home.example/a/b")
 # ── resolve ────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("location", "leads_to"),
     [
         ("c", "https://home.example:8443/a/c"),
@@ -57,7 +58,7 @@ def test_a_location_is_resolved_against_the_request(location, leads_to):
     assert resolve(HOME, httpx.URL(location)) == resolve(HOME, location)
 
 
-@pytest.mark.parametrize(
+@each(
     ("base", "location", "leads_to"),
     [
         (HOME, "https:/c", "https://home.example:8443/c"),
@@ -71,7 +72,7 @@ def test_a_url_that_names_no_host_means_the_server_s_own(base, location, leads_t
     assert str(resolve(base, location)) == leads_to
 
 
-@pytest.mark.parametrize(
+@each(
     ("fragment", "location", "leads_to"),
     [
         ("#f", "/c", "http://h.example/c#f"),
@@ -95,14 +96,14 @@ def test_an_empty_fragment_is_one_of_its_own(location):
     assert resolve(httpx.URL("http://h.example/a#f"), location).fragment == ""
 
 
-@pytest.mark.parametrize("fragment", ["%2541", "%0A", "%00", "a%0D%0Ab", "%23", "%25"])
+@each("fragment", ["%2541", "%0A", "%00", "a%0D%0Ab", "%23", "%25"])
 def test_an_inherited_fragment_is_the_one_that_was_there_byte_for_byte(fragment):
     """The URL gives its fragment decoded; put back so, it is another one, or none at all."""
     base = httpx.URL(f"http://h.example/a#{fragment}")
     assert str(resolve(base, "/c")).partition("#")[2] == fragment
 
 
-@pytest.mark.parametrize(
+@each(
     ("location", "leads_to"),
     [
         ("https://user:secret@other.example/c", "https://other.example/c"),
@@ -118,13 +119,13 @@ def test_userinfo_in_a_location_is_cut_off(location, leads_to):
     assert url.userinfo == b""
 
 
-@pytest.mark.parametrize("location", ["/c", "", "https:/c", "#f"])
+@each("location", ["/c", "", "https:/c", "#f"])
 def test_userinfo_of_the_request_does_not_come_along(location):
     url = resolve(httpx.URL("https://user:secret@h.example/a"), location)
     assert (url.userinfo, url.host) == (b"", "h.example")
 
 
-@pytest.mark.parametrize(
+@each(
     "location",
     [
         "mailto:a@b.example",
@@ -161,13 +162,13 @@ def test_a_location_that_cannot_be_followed_is_unusable(location):
 
 
 @pytest.mark.skipif(httpx.__name__ == "httpx2", reason="httpx2 leaves such names to the resolver")
-@pytest.mark.parametrize("location", ["http://xn--/", "//xn--/", "//XN--0/c", "//XN---/c"])
+@each("location", ["http://xn--/", "//xn--/", "//XN--0/c", "//XN---/c"])
 def test_a_name_that_is_no_idn_is_unusable(location):
     with pytest.raises(Unusable, match="can't be parsed"):
         resolve(HOME, location)
 
 
-@pytest.mark.parametrize(
+@each(
     "location",
     [
         "http://a..b/",
@@ -238,7 +239,7 @@ def test_any_text_leads_to_a_host_over_http_without_userinfo_or_is_unusable(base
 # ── is_relative, plain, target, origin ─────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("location", "relative"),
     [
         ("", True),
@@ -262,7 +263,7 @@ def test_a_location_is_relative_where_it_names_neither_scheme_nor_host(location,
     assert is_relative(location) is relative
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "asked", "home"),
     [
         ("http://h.example/a", "http://h.example/a", "http://h.example"),
@@ -293,7 +294,7 @@ def test_plain_leaves_a_url_without_userinfo_as_it_is():
 # ── same_origin ────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("first", "second", "same"),
     [
         ("http://h.example/a", "http://h.example/b", True),
@@ -344,7 +345,7 @@ def test_method_body_and_fields_go_along_unless_something_is_said():
         assert request.headers[name] == previous.headers[name]
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     [
         "Content-Type",
@@ -372,7 +373,7 @@ def test_what_speaks_of_the_body_goes_where_the_body_goes(name):
     assert go(previous).headers[name] == "x"
 
 
-@pytest.mark.parametrize("name", ["Accept", "User-Agent", "Range", "If-None-Match", "TE", "X-Key"])
+@each("name", ["Accept", "User-Agent", "Range", "If-None-Match", "TE", "X-Key"])
 def test_other_fields_stay_where_the_body_goes(name):
     assert name in go(post(headers={name: "x"}), method="GET", bodiless=True).headers
 
@@ -386,7 +387,7 @@ def test_a_request_without_its_body_has_no_factory_that_would_bring_it_back():
     assert FACTORY in go(previous).extensions
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     [
         "Authorization",
@@ -426,7 +427,7 @@ def test_a_field_that_stands_twice_stands_twice_there():
     assert (b"x-B", b"3") in go(previous).headers.raw
 
 
-@pytest.mark.parametrize(
+@each(
     ("sent", "keep", "url", "host"),
     [
         (None, False, "https://other.example/c", "other.example"),
@@ -438,7 +439,7 @@ def test_a_field_that_stands_twice_stands_twice_there():
         ("", True, "https://home.example:8443/c", "home.example:8443"),
     ],
 )
-@pytest.mark.parametrize("others", [{}, {"Cookie": "a=b"}])
+@each("others", [{}, {"Cookie": "a=b"}])
 def test_host_is_made_anew_but_a_custom_one_is_kept_where_that_is_said(
     sent, keep, url, host, others
 ):
@@ -448,7 +449,7 @@ def test_host_is_made_anew_but_a_custom_one_is_kept_where_that_is_said(
     assert request.headers.raw[0][0] == b"Host"
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "at_home", "far"),
     [
         ("timeout", True, True),
@@ -468,7 +469,7 @@ def test_extensions_go_along_as_far_as_they_hold(name, at_home, far):
     assert go(previous, abroad=True).extensions == ({name: value} if far else {})
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "kept"),
     [
         ("https://home.example:8443/c", True),
@@ -484,7 +485,7 @@ def test_the_name_that_a_certificate_is_checked_against_holds_for_one_host(url, 
     assert "timeout" in extensions
 
 
-@pytest.mark.parametrize("how", [{}, {"abroad": True}, {"bodiless": True}, {"keep_host": True}])
+@each("how", [{}, {"abroad": True}, {"bodiless": True}, {"keep_host": True}])
 def test_the_previous_request_is_never_changed(how):
     extensions = {"timeout": {"read": 1.0}, "target": b"/x", "sni_hostname": "y"}
     previous = post(

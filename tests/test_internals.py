@@ -13,6 +13,7 @@ from statuspolicy._internals import (
     words,
     written,
 )
+from tests.each import each
 
 LINES = [(b"Host", b"a.example"), (b"X-One", b"1"), (b"x-one", b"2")]
 URLS = [
@@ -58,15 +59,15 @@ def test_what_is_not_ascii_can_be_written_into_a_copy_and_into_what_was_copied(l
         first["x-name"] = "\xe9"
 
 
-@pytest.mark.parametrize("url", URLS)
+@each("url", URLS)
 def test_a_target_is_the_url_without_fragment_and_userinfo(url):
     parsed = httpx.URL(url)
     origin = f"{parsed.scheme}://{parsed.netloc.decode()}"
     assert target(parsed) == origin + parsed.raw_path.decode()
 
 
-@pytest.mark.parametrize("first", URLS)
-@pytest.mark.parametrize("second", URLS)
+@each("first", URLS)
+@each("second", URLS)
 def test_a_place_is_scheme_host_and_port(first, second):
     one, other = httpx.URL(first), httpx.URL(second)
     same = (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from statuspolicy import jar
+from tests.each import each
 
 HOME = "http://home.example/a"
 
@@ -26,7 +27,7 @@ def answer(*lines: str, status: int = 200) -> httpx.Response:
     return httpx.Response(status, headers=[("Set-Cookie", line) for line in lines])
 
 
-@pytest.mark.parametrize(
+@each(
     ("field", "pairs"),
     [
         (None, []),
@@ -46,7 +47,7 @@ def test_a_cookie_field_is_taken_apart(field, pairs):
 # ── given, own ─────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "pairs"),
     [
         (HOME, ["a=1", "b=2"]),
@@ -69,7 +70,7 @@ def test_an_empty_jar_gives_nothing():
     assert jar.given(httpx.Cookies(), request()) == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("written", "held", "own"),
     [
         (None, [("a", "1")], ()),
@@ -96,7 +97,7 @@ def test_a_jar_s_cookie_for_another_host_leaves_the_caller_s_pair_his_own():
 # ── extract ────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("status", [200, 302, 401, 404, 503])
+@each("status", [200, 302, 401, 404, 503])
 def test_cookies_are_filed_under_the_host_that_set_them(status):
     held = httpx.Cookies()
     jar.extract(held, answer("a=1", "b=2", status=status), request(url="http://far.example/x"))
@@ -144,8 +145,8 @@ def dressed(held: httpx.Cookies | None, bare: httpx.Request, own: tuple[str, ...
     return bare.headers.get_list("cookie")
 
 
-@pytest.mark.parametrize("before", [None, "stale=1; a=0"])
-@pytest.mark.parametrize(
+@each("before", [None, "stale=1; a=0"])
+@each(
     ("held", "own", "field"),
     [
         ([], (), None),
@@ -240,8 +241,8 @@ def test_a_response_that_sets_no_cookie_is_not_looked_into():
         quick.extract_cookies(httpx.Response(200, headers={"Set-Cookie": "a=1"}))
 
 
-@pytest.mark.parametrize("method", ["extract_cookies", "make_cookies"])
-@pytest.mark.parametrize("later", [False, True])
+@each("method", ["extract_cookies", "make_cookies"])
+@each("later", [False, True])
 def test_a_jar_of_somebodys_own_sees_every_response_also_one_that_was_put_in_later(method, later):
     seen = []
     own = type("Own", (CookieJar,), {method: lambda *given: seen.append(given) or []})()

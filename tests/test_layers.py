@@ -3,9 +3,8 @@
 import ast
 from pathlib import Path
 
-import pytest
-
 import statuspolicy
+from tests.each import each
 
 SOURCE = Path(statuspolicy.__file__).parent
 
@@ -198,12 +197,12 @@ def test_the_order_names_nothing_twice():
     assert len(ORDER) == len(set(ORDER))
 
 
-@pytest.mark.parametrize("file", FILES)
+@each("file", FILES)
 def test_every_file_has_its_place(file):
     assert module(file)[0] in ORDER
 
 
-@pytest.mark.parametrize("file", FILES)
+@each("file", FILES)
 def test_a_file_imports_only_from_files_below_it(file):
     source = (SOURCE / file).read_text("utf-8")
     wrong = [objections(module(file), imported) for imported in imports(source, module(file))]
@@ -217,7 +216,7 @@ def relative(file: str) -> set[bool]:
     return {bool(node.level) for node in froms if imports(ast.unparse(node), module(file))}
 
 
-@pytest.mark.parametrize("file", FILES)
+@each("file", FILES)
 def test_what_is_bound_to_the_http_library_is_linked_beside_the_other_one(file):
     """A file that imports relatively is bound twice, and each thing it so imports is too."""
     if file == "_lib.py":
@@ -228,7 +227,7 @@ def test_what_is_bound_to_the_http_library_is_linked_beside_the_other_one(file):
         assert (BINDING / file).resolve() == (SOURCE / file).resolve()
 
 
-@pytest.mark.parametrize("file", sorted(LINKED))
+@each("file", sorted(LINKED))
 def test_what_is_bound_takes_from_the_bound_relatively_and_from_the_shared_absolutely(file):
     for node in ast.walk(ast.parse((SOURCE / file).read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom):
@@ -237,7 +236,7 @@ def test_what_is_bound_takes_from_the_bound_relatively_and_from_the_shared_absol
                 assert bool(node.level) is twice, ast.unparse(node)
 
 
-@pytest.mark.parametrize(
+@each(
     ("file", "source", "fine"),
     [
         ("guard.py", "from statuspolicy.hop import resolve", True),

@@ -20,6 +20,7 @@ from statuspolicy import (
 )
 from statuspolicy._value import Value
 from statuspolicy.limits import SENSITIVE_HEADERS
+from tests.each import each
 
 NUMBERS = ["redirects", "attempts", "deadline", "retry_after", "replay_bytes", "drain_bytes"]
 NUMBERS += ["drain_seconds", "uri_length"]
@@ -39,7 +40,7 @@ def test_the_defaults_are_those_of_the_design():
 # ── what makes no sense is said when it is written ─────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("make", "wrong"),
     [
         (lambda: Limits(retries=3), "Limits has no 'retries': it takes redirects, attempts"),
@@ -64,7 +65,7 @@ def test_an_argument_without_its_name_is_told_its_name(kind, name):
     assert str(caught.value) == f"{word}(5): name it, {word}({name}=5)."
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "sentence"),
     [
         ({"table": {503: surface}}, "write a Table instead."),
@@ -84,22 +85,22 @@ def test_overrides_of_the_wrong_kind_are_refused_where_they_are_written(given, s
     assert str(caught.value).startswith("Overrides")
 
 
-@pytest.mark.parametrize("name", NUMBERS)
-@pytest.mark.parametrize("number", [-1, -0.5, nan, -inf, True, False, "5", None, [5], 5j])
+@each("name", NUMBERS)
+@each("number", [-1, -0.5, nan, -inf, True, False, "5", None, [5], 5j])
 def test_a_limit_that_is_no_number_of_0_or_more_is_refused(name, number):
     with pytest.raises(ValueError, match=rf"^Limits\({name}=.*\): write a number of 0 or more"):
         Limits(**{name: number})
 
 
-@pytest.mark.parametrize("name", ["tokens", "per_second"])
-@pytest.mark.parametrize("number", [-1, nan, True, "5", None])
+@each("name", ["tokens", "per_second"])
+@each("number", [-1, nan, True, "5", None])
 def test_a_budget_that_is_no_number_of_0_or_more_is_refused(name, number):
     with pytest.raises(ValueError, match=rf"^RetryBudget\({name}=.*\): write a number of 0 or"):
         RetryBudget(**{name: number})
 
 
-@pytest.mark.parametrize("name", sorted(set(NUMBERS) - {"attempts"}))
-@pytest.mark.parametrize("number", [0, 1, inf])
+@each("name", sorted(set(NUMBERS) - {"attempts"}))
+@each("number", [0, 1, inf])
 def test_0_and_infinity_are_limits(name, number):
     assert getattr(Limits(**{name: number}), name) == number
 
@@ -115,13 +116,13 @@ def test_cross_origin_takes_three_words(choice):
     assert Limits(cross_origin=choice).cross_origin == choice
 
 
-@pytest.mark.parametrize("choice", ["drop", "", "STRIP", None, True])
+@each("choice", ["drop", "", "STRIP", None, True])
 def test_cross_origin_takes_nothing_else(choice):
     with pytest.raises(ValueError, match=r'^Limits\(cross_origin=.*write "strip", "stop" or "keep'):
         Limits(cross_origin=choice)
 
 
-@pytest.mark.parametrize("budget", [5, 0.5, True, "5", (20, 0.5), {}])
+@each("budget", [5, 0.5, True, "5", (20, 0.5), {}])
 def test_a_retry_budget_is_a_retry_budget_or_none(budget):
     with pytest.raises(TypeError, match=r"Limits\(retry_budget=.*RetryBudget\("):
         Limits(retry_budget=budget)
@@ -139,13 +140,13 @@ def test_a_bare_string_of_sensitive_headers_is_refused_with_the_tuple_to_write()
         Limits(sensitive_headers="X-Key")
 
 
-@pytest.mark.parametrize("names", [(5,), (b"x-key",), b"x-key", None, 5])
+@each("names", [(5,), (b"x-key",), b"x-key", None, 5])
 def test_sensitive_headers_that_are_no_names_are_refused_by_their_own_name(names):
     with pytest.raises(TypeError, match=r"Limits\(sensitive_headers="):
         Limits(sensitive_headers=names)
 
 
-@pytest.mark.parametrize("kind", [list, tuple, set, frozenset, iter])
+@each("kind", [list, tuple, set, frozenset, iter])
 def test_sensitive_headers_may_be_any_collection_and_any_case(kind):
     limits = Limits(sensitive_headers=kind(["X-B", "x-a"]))
     assert limits.sensitive_headers == ("x-a", "x-b")
@@ -199,13 +200,13 @@ def test_a_harmless_name_that_is_configured_stays_home():
 
 
 # RFC 9110 §15.4 names them; what is configured speaks of other names.
-@pytest.mark.parametrize("name", ["authorization", "proxy-authorization", "cookie", "cookie2"])
-@pytest.mark.parametrize("names", [(), ("x-mine",), ["X-Api-Key"]])
+@each("name", ["authorization", "proxy-authorization", "cookie", "cookie2"])
+@each("names", [(), ("x-mine",), ["X-Api-Key"]])
 def test_the_credentials_of_http_stay_whatever_is_configured(name, names):
     assert Limits(sensitive_headers=names).sensitive(name)
 
 
-@pytest.mark.parametrize("name", ["x-api-key", "x-auth-token", "x-password", "x-mine"])
+@each("name", ["x-api-key", "x-auth-token", "x-password", "x-mine"])
 def test_without_sensitive_headers_nothing_else_stays(name):
     assert not Limits(sensitive_headers=()).sensitive(name)
 
@@ -262,7 +263,7 @@ def test_values_of_two_kinds_are_not_equal():
     assert RetryBudget() != (20.0, 0.5)
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "printed"),
     [
         (Limits(), "Limits()"),
@@ -303,7 +304,7 @@ def test_what_is_counted_is_a_whole_number():
 # ── what `help` shows ──────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("kind", [RetryBudget, Limits, Overrides, Cool, Challenge, retry, Cache])
+@each("kind", [RetryBudget, Limits, Overrides, Cool, Challenge, retry, Cache])
 def test_a_signature_is_what_can_be_written(kind):
     shown = signature(kind).parameters
     assert list(shown) == list(kind.__annotations__)

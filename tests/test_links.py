@@ -2,11 +2,11 @@
 
 import time
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from statuspolicy.links import Alternative, alternates, links
+from tests.each import each
 
 LINKS = {
     "": [],
@@ -25,7 +25,7 @@ LINKS = {
 }
 
 
-@pytest.mark.parametrize("field", LINKS)
+@each("field", LINKS)
 def test_a_field_is_read_into_its_links(field):
     assert [(link.target, dict(link.parameters)) for link in links(field)] == LINKS[field]
 
@@ -43,7 +43,7 @@ def test_whatever_a_server_writes_is_no_exception(field):
         assert isinstance(link.target, str)
 
 
-@pytest.mark.parametrize("piece", ["<", "<,", ";", "</a>;", '</a>;a="\\",', "</a>; ", '"', " ,"])
+@each("piece", ["<", "<,", ";", "</a>;", '</a>;a="\\",', "</a>; ", '"', " ,"])
 def test_a_field_as_long_as_a_header_section_is_read_in_a_moment(piece):
     began = time.process_time()
     links(piece * (100_000 // len(piece)))
@@ -62,7 +62,7 @@ def test_alternates_are_those_of_both_fields():
     assert list(map(str, alternates(link, '{"c" 1}'))) == ["/a (text/html, en, A)", "c"]
 
 
-@pytest.mark.parametrize("piece", ['{"', '{"" 1 {', '{"" 1{}', '{"" 1 ', "{", '{"a" 1{a b}'])
+@each("piece", ['{"', '{"" 1 {', '{"" 1{}', '{"" 1 ', "{", '{"a" 1{a b}'])
 def test_alternates_as_long_as_a_header_section_are_read_in_a_moment(piece):
     began = time.process_time()
     alternates("", piece * (100_000 // len(piece)))

@@ -5,6 +5,7 @@ from threading import Barrier, Thread
 import pytest
 
 from statuspolicy import Memory, RetryBudget
+from tests.each import each
 
 A, B, C = "https://h.example/a", "https://h.example/b", "https://h.example/c"
 TO_B, TO_C = (301, B), (308, C)
@@ -19,7 +20,7 @@ def test_nothing_is_known_at_first():
     assert not memory.moves
 
 
-@pytest.mark.parametrize(
+@each(
     ("seconds", "later", "known"),
     [
         (10, 0, True),
@@ -81,9 +82,7 @@ def test_it_holds_no_more_moves_and_origins_than_it_was_told(entries):
 # ── budgets ────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    ("tokens", "granted"), [(0, 0), (0.5, 0), (1, 1), (1.9, 1), (2, 2), (20, 20)]
-)
+@each(("tokens", "granted"), [(0, 0), (0.5, 0), (1, 1), (1.9, 1), (2, 2), (20, 20)])
 def test_a_bucket_gives_as_many_tokens_as_it_holds(tokens, granted):
     memory, budget = Memory(), RetryBudget(tokens=tokens, per_second=0)
     taken = [memory.spend(A, budget, now=0.0) is not None for _ in range(30)]
@@ -97,9 +96,7 @@ def test_each_origin_has_its_own_bucket():
     assert memory.spend(B, budget, now=0.0) is not None
 
 
-@pytest.mark.parametrize(
-    ("later", "granted"), [(0.0, 0), (1.9, 0), (2.0, 1), (3.9, 1), (4.0, 2), (1e9, 3)]
-)
+@each(("later", "granted"), [(0.0, 0), (1.9, 0), (2.0, 1), (3.9, 1), (4.0, 2), (1e9, 3)])
 def test_time_brings_tokens_back_and_never_more_than_the_bucket_holds(later, granted):
     memory, budget = Memory(), RetryBudget(tokens=3, per_second=0.5)
     assert [memory.spend(A, budget, now=0.0) is not None for _ in range(4)] == [
@@ -145,7 +142,7 @@ def test_threads_together_take_no_more_than_there_is():
 # ── wrong arguments ────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("entries", [0, -1, True, False, 1.5, "5", None])
+@each("entries", [0, -1, True, False, 1.5, "5", None])
 def test_a_number_of_entries_that_is_none_is_said_in_a_sentence(entries):
     with pytest.raises(ValueError, match=r"^Memory\(entries=.*\): write a number of entries, 1 or"):
         Memory(entries=entries)

@@ -10,6 +10,7 @@ import statuspolicy as sp
 from statuspolicy.fields import Fields
 from statuspolicy.notes import farewell, notes
 from statuspolicy.testing import Answer, replay
+from tests.each import each
 
 PROBLEM = {"Content-Type": "application/problem+json; charset=utf-8"}
 URL = "http://home.example/v1/a?n=1"
@@ -26,7 +27,7 @@ def said(headers, content=b"", status=403):
     return notes(status, Fields(raw), content, 1_000_000_000.0)
 
 
-@pytest.mark.parametrize(
+@each(
     ("content", "words"),
     [
         ({"title": "No credit", "detail": "You have 30."}, "No credit: You have 30."),
@@ -49,7 +50,7 @@ def test_what_is_no_problem_is_not_told():
     assert said(PROBLEM, body, status=200) == ""
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "words"),
     [
         (BYE, WORDS),

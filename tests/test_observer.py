@@ -9,6 +9,7 @@ import pytest
 import statuspolicy as sp
 from statuspolicy.events import Attempt, Decision, Settled, Wait
 from statuspolicy.testing import Answer, FakeClock, replay
+from tests.each import each
 
 HOME = "https://home.example/a"
 BUSY = (503, {"retry-after": "2"})
@@ -96,7 +97,7 @@ ORDER = {
 }
 
 
-@pytest.mark.parametrize(("script", "options", "order"), ORDER.values(), ids=ORDER)
+@each(("script", "options", "order"), ORDER.values())
 def test_each_step_is_told_in_order(script, options, order):
     told, _ = observed(script, **options)
     assert kinds(told) == order
@@ -153,7 +154,7 @@ def test_an_attempt_s_request_is_the_one_that_goes_out_as_it_was_prepared():
     assert told[0].request.headers["x-signed"] == "1"
 
 
-@pytest.mark.parametrize(
+@each(
     ("script", "options"),
     [
         ([BUSY, to("/b"), 200], {}),
@@ -193,7 +194,7 @@ def test_a_wait_is_told_before_it_is_waited_and_an_attempt_after():
     assert told[2:4] == [("Wait", 0.0), ("Attempt", 2.0)]
 
 
-@pytest.mark.parametrize("script", [[200], [BUSY, 200], [to("/b"), 404], [to("mailto:a@b")]])
+@each("script", [[200], [BUSY, 200], [to("/b"), 404], [to("mailto:a@b")]])
 def test_settled_has_the_response_that_is_handed_over(script):
     told, story = observed(script)
     assert told[-1].response is story.response
@@ -234,8 +235,8 @@ async def _coroutine(event):
     raise AssertionError
 
 
-@pytest.mark.parametrize("observer", [_coroutine, functools.partial(_coroutine)])
-@pytest.mark.parametrize(
+@each("observer", [_coroutine, functools.partial(_coroutine)])
+@each(
     "make",
     [
         lambda observer: sp.wrap(httpx.Client(), observer=observer),
@@ -243,7 +244,6 @@ async def _coroutine(event):
         lambda observer: sp.PolicyTransport(observer=observer),
         lambda observer: sp.AsyncPolicyTransport(observer=observer),
     ],
-    ids=["wrap", "wrap async", "transport", "async transport"],
 )
 def test_a_coroutine_function_is_refused_where_it_is_given(make, observer):
     with pytest.raises(TypeError, match="is a coroutine function: write a plain one"):

@@ -30,6 +30,7 @@ from hypothesis import strategies as st
 
 import statuspolicy as sp
 from statuspolicy.testing import Answer, FakeClock, StatusServer
+from tests.each import each
 
 ONE = {"limits": httpx.Limits(max_connections=1), "timeout": httpx.Timeout(5, pool=0.5)}
 
@@ -445,8 +446,8 @@ async def asleep(*asked: Any) -> Any:
     await anyio.sleep_forever()
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("options", [{}, {"confirm": asleep}], ids=["drain", "confirm"])
+@each("backend", ["asyncio", "trio"])
+@each("options", [{}, {"confirm": asleep}])
 def test_a_cancelled_call_closes_what_it_holds_however_long_that_takes(options, backend):
     """Row 17: the first await of a cancelled task raises, and what comes after it is left out."""
     held = ClosesSlowly()

@@ -7,6 +7,7 @@ import pytest
 import statuspolicy as sp
 from statuspolicy.effects import Reply
 from statuspolicy.testing import Answer, FakeClock, replay
+from tests.each import each
 
 HOME = "https://home.example/a"
 FAR = "https://far.example/b"
@@ -58,7 +59,7 @@ def with_token(answer: sp.Exchange) -> sp.Verdict:
 # ── when it is called ──────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("script", "asked"),
     [
         ([200], [("/a", 1)]),
@@ -68,7 +69,6 @@ def with_token(answer: sp.Exchange) -> sp.Verdict:
         ([to("/b"), to(FAR + "c"), 200], [("/a", 1), ("/b", 1), ("/bc", 1)]),
         ([BUSY, to("/b"), BUSY, 200], [("/a", 1), ("/a", 2), ("/b", 1), ("/b", 2)]),
     ],
-    ids=["first", "not found", "repeats", "after a failure", "hops", "repeats around a hop"],
 )
 def test_it_is_called_before_every_send_and_attempts_count_from_1_for_each_request(script, asked):
     signer = Signer()
@@ -292,8 +292,8 @@ async def _later(request):
     return httpx.Request(request.method, request.url)
 
 
-@pytest.mark.parametrize("change", [_method, _url, _stream, _another, _flag, _later])
-@pytest.mark.parametrize("script", [[], [BUSY], [to("/b")]], ids=["first", "repeat", "hop"])
+@each("change", [_method, _url, _stream, _another, _flag, _later])
+@each("script", [[], [BUSY], [to("/b")]])
 def test_it_changes_fields_and_extensions_and_nothing_else(change, script):
     sent = []
 
@@ -350,7 +350,7 @@ def signed(scheme: str = DIGEST, method: str = "GET") -> httpx.Request:
     return httpx.Request(method, HOME, headers={"Authorization": scheme})
 
 
-@pytest.mark.parametrize(
+@each(
     "answer",
     [
         BUSY,
@@ -362,9 +362,8 @@ def signed(scheme: str = DIGEST, method: str = "GET") -> httpx.Request:
         httpx.ReadTimeout("slow"),
         httpx.RemoteProtocolError("disconnected"),
     ],
-    ids=repr,
 )
-@pytest.mark.parametrize("scheme", [DIGEST, DIGEST.replace("Digest", "digest")])
+@each("scheme", [DIGEST, DIGEST.replace("Digest", "digest")])
 def test_a_digest_that_was_used_is_not_sent_again_and_the_trace_says_why(answer, scheme):
     """RFC 7616 §3.4: nc counts "the number of requests […] that the client has sent"."""
     story = replay(signed(scheme), [answer])
@@ -375,7 +374,7 @@ def test_a_digest_that_was_used_is_not_sent_again_and_the_trace_says_why(answer,
     assert story.left_open == 0
 
 
-@pytest.mark.parametrize(
+@each(
     "failure",
     [
         httpx.ConnectError("refused"),
@@ -384,7 +383,6 @@ def test_a_digest_that_was_used_is_not_sent_again_and_the_trace_says_why(answer,
         Reply(httpx.WriteError("gone"), reused=True),
         Reply(httpx.ReadTimeout("slow"), unsent=True),
     ],
-    ids=repr,
 )
 def test_a_digest_that_the_server_never_saw_is_sent_again(failure):
     story = replay(signed(), [failure, 200])
@@ -411,15 +409,15 @@ def test_a_duty_that_signs_anew_itself_is_believed():
     assert ["nc=00000002" in r.headers["authorization"] for r in story.sent] == [False, True]
 
 
-@pytest.mark.parametrize("scheme", ["Basic dTpw", "Bearer Digest", "Digestive x", "DPoP Digest x"])
+@each("scheme", ["Basic dTpw", "Bearer Digest", "Digestive x", "DPoP Digest x"])
 def test_any_other_scheme_is_repeated_and_goes_along_at_home(scheme):
     story = replay(signed(scheme), [BUSY, to("/b"), 200])
     assert [r.headers["authorization"] for r in story.sent] == [scheme] * 3
 
 
-@pytest.mark.parametrize("location", ["/b", FAR, HOME + "?q"])
-@pytest.mark.parametrize("cross_origin", ["strip", "keep"])
-@pytest.mark.parametrize("scheme", [DIGEST, "DIGEST x"])
+@each("location", ["/b", FAR, HOME + "?q"])
+@each("cross_origin", ["strip", "keep"])
+@each("scheme", [DIGEST, "DIGEST x"])
 def test_a_hop_drops_it_for_it_was_made_for_one_uri(location, cross_origin, scheme):
     limits = sp.Limits(cross_origin=cross_origin)
     story = replay(signed(scheme), [to(location), BUSY, 200], limits=limits)

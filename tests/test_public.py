@@ -12,6 +12,7 @@ import pytest
 
 import statuspolicy
 import statuspolicy.testing
+from tests.each import each
 
 SOURCE = Path(statuspolicy.__file__).parent
 # Without the links that bind the same files to httpx2.
@@ -43,7 +44,7 @@ def public_members() -> list[tuple[str, object]]:
 # ── names ──────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("package", "name"), NAMES)
+@each(("package", "name"), NAMES)
 def test_every_public_name_exists(package, name):
     assert getattr(PACKAGES[package], name) is not None
 
@@ -67,9 +68,7 @@ def test_the_package_gives_no_other_public_name_than_it_says():
     assert given - modules - {"annotations", "Any", "TYPE_CHECKING"} <= set(statuspolicy.__all__)
 
 
-@pytest.mark.parametrize(
-    "error", [name for _, name in NAMES if inspect.isclass(getattr(statuspolicy, name, None))]
-)
+@each("error", [name for _, name in NAMES if inspect.isclass(getattr(statuspolicy, name, None))])
 def test_what_is_raised_is_of_the_http_library_s_own_family(error):
     import httpx
 
@@ -130,7 +129,7 @@ def _resolve(name: str) -> object:
     return getattr(PACKAGES[package], name.removeprefix(package + "."))
 
 
-@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(SOURCE)) for path in FILES])
+@each("path", FILES)
 def test_every_module_says_what_it_is(path):
     assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
 
@@ -181,7 +180,7 @@ MODULES = [
 ]
 
 
-@pytest.mark.parametrize("name", MODULES)
+@each("name", MODULES)
 def test_every_module_can_be_imported_by_its_name(name):
     assert importlib.import_module(name).__name__ == name
 

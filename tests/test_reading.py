@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from statuspolicy.reading import MOST, Reading
 from statuspolicy.wire import NotHTTP
+from tests.each import each
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 HEAD = b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -131,7 +132,7 @@ def test_interim_responses_are_told_in_order_with_what_103_leads_to(cuts):
     assert reading.goes_ahead
 
 
-@pytest.mark.parametrize(
+@each(
     ("data", "code", "final", "goes_ahead"),
     [
         (b"HTTP/1.1 20", 0, False, False),

@@ -11,6 +11,7 @@ import pytest
 
 from statuspolicy import RedirectLoop, Step, Trace, trace
 from statuspolicy.response import PolicyResponse, adopt, keep_trace, phrase
+from tests.each import each
 
 FIRST = httpx.Request("GET", "http://a.example/1")
 LAST = httpx.Request("GET", "http://b.example/2")
@@ -93,7 +94,7 @@ def test_a_history_that_the_transport_wrote_is_not_counted_twice():
     assert adopted(first).history == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "headers", "declined", "has_one"),
     [
         (302, {"Location": "/b"}, False, True),
@@ -306,7 +307,7 @@ def test_an_adopted_response_can_be_adopted_again():
 # ── classes of somebody else's ─────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("kind", FOREIGN)
+@each("kind", FOREIGN)
 def test_a_foreign_class_is_combined_once(kind):
     new, other = adopted(kind(200, text="hello")), adopted(kind(200))
     assert isinstance(new, PolicyResponse)
@@ -337,8 +338,8 @@ def test_a_slot_that_holds_nothing_stays_empty():
 # ── pickling and copying ───────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("again", [lambda r: pickle.loads(pickle.dumps(r)), copy.copy])
-@pytest.mark.parametrize("kind", [httpx.Response, Plain, Slotted])
+@each("again", [lambda r: pickle.loads(pickle.dumps(r)), copy.copy])
+@each("kind", [httpx.Response, Plain, Slotted])
 def test_it_survives_pickling_and_copying(kind, again):
     past = adopted(streamed(b"", 302), request=FIRST, kept=b"there", steps=(HOP,))
     response = adopted(kind(200, text="hello"), past=[past])
@@ -407,7 +408,7 @@ def test_the_trace_of_an_adopted_response_is_its_steps():
     assert trace(adopted()) == (HOP, END)
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "extensions", "words"),
     [
         (200, {}, "OK"),
@@ -459,7 +460,7 @@ def test_the_trace_of_a_status_error_is_that_of_its_response():
     assert (trace(raised.value)[0].code, trace(raised.value)[0].row) == (499, "400")
 
 
-@pytest.mark.parametrize(
+@each(
     ("error", "code", "row", "citation"),
     [
         (httpx.DecodingError("no gzip", request=FIRST), "DecodingError", "none", ""),
@@ -475,7 +476,7 @@ def test_the_trace_of_any_other_exception_is_one_step(error, code, row, citation
     assert (step.row, step.citation) == (row, citation)
 
 
-@pytest.mark.parametrize("thing", [None, 404, "404", httpx.Response, FIRST])
+@each("thing", [None, 404, "404", httpx.Response, FIRST])
 def test_something_that_is_no_outcome_has_no_trace(thing):
     with pytest.raises(TypeError, match="is neither a response nor an error"):
         trace(thing)
@@ -525,7 +526,7 @@ def test_a_printed_step_is_one_printable_line_of_bounded_length(field):
 # ── Trace and Step ─────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("step", "text"),
     [
         (END, "GET http://b.example/2 → 200 OK · settle"),
@@ -565,7 +566,7 @@ def test_a_trace_prints_a_numbered_line_for_each_step():
 MOVE = Step("GET", "http://a.example/1", "remembered", "", "301", "", "follow", 0.0, "moved")
 
 
-@pytest.mark.parametrize(
+@each(
     ("steps", "requests", "waited", "reason"),
     [
         ((), 0, 0, ""),

@@ -8,6 +8,7 @@ import pytest
 import statuspolicy as sp
 from statuspolicy.row import NOTHING, REDIRECTS, Row, Table, surface
 from statuspolicy.testing import replay
+from tests.each import each
 from tests.exchanges import exchange
 
 CODES = [100, 101, 102, 103]
@@ -66,7 +67,7 @@ def test_there_are_no_other_codes_than_those_of_the_specification(table):
     assert [key for key in table if isinstance(key, int)] == CODES
 
 
-@pytest.mark.parametrize("key", [*FAILURES, *NEVER])
+@each("key", [*FAILURES, *NEVER])
 def test_a_failure_is_named_as_the_library_names_it(key):
     assert sp.STANDARD.row(key).name == key.__name__
 
@@ -81,7 +82,7 @@ def test_what_would_fail_again_is_never_repeated(table, key):
     assert table[key] is surface
 
 
-@pytest.mark.parametrize("outcome", [200, 404, 503, httpx.ReadError("gone")])
+@each("outcome", [200, 404, 503, httpx.ReadError("gone")])
 def test_surface_hands_over_what_came_without_a_word(outcome):
     assert surface(exchange(outcome)) == sp.Settle()
 
@@ -101,7 +102,7 @@ def test_strict_keeps_what_a_row_says_and_changes_its_duty_alone():
         )
 
 
-@pytest.mark.parametrize("key", [417, 425, 429, 502, 504, 509, *FAILURES])
+@each("key", [417, 425, 429, 502, 504, 509, *FAILURES])
 def test_strict_hands_over_what_the_document_does_not_know(key):
     assert sp.STRICT[key] is surface
     assert sp.STANDARD[key] is not surface
@@ -167,7 +168,7 @@ def test_a_class_row_holds_for_what_is_outside_of_the_classes():
     assert table.row(600).duty is sp.STANDARD[600]  # which is no code of that class
 
 
-@pytest.mark.parametrize("key", [404, 600, "4xx", httpx.ConnectError, None])
+@each("key", [404, 600, "4xx", httpx.ConnectError, None])
 def test_an_empty_table_knows_nothing_and_hands_over(key):
     assert Table().row(key) is NOTHING
     assert NOTHING.duty is surface
@@ -226,7 +227,7 @@ def test_a_failure_that_no_row_may_decide_about_is_handed_on():
 # ── `|` ────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("key", [503, 404, 600, httpx.ReadError])
+@each("key", [503, 404, 600, httpx.ReadError])
 def test_a_new_duty_takes_the_old_one_s_place_and_the_row_keeps_its_words(key):
     table = sp.STANDARD | {key: mine}
     assert table[key] is mine
@@ -235,7 +236,7 @@ def test_a_new_duty_takes_the_old_one_s_place_and_the_row_keeps_its_words(key):
     assert {k for k in table if table[k] is not sp.STANDARD[k]} == {key}
 
 
-@pytest.mark.parametrize(
+@each(
     ("key", "like"), [(499, 400), (299, 200), (599, 500), (httpx.CloseError, httpx.TransportError)]
 )
 def test_a_row_that_was_not_there_takes_its_words_from_its_class(key, like):
@@ -301,7 +302,7 @@ def test_an_exact_key_after_a_class_holds_and_a_class_after_it_does_not_spare_it
     assert (sp.STANDARD | {499: other} | {"4xx": mine})[499] is mine
 
 
-@pytest.mark.parametrize("kind", ["1xx", "2xx", "3xx", "4xx", "5xx"])
+@each("kind", ["1xx", "2xx", "3xx", "4xx", "5xx"])
 def test_each_of_the_five_classes_is_a_key(kind):
     table = sp.STANDARD | {kind: mine}
     first = int(kind[0]) * 100
@@ -341,7 +342,7 @@ def test_a_row_cannot_be_changed():
         sp.STANDARD.row(404).duty = mine
 
 
-@pytest.mark.parametrize("right", [5, None, [404], "404"])
+@each("right", [5, None, [404], "404"])
 def test_what_is_no_mapping_is_no_right_hand_side(right):
     with pytest.raises(TypeError):
         sp.STANDARD | right
@@ -350,7 +351,7 @@ def test_what_is_no_mapping_is_no_right_hand_side(right):
 # ── wrong keys and values ──────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     "key",
     [
         "9xx",
@@ -389,8 +390,8 @@ def test_a_wrong_key_is_said_with_what_to_write(key):
         Table([Row(key, "", "", "", mine)])
 
 
-@pytest.mark.parametrize("key", [503, "5xx", httpx.ReadError])
-@pytest.mark.parametrize("duty", [5, None, "retry", True, sp.Settle(), (mine,)])
+@each("key", [503, "5xx", httpx.ReadError])
+@each("duty", [5, None, "retry", True, sp.Settle(), (mine,)])
 def test_a_duty_that_cannot_be_called_is_said_with_its_key_and_what_to_write(key, duty):
     with pytest.raises(TypeError) as caught:
         sp.STANDARD | {key: duty}
@@ -425,7 +426,7 @@ FACTORIES = {
 }
 
 
-@pytest.mark.parametrize("factory", FACTORIES)
+@each("factory", FACTORIES)
 def test_what_makes_a_duty_is_none_before_it_is_called(factory):
     for key, shown in [(410, "410"), ("4xx", "'4xx'"), (httpx.ReadError, "ReadError")]:
         with pytest.raises(TypeError) as caught:
@@ -465,7 +466,7 @@ def test_what_a_client_would_follow_by_itself_is_never_quiet():
     assert {300, 304, 305, 399} <= table.quiet
 
 
-@pytest.mark.parametrize(("key", "code"), [(404, 404), ("4xx", 499), ("4xx", 400), (299, 299)])
+@each(("key", "code"), [(404, 404), ("4xx", 499), ("4xx", 400), (299, 299)])
 def test_a_row_that_decides_is_not_quiet(key, code):
     assert code in sp.STANDARD.quiet
     assert code not in (sp.STANDARD | {key: mine}).quiet
@@ -487,7 +488,7 @@ def test_a_printed_table_has_a_line_for_each_row_with_all_that_it_says(table):
     assert repr(table) == f"<Table: {len(table)} rows>"
 
 
-@pytest.mark.parametrize(
+@each(
     ("duty", "printed"),
     [
         (mine, "mine"),

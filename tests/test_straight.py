@@ -15,6 +15,7 @@ from statuspolicy.configured import CALL
 from statuspolicy.testing import FakeClock
 from statuspolicy.wire import PINS
 from tests.cache import web
+from tests.each import each
 
 HOME = "http://home.example"
 ONCE = {503: sp.retry(wait=0), 404: sp.retry(wait=0.0, attempts=3)}
@@ -225,8 +226,8 @@ PLAIN: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
-@pytest.mark.parametrize("name", PLAIN)
+@each("driver", DRIVERS)
+@each("name", PLAIN)
 def test_what_is_plain_is_done_without_the_engine(name, driver):
     script, options = PLAIN[name]
     story = both(script, driver=driver, **options)
@@ -326,7 +327,7 @@ def without_host(request: httpx.Request) -> httpx.Request:
     return request
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@each("name", OTHERS)
 def test_what_is_not_is_the_engine_s_wherever_it_comes(name):
     script, options = OTHERS[name]
     assert both(script, **options).engine

@@ -28,6 +28,7 @@ from statuspolicy import (
 )
 from statuspolicy.effects import Approach, Ask, Chill, Discard, Remember, Send, Spend, Wait
 from statuspolicy.testing import Answer, FakeClock, Received, StatusServer, replay
+from tests.each import each
 
 # What a URL can ask for as a final answer. 101 ends a request and is tried alone.
 FINAL = [
@@ -412,7 +413,7 @@ def to(url):
     return (302, {"Location": url})
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         200,
@@ -420,7 +421,6 @@ def to(url):
         httpx.Response(200),
         lambda request: httpx.Response(200, headers={"X-Url": str(request.url)}),
     ],
-    ids=["code", "pair", "response", "callable"],
 )
 def test_every_kind_of_line_is_an_answer(line):
     story = replay(GET, [line])
@@ -532,7 +532,7 @@ def test_the_story_may_end_with_another_response():
     assert story.left_open == 0
 
 
-@pytest.mark.parametrize(
+@each(
     ("options", "codes"),
     [
         ({}, [502, 200]),

@@ -17,6 +17,7 @@ import statuspolicy as sp
 from statuspolicy.fields import Fields, retry_after
 from statuspolicy.testing import Answer, FakeClock, replay
 from tests.conftest import Session
+from tests.each import each
 
 HOME = "https://home.example/a"
 TOTAL = 0.1  # seconds that an exchange gets on a socket here
@@ -41,13 +42,13 @@ def later(clock: FakeClock, seconds: float, status: int = 200, **headers: str):
 # ── what it may be ─────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("total", [0, 0.0, -1, True, False, "x", nan, -inf, (1,)])
+@each("total", [0, 0.0, -1, True, False, "x", nan, -inf, (1,)])
 def test_a_total_that_is_no_number_above_0_is_refused(total):
     with pytest.raises(ValueError, match=r"Limits\(total=.*\): write seconds above 0, or None\."):
         sp.Limits(total=total)
 
 
-@pytest.mark.parametrize("total", [None, 0.001, 1, 30.0, inf])
+@each("total", [None, 0.001, 1, 30.0, inf])
 def test_none_and_any_number_above_0_are_totals(total):
     assert sp.Limits(total=total).total == total
 
@@ -59,7 +60,7 @@ def test_there_is_none_unless_it_is_set():
 # ── what is decided by it ──────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("seconds", "waits"),
     [("9", [9.0]), ("10", []), ("11", []), ("0", [])],
 )
@@ -76,11 +77,10 @@ def test_a_wait_that_would_end_after_it_is_not_begun(seconds, waits):
         assert (story.trace.reason, len(story.sent)) == (reason, 1)
 
 
-@pytest.mark.parametrize(("takes", "sent"), [(0.6, 2), (0.99, 2), (1.0, 1), (1.5, 1)])
-@pytest.mark.parametrize(
+@each(("takes", "sent"), [(0.6, 2), (0.99, 2), (1.0, 1), (1.5, 1)])
+@each(
     ("status", "headers"),
     [(503, {"retry_after": "0"}), (408, {}), (302, {"location": "/b"})],
-    ids=["repeat", "repeat at once", "hop"],
 )
 def test_nothing_is_sent_after_it(status, headers, takes, sent):
     clock = FakeClock()
@@ -556,7 +556,7 @@ NOW = 784111717.0  # Sun, 06 Nov 1994 08:48:37 GMT
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"  # a minute later
 
 
-@pytest.mark.parametrize(
+@each(
     ("milliseconds", "beside", "seconds"),
     [
         # alone
@@ -603,7 +603,7 @@ def test_milliseconds_say_the_same_more_finely_or_the_later_one_counts(
     assert retry_after(Fields(lines), NOW) == seconds
 
 
-@pytest.mark.parametrize(
+@each(
     ("answer", "told", "waited"),
     [
         ((429, {"retry-after-ms": "250"}), 0.25, 0.25),

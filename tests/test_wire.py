@@ -20,6 +20,7 @@ from statuspolicy.connection import Stream
 from statuspolicy.network import AsyncBackend, Backend, install
 from statuspolicy.testing import Answer, StatusServer
 from statuspolicy.wire import WIRE, Wire
+from tests.each import each
 
 KINDS = ("sync", "asyncio", "trio")
 TOTAL = 0.05  # seconds that an exchange gets here
@@ -149,7 +150,7 @@ DRIPS = {
 }
 
 
-@pytest.mark.parametrize("what", DRIPS)
+@each("what", DRIPS)
 def test_a_thread_is_let_go_in_time_by_a_server_that_never_ends(what):
     with raw(DRIPS[what]) as port, client() as opened, let_go_in_time():
         opened.get(f"http://127.0.0.1:{port}/")
@@ -261,7 +262,7 @@ class Inner:
         self.calls.append((path, timeout))
 
 
-@pytest.mark.parametrize(
+@each(
     ("left", "timeout", "expected"),
     [
         (3, 5, 3),
@@ -444,7 +445,7 @@ def test_a_proxy_is_asked_for_the_name(kind):
 # ── install ────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     "transport",
     [
         httpx.MockTransport(lambda _: httpx.Response(200)),

@@ -13,6 +13,7 @@ import respx
 
 import statuspolicy as sp
 from statuspolicy.testing import Answer, FakeClock, StatusServer
+from tests.each import each
 
 
 def echo(name: str):
@@ -56,7 +57,7 @@ def test_to_wrap_a_client_with_a_policy_transport_is_an_error_too():
         sp.wrap(httpx.Client(transport=sp.PolicyTransport()))
 
 
-@pytest.mark.parametrize("nothing", [None, httpx, "client", httpx.HTTPTransport()])
+@each("nothing", [None, httpx, "client", httpx.HTTPTransport()])
 def test_what_is_no_client_is_named(nothing):
     with pytest.raises(TypeError, match=r"give an httpx\.Client or httpx\.AsyncClient"):
         sp.wrap(nothing)
@@ -64,7 +65,7 @@ def test_what_is_no_client_is_named(nothing):
         sp.unwrap(nothing)
 
 
-@pytest.mark.parametrize(
+@each(
     ("option", "message"),
     [
         ({"table": {503: sp.surface}}, "write statuspolicy.STANDARD"),
@@ -736,16 +737,15 @@ def fails(request):
     raise httpx.ReadError("broke")
 
 
-@pytest.mark.parametrize(
+@each(
     "table",
     [
         sp.STANDARD | {httpx.ReadError: sp.surface},
         sp.STANDARD | {httpx.ReadError: sp.retry(wait=0)},
         sp.STANDARD | {httpx.ReadError: lambda exchange: sp.Follow("/b")},
     ],
-    ids=["surface", "retry", "hop"],
 )
-@pytest.mark.parametrize("overridden", [False, True])
+@each("overridden", [False, True])
 @pytest.mark.usefixtures("no_collector")
 def test_no_cycle_keeps_a_failure_and_its_request_alive(table, overridden):
     """As with httpx alone: they are gone with the last that names them."""

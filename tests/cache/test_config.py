@@ -3,6 +3,7 @@
 import pytest
 
 import statuspolicy as sp
+from tests.each import each
 
 
 def test_the_defaults_keep_in_this_process_and_for_each_client_its_own():
@@ -19,7 +20,7 @@ def test_all_can_be_said():
     assert sp.Cache(user=lambda request: "x").user is not None
 
 
-@pytest.mark.parametrize(
+@each(
     ("arguments", "words"),
     [
         ({"storage": "file.db"}, "write a storage"),
@@ -37,13 +38,13 @@ def test_what_makes_no_sense_is_said_in_one_sentence(arguments, words):
         sp.Cache(**arguments)
 
 
-@pytest.mark.parametrize("size", [0, -1, True, 1.5, "1"])
+@each("size", [0, -1, True, 1.5, "1"])
 def test_a_memory_storage_wants_bytes(size):
     with pytest.raises(ValueError, match="write bytes"):
         sp.MemoryStorage(size)
 
 
-@pytest.mark.parametrize("cache", [True, "memory", object(), sp.MemoryStorage(), sp.Cache])
+@each("cache", [True, "memory", object(), sp.MemoryStorage(), sp.Cache])
 def test_a_client_wants_a_cache(cache):
     with pytest.raises(TypeError, match=r"write statuspolicy\.Cache\(\)"):
         sp.PolicyTransport(cache=cache)

@@ -2,17 +2,16 @@
 
 from math import inf
 
-import pytest
-
 from statuspolicy.cache.control import asked, control, named, seconds
 from statuspolicy.fields import Fields
+from tests.each import each
 
 
 def section(*lines, name="Cache-Control"):
     return Fields((name.encode(), line.encode("latin-1")) for line in lines)
 
 
-@pytest.mark.parametrize(
+@each(
     ("lines", "said"),
     [
         ([], {}),
@@ -56,7 +55,7 @@ def test_without_the_field_nothing_is_said():
     assert control(Fields(())) == {}
 
 
-@pytest.mark.parametrize(
+@each(
     ("argument", "value"),
     [
         ("0", 0),
@@ -94,13 +93,13 @@ def test_without_the_field_nothing_is_said():
         (" 5", 0),  # §5.2: no white space stands around "="
     ],
 )
-@pytest.mark.parametrize("name", ["max-age", "min-fresh", "stale-if-error"])
+@each("name", ["max-age", "min-fresh", "stale-if-error"])
 def test_seconds_are_digits_and_nothing_else(name, argument, value):
     line = f"{name}={argument}".encode()
     assert seconds(control(Fields([(b"Cache-Control", line)])), name) == value
 
 
-@pytest.mark.parametrize("text", ["max-age =5", "max-age\t=5", 'max-age ="5"', "max-age = 5"])
+@each("text", ["max-age =5", "max-age\t=5", 'max-age ="5"', "max-age = 5"])
 def test_white_space_around_the_equals_sign_is_no_freshness(text):
     assert seconds(control(section(text)), "max-age") == 0
 
@@ -110,7 +109,7 @@ def test_seconds_that_are_not_there_are_none():
     assert seconds(control(section("max-stale")), "max-stale") == 0
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "names"),
     [
         ("no-cache", set()),
@@ -136,7 +135,7 @@ def test_qualified_directives_name_fields(text, names):
     assert named(control(section(text)), "no-cache") == names
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "said"),
     [
         ([("Pragma", "no-cache")], {"no-cache": None}),

@@ -6,6 +6,7 @@ import pytest
 
 from statuspolicy.cache.entry import HEURISTIC, Entry
 from tests.cache.values import NOW, URL, date, entry, pairs
+from tests.each import each
 
 DAY = 86_400.0
 WEEK = 7 * DAY
@@ -18,7 +19,7 @@ def cc(value, **more):
 # ── §4.2.1: what the response says itself ──────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "lifetime"),
     [
         ({}, None),
@@ -54,7 +55,7 @@ def test_the_first_of_max_age_and_expires_counts(headers, lifetime):
     assert entry(headers).explicit == lifetime
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "Sun, 09 Sep 2001 01:47:40 GMT",
@@ -72,7 +73,7 @@ def test_expires_comes_in_three_formats_of_any_case(text):
     assert entry({"Expires": text}).explicit == 60
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "0",
@@ -136,7 +137,7 @@ def test_of_two_dates_neither_counts():
 # ── §4.2.2: heuristics ─────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("status", [*range(200, 600), 600, 999])
+@each("status", [*range(200, 600), 600, 999])
 def test_a_tenth_of_the_time_since_last_modified_by_code(status):
     old = {"Last-Modified": date(-1000)}
     heuristic = status in {
@@ -146,14 +147,14 @@ def test_a_tenth_of_the_time_since_last_modified_by_code(status):
     assert (status in HEURISTIC) is heuristic
 
 
-@pytest.mark.parametrize("status", [200, 302, 499, 599])
-@pytest.mark.parametrize("said", ["public", "private", 'private="x"', "PUBLIC, x"])
+@each("status", [200, 302, 499, 599])
+@each("said", ["public", "private", 'private="x"', "PUBLIC, x"])
 def test_what_says_that_it_may_be_stored_has_a_heuristic_lifetime(status, said):
     """§4.2.2: "marked as explicitly cacheable"; §5.2.2.7 and §5.2.2.9 say which are."""
     assert entry(cc(said, **{"Last-Modified": date(-1000)}), status).lifetime == 100
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "lifetime"),
     [
         ({}, 0),
@@ -182,7 +183,7 @@ def test_heuristics_want_a_last_modified_and_nothing_explicit(headers, lifetime)
 # ── §4.2.3: age ────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "age"),
     [
         ({}, 0),
@@ -241,7 +242,7 @@ def test_a_clock_that_was_set_back_makes_nothing_younger():
 # ── what may not be used stale, or not unvalidated ─────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("said", "unchecked", "bound"),
     [
         ("max-age=5", False, False),

@@ -7,6 +7,7 @@ import pytest
 from statuspolicy.cache.keeping import storable_lines, unstorable, updated
 from statuspolicy.fields import Fields
 from tests.cache.values import URL, answer, asked, date, fields, pairs
+from tests.each import each
 
 FRESH = {"Cache-Control": "max-age=60"}
 HEURISTIC = (200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 451, 501)
@@ -20,7 +21,7 @@ def stored(headers, status=200, request=(), method="GET", **more):
 # ── the status code ────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("status", [*range(100, 600), 600, 999])
+@each("status", [*range(100, 600), 600, 999])
 def test_any_final_code_is_stored_that_says_so(status):
     fits = status not in NEVER and status >= 200 and status != 206
     said = (
@@ -33,7 +34,7 @@ def test_any_final_code_is_stored_that_says_so(status):
         assert stored(headers, status) is fits
 
 
-@pytest.mark.parametrize("status", [*range(200, 600), 600])
+@each("status", [*range(200, 600), 600])
 def test_without_a_word_only_what_is_heuristically_cacheable_is(status):
     # Only a 2xx can be validated (RFC 9110 §13.2.1); without freshness others are of no use.
     assert stored({"ETag": '"a"'}, status) is (status in HEURISTIC and status < 300)
@@ -43,7 +44,7 @@ def test_without_a_word_only_what_is_heuristically_cacheable_is(status):
 # ── what the response says ─────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "fits"),
     [
         (FRESH, True),
@@ -92,7 +93,7 @@ def test_what_a_response_says_of_its_storing(headers, fits):
     assert stored(headers) is fits
 
 
-@pytest.mark.parametrize(
+@each(
     ("said", "status", "fits"),
     [
         # §5.2.2.3: "the cache SHOULD ignore the no-store directive if it understands".
@@ -111,7 +112,7 @@ def test_must_understand(said, status, fits):
     assert stored({"Cache-Control": said}, status) is fits
 
 
-@pytest.mark.parametrize("status", [code for code in HTTPStatus if code >= 200])
+@each("status", [code for code in HTTPStatus if code >= 200])
 def test_the_registered_codes_are_understood(status):
     headers = {"Cache-Control": "must-understand, no-store, max-age=60"}
     assert stored(headers, status) is (status not in NEVER and status != 206)
@@ -120,7 +121,7 @@ def test_the_registered_codes_are_understood(status):
 # ── what the request says ──────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("request_", "fits"),
     [
         ({}, True),
@@ -150,7 +151,7 @@ def test_what_is_private_is_stored_for_somebody_alone(said):
     assert stored(FRESH, anonymous=True)
 
 
-@pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "OPTIONS", "QUERY", "PROPFIND", "X"])
+@each("method", ["HEAD", "PUT", "DELETE", "OPTIONS", "QUERY", "PROPFIND", "X"])
 def test_no_other_method_is_stored(method):
     assert not stored(FRESH, method=method)
     assert not stored({**FRESH, "Content-Location": URL}, method=method)
@@ -163,7 +164,7 @@ def test_what_a_body_asked_for_is_not_what_its_url_alone_does(request_):
     assert stored(FRESH, request={"Content-Length": "0"})
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "status", "fits"),
     [
         # RFC 9110 §9.3.3: "explicit freshness information and a Content-Location header field
@@ -193,7 +194,7 @@ def test_a_posts_answer_is_stored_that_says_to_be_the_resources(headers, status,
 # ── 206 ────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "fits"),
     [
         ({"Content-Range": "bytes 0-4/10"}, True),
@@ -281,7 +282,7 @@ def test_each_field_of_a_newer_section_replaces_the_old_ones():
     }
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     ["Content-Length", "Content-Encoding", "Content-Range", "Transfer-Encoding", "Keep-Alive", "A"],
 )

@@ -3,12 +3,12 @@
 import logging
 
 import anyio
-import pytest
 
 import statuspolicy as sp
 from statuspolicy.cache.settling import Drop, Save
 from statuspolicy.cache.storage import achange, alook, change, look
 from tests.cache.values import entry
+from tests.each import each
 
 ONE = entry({"X": "1"}, body=b"x" * 1000)
 
@@ -119,6 +119,6 @@ def test_a_storage_that_fails_is_said_and_costs_nothing(caplog):
     }
 
 
-@pytest.mark.parametrize("name", ["Cache", "CacheStatus", "Entry", "MemoryStorage", "Storage"])
+@each("name", ["Cache", "CacheStatus", "Entry", "MemoryStorage", "Storage"])
 def test_the_public_names_are_loaded_when_they_are_asked_for(name):
     assert getattr(sp, name).__name__ == name

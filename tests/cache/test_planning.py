@@ -4,6 +4,7 @@ import pytest
 
 from statuspolicy.cache.planning import Forward, Missing, Serve, plan
 from tests.cache.values import NOW, asked, date, entry, selected
+from tests.each import each
 
 OLD = {"Last-Modified": date(-1000)}
 
@@ -30,7 +31,7 @@ def course(one, wanted="", *, now=NOW, validate=False, **headers):
 # ── freshness, and the request's directives ────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("said", "age", "wanted", "what"),
     [
         ("max-age=100", 0, "", "served"),
@@ -107,7 +108,7 @@ def test_a_stored_response_is_used_as_both_sides_have_it(said, age, wanted, what
     assert course(stored(said, age), wanted) == what
 
 
-@pytest.mark.parametrize("age", [0, 99, 100, 150])
+@each("age", [0, 99, 100, 150])
 def test_pragma_no_cache_is_a_request_for_validation(age):
     why = "request" if age < 100 else "stale"
     assert course(stored(age=age), Pragma="no-cache") == why
@@ -127,7 +128,7 @@ def test_who_wants_it_validated_gets_it_validated():
     assert course(stored(age=200), validate=True) == "stale"
 
 
-@pytest.mark.parametrize("status", [200, 203, 204, 299, 301, 302, 404, 410, 500, 503, 599])
+@each("status", [200, 203, 204, 299, 301, 302, 404, 410, 500, 503, 599])
 def test_any_code_that_is_stored_is_used(status):
     assert course(stored(status=status)) == "served"
     assert course(stored(status=status, age=100)) == "stale"
@@ -136,7 +137,7 @@ def test_any_code_that_is_stored_is_used(status):
 # ── methods ────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "X-NEW"])
+@each("method", ["POST", "PUT", "DELETE", "PATCH", "X-NEW"])
 def test_unsafe_methods_are_written_through_whatever_they_say(method):
     """§4: "MUST write through requests with methods that are unsafe"."""
     for wanted in ({}, {"Cache-Control": "only-if-cached"}, {"Cache-Control": "max-stale"}):
@@ -144,7 +145,7 @@ def test_unsafe_methods_are_written_through_whatever_they_say(method):
         assert (type(decided), decided.why) == (Forward, "method")
 
 
-@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "QUERY", "PROPFIND"])
+@each("method", ["OPTIONS", "TRACE", "QUERY", "PROPFIND"])
 def test_other_safe_methods_go_on_but_where_only_what_is_stored_is_wanted(method):
     assert plan(asked({}, method), [stored()], NOW).why == "method"
     wanted = {"Cache-Control": "only-if-cached"}
@@ -253,7 +254,7 @@ def test_where_none_is_selected_and_none_has_a_tag_nothing_is_added():
 # ── §4.3.1: the conditions of a validation ─────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "lines"),
     [
         ({}, []),
@@ -281,7 +282,7 @@ def test_all_validators_are_sent(headers, lines):
     assert [*decided.lines] == lines
 
 
-@pytest.mark.parametrize("status", [301, 404, 410, 500, 503])
+@each("status", [301, 404, 410, 500, 503])
 def test_only_a_2xx_is_validated(status):
     """RFC 9110 §13.2.1: the server ignores conditions, or a 304 is about what is there now."""
     one = stored(age=200, status=status, headers={"ETag": '"a"', **OLD})
@@ -302,7 +303,7 @@ def test_a_callers_own_conditions_go_on_as_they_are(name):
 # ── §4.3.2: the caller's own conditions ────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "request_", "unmodified"),
     [
         ({"ETag": '"a"'}, {"If-None-Match": '"a"'}, True),
@@ -352,7 +353,7 @@ def test_without_a_date_the_time_of_its_coming_is_compared():
     assert not plan(asked({"If-Modified-Since": date(-1)}), [one], NOW).unmodified
 
 
-@pytest.mark.parametrize("status", [203, 301, 302, 404, 500])
+@each("status", [203, 301, 302, 404, 500])
 def test_conditions_and_ranges_are_for_a_200(status):
     """RFC 9110 §13.2.1, §14.2."""
     one = stored(status=status, headers={"ETag": '"a"'})
@@ -370,7 +371,7 @@ def test_what_is_stale_is_not_compared_but_asked_about():
 WHOLE = stored(headers={"ETag": '"a"', **OLD})
 
 
-@pytest.mark.parametrize(
+@each(
     ("wanted", "span"),
     [
         ("bytes=0-4", (0, 4)),
@@ -418,7 +419,7 @@ def test_a_range_of_what_is_stale_is_validated_with_it():
     assert decided.spare == Serve(one, (0, 4))
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "condition", "ranged"),
     [
         ({"ETag": '"a"'}, '"a"', True),
@@ -469,7 +470,7 @@ def test_head_has_no_range():
     assert plan(asked({"Range": "bytes=0-4"}, "HEAD"), [WHOLE], NOW) == Serve(WHOLE)
 
 
-@pytest.mark.parametrize(
+@each(
     ("part", "wanted", "span"),
     [
         ((0, 9, 20), "bytes=0-9", (0, 9)),
@@ -501,7 +502,7 @@ def test_a_range_is_cut_from_a_part_that_holds_it(part, wanted, span):
         assert decided == Serve(one, span)
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "part", "lines"),
     [
         ({"ETag": '"a"'}, (0, 9, 20), [(b"Range", b"bytes=10-"), (b"If-Range", b'"a"')]),
@@ -539,7 +540,7 @@ def test_a_beginning_is_not_completed_for_who_asks_for_less(headers):
 SWR = "max-age=100, stale-while-revalidate=50"
 
 
-@pytest.mark.parametrize(
+@each(
     ("said", "age", "wanted", "what"),
     [
         (SWR, 99, "", "served"),
@@ -569,7 +570,7 @@ def test_stale_while_revalidate(said, age, wanted, what):
     assert course(stored(said, age), wanted) == what
 
 
-@pytest.mark.parametrize(
+@each(
     ("said", "age", "wanted", "spare", "forgives"),
     [
         ("max-age=100", 1000, "", True, False),

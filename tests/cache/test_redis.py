@@ -10,6 +10,7 @@ import redis.asyncio
 import statuspolicy as sp
 from statuspolicy.cache import outside
 from tests.cache.places import URL, RedisServer, entry, values
+from tests.each import each
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def now(monkeypatch):
 # ── what can be misconfigured ──────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("wrong", [None, 6379, b"redis://127.0.0.1", redis.asyncio.Redis()])
+@each("wrong", [None, 6379, b"redis://127.0.0.1", redis.asyncio.Redis()])
 def test_what_is_no_redis_is_refused(wrong):
     with pytest.raises(TypeError, match=r"write the URL of a Redis, or a redis\.Redis"):
         sp.RedisStorage(wrong)
@@ -54,7 +55,7 @@ def test_a_url_of_something_else_is_refused():
         sp.RedisStorage("http://127.0.0.1")
 
 
-@pytest.mark.parametrize("wrong", [0, 0.5, -1, float("nan")])
+@each("wrong", [0, 0.5, -1, float("nan")])
 def test_a_time_that_is_none_is_refused(wrong):
     with pytest.raises(ValueError, match=r"^RedisStorage\(ttl=.*: write seconds, 1 or more\.$"):
         sp.RedisStorage("redis://127.0.0.1", ttl=wrong)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from statuspolicy.cache.planning import Forward, plan
 from statuspolicy.cache.settling import Drop, Save, complete, confirmed, settle
 from tests.cache.values import NOW, URL, answer, asked, date, entry, fields, selected
+from tests.each import each
 
 FRESH = {"Cache-Control": "max-age=60"}
 LATER = NOW + 1000
@@ -69,7 +70,7 @@ def test_a_date_that_is_one_stays_as_it_was_written():
     assert fields(settled([], came).keep)["date"] == "Sunday, 09-Sep-01 01:46:40 GMT"
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "status", "body", "whole"),
     [
         ({}, 200, b"1234567", True),
@@ -107,7 +108,7 @@ def test_a_new_answer_takes_the_place_of_what_the_request_selected():
         assert [one.body for one in saved(changes)] == [b"new"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "status", "drops"),
     [
         ({"Cache-Control": "no-store"}, 200, True),
@@ -147,7 +148,7 @@ def test_410_drops_all_that_is_stored_of_it_and_may_be_stored_itself():
     assert settled([one], heard({}, 410)).keep is None
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504, 404, 299])
+@each("status", [500, 502, 503, 504, 404, 299])
 def test_an_error_that_says_so_is_stored_as_anything_else(status):
     assert settled([stale()], heard(FRESH, status)).keep.status == status
 
@@ -167,7 +168,7 @@ def freshened(stored, came, request=()):
     return [*dict.fromkeys(one.body for one in saved(result.changes))], served
 
 
-@pytest.mark.parametrize(
+@each(
     ("stored", "came", "fits"),
     [
         ({"ETag": '"a"'}, {"ETag": '"a"'}, True),
@@ -292,8 +293,8 @@ def test_a_field_of_which_the_304_has_fewer_lines_has_fewer():
     assert fields(settled([one], heard({"ETag": '"a"', "X": "1"}, 304)).serve)["x"] == "1"
 
 
-@pytest.mark.parametrize("headers", [{"ETag": '"a"'}, {"ETag": '"a"', "X": "new"}])
-@pytest.mark.parametrize("sent", [None, "x", date(990)])
+@each("headers", [{"ETag": '"a"'}, {"ETag": '"a"', "X": "new"}])
+@each("sent", [None, "x", date(990)])
 def test_a_304_without_a_date_gets_that_of_its_coming(headers, sent):
     given = headers if sent is None else {**headers, "Date": sent}
     serve = settled([stale({"ETag": '"a"', "Age": "5"})], heard(given, 304, dated=False)).serve
@@ -374,7 +375,7 @@ def test_a_304_that_varies_otherwise_is_stored_as_that():
 # ── §4.3.2: the caller's own 304 ───────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("stored", "came", "fits"),
     [
         ({"ETag": '"a"'}, {"ETag": '"a"'}, True),
@@ -405,7 +406,7 @@ def test_a_callers_304_with_nothing_stored_changes_nothing():
 # ── §4.3.5: HEAD ───────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("stored", "came", "fits"),
     [
         ({"ETag": '"a"'}, {"ETag": '"a"'}, True),
@@ -433,7 +434,7 @@ def test_head_updates_what_it_matches_and_the_rest_goes(stored, came, fits):
     assert dropped(result.changes) == ([] if fits else [(URL, [one.id])])
 
 
-@pytest.mark.parametrize("status", [203, 204, 301, 404, 503])
+@each("status", [203, 204, 301, 404, 503])
 def test_head_that_is_a_200_is_about_no_other_code(status):
     one = stale(status=status)
     assert dropped(settled([one], heard(), method="HEAD").changes) == [(URL, [one.id])]
@@ -453,7 +454,7 @@ def test_head_leaves_the_body_and_its_length_alone():
     assert (new.body, fields(new)["content-length"]) == (one.body, "10")
 
 
-@pytest.mark.parametrize("status", [204, 206, 301, 304, 401, 403, 500, 503])
+@each("status", [204, 206, 301, 304, 401, 403, 500, 503])
 def test_head_that_is_no_200_says_nothing(status):
     one = stale({"ETag": '"a"'})
     assert not saved(settled([one], heard({}, status), method="HEAD").changes)
@@ -483,25 +484,25 @@ def test_head_that_forbids_to_store_drops():
 # ── §4.4: invalidation ─────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "MKCOL", "X-UNKNOWN"])
-@pytest.mark.parametrize("status", [200, 201, 204, 206, 299, 300, 301, 302, 303, 304, 307, 399])
+@each("method", ["POST", "PUT", "DELETE", "PATCH", "MKCOL", "X-UNKNOWN"])
+@each("status", [200, 201, 204, 206, 299, 300, 301, 302, 303, 304, 307, 399])
 def test_a_success_of_an_unsafe_method_invalidates_its_url(method, status):
     """ "including methods whose safety is unknown"; "a 2xx (Successful) or 3xx (Redirection)"."""
     assert dropped(settled([], heard({}, status), method=method).changes) == [(URL, None)]
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 409, 412, 429, 500, 503, 599])
+@each("status", [400, 401, 404, 409, 412, 429, 500, 503, 599])
 def test_an_error_invalidates_nothing(status):
     headers = {"Location": "/y", "Content-Location": "/z"}
     assert not settled([], heard(headers, status), method="POST").changes
 
 
-@pytest.mark.parametrize("method", ["GET", "OPTIONS", "TRACE", "QUERY", "PROPFIND", "REPORT"])
+@each("method", ["GET", "OPTIONS", "TRACE", "QUERY", "PROPFIND", "REPORT"])
 def test_a_safe_method_invalidates_nothing(method):
     assert not dropped(settled([], heard({"Location": "/y"}, 201), method=method).changes)
 
 
-@pytest.mark.parametrize(
+@each(
     ("location", "also"),
     [
         ("/y", ["http://a.example/y"]),
@@ -525,7 +526,7 @@ def test_a_safe_method_invalidates_nothing(method):
         ("http://a.example:99999/", []),
     ],
 )
-@pytest.mark.parametrize("name", ["Location", "Content-Location"])
+@each("name", ["Location", "Content-Location"])
 def test_what_is_named_is_invalidated_too_within_the_origin(name, location, also):
     changes = settled([], heard({name: location}, 201), method="POST").changes
     assert dropped(changes) == [(url, None) for url in [URL, *also]]
@@ -581,7 +582,7 @@ def test_a_rest_that_was_cut_short_completes_nothing():
     assert complete(asking, forward, keep, b"abc") == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "headers"),
     [
         (206, {**REST, "ETag": '"b"'}),
@@ -622,9 +623,7 @@ def test_a_whole_answer_in_place_of_the_rest_is_stored_in_its_place():
     assert (dropped(changes), saved(changes)[0].body) == ([(URL, [BEGUN.id])], b"new")
 
 
-@pytest.mark.parametrize(
-    ("status", "drops"), [(302, True), (404, True), (500, False), (503, False)]
-)
+@each(("status", "drops"), [(302, True), (404, True), (500, False), (503, False)])
 def test_any_other_answer_in_place_of_the_rest_is_an_answer(status, drops):
     result = settled([BEGUN], heard({}, status))
     assert (result.unusable, result.serve) == (False, None)
@@ -657,7 +656,7 @@ def joined(stored, came):
     return one
 
 
-@pytest.mark.parametrize(
+@each(
     ("old", "new", "span"),
     [
         ((0, 9, 30), (10, 19, 30), (0, 19, 30)),
@@ -691,7 +690,7 @@ def test_parts_without_a_gap_are_joined(old, new, span):
     assert fields(one).get("content-length") in (None, str(len(one.body)))
 
 
-@pytest.mark.parametrize(
+@each(
     ("old", "new"),
     [
         ('"a"', '"b"'),
@@ -724,7 +723,7 @@ def test_without_tags_the_dates_of_their_change_may_be_strong(old, new, fits):
     assert (one.status == 200) is fits
 
 
-@pytest.mark.parametrize(
+@each(
     ("old", "new", "fits"),
     [
         ({}, {}, True),
@@ -778,7 +777,7 @@ SAID = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("headers", KEPT)
+@each("headers", KEPT)
 def test_a_304_that_says_nothing_new_leaves_all_but_its_time(headers):
     new, full = quick(entry(TAGGED), heard(headers, 304))
     assert fields(new) == fields(full.serve)
@@ -787,7 +786,7 @@ def test_a_304_that_says_nothing_new_leaves_all_but_its_time(headers):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("headers", SAID)
+@each("headers", SAID)
 def test_one_that_says_more_is_settled_as_any_other(headers):
     assert quick(entry(TAGGED), heard(headers, 304, dated=False))[0] is None
 

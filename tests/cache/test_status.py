@@ -2,12 +2,11 @@
 
 from math import inf
 
-import pytest
-
 from statuspolicy.cache.status import CacheStatus
+from tests.each import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "text"),
     [
         (CacheStatus(), "statuspolicy; hit"),

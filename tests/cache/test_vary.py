@@ -5,6 +5,7 @@ import pytest
 from statuspolicy.cache.vary import normal, selecting, selects
 from statuspolicy.fields import Fields
 from tests.cache.values import pairs
+from tests.each import each
 
 
 def section(headers):
@@ -24,14 +25,14 @@ def test_without_vary_any_request_selects(headers):
     assert matches([""], {}, headers)
 
 
-@pytest.mark.parametrize("vary", [["*"], ["a, *"], ["*, a"], ["a", "*"], [" * "], ["*,*"]])
+@each("vary", [["*"], ["a, *"], ["*, a"], ["a", "*"], [" * "], ["*,*"]])
 def test_a_star_always_fails_to_match(vary):
     assert not matches(vary, {}, {})
     assert not matches(vary, {"A": "1"}, {"A": "1"})
     assert not matches(vary, {"*": "*"}, {"*": "*"})
 
 
-@pytest.mark.parametrize(
+@each(
     ("vary", "first", "second", "same"),
     [
         (["Foo"], {"Foo": "1"}, {"Foo": "1"}, True),

@@ -20,6 +20,7 @@ from statuspolicy.cli import demo, fetching, main
 from statuspolicy.cli.commands import cli
 from statuspolicy.testing import Answer, StatusServer
 from statuspolicy.trace import printable
+from tests.each import each
 
 from ..downloads.ranged import BODY, GONE, Ranged
 
@@ -31,7 +32,7 @@ def run(*arguments: object, **options: object) -> Result:
 # ── what can be asked for ──────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("command", ["table", "explain", "fetch", "download", "serve", "demo"])
+@each("command", ["table", "explain", "fetch", "download", "serve", "demo"])
 def test_every_command_says_what_it_does(command):
     assert command in run("--help").output
     result = run(command, "--help")
@@ -94,7 +95,7 @@ def test_table_is_drawn_on_a_terminal():
     assert "│" in output
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "lines"),
     [
         ("503", ["503 Service Unavailable (RFC 9110 §15.6.4)", "It gets: retry()"]),
@@ -111,7 +112,7 @@ def test_table_shows_a_row(code, lines):
 # ── explain ────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("arguments", "lines"),
     [
         (

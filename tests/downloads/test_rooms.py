@@ -19,6 +19,7 @@ from statuspolicy.downloads.digests import mismatch, unverified
 from statuspolicy.downloads.journal import MOST, begun, read, written
 from statuspolicy.downloads.spans import ENDLESS, LEAST, gaps, shares, with_span, within, without
 from statuspolicy.fields import Fields
+from tests.each import each
 
 
 def fields(**named: str) -> Fields:
@@ -120,7 +121,7 @@ def test_an_empty_multipart_has_no_parts():
     assert placed_by(multipart((3, b"abc"), length="*"), 7) == {3: 97, 4: 98, 5: 99}
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "why"),
     [
         (multipart((0, b"abc")).replace(b"0-2", b"0-1"), "no boundary"),
@@ -138,7 +139,7 @@ def test_what_is_no_multipart_is_said_to_be_none(body, why):
         ByteRanges(TYPE, 100).feed(body)
 
 
-@pytest.mark.parametrize(
+@each(
     ("content_type", "expected"),
     [
         ("multipart/byteranges; boundary=abc", b"--abc"),
@@ -196,7 +197,7 @@ WRITTEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("said", "algorithms"), [({}, []), *WRITTEN])
+@each(("said", "algorithms"), [({}, []), *WRITTEN])
 def test_the_digests_of_a_response_are_verified_however_they_are_written(said, algorithms):
     told = told_by(fields(**said))
     assert [algorithm for _, algorithm, _ in told] == algorithms
@@ -205,7 +206,7 @@ def test_the_digests_of_a_response_are_verified_however_they_are_written(said, a
     assert unverified(digests.said(200, fields(**said))) == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("said", "member"),
     [
         ({"repr_digest": "md5=:AAAA:"}, "md5=:AAAA:"),
@@ -275,7 +276,7 @@ def forged(**changes: object) -> bytes:
     return checked(json.dumps({"version": 1, **vars(PART), **changes}))
 
 
-@pytest.mark.parametrize(
+@each(
     "data",
     [
         b"",
@@ -331,7 +332,7 @@ def judged(status: int, known=PART, asked=(10, 20), came_from="from", **named: s
     return judge(status, fields(**named), came_from, known, asked)
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "named", "known"),
     [
         (200, {}, None),
@@ -373,7 +374,7 @@ def test_a_page_in_place_of_the_file_is_none():
         judged(200)
 
 
-@pytest.mark.parametrize(("status", "known"), [(204, PART), (404, PART), (206, None), (416, None)])
+@each(("status", "known"), [(204, PART), (404, PART), (206, None), (416, None)])
 def test_other_answers_are_no_file(status, known):
     with pytest.raises(NoFile):
         judged(status, known, **RANGE)
@@ -391,7 +392,7 @@ def test_a_206_brings_what_was_asked_for():
     assert judged(206, last_modified="Thu, 01 Jan 1970 00:00:00 GMT", **RANGE).length == 100
 
 
-@pytest.mark.parametrize(
+@each(
     ("named", "why"),
     [
         ({"etag": '"v2"'}, "the ETag changed"),
@@ -422,7 +423,7 @@ def test_a_206_of_several_parts_brings_each_to_its_place():
         source.feed(b"." * 20_000)
 
 
-@pytest.mark.parametrize(
+@each(
     ("named", "asked", "complete"),
     [
         ({"content_range": "bytes */100"}, (100, ENDLESS), True),

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from statuspolicy import STANDARD, STRICT, Again, Limits, Settle, body, surface
+from tests.each import each
 from tests.exchanges import exchange
 
 TABLES = {"STANDARD": STANDARD, "STRICT": STRICT}
@@ -45,8 +46,8 @@ def begun(request):
 # ── 411 ────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("method", METHODS)
+@each("table", TABLES)
+@each("method", METHODS)
 def test_411_is_resubmitted_with_content_length_whatever_the_method(table, method):
     request = chunked(method)
     verdict = TABLES[table][411](exchange(411, request=request))
@@ -129,7 +130,7 @@ def found_out(request, limits=LIMITS):
     return anyio.run(awaited)
 
 
-@pytest.mark.parametrize(
+@each(
     "request_",
     [
         carried(iter([b"hel", b"lo"]), send=False),
@@ -139,7 +140,6 @@ def found_out(request, limits=LIMITS):
         ),
         carried(pieces(), send=False),
     ],
-    ids=["not begun", "a list gives it again", "a factory makes it", "async, not begun"],
 )
 def test_411_that_came_before_the_body_was_sent_is_resubmitted_once_it_was_read(request_):
     """Duties, 411: "is replayable (or fits `Limits.replay_bytes`)"; an early answer too."""
@@ -172,8 +172,8 @@ def test_411_is_resubmitted_once():
 # ── 417 ────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("value", ["100-continue", "100-Continue", " 100-continue "])
-@pytest.mark.parametrize("method", METHODS)
+@each("value", ["100-continue", "100-Continue", " 100-continue "])
+@each("method", METHODS)
 def test_417_is_repeated_without_the_expectation_whatever_the_method(method, value):
     request = httpx.Request(
         method, URL, headers={"Expect": value, "X-Kept": "yes"}, content=b"hello"

@@ -11,6 +11,7 @@ import statuspolicy as sp
 from statuspolicy import Again, Aside, Inspect, Settle, authenticate
 from statuspolicy.testing import replay
 from statuspolicy.turns import Turn
+from tests.each import each
 from tests.exchanges import exchange
 
 BASIC = {"WWW-Authenticate": 'Basic realm="r"'}
@@ -51,7 +52,7 @@ def test_a_callable_is_given_the_challenge_and_its_value_is_sent():
     assert "authorization" not in request.headers
 
 
-@pytest.mark.parametrize(
+@each(
     ("found", "why"),
     [
         (exchange(401), "it names no challenge"),
@@ -200,13 +201,13 @@ def test_a_hop_that_left_the_credentials_behind_may_be_answered_again():
     assert isinstance(decide(duty, exchange(401, BEARER, request=first)), Again)
 
 
-@pytest.mark.parametrize("value", [5, b"Basic x", "Bearer \n", "Bearer é"])
+@each("value", [5, b"Basic x", "Bearer \n", "Bearer é"])
 def test_a_callable_that_returns_no_value_is_told_what_to_return(value):
     with pytest.raises(TypeError, match="return the value of Authorization as a string of ASCII"):
         decide(authenticate(lambda challenge: value), exchange(401, BEARER))
 
 
-@pytest.mark.parametrize("given", [None, "Bearer x", httpx.BasicAuth, 5])
+@each("given", [None, "Bearer x", httpx.BasicAuth, 5])
 def test_what_is_neither_an_auth_nor_a_callable_is_refused(given):
     with pytest.raises(TypeError, match=r"write an httpx\.Auth"):
         authenticate(given)
@@ -300,7 +301,7 @@ def test_digest_s_nonces_of_two_origins_are_two():
     assert nonce_and_count(verdict.request) == ("n9", "00000001")
 
 
-@pytest.mark.parametrize(
+@each(
     "field",
     [
         "Digest realm=r, nonce=n, algorithm=ROT13",

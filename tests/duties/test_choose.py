@@ -6,6 +6,7 @@ import pytest
 import statuspolicy as sp
 from statuspolicy import STANDARD, STRICT, Settle, choose, gone, moved, upgrade_to_https
 from statuspolicy.testing import replay
+from tests.each import each
 from tests.exchanges import exchange
 
 URL = "http://home.example/a"
@@ -124,8 +125,8 @@ def test_426_is_handed_over_where_it_asks_for_something_else_or_came_over_tls():
 # ── who is told ────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("status", [301, 308])
-@pytest.mark.parametrize("table", [STANDARD, STRICT])
+@each("status", [301, 308])
+@each("table", [STANDARD, STRICT])
 def test_who_keeps_links_is_told_where_they_lead_now(status, table):
     told = []
     duty = moved(lambda old, new: told.append((str(old.url), str(new.url))), table[status])
@@ -176,8 +177,8 @@ def test_410_drops_every_remembered_move_that_leads_there():
     assert list(memory.moves) == ["https://home.example/other"]
 
 
-@pytest.mark.parametrize("duty", [choose, moved, gone])
-@pytest.mark.parametrize("given", [None, 5, dict])
+@each("duty", [choose, moved, gone])
+@each("given", [None, 5, dict])
 def test_what_can_not_be_called_is_said_at_once(duty, given):
     with pytest.raises(TypeError, match="write a callable"):
         duty(given)

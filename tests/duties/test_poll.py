@@ -6,6 +6,7 @@ import pytest
 import statuspolicy as sp
 from statuspolicy import poll
 from statuspolicy.testing import replay
+from tests.each import each
 
 HOME = "https://home.example"
 URL = f"{HOME}/jobs"
@@ -113,7 +114,7 @@ def test_another_field_or_a_member_of_the_body_or_a_callable_names_the_monitor()
         assert urls(story)[1:] == [("GET", "/there")]
 
 
-@pytest.mark.parametrize(
+@each(
     ("first", "how", "why"),
     [
         ((202, {}), poll(), "it names no status monitor"),
@@ -231,7 +232,7 @@ def test_done_may_read_states_of_its_own():
     assert story.trace.reason == "it is done"
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "last", "location", "result"),
     [
         ("POST", {"resourceLocation": "/made"}, None, "/made"),
@@ -255,7 +256,7 @@ def test_the_result_of_an_operation_is_where_its_inventors_have_it(method, last,
         assert str(story.response.url) == HOME + result
 
 
-@pytest.mark.parametrize(
+@each(
     ("result", "asked"),
     [
         ("Content-Location", "/field"),
@@ -304,7 +305,7 @@ def test_a_monitor_that_fails_again_and_again_ends_it():
     assert story.response.status_code == 200
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 410, 500])
+@each("status", [400, 403, 404, 410, 500])
 def test_what_its_row_hands_over_ends_it(status):
     story = play(accepted(), 202, httpx.Response(status, text="why"))
     assert (story.response.status_code, story.response.text) == (status, "why")
@@ -463,7 +464,7 @@ def test_in_a_row_for_failures_there_is_nothing_to_poll():
 # ── what can be said wrong ─────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("options", "error", "says"),
     [
         ({"monitor": 5}, TypeError, "the name of a header field"),

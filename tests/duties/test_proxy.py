@@ -12,6 +12,7 @@ import trustme
 import statuspolicy as sp
 from statuspolicy import STRICT, Again, Settle, use_proxy
 from statuspolicy.testing import Answer, StatusServer, replay
+from tests.each import each
 from tests.exchanges import exchange
 
 URL = "https://home.example/a"
@@ -37,7 +38,7 @@ def test_the_one_request_is_sent_over_what_the_application_returns():
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("found", "why"),
     [
         (exchange(305, NAMED), "is never used for http"),

@@ -3,6 +3,7 @@
 import pytest
 
 from statuspolicy import STANDARD, STRICT, Follow, Settle, surface
+from tests.each import each
 from tests.exchanges import exchange
 
 THERE = {"Location": "/b"}
@@ -22,50 +23,50 @@ def answer(code, headers=THERE, *, table="STANDARD", **more):
 # ── STANDARD: method and confirmation ──────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("code", [301, 302])
-@pytest.mark.parametrize("method", [m for m in METHODS if m != "POST"])
+@each("code", [301, 302])
+@each("method", [m for m in METHODS if m != "POST"])
 def test_301_and_302_keep_every_method_but_post(code, method):
     verdict = answer(code, method=method)
     assert (verdict.url, verdict.method) == ("/b", None)
 
 
-@pytest.mark.parametrize("can_ask", [True, False])
-@pytest.mark.parametrize("code", [301, 302])
+@each("can_ask", [True, False])
+@each("code", [301, 302])
 def test_301_and_302_turn_post_into_get_and_ask_nobody(code, can_ask):
     verdict = answer(code, method="POST", can_ask=can_ask)
     assert (verdict.method, verdict.confirm) == ("GET", False)
 
 
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("method", METHODS)
+@each("table", TABLES)
+@each("method", METHODS)
 def test_303_becomes_get_but_head_stays_head_and_nobody_is_asked(table, method):
     verdict = answer(303, table=table, method=method, can_ask=True)
     expected = "HEAD" if method == "HEAD" else "GET"
     assert (verdict.url, verdict.method, verdict.confirm) == ("/b", expected, False)
 
 
-@pytest.mark.parametrize("code", [307, 308])
-@pytest.mark.parametrize("method", METHODS)
+@each("code", [307, 308])
+@each("method", METHODS)
 def test_307_and_308_keep_every_method(code, method):
     verdict = answer(code, method=method)
     assert (verdict.url, verdict.method) == ("/b", None)
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "can_ask", "confirm"),
     [(m, True, False) for m in SAFE]
     + [(m, False, False) for m in SAFE]
     + [(m, True, True) for m in UNSAFE]
     + [(m, False, False) for m in UNSAFE],
 )
-@pytest.mark.parametrize("code", [307, 308])
+@each("code", [307, 308])
 def test_unsafe_methods_are_confirmed_where_there_is_someone_to_ask(code, method, can_ask, confirm):
     """The default of `confirm` is yes, so without one the redirect is followed."""
     assert answer(code, method=method, can_ask=can_ask).confirm is confirm
 
 
-@pytest.mark.parametrize("code", [301, 302])
-@pytest.mark.parametrize(
+@each("code", [301, 302])
+@each(
     ("method", "can_ask", "confirm"),
     [(m, True, False) for m in SAFE]
     + [(m, True, True) for m in UNSAFE if m != "POST"]
@@ -78,9 +79,9 @@ def test_301_and_302_confirm_unsafe_methods_but_post(code, method, can_ask, conf
 # ── STRICT ─────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("can_ask", [True, False])
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("code", [301, 302, 307, 308])
+@each("can_ask", [True, False])
+@each("method", METHODS)
+@each("code", [301, 302, 307, 308])
 def test_strict_keeps_every_method_and_confirms_all_but_get_and_head(code, method, can_ask):
     verdict = answer(code, table="STRICT", method=method, can_ask=can_ask)
     assert verdict.method is None
@@ -90,8 +91,8 @@ def test_strict_keeps_every_method_and_confirms_all_but_get_and_head(code, metho
 # ── 300, 305, 306 and codes without a row ──────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("code", [300, 309, 399])
-@pytest.mark.parametrize("method", METHODS)
+@each("code", [300, 309, 399])
+@each("method", METHODS)
 def test_300_and_unknown_codes_of_its_class_are_followed_for_safe_methods(code, method):
     verdict = answer(code, method=method, can_ask=True)
     if method in SAFE:
@@ -100,8 +101,8 @@ def test_300_and_unknown_codes_of_its_class_are_followed_for_safe_methods(code, 
         assert verdict == Settle(f"{method} is not sent elsewhere by a preference")
 
 
-@pytest.mark.parametrize("code", [300, 399])
-@pytest.mark.parametrize("method", METHODS)
+@each("code", [300, 399])
+@each("method", METHODS)
 def test_strict_follows_300_for_get_and_head_alone(code, method):
     verdict = answer(code, table="STRICT", method=method)
     assert isinstance(verdict, Follow) is (method in ("GET", "HEAD"))
@@ -112,15 +113,15 @@ def test_300_without_location_is_handed_over_with_the_reason(table):
     assert answer(300, {}, table=table) == Settle("the server names no preferred choice")
 
 
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("method", METHODS)
+@each("table", TABLES)
+@each("method", METHODS)
 def test_305_is_never_obeyed(table, method):
     verdict = answer(305, {"Location": "http://proxy.example/"}, table=table, method=method)
     assert verdict == Settle("a proxy that a response names is never used")
 
 
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("method", METHODS)
+@each("table", TABLES)
+@each("method", METHODS)
 def test_306_is_handed_over(table, method):
     assert TABLES[table][306] is surface
     assert answer(306, table=table, method=method) == Settle()
@@ -129,7 +130,7 @@ def test_306_is_handed_over(table, method):
 # ── Location ───────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "verdict"),
     [
         ([], Settle("it names no Location")),
@@ -141,8 +142,8 @@ def test_306_is_handed_over(table, method):
         ([(b"Location", "/caf\u00e9".encode())], "/caf\u00e9"),
     ],
 )
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("code", FOLLOWED)
+@each("table", TABLES)
+@each("code", FOLLOWED)
 def test_a_redirect_needs_exactly_one_location(code, table, headers, verdict):
     found = answer(code, headers, table=table)
     assert (found if isinstance(verdict, Settle) else found.url) == verdict
@@ -151,7 +152,7 @@ def test_a_redirect_needs_exactly_one_location(code, table, headers, verdict):
 # ── Retry-After is the least time before the hop ───────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "after"),
     [
         ({}, 0.0),
@@ -171,8 +172,8 @@ def test_a_redirect_needs_exactly_one_location(code, table, headers, verdict):
         ({"RateLimit": '"a";r=0;t=9'}, 0.0),
     ],
 )
-@pytest.mark.parametrize("code", [300, *FOLLOWED])
-@pytest.mark.parametrize("table", TABLES)
+@each("code", [300, *FOLLOWED])
+@each("table", TABLES)
 def test_retry_after_comes_before_the_hop(table, code, headers, after):
     assert answer(code, THERE | headers, table=table).after == after
 
@@ -182,7 +183,7 @@ def test_retry_after_comes_before_the_hop(table, code, headers, after):
 HTTPS = "https://home.example/a"
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "seconds"),
     [
         ({}, DAY),
@@ -206,9 +207,9 @@ HTTPS = "https://home.example/a"
         ({"Cache-Control": "max-age=5", "Expires": "Sun, 09 Sep 2001 01:47:40 GMT"}, 5.0),
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("code", [301, 308])
-@pytest.mark.parametrize("table", TABLES)
+@each("method", ["GET", "HEAD"])
+@each("code", [301, 308])
+@each("table", TABLES)
 def test_a_permanent_move_is_remembered_as_long_as_its_answer_says(
     table, code, method, headers, seconds
 ):
@@ -216,7 +217,7 @@ def test_a_permanent_move_is_remembered_as_long_as_its_answer_says(
     assert verdict.remember == seconds
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "method", "url", "sent"),
     [
         *[(code, "GET", HTTPS, {}) for code in (300, 302, 303, 307)],
@@ -235,7 +236,7 @@ def test_a_permanent_move_is_remembered_as_long_as_its_answer_says(
         ],
     ],
 )
-@pytest.mark.parametrize("table", TABLES)
+@each("table", TABLES)
 def test_nothing_else_is_remembered(table, code, method, url, sent):
     headers = THERE | {"Cache-Control": "max-age=60"}
     verdict = answer(code, headers, table=table, method=method, url=url, sent=sent)

@@ -6,6 +6,7 @@ import pytest
 import statuspolicy as sp
 from statuspolicy import Again, Aside, Inspect, Settle, extend, perform, resolve
 from statuspolicy.testing import replay
+from tests.each import each
 from tests.exchanges import exchange
 
 URL = "http://home.example/a"
@@ -23,8 +24,8 @@ def decide(duty, found):
 # ── resolve ────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("status", [409, 412, 423])
-@pytest.mark.parametrize("method", ["PUT", "POST", "PATCH"])
+@each("status", [409, 412, 423])
+@each("method", ["PUT", "POST", "PATCH"])
 def test_what_the_application_returns_is_submitted(status, method):
     request = httpx.Request(method, URL, content=b"merged")
     found = exchange(status, {"Retry-After": "2"}, method=method)
@@ -156,8 +157,8 @@ def test_449_that_comes_again_or_asks_for_nothing_or_was_not_acted_on_is_handed_
     assert story.trace.reason == "the application did not do what it asks for"
 
 
-@pytest.mark.parametrize("duty", [resolve, extend, perform])
-@pytest.mark.parametrize("given", [None, 5, dict])
+@each("duty", [resolve, extend, perform])
+@each("given", [None, 5, dict])
 def test_what_can_not_be_called_is_said_at_once(duty, given):
     with pytest.raises(TypeError, match="write a callable that takes an Exchange"):
         duty(given)

@@ -5,6 +5,7 @@ import pytest
 import tenacity
 
 from statuspolicy import STANDARD, STRICT, Again, Cool, Settle, Step, retry, surface
+from tests.each import each
 from tests.exchanges import exchange
 
 TABLES = {"STANDARD": STANDARD, "STRICT": STRICT}
@@ -46,8 +47,8 @@ def repeats(verdict):
 # ── the rows: told ─────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("method", "sent"), YES + NO)
-@pytest.mark.parametrize("code", [413, 421, 425, 429, 503, 509])
+@each(("method", "sent"), YES + NO)
+@each("code", [413, 421, 425, 429, 503, 509])
 def test_what_was_refused_until_a_time_is_repeated_then_whatever_the_method(code, method, sent):
     found = exchange(code, TOLD, method=method, sent=sent)
     verdict = STANDARD[code](found)
@@ -55,21 +56,21 @@ def test_what_was_refused_until_a_time_is_repeated_then_whatever_the_method(code
     assert (verdict.after, verdict.unacted, verdict.why) == (7.0, True, "the server asks to wait")
 
 
-@pytest.mark.parametrize(("method", "sent"), YES)
-@pytest.mark.parametrize("code", [408, 502, 504])
+@each(("method", "sent"), YES)
+@each("code", [408, 502, 504])
 def test_a_told_wait_is_kept_to_by_the_other_rows_too(code, method, sent):
     verdict = answer(code, TOLD, method=method, sent=sent)
     assert (verdict.after, verdict.unacted) == (7.0, False)
 
 
-@pytest.mark.parametrize(("method", "sent"), NO)
-@pytest.mark.parametrize("code", [408, 502, 504])
+@each(("method", "sent"), NO)
+@each("code", [408, 502, 504])
 def test_being_told_does_not_make_a_gateway_error_unacted(code, method, sent):
     verdict = answer(code, TOLD, method=method, sent=sent)
     assert verdict == Settle(f"{method} is not idempotent and may have been acted on")
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "after"),
     [
         ("0", 0.0),
@@ -81,12 +82,12 @@ def test_being_told_does_not_make_a_gateway_error_unacted(code, method, sent):
         ("Sun, 09 Sep 2001 01:46:30 GMT", 0.0),
     ],
 )
-@pytest.mark.parametrize("table", TABLES)
+@each("table", TABLES)
 def test_every_form_of_retry_after_is_a_wait_that_is_never_shortened(table, value, after):
     assert answer(503, {"Retry-After": value}, table=table, method="POST").after == after
 
 
-@pytest.mark.parametrize(
+@each(
     "headers",
     [
         {},
@@ -98,7 +99,7 @@ def test_every_form_of_retry_after_is_a_wait_that_is_never_shortened(table, valu
         [("Retry-After", "1"), ("Retry-After", "2")],
     ],
 )
-@pytest.mark.parametrize("code", [413, 429, 503, 509])
+@each("code", [413, 429, 503, 509])
 def test_what_names_no_time_leaves_post_unrepeated(code, headers):
     if not isinstance(headers, list):
         headers = [(name, value.encode()) for name, value in headers.items()]
@@ -112,8 +113,8 @@ def test_a_wait_of_zero_is_said_to_be_at_once():
 # ── the rows: told nothing ─────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("method", "sent"), YES)
-@pytest.mark.parametrize("code", [429, 502, 503, 504])
+@each(("method", "sent"), YES)
+@each("code", [429, 502, 503, 504])
 def test_without_a_time_idempotent_requests_back_off(code, method, sent):
     verdict = answer(code, method=method, sent=sent)
     assert verdict.why == "the server names no time"
@@ -121,21 +122,21 @@ def test_without_a_time_idempotent_requests_back_off(code, method, sent):
     assert verdict.unacted is False
 
 
-@pytest.mark.parametrize(("method", "sent"), NO)
-@pytest.mark.parametrize("code", [408, 429, 502, 503, 504])
+@each(("method", "sent"), NO)
+@each("code", [408, 429, 502, 503, 504])
 def test_without_a_time_nothing_else_is_repeated(code, method, sent):
     verdict = answer(code, method=method, sent=sent)
     assert verdict == Settle(f"{method} is not idempotent and may have been acted on")
 
 
-@pytest.mark.parametrize(("method", "sent"), YES + NO)
-@pytest.mark.parametrize("code", [413, 509])
+@each(("method", "sent"), YES + NO)
+@each("code", [413, 509])
 def test_413_and_509_without_a_time_are_handed_over(code, method, sent):
     verdict = answer(code, method=method, sent=sent)
     assert verdict == Settle("the server names no time to come back at")
 
 
-@pytest.mark.parametrize(("method", "sent"), YES + NO)
+@each(("method", "sent"), YES + NO)
 def test_425_is_repeated_once_with_the_first_backoff_whatever_the_method(method, sent):
     verdict = answer(425, method=method, sent=sent)
     assert (verdict.unacted, verdict.fresh) == (True, False)
@@ -144,7 +145,7 @@ def test_425_is_repeated_once_with_the_first_backoff_whatever_the_method(method,
     assert again == Settle("it was repeated for 425 already")
 
 
-@pytest.mark.parametrize(("method", "sent"), YES + NO)
+@each(("method", "sent"), YES + NO)
 def test_421_is_repeated_once_at_once_on_another_connection_whatever_the_method(method, sent):
     verdict = answer(421, method=method, sent=sent)
     assert (verdict.after, verdict.unacted, verdict.fresh) == (0.0, True, True)
@@ -159,8 +160,8 @@ def test_421_is_handed_over_where_no_other_connection_can_be_had(headers):
     assert "fresh=" in verdict.why
 
 
-@pytest.mark.parametrize("can_renew", [True, False])
-@pytest.mark.parametrize(("method", "sent"), YES)
+@each("can_renew", [True, False])
+@each(("method", "sent"), YES)
 def test_408_is_repeated_once_at_once_on_another_connection_if_idempotent(method, sent, can_renew):
     """Over HTTP/2 without `fresh=` it is repeated as it is (rule 13)."""
     verdict = answer(408, method=method, sent=sent, can_renew=can_renew)
@@ -187,21 +188,21 @@ USED_UP = [
 ]
 
 
-@pytest.mark.parametrize(("headers", "after"), USED_UP)
-@pytest.mark.parametrize("code", [429, 503])
+@each(("headers", "after"), USED_UP)
+@each("code", [429, 503])
 def test_a_rate_limit_that_is_used_up_is_a_wait_on_429_and_503(code, headers, after):
     verdict = answer(code, headers, method="POST")
     assert (verdict.after, verdict.unacted) == (after, True)
 
 
-@pytest.mark.parametrize(("headers", "after"), USED_UP)
-@pytest.mark.parametrize("code", [413, 509])
+@each(("headers", "after"), USED_UP)
+@each("code", [413, 509])
 def test_a_rate_limit_is_no_wait_on_other_rows_that_want_a_time(code, headers, after):
     assert not repeats(answer(code, headers))
 
 
-@pytest.mark.parametrize(("headers", "after"), USED_UP)
-@pytest.mark.parametrize("code", [408, 502, 504])
+@each(("headers", "after"), USED_UP)
+@each("code", [408, 502, 504])
 def test_a_rate_limit_is_no_wait_on_rows_that_back_off(code, headers, after):
     assert answer(code, headers).after <= 0.5
 
@@ -212,7 +213,7 @@ def test_a_retry_after_of_any_kind_keeps_the_rate_limit_from_being_read(told, le
     assert least <= verdict.after <= most
 
 
-@pytest.mark.parametrize(
+@each(
     "headers",
     [
         {"RateLimit": '"a";r=1;t=9'},
@@ -231,23 +232,23 @@ def test_a_rate_limit_with_something_left_is_no_wait(headers):
 # ── failures ───────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("method", "sent"), YES + NO)
-@pytest.mark.parametrize("failure", UNSENT)
+@each(("method", "sent"), YES + NO)
+@each("failure", UNSENT)
 def test_where_nothing_was_sent_any_method_backs_off(failure, method, sent):
     verdict = answer(failure("no"), method=method, sent=sent)
     assert verdict.unacted is True
     assert 0 <= verdict.after <= 0.5
 
 
-@pytest.mark.parametrize(("method", "sent"), YES + NO)
-@pytest.mark.parametrize("failure", [kind for kind in FAILURES if kind not in UNSENT])
+@each(("method", "sent"), YES + NO)
+@each("failure", [kind for kind in FAILURES if kind not in UNSENT])
 def test_a_connection_that_broke_is_repeated_if_idempotent(failure, method, sent):
     verdict = answer(failure("no"), method=method, sent=sent)
     assert repeats(verdict) is ((method, sent) in YES)
 
 
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("failure", NEVER)
+@each("table", TABLES)
+@each("failure", NEVER)
 def test_a_failure_that_would_come_again_is_never_repeated(table, failure):
     assert answer(failure("no"), table=table) == Settle()
 
@@ -262,20 +263,20 @@ def test_a_failure_counts_by_its_name():
 # ── STRICT ─────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("headers", [{}, TOLD])
-@pytest.mark.parametrize("code", [425, 429, 502, 504, 509])
+@each("headers", [{}, TOLD])
+@each("code", [425, 429, 502, 504, 509])
 def test_strict_hands_over_what_the_document_does_not_repeat(code, headers):
     assert STRICT[code] is surface
     assert answer(code, headers, table="STRICT") == Settle()
 
 
-@pytest.mark.parametrize("failure", FAILURES)
+@each("failure", FAILURES)
 def test_strict_repeats_no_failure(failure):
     assert STRICT[failure] is surface
     assert answer(failure("no"), table="STRICT") == Settle()
 
 
-@pytest.mark.parametrize(("method", "sent"), YES + NO)
+@each(("method", "sent"), YES + NO)
 def test_strict_repeats_503_of_any_method_at_the_named_time_alone(method, sent):
     told = answer(503, TOLD, table="STRICT", method=method, sent=sent)
     assert (told.after, told.unacted) == (7.0, True)
@@ -283,7 +284,7 @@ def test_strict_repeats_503_of_any_method_at_the_named_time_alone(method, sent):
     assert untold == Settle("the server names no time to come back at")
 
 
-@pytest.mark.parametrize(("method", "sent"), YES + NO)
+@each(("method", "sent"), YES + NO)
 def test_strict_repeats_408_of_any_method_once(method, sent):
     verdict = answer(408, table="STRICT", method=method, sent=sent)
     assert (verdict.after, verdict.unacted, verdict.fresh) == (0.0, True, True)
@@ -295,9 +296,9 @@ def test_strict_repeats_413_as_standard_does(headers, repeated):
     assert repeats(answer(413, headers, table="STRICT", method="POST")) is repeated
 
 
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("headers", [{}, TOLD])
-@pytest.mark.parametrize("code", [400, 404, 422, 423, 500, 501, 505, 507, 508, 510, 499, 599])
+@each("table", TABLES)
+@each("headers", [{}, TOLD])
+@each("code", [400, 404, 422, 423, 500, 501, 505, 507, 508, 510, 499, 599])
 def test_what_the_tables_do_not_repeat_stays_unrepeated_even_with_a_time(table, code, headers):
     assert answer(code, headers, table=table) == Settle()
 
@@ -305,7 +306,7 @@ def test_what_the_tables_do_not_repeat_stays_unrepeated_even_with_a_time(table, 
 # ── unsafe, times, told, fresh ─────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("unsafe", "method", "code", "headers", "unacted"),
     [
         (None, "POST", 503, {}, None),
@@ -327,7 +328,7 @@ def test_unsafe_says_which_methods_are_repeated(unsafe, method, code, headers, u
     assert (verdict.unacted if repeats(verdict) else None) is unacted
 
 
-@pytest.mark.parametrize(
+@each(
     ("failure", "unsafe", "repeated"),
     [
         (httpx.ConnectError, None, True),
@@ -365,7 +366,7 @@ def test_told_waits_for_a_named_time_alone():
 # ── the wait ───────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("attempt", "most"),
     [(1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (6, 16.0), (7, 20.0), (50, 20.0)],
 )
@@ -378,7 +379,7 @@ def test_the_default_backoff_is_full_jitter_that_doubles_from_half_a_second_to_2
     assert min(waits) < most / 2 < max(waits)
 
 
-@pytest.mark.parametrize(
+@each(
     ("wait", "waits"),
     [
         (0, [0, 0, 0]),
@@ -396,7 +397,7 @@ def test_the_default_backoff_is_full_jitter_that_doubles_from_half_a_second_to_2
         (lambda state: state.attempt_number * 10, [10, 20, 30]),
     ],
 )
-@pytest.mark.parametrize("outcome", [503, httpx.ConnectError("no")])
+@each("outcome", [503, httpx.ConnectError("no")])
 def test_the_wait_is_any_of_tenacity_s_or_seconds(outcome, wait, waits):
     name = outcome if isinstance(outcome, int) else "ConnectError"
     found = [retry(wait=wait)(exchange(outcome, answers=(name,) * n)).after for n in range(3)]
@@ -438,7 +439,7 @@ def test_a_wait_knows_how_long_the_exchange_has_waited():
 # ── the stop ───────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("stop", "sent", "elapsed", "stops"),
     [
         (tenacity.stop_after_attempt(3), 2, 0.0, False),
@@ -456,7 +457,7 @@ def test_a_wait_knows_how_long_the_exchange_has_waited():
         (lambda state: state.attempt_number > 5, 6, 0.0, True),
     ],
 )
-@pytest.mark.parametrize("outcome", [503, httpx.ConnectError("no")])
+@each("outcome", [503, httpx.ConnectError("no")])
 def test_the_stop_is_any_of_tenacity_s(outcome, stop, sent, elapsed, stops):
     duty = retry(wait=2.0, stop=stop)
     found = exchange(outcome, answers=(503,) * (sent - 1), elapsed=elapsed)
@@ -481,7 +482,7 @@ def test_a_stop_may_look_at_the_failure():
 # ── arguments ──────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each(
     ("arguments", "error", "sentence"),
     [
         *[
@@ -542,7 +543,7 @@ def test_a_flag_that_is_no_truth_value_is_refused(arguments):
         retry(**arguments)
 
 
-@pytest.mark.parametrize(
+@each(
     ("duty", "text"),
     [
         (retry(), "retry()"),

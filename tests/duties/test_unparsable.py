@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from statuspolicy import STANDARD, STRICT, Again, Refuse, Settle, UnparsableResponse
+from tests.each import each
 from tests.exchanges import exchange
 
 TABLES = {"STANDARD": STANDARD, "STRICT": STRICT}
@@ -32,15 +33,15 @@ def check_refused(verdict, found):
     assert error.__cause__ is found.error
 
 
-@pytest.mark.parametrize("can_renew", [True, False])
-@pytest.mark.parametrize(("method", "sent"), IDEMPOTENT)
+@each("can_renew", [True, False])
+@each(("method", "sent"), IDEMPOTENT)
 def test_it_is_repeated_once_at_once_on_another_connection_if_idempotent(method, sent, can_renew):
     found = exchange(garbage(), method=method, sent=sent, can_renew=can_renew)
     verdict = STANDARD[600](found)
     assert verdict == Again(found.request, 0.0, False, True, "at once, on another connection")
 
 
-@pytest.mark.parametrize(("method", "sent"), IDEMPOTENT)
+@each(("method", "sent"), IDEMPOTENT)
 def test_the_second_time_it_is_refused(method, sent):
     found = exchange(garbage(), method=method, sent=sent, answers=(NAME,))
     check_refused(STANDARD[600](found), found)
@@ -52,8 +53,8 @@ def test_what_is_not_idempotent_is_refused_at_the_first(method, sent):
     check_refused(STANDARD[600](found), found)
 
 
-@pytest.mark.parametrize("answers", [(), (NAME,)])
-@pytest.mark.parametrize(("method", "sent"), IDEMPOTENT + OTHER)
+@each("answers", [(), (NAME,)])
+@each(("method", "sent"), IDEMPOTENT + OTHER)
 def test_strict_does_not_repeat_it(method, sent, answers):
     found = exchange(garbage(), method=method, sent=sent, answers=answers)
     check_refused(STRICT[600](found), found)
@@ -73,7 +74,7 @@ def test_an_answer_that_could_be_read_is_handed_over(table, method):
     assert TABLES[table][600](exchange(500, method=method)) == Settle()
 
 
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("status", [600, 601, 999])
+@each("table", TABLES)
+@each("status", [600, 601, 999])
 def test_a_literal_600_on_the_wire_is_handled_as_500(table, status):
     assert TABLES[table].match(httpx.Response(status)).key == 500

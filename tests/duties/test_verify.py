@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from statuspolicy import STANDARD, STRICT, Again, ProtocolViolation, Refuse, Settle, reset
+from tests.each import each
 from tests.exchanges import exchange
 
 TABLES = {"STANDARD": STANDARD, "STRICT": STRICT}
@@ -105,8 +106,8 @@ def note(request, response):
     """An application's hook."""
 
 
-@pytest.mark.parametrize("on_reset", [None, note])
-@pytest.mark.parametrize(
+@each("on_reset", [None, note])
+@each(
     ("headers", "empty"),
     [
         ({}, True),
