@@ -19,7 +19,8 @@ PIECE = 64 * 1024  # bytes that one coding gives at once, or at most twice as ma
 _MOST_CODINGS = 5  # in a row
 _WINDOW_LOG = 23  # RFC 9659 §3: zstd's window is "not larger than 8 MB"
 _ZLIB_HEAD = 2  # bytes
-_SLICE = 8  # bytes that zstandard, which has no bound, gets at once: one block may be 128 KiB
+# Bytes that zstandard, which has no bound, gets at once: 4 of them may be a block of 128 KiB.
+_SLICE = 128
 
 
 class Undecodable(Exception):
@@ -50,10 +51,13 @@ class Decoding:
             pieces = step.through(pieces)
         return pieces
 
-    def end(self) -> None:
-        """There are no more. Raises Undecodable where there had to be."""
+    def end(self, strict: bool = False) -> None:
+        """There are no more. Raises Undecodable where there had to be.
+
+        strict: also for gzip and deflate, of which the library gives what came where it is cut off.
+        """
         for step in self._steps:
-            step.end()
+            step.end(strict)
 
 
 def decoded(content: bytes, field: str | None, most: int) -> bytes:
@@ -86,21 +90,23 @@ class _Step:
                     raise Undecodable(f"it is longer than {self._most} bytes once it is decoded")
                 yield piece
 
-    def end(self) -> None:
-        if self._begun and not self._decoder.ended:
+    def end(self, strict: bool) -> None:
+        lenient = isinstance(self._decoder, _Zlib) and not strict
+        if self._begun and not (lenient or self._decoder.ended):
             raise Undecodable("it is cut off")
 
 
 class _Zlib:
     """gzip, and deflate, which some servers send without the zlib format (RFC 9110 §8.4.1.2)."""
 
-    # Where a gzip body is cut off, the library gives what came of it.
-    ended = True
-
     def __init__(self, bits: int, otherwise: int | None = None) -> None:
         self._zlib = zlib.decompressobj(bits)
         self._otherwise = otherwise
         self._head = b""
+
+    @property
+    def ended(self) -> bool:
+        return self._zlib.eof
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         if self._otherwise is not None and len(data := self._head + data) < _ZLIB_HEAD:

@@ -11,7 +11,7 @@ from statuspolicy.cache.config import Cache
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.invalidations import Invalidations, Sent
 from statuspolicy.cache.planning import Course, Forward, Missing, Serve
-from statuspolicy.cache.settling import Change, Save, Settled, complete, confirmed, settle
+from statuspolicy.cache.settling import Change, Drop, Save, Settled, complete, confirmed, settle
 from statuspolicy.cache.status import CacheStatus, Forwarded
 from statuspolicy.fields import digits
 
@@ -271,7 +271,8 @@ class Visit:
         assert keep is not None
 
         def whole(content: bytes) -> Sequence[Change]:
-            return complete(self.asked, course, keep, content, cache.entry_bytes)
+            changes = complete(self.asked, course, keep, content, cache.entry_bytes)
+            return [c for c in changes if isinstance(c, Drop) or not c.entry.undecodable]
 
         if isinstance(response.stream, ByteStream):
             content = b"".join(response.stream)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from statuspolicy._value import Reckoned, lazy
 from statuspolicy.cache.control import Control, control, named, seconds
-from statuspolicy.cache.flaws import flaw
+from statuspolicy.cache.flaws import flaw, undecodable
 from statuspolicy.cache.vary import Selecting
 from statuspolicy.fields import Fields, digits, http_date, members
 
@@ -268,6 +268,16 @@ class Entry(Reckoned):
             self.part,
         )  # fmt: skip
 
+    @lazy
+    def undecodable(self) -> str:
+        """Why its body can't be decoded; "" where it can, or is a part, which needs the others."""
+        return self._undecodable(b"")
+
+    def _undecodable(self, digest: bytes) -> str:
+        if self.part is not None or not self.encoded:
+            return ""
+        return undecodable(self.fields.get("content-encoding"), self.body, digest)
+
     def dump(self, url: str) -> bytes:
         """All but the body, for a storage that keeps bytes: a digest of it all and of the URL, a
         digest of the body (`DIGEST` bytes each), and the rest.
@@ -298,8 +308,10 @@ class Entry(Reckoned):
             raise
         except Exception as error:  # anything may be there: other types, other names, an abyss
             raise ValueError(f"a stored response is damaged: {error!r}"[:200]) from error
-        if entry.flaw:
-            raise ValueError(entry.flaw)
+        why = entry.flaw or entry._undecodable(dumped[DIGEST : 2 * DIGEST])
+        if why:
+            raise ValueError(why)
+        vars(entry)["undecodable"] = why
         return entry
 
 

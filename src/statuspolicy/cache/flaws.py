@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from statuspolicy.decoding import Decoding, Undecodable
 from statuspolicy.fields import Fields, digits
 
 # RFC 3229 §10.4.1 (226), RFC 6585 §3–6: never stored. A 304 is about what is stored already,
@@ -12,6 +13,8 @@ from statuspolicy.fields import Fields, digits
 NEVER = frozenset({226, 304, 412, 416, 428, 429, 431, 511})
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _BREAKS = re.compile(rb"[\r\n]").search
+_MOST = 256 * 1024 * 1024  # bytes of a decoded body, of which a few raw ones may be any number
+_DECODED = 4096  # bodies of which it is known that they can be decoded
 _LAST = 253_402_300_799  # the end of the year 9999, beyond which no date can be written
 
 
@@ -37,6 +40,32 @@ def flaw(
         return "it is not the part that it says"
     told = digits(Fields(headers).one("content-length"))
     return "" if told in (None, len(body)) else "its body is not as long as it says"
+
+
+def undecodable(codings: str | None, body: bytes, digest: bytes = b"") -> str:
+    """Why a body can't be decoded, and would be an error again and again; "" where it can.
+
+    codings: its Content-Encoding (RFC 9110 §8.4).
+    digest: of the body, where it is known: what can be decoded is decoded once.
+    """
+    known = digest and (codings, digest)
+    if known in _decoded:
+        return ""
+    try:
+        decoding = Decoding(codings, _MOST)
+        for _ in decoding.feed(body):
+            pass
+        decoding.end(strict=True)
+    except Undecodable as why:
+        return f"its body can't be decoded: {why}"
+    if known:
+        if len(_decoded) >= _DECODED:
+            _decoded.clear()
+        _decoded.add(known)
+    return ""
+
+
+_decoded: set[object] = set()
 
 
 def _is_line(line: Any) -> bool:

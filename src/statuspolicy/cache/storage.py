@@ -166,7 +166,7 @@ async def alook(storage: Storage, url: str, who: str) -> Sequence[Entry]:
 def _is_odd(storage: Storage, found: Sequence[Entry], url: str, who: str) -> bool:
     """Whether something that a storage gave can't be served: it may be anything, and anybody's."""
     for entry in found:
-        why = entry.flaw if isinstance(entry, Entry) else "it is no Entry"
+        why = entry.flaw or entry.undecodable if isinstance(entry, Entry) else "it is no Entry"
         if why or entry.who != who:
             why = why or "it is somebody else's"
             log.warning("%r: what is stored of %s is dropped, for %s.", storage, url, why)
