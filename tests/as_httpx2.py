@@ -14,6 +14,7 @@ import statuspolicy.httpx2 as bound
 
 # What is about files, about libraries that know httpx alone, or in a process of its own.
 ABOUT_HTTPX = {
+    "test_aiohttp.py",
     "test_commands.py",
     "test_comparison.py",
     "test_cost.py",

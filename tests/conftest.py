@@ -51,7 +51,8 @@ class Session:
         if kind == "sync":
             self.client: Any = stack.enter_context(httpx.Client(**client))
         else:
-            self.portal = stack.enter_context(start_blocking_portal(kind))
+            loop = ("asyncio", {"use_uvloop": True}) if kind == "uvloop" else (kind,)
+            self.portal = stack.enter_context(start_blocking_portal(*loop))
             self.client = httpx.AsyncClient(**client)
             stack.callback(self.run, self.client.aclose)
         statuspolicy.wrap(self.client, **wrap)

@@ -14,6 +14,7 @@ import pytest
 import statuspolicy as sp
 from statuspolicy.testing import Answer, FakeClock
 from tests.each import each
+from tests.test_evidence import SENDING, at_first, hang_up
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -116,17 +117,20 @@ def test_a_204_with_stray_bytes_after_it(plain, retries, ours, status_server):
 
 
 def test_a_post_on_a_kept_alive_connection_that_the_server_has_closed(plain, ours, status_server):
-    """The server reads nothing more on it: what is sent there is lost, and was never acted on."""
+    """It does so after the client chose the connection, and before a byte is sent."""
     by_default = httpx_retries.RetryTransport()  # the fixture's may repeat POST, blindly
     with httpx.Client(transport=by_default) as retries:
         for client in (plain, retries, ours):
             assert client.get(status_server.url + "/200").status_code == 200
-            url = f"{status_server.url}/disconnect?then=201&n={id(client)}"
+            before = len(status_server.received)
+            extensions = {"trace": at_first("sync", SENDING, lambda: hang_up(status_server))}
+            url = status_server.url + "/201"
             if client is ours:
-                assert client.post(url, content=b"x").status_code == 201
+                assert client.post(url, content=b"x", extensions=extensions).status_code == 201
             else:
                 with pytest.raises(httpx.TransportError):
-                    client.post(url, content=b"x")
+                    client.post(url, content=b"x", extensions=extensions)
+            assert len(status_server.received) - before == (client is ours)
 
 
 def test_a_429_with_retry_after_9_and_another_call(plain, retries, status_server, monkeypatch):

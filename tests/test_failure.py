@@ -18,6 +18,7 @@ from statuspolicy.row import NOTHING
 from statuspolicy.testing import FakeClock, StatusServer
 from tests.each import each
 from tests.exchanges import exchange
+from tests.raw_server import certified, serving
 
 TABLES = {"STANDARD": STANDARD, "STRICT": STRICT}
 
@@ -93,9 +94,9 @@ SWITCHED = h11.RemoteProtocolError(
         (
             httpx.ConnectError,
             httpcore.ConnectError,
-            ssl.SSLError(1, "wrong version number"),
+            ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)"),
             "",
-            httpx.ConnectError,
+            None,
         ),
         (httpx.ConnectError, httpcore.ConnectError, OSError(111, "no"), "", httpx.ConnectError),
         (httpx.ConnectTimeout, httpcore.ConnectTimeout, None, "", httpx.ConnectTimeout),
@@ -300,10 +301,115 @@ def test_a_real_untrusted_certificate_is_met_once(open_session, tls):
         assert (server.received, session.clock.waits) == ([], [])
 
 
-def test_plain_http_on_a_tls_port_is_a_connect_error(kind, status_server):
-    """A handshake that fails for another reason than the certificate may be repeated."""
-    url = status_server.url.replace("http:", "https:") + "/200"
-    assert row_key(real_failure(kind, url)) is httpx.ConnectError
+LASTING = [
+    socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+    socket.gaierror(socket.EAI_FAIL, "Non-recoverable failure in name resolution"),
+    ssl.SSLError(1, "wrong version number"),
+    ssl.SSLError(1, "[SSL: TLSV1_ALERT_PROTOCOL_VERSION] tlsv1 alert protocol version"),
+    ssl.SSLError(1, "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol"),
+    ssl.SSLError(1, "[SSL: NO_PROTOCOLS_AVAILABLE] no protocols available"),
+    ssl.SSLError(1, "[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE] sslv3 alert handshake failure"),
+    ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required"),
+    ssl.SSLError(1, "[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca"),
+    ssl.SSLError(1, "[SSL: DH_KEY_TOO_SMALL] dh key too small"),
+]
+PASSING = [
+    socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
+    socket.gaierror("what a mock says"),
+    ssl.SSLEOFError(8, "[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol"),
+    ssl.SSLError(1, "[SSL: TLSV1_ALERT_INTERNAL_ERROR] tlsv1 alert internal error"),
+    ssl.SSLError(1, "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC] bad record mac"),
+    ConnectionResetError(104, "Connection reset by peer"),
+]
+
+
+def test_what_is_there_at_the_next_try_too_is_never_repeated():
+    """A host without an address, and TLS that the two sides can't agree on."""
+    for kind, library in [
+        (httpx.ConnectError, httpcore.ConnectError),
+        (httpx.ReadError, httpcore.ReadError),  # TLS 1.3 refuses a client after the handshake
+    ]:
+        assert [row_key(raised(kind, library, cause)) for cause in LASTING] == [None] * len(LASTING)
+        assert {row_key(raised(kind, library, cause)) for cause in PASSING} == {kind}
+
+
+def tries(session, method, url):
+    with pytest.raises(httpx.TransportError) as error:
+        session.request(method, url)
+    return trace(error.value).requests
+
+
+def test_a_host_that_does_not_exist_is_asked_for_once_and_one_that_may_is_again(
+    session, monkeypatch
+):
+    for code, times in [(socket.EAI_NONAME, 1), (socket.EAI_AGAIN, 4)]:
+
+        def fails(*args, code=code, **options):
+            raise socket.gaierror(code, "as told")
+
+        monkeypatch.setattr(socket, "getaddrinfo", fails)
+        for method in ("GET", "POST"):
+            assert tries(session, method, "http://nowhere.example/") == times
+
+
+def required(version):
+    """Contexts of a server that wants the client's certificate, and of a client without one."""
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    server.verify_mode, server.maximum_version = ssl.CERT_REQUIRED, version
+    authority.configure_trust(server)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    return server, trust
+
+
+def old_fashioned():
+    """Contexts that have no version of TLS in common."""
+    server, trust = certified("127.0.0.1")
+    server.minimum_version = ssl.TLSVersion.TLSv1_3
+    trust.maximum_version = ssl.TLSVersion.TLSv1_2
+    return server, trust
+
+
+@pytest.mark.parametrize(
+    "contexts",
+    [
+        pytest.param(lambda: required(ssl.TLSVersion.TLSv1_3), id="a certificate is required"),
+        pytest.param(lambda: required(ssl.TLSVersion.TLSv1_2), id="the same in TLS 1.2"),
+        pytest.param(old_fashioned, id="no version in common"),
+        pytest.param(lambda: (None, ssl.create_default_context()), id="no TLS at all"),
+    ],
+)
+def test_tls_that_can_not_be_is_tried_once(contexts, open_session):
+    """Who closes at once may lose its own alert: this one reads on until the client goes."""
+    server, trust = contexts()
+
+    def serve(peer):
+        connection = peer.connection
+        if server is None:
+            peer.more()
+            peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            return
+        inside = server.wrap_bio(into := ssl.MemoryBIO(), out := ssl.MemoryBIO(), server_side=True)
+        refused = False
+        while data := connection.recv(65536):
+            into.write(data)
+            try:
+                refused or inside.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError:
+                refused = True
+            connection.sendall(out.read())
+            if refused:
+                connection.shutdown(socket.SHUT_WR)
+
+    session = open_session({"trust_env": False, "verify": trust, "timeout": 5})
+    for method in ("GET", "POST"):
+        with serving(serve) as listening:
+            assert tries(session, method, listening.url.replace("http:", "https:")) == 1
+            assert len(listening.peers) == 1
 
 
 def test_a_disconnect_after_an_unparsable_answer_is_decided_by_its_own_row(

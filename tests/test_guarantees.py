@@ -262,8 +262,7 @@ def _status(outcome: Any) -> int:
 def _refused(outcome: Any) -> bool:
     outcome, reused, unsent = outcome if isinstance(outcome, Seen) else (outcome, False, False)
     if isinstance(outcome, Exception):
-        gone = isinstance(outcome, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError))
-        return unsent or isinstance(outcome, httpx.ConnectError) or (reused and gone)
+        return unsent or isinstance(outcome, httpx.ConnectError)
     status, fields = outcome
     if status in (411, 417, 421, 425):
         return True

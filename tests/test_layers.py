@@ -75,6 +75,8 @@ ORDER = [
     "network",
     "connection",
     "listening",
+    "proof",
+    "tcp",
     "reading",
     "trace",
     "links",

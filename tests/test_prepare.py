@@ -379,8 +379,8 @@ def test_a_digest_that_was_used_is_not_sent_again_and_the_trace_says_why(answer,
     [
         httpx.ConnectError("refused"),
         httpx.ConnectTimeout("slow"),
-        Reply(httpx.ReadError("gone"), reused=True),
-        Reply(httpx.WriteError("gone"), reused=True),
+        Reply(httpx.RemoteProtocolError("gone"), unsent=True),
+        Reply(httpx.ReadError("gone"), reused=True, unsent=True),
         Reply(httpx.ReadTimeout("slow"), unsent=True),
     ],
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from math import inf
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
-from time import monotonic
+from ssl import SSLError
+from time import monotonic, sleep
 from typing import Any, Self
 
 from statuspolicy.listening import PIECE, Listener
@@ -24,9 +25,12 @@ class Stream(Listener):
             return self._kept(max_bytes)
         data: bytes = b""
         try:
-            data = self._inner.read(max_bytes, self._in_time(timeout))
+            data = self._reads(max_bytes, self._in_time(timeout))
         finally:
             self._heard(WIRE.get(), data)
+        if not data:  # httpcore closes the socket at once
+            for seconds in self._settling(timeout):
+                sleep(seconds)
         return self._given(data)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -38,7 +42,21 @@ class Stream(Listener):
         # The inner write loops until all is sent, with the whole timeout for each turn.
         size = PIECE if left() < inf else len(buffer)
         for start in range(0, len(buffer), size):
-            self._inner.write(buffer[start : start + size], self._in_time(timeout))
+            self._writes(buffer[start : start + size], timeout)
+
+    def _reads(self, max_bytes: int, timeout: float | None) -> bytes:
+        try:
+            return self._inner.read(max_bytes, timeout)  # type: ignore[no-any-return]
+        except BaseException as error:
+            self._failed(error)
+            raise
+
+    def _writes(self, piece: bytes, timeout: float | None) -> None:
+        try:
+            self._inner.write(piece, self._in_time(timeout))
+        except BaseException as error:
+            self._failed(error)
+            raise
 
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
@@ -59,7 +77,7 @@ class Stream(Listener):
             if rest <= 0:
                 return
             try:
-                self._overhear(self._inner.read(_READ, rest))
+                self._overhear(self._reads(_READ, rest))
             except self._core.ReadTimeout:
                 return
         self._after_the_wait()
@@ -74,12 +92,13 @@ class Stream(Listener):
                         return
                 if not writable:
                     raise self._stuck()
-                self._inner.write(buffer[start : start + PIECE], self._in_time(timeout))
+                self._still_there()
+                self._writes(buffer[start : start + PIECE], timeout)
 
     def _hears_an_error(self) -> bool:
         # Of what is readable there may be no whole record of TLS; what is broken is met again.
         with suppress(self._core.ReadError):
-            self._overhear(self._inner.read(_READ, 0))
+            self._overhear(self._reads(_READ, 0))
         return self._stops()
 
     def _in_time(self, timeout: float | None) -> float | None:
@@ -99,9 +118,14 @@ class AsyncStream(Listener):
             return self._kept(max_bytes)
         data: bytes = b""
         try:
-            data = await self._inner.read(max_bytes, timeout)
+            data = await self._reads(max_bytes, timeout)
         finally:
             self._heard(WIRE.get(), data)
+        if not data:
+            import anyio
+
+            for seconds in self._settling(timeout):
+                await anyio.sleep(seconds)
         return self._given(data)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as httpcore calls it
@@ -110,7 +134,31 @@ class AsyncStream(Listener):
         if self._sends(buffer, WIRE.get()):
             await self._write_and_listen(buffer, timeout)
         else:
-            await self._inner.write(buffer, timeout)
+            await self._writes(buffer, timeout)
+
+    async def _reads(self, max_bytes: int, timeout: float | None) -> bytes:  # noqa: ASYNC109 - as httpcore calls it
+        try:
+            return await self._inner.read(max_bytes, timeout)  # type: ignore[no-any-return]
+        except BaseException as error:
+            self._failed(error)
+            if self._passes(error):
+                raise self._core.ReadError(error) from error
+            raise
+
+    async def _writes(self, piece: bytes, timeout: float | None) -> None:  # noqa: ASYNC109 - as httpcore calls it
+        try:
+            await self._inner.write(piece, timeout)
+        except BaseException as error:
+            self._failed(error)
+            if self._passes(error):
+                raise self._core.WriteError(error) from error
+            raise
+
+    def _passes(self, error: BaseException) -> bool:
+        """Whether httpcore lets an error of anyio's TLS pass as it is; of a thread's it doesn't."""
+        from anyio import EndOfStream
+
+        return self._core is not None and isinstance(error, (SSLError, EndOfStream))
 
     async def start_tls(self, *args: Any, **options: Any) -> AsyncStream:
         return AsyncStream(await self._inner.start_tls(*args, **options))
@@ -128,7 +176,7 @@ class AsyncStream(Listener):
             if rest <= 0:
                 return
             try:
-                self._overhear(await self._inner.read(_READ, rest))
+                self._overhear(await self._reads(_READ, rest))
             except self._core.ReadTimeout:
                 return
         self._after_the_wait()
@@ -142,7 +190,7 @@ class AsyncStream(Listener):
                 pause, longest = _PAUSES
                 while True:
                     readable, writable = socket.ready(0, self._deaf)
-                    if (readable or self._reads) and await self._hears_an_error():
+                    if (readable or self._pending) and await self._hears_an_error():
                         return
                     if writable:
                         break
@@ -153,15 +201,16 @@ class AsyncStream(Listener):
                     await anyio.sleep(pause)
                     slept += pause
                     pause = min(2 * pause, longest)
-                await self._inner.write(buffer[start : start + PIECE], timeout)
+                self._still_there()
+                await self._writes(buffer[start : start + PIECE], timeout)
 
     async def _hears_an_error(self) -> bool:
         # A read that was given up may be going on in the event loop: what it brings makes the
         # socket readable no more.
-        self._reads = True
+        self._pending = True
         with suppress(self._core.ReadError, self._core.ReadTimeout):
-            self._overhear(await self._inner.read(_READ, _NO_WAIT))
-            self._reads = False
+            self._overhear(await self._reads(_READ, _NO_WAIT))
+            self._pending = False
         return self._stops()
 
 

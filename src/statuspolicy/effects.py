@@ -25,19 +25,20 @@ Outcome: TypeAlias = Response | TransportError
 class Reply:
     """What a Send brought, and what is known of how.
 
-    reused: the connection had served another request before; where it failed, also that not
-        a byte came back.
-    unsent: not a byte of the request was sent.
+    reused: the connection had served another request before.
+    unsent: nobody can have read the request: not a byte of it was sent, or arrived.
+    begun: some of it was sent, to where it may have been read.
     interim: the responses that went before the answer, as far as they were seen.
     began: the first bytes of an answer that could not be parsed, as far as they were seen.
     """
 
-    __slots__ = ("began", "interim", "outcome", "reused", "unsent")
+    __slots__ = ("began", "begun", "interim", "outcome", "reused", "unsent")
 
     def __init__(self, outcome: Outcome, reused: bool = False, unsent: bool = False) -> None:
         self.outcome = outcome
         self.reused = reused
         self.unsent = unsent
+        self.begun = False
         self.interim: tuple[Interim, ...] = ()
         self.began = b""
 

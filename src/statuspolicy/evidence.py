@@ -1,8 +1,8 @@
-"""What was seen of a send: whether its connection was an old one, and whether anything was sent.
+"""What was seen of a send: whether its connection was an old one, and whether it was read.
 
 The library's transport reports its steps to a `trace` callable in a request's extensions, and
-the sockets below it tell whether a byte came back. Together they show that nobody can have
-acted on a request; where one of them is missing, nothing is shown.
+the sockets below it tell what became of the request. Where neither shows that nobody can have
+acted on it, nothing is shown.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from .expecting import Held, expects
 
 # The one event that a request on a kept-alive connection begins with; a new one connects first.
 _SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")
+# What is known to come before that, or to be told of it; of anything else nobody knows what it is.
+_KNOWN = frozenset({"connection", "proxy", "socks", "socks5", "http11", "http2"})
 
 
 class Watch:
@@ -35,7 +37,11 @@ class Watch:
     def __call__(self, event: str, info: dict[str, Any]) -> Any:
         """Note an event; the answer of the caller's own, which an async one awaits."""
         self._first = self._first or event
-        self._sent = self._sent or event in _SENDING
+        if event in _SENDING:
+            # The CONNECT that opens a tunnel is the proxy's; the request comes behind it.
+            self._sent = self._sent or getattr(info.get("request"), "method", b"") != b"CONNECT"
+        elif event.partition(".")[0] not in _KNOWN:
+            self._sent = True
         return None if self._theirs is None else self._theirs(event, info)
 
     @property
@@ -48,8 +54,20 @@ class Watch:
 
     @property
     def unsent(self) -> bool:
-        """Whether the transport told what it does, and sending was not of it."""
-        return bool(self._first) and not self._sent
+        """Whether nobody can have read it: what there was of sending came to nothing.
+
+        The transport told what it does, and sending was not of it; or the sockets told.
+        """
+        seen = self.seen
+        return (bool(self._first) and not self._sent) or 0 < seen.sends == seen.unread
+
+    @property
+    def begun(self) -> bool:
+        """Whether somebody may have read it, whatever the transport says in the end.
+
+        Over HTTP/2 it is the connection that says how far it got.
+        """
+        return self.seen.sends > self.seen.unread
 
 
 class AsyncWatch(Watch):
@@ -87,10 +105,7 @@ def hinted(response: Response) -> Any:
 
 
 def saw(watch: Watch | None, reply: Reply) -> Reply:
-    """What a send brought, with what was seen of it where it was watched.
-
-    Of a failure after which a byte had come back nothing is shown: the request was read.
-    """
+    """What a send brought, with what was seen of it where it was watched."""
     outcome = reply.outcome
     if isinstance(outcome, Response):
         if HINTED and (interim := hinted(outcome)):
@@ -100,6 +115,5 @@ def saw(watch: Watch | None, reply: Reply) -> Reply:
         reading = READING.get()
         reply.began = b"" if reading is None else reading.first
     if watch is not None:
-        silent = isinstance(reply.outcome, Response) or not watch.seen.heard
-        reply.reused, reply.unsent = watch.reused and silent, watch.unsent
+        reply.reused, reply.unsent, reply.begun = watch.reused, watch.unsent, watch.begun
     return reply

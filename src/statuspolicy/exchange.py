@@ -49,9 +49,10 @@ class Exchange(Reckoned):
     can_ask: whether the application has a `confirm` to ask.
     can_renew: whether another connection can be had.
     can_sign: whether a `prepare` makes each send ready anew.
-    reused: whether the connection is known to have served another request before; where this
-        one failed, also that not a byte came back.
-    unsent: whether it is known that not a byte of the request was sent.
+    reused: whether the connection is known to have served another request before.
+    unsent: whether it is known that nobody can have read the request: not a byte of it was
+        sent, or none arrived where it was sent to.
+    begun: whether it is known that some of the request was sent, to where it may have been read.
     left: seconds until `Limits.total` ends the exchange.
     abroad: whether credentials stay behind, since the exchange has left its first origin.
     proxied: whether a request that was answered 305 or 407 is known to have gone to a proxy.
@@ -80,6 +81,7 @@ class Exchange(Reckoned):
     can_sign: bool = False
     reused: bool = False
     unsent: bool = False
+    begun: bool = False
     left: float = inf
     abroad: bool = False
     proxied: bool = False
@@ -136,7 +138,7 @@ class Exchange(Reckoned):
     def unacted(self) -> bool:
         """Whether it is sure that the server did not act on the request."""
         if self.error is not None:
-            return self.unsent or failure.unacted(self.error, self.reused)
+            return self.unsent or failure.unacted(self.error, self.begun)
         if self.status == 408:
             # RFC 9110 §15.5.9: the server gave up waiting for a request that it never read,
             # where it had kept the connection for the next one and now closes it.

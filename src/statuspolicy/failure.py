@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import ssl
 from collections.abc import Iterator
 
@@ -11,10 +13,8 @@ from ._lib import (
     ConnectError,
     ConnectTimeout,
     ProxyError,
-    ReadError,
     RemoteProtocolError,
     TransportError,
-    WriteError,
 )
 
 
@@ -26,24 +26,84 @@ def row_key(error: TransportError) -> int | type[TransportError] | None:
             return type(error)  # the connection went away without an answer
         # A 101 that nobody asked for; the parser names it by its own state.
         return 101 if "_SWITCH_UPGRADE" in line else 600
-    if isinstance(error, ConnectError) and _untrusted(error):
-        return None  # a certificate that doesn't verify won't verify next time
+    if any(map(_is_lasting, _chain(error))):
+        return None
     if isinstance(error, ProxyError) and str(error).startswith("407"):
         return 407  # the proxy's answer to CONNECT
     return type(error)
 
 
-def unacted(error: TransportError, reused: bool) -> bool:
-    """Whether a failure shows that the server did not act on the request.
+def unacted(error: TransportError, begun: bool = False) -> bool:
+    """Whether a failure shows by itself that the server did not act on the request.
 
-    reused: whether the connection had served another request before, and brought nothing now.
+    begun: whether some of it is known to have been sent.
     """
-    if isinstance(error, (ConnectError, ConnectTimeout)):
-        return True  # nothing is sent before the connection stands
-    # RFC 9112 §9.3.1: a connection that was idle may be closed by the server at any time,
-    # and what was sent into that was not read. (HTTP/2 says itself how far it got.)
-    gone = isinstance(error, (ReadError, WriteError)) or row_key(error) is RemoteProtocolError
-    return (reused and gone) or any(map(_refused_by_http2, _chain(error)))
+    return (not begun and _unconnected(error)) or any(map(_refused_by_http2, _chain(error)))
+
+
+def _unconnected(error: TransportError) -> bool:
+    """Whether no connection was made.
+
+    A transport may call a connection that it lost a ConnectTimeout: its cause says what it was.
+    One without a cause, as a mock raises it, is believed.
+    """
+    if not isinstance(error, (ConnectError, ConnectTimeout)):
+        return False
+    _, *causes = _chain(error)
+    if not causes and error.__context__ is not None and not error.__suppress_context__:
+        causes = [*_chain(error.__context__)]  # raised without `from`, or nothing to do with it
+    return not causes or any(map(_says_unconnected, causes))
+
+
+def _says_unconnected(cause: BaseException) -> bool:
+    if isinstance(cause, (ConnectionRefusedError, socket.gaierror)):
+        return True
+    if isinstance(cause, OSError) and cause.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+        return True
+    return any(
+        (kind.__module__.partition(".")[0], kind.__name__) in _UNCONNECTED
+        for kind in type(cause).__mro__
+    )
+
+
+# What the libraries that make connections raise where they make none, and nowhere else.
+_UNCONNECTED = {
+    ("httpcore", "ConnectError"), ("httpcore", "ConnectTimeout"),
+    ("httpcore2", "ConnectError"), ("httpcore2", "ConnectTimeout"),
+    ("aiohttp", "ClientConnectorError"), ("aiohttp", "ConnectionTimeoutError"),
+}  # fmt: skip
+
+
+def _is_lasting(cause: BaseException) -> bool:
+    """Whether it is there at the next try too: a host without an address, TLS that can't be."""
+    if isinstance(cause, socket.gaierror):
+        return cause.errno in _NO_SUCH_HOST
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return True
+    if not isinstance(cause, ssl.SSLError):
+        return False
+    said = str(cause).upper().replace(" ", "_")
+    return any(word in said for word in _NO_TLS)
+
+
+# RFC 3493 §6.1, but for what may be over soon: EAI_AGAIN, EAI_MEMORY and EAI_SYSTEM.
+_NO_SUCH_HOST = {
+    getattr(socket, name)
+    for name in ("EAI_NONAME", "EAI_NODATA", "EAI_FAIL", "EAI_FAMILY", "EAI_ADDRFAMILY",
+                 "EAI_SERVICE", "EAI_SOCKTYPE", "EAI_BADFLAGS")
+    if hasattr(socket, name)
+}  # fmt: skip
+
+# Reasons of OpenSSL's: of its own, and for the alerts of the other side (RFC 8446 §6.2), where
+# the two sides have nothing in common or one refuses the other. Bytes that were damaged or cut
+# off on the way, and an internal error, are not of them.
+_NO_TLS = (
+    "WRONG_VERSION", "WRONG_SSL_VERSION", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE",
+    "PROTOCOL_VERSION", "VERSION_TOO_LOW", "VERSION_TOO_HIGH", "UNKNOWN_PROTOCOL",
+    "HANDSHAKE_FAILURE", "NO_CIPHERS_AVAILABLE", "NO_SHARED_CIPHER", "INSUFFICIENT_SECURITY",
+    "INAPPROPRIATE_FALLBACK", "LEGACY_RENEGOTIATION", "KEY_TOO_SMALL", "MD_TOO_WEAK",
+    "CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "UNRECOGNIZED_NAME", "NO_APPLICATION_PROTOCOL",
+)  # fmt: skip
 
 
 def _refused_by_http2(cause: BaseException) -> bool:
@@ -80,7 +140,3 @@ def _not_parsed(error: RemoteProtocolError) -> str | None:
         if isinstance(cause, NotHTTP) or type(cause).__module__.partition(".")[0] == "h11":
             return str(cause)
     return None
-
-
-def _untrusted(error: ConnectError) -> bool:
-    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error))

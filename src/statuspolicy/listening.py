@@ -9,11 +9,13 @@ close the connection after the answer. It gets no more than the answer.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
+from statuspolicy.proof import Proof
 from statuspolicy.reading import Reading, length_of
 from statuspolicy.trace import Interim
-from statuspolicy.wire import HINTED, READING, WIRE, NotHTTP, Wire
+from statuspolicy.wire import HINTED, READING, WIRE, NotHTTP, Seen, Wire, left
 
 PIECE = 16 * 1024  # bytes: a TLS record (RFC 8446 §5.1), and what a writable socket takes whole
 
@@ -40,9 +42,10 @@ class Listener(Around):
         # Of the request:
         self._head = b""
         self._sent = 0  # bytes of its body
-        self._reads = False  # whether a read of it that was given up may still be going on
+        self._pending = False  # whether a read of it that was given up may still be going on
         self._deaf = False  # whether there is nothing to listen for while it is sent
         self._cut = False  # whether no more of it will be sent
+        self._proof: Proof | None = None  # once a request was watched
         # Of the answer:
         self._reading: Reading | None = None
         self._back = b""  # came before httpcore asked
@@ -68,15 +71,17 @@ class Listener(Around):
     # ── what is sent ──────────────────────────────────────────────────────────────────
 
     def _sends(self, buffer: bytes, wire: Wire | None) -> bool:
-        """Note what is sent; whether to listen meanwhile."""
-        if wire is not None and wire.seen is not None and wire.seen.old is None:
-            wire.seen.old = self._answered
+        """Note what is sent; whether to listen meanwhile.
+
+        Raises the library's errors where nothing is to be written.
+        """
         if self._begins:
             if b" HTTP/1.1\r\n" in buffer and buffer.endswith(b"\r\n\r\n"):
                 self._begin(buffer, wire)
             elif buffer.startswith(b"PRI "):
                 self._begins = False  # RFC 9113 §3.4: all that follows is HTTP/2
             return False
+        self._still_there()
         self._sent += len(buffer)
         # What goes out with the header section meets no answer to it.
         return self._reading is not None and self._sent > PIECE and not self._deaf
@@ -87,11 +92,43 @@ class Listener(Around):
         READING.set(self._reading)
         self._begins, self._deaf = False, self._core is None
         self._head, self._sent = head, 0
+        seen = None if wire is None else wire.seen
         # Behind a CONNECT the request itself is still to come.
-        if wire is not None and wire.seen is not None and not head.startswith(b"CONNECT "):
-            wire.seen.connection = None if self._deaf else self
+        if seen is not None and not head.startswith(b"CONNECT "):
+            seen.connection = None if self._deaf else self
+            seen.old, seen.heard = self._answered, False
+            if self._core is not None:
+                self._looks_first(seen)
+        elif self._proof is not None:
+            self._proof.ends()
+
+    def _looks_first(self, seen: Seen) -> None:
+        if self._proof is None:
+            self._proof = Proof(self._inner)
+        if not self._proof.begins(seen, self._inner):
+            return
+        if not self._answered:
+            # What it said before it closed may be an answer, or why TLS came to nothing.
+            raise self._refusal()
+        # Not a WriteError: httpcore would read what was left behind the answer before.
+        raise self._core.RemoteProtocolError(
+            "The server closed the connection before the request was sent."
+        )
+
+    def _still_there(self) -> None:
+        if self._proof is not None and self._proof.is_lost():
+            raise self._refusal()
 
     # ── what comes ────────────────────────────────────────────────────────────────────
+
+    def _failed(self, error: BaseException) -> None:
+        if self._proof is not None:
+            self._proof.failed(error)
+
+    def _settling(self, timeout: float | None) -> Iterator[float]:
+        """Seconds to wait until it is known what the end of the answers means."""
+        if self._proof is not None:
+            yield from self._proof.settle(left() if timeout is None else min(left(), timeout))
 
     def _heard(self, wire: Wire | None, data: bytes) -> None:
         if data:
@@ -141,6 +178,8 @@ class Listener(Around):
         assert self._reading is not None
         self._heard(WIRE.get(), data)
         self._deaf = not data
+        if self._deaf and self._proof is not None:
+            self._proof.looks()
         try:
             ours = self._reading.take(data)
         except NotHTTP as why:

@@ -113,6 +113,7 @@ class Talk:
             can_sign=plan.prepare is not None,
             reused=reply.reused,
             unsent=reply.unsent,
+            begun=reply.begun,
             left=inf if self.until is None else self.until - heard,
             abroad=self._abroad(request),
             proxied=response is not None

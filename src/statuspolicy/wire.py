@@ -33,14 +33,18 @@ class Seen:
     heard: whether a byte came back, or may have: what this side closed, it did not read to its end.
     connection: what the request's header section went over; None where that tells nothing of
         interim responses, as over HTTP/2 or through a transport that isn't known.
+    sends, unread: how often it was begun, and how many of these times nobody can have read it;
+        counted where the connection is one of HTTP/1.1. (A transport may repeat by itself.)
     """
 
-    __slots__ = ("connection", "heard", "old")
+    __slots__ = ("connection", "heard", "old", "sends", "unread")
 
     def __init__(self) -> None:
         self.old: bool | None = None
         self.heard = False
         self.connection: Any = None
+        self.sends = 0
+        self.unread = 0
 
 
 class Wire(Record):

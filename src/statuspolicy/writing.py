@@ -34,4 +34,4 @@ def sending(shelf: Shelf, send: Send) -> Flow[Reply]:
 
 def _may_be_acted_on(error: TransportError, reply: Reply) -> bool:
     unsent = reply.unsent or isinstance(error, (PoolTimeout, UnsupportedProtocol))
-    return not (unsent or failure.unacted(error, reused=False))
+    return not (unsent or failure.unacted(error, reply.begun))
