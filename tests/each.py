@@ -40,3 +40,11 @@ def each(
         return run
 
     return decorate
+
+
+def quickly(values: Iterable[Any], first: int) -> list[Any]:
+    """Values to parametrize with, of which `make test` tries the first ones and CI all."""
+    return [
+        value if number < first else pytest.param(value, marks=pytest.mark.slow)
+        for number, value in enumerate(values)
+    ]

@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from .each import each
+from .each import each, quickly
 
 
 def test_each_value_is_tried_with_each_of_another_loop_s():
@@ -36,3 +36,11 @@ def test_a_loop_over_nothing_or_over_a_name_that_nobody_takes_is_a_mistake():
         each("a", [])
     with pytest.raises(AssertionError, match="no such argument"):
         each("b", [1])(lambda a: None)
+
+
+def test_ci_tries_every_value_and_a_quick_run_the_first_ones():
+    one, *others = quickly([1, 2, 3], 1)
+    assert one == 1
+    assert [(*case.values, *(mark.name for mark in case.marks)) for case in others] == [
+        (2, "slow"), (3, "slow"),
+    ]  # fmt: skip

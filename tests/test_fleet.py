@@ -26,6 +26,7 @@ def fleet() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failure", ["unavailable", "refused"])
 def test_with_the_default_budget_a_fleet_does_not_double_the_load_of_an_outage(fleet, failure):
     result = fleet.simulate(CLIENTS, 60.0, sp.RetryBudget(), 1, getattr(fleet, failure))
@@ -45,6 +46,7 @@ def test_what_a_budget_lets_through_is_its_tokens_and_no_more(fleet, tokens):
     assert result.sent == result.calls + CLIENTS * tokens
 
 
+@pytest.mark.slow
 def test_told_when_to_come_back_a_fleet_all_but_leaves_the_origin_alone_and_loses_nothing(fleet):
     """Each client's first call is told 30 s; the others find out without asking."""
     result = fleet.simulate(CLIENTS, 60.0, sp.RetryBudget(), 1, partial(fleet.unavailable, 30))
@@ -53,6 +55,7 @@ def test_told_when_to_come_back_a_fleet_all_but_leaves_the_origin_alone_and_lose
     assert result.lost == 0
 
 
+@pytest.mark.slow
 def test_a_lone_script_loses_nothing_by_the_budget(fleet):
     """Run by run: one that calls again and again through a blip may retry as it likes."""
     seeds = range(40)

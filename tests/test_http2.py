@@ -109,6 +109,7 @@ class Hypercorn:
         self.config.keep_alive_timeout = 60
         self._listener = Listener(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen()  # already: a client may come before Hypercorn is ready
         self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)

@@ -27,7 +27,7 @@ import statuspolicy as sp
 from tests.conftest import KINDS
 
 # A run is made once, for all tests that look at it.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 WORKERS = {"sync": 50, "asyncio": 500, "trio": 500}
 # Fewer connections than threads, so that they queue; httpcore 1.0 polls each idle one for each
@@ -58,8 +58,9 @@ class Plan(NamedTuple):
 
 
 PLANS = [
-    *(pytest.param(Plan(kind, 10_000, PATIENT), marks=pytest.mark.slow) for kind in KINDS),
-    *(Plan(kind, 1_000, sp.Limits()) for kind in KINDS),  # all defaults
+    Plan(kind, *which)
+    for which in ((10_000, PATIENT), (1_000, sp.Limits()))  # the latter: all defaults
+    for kind in KINDS
 ]
 
 

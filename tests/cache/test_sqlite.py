@@ -16,6 +16,7 @@ import pytest
 import statuspolicy as sp
 from statuspolicy.cache import outside, sqlite
 from tests.cache.places import URL, entry, values
+from tests.each import quickly
 
 ROOT = Path(__file__).parents[2]
 URLS = [f"{URL}/{number}" for number in range(40)]
@@ -267,7 +268,7 @@ def test_whatever_page_is_zeroed_nothing_wrong_is_served_and_it_goes_on(path, op
     assert aside > 3, "some of it was seen"
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", quickly(range(100), 20))
 def test_whatever_bytes_are_changed_nothing_is_served_that_was_never_stored_there(
     path, open_storage, seed
 ):
@@ -361,9 +362,9 @@ print("there", sum(there), flush=True)
 """
 
 
-def test_several_processes_find_it_damaged_at_the_same_moment(path):
+@pytest.mark.parametrize("everybody", quickly([3, 6], 1))
+def test_several_processes_find_it_damaged_at_the_same_moment(path, everybody):
     """One sets it aside, and what any of them stored afterwards is there for all."""
-    everybody = 6
     Path(f"{path}-lock").touch()  # it was a cache
     for _ in range(2):
         for beside in ("-wal", "-shm"):  # from which SQLite would mend it by itself
@@ -537,7 +538,7 @@ def killed_in_the_middle(path: Path, after: int) -> int:
     return done
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", quickly(range(5), 1))
 def test_a_kill_in_the_middle_of_1000_writes_loses_nothing_and_breaks_nothing(path, said, seed):
     reported = killed_in_the_middle(path, random.Random(seed).randrange(1, 700))
     assert reported < 1000, "it was in the middle"
@@ -576,8 +577,9 @@ def of_many(path: Path, processes: int, turns: int) -> list[str]:
     return [process.communicate(timeout=240)[0] for process in running]
 
 
-def test_eight_processes_use_one_file(path):
-    for output in of_many(path, 8, 150):
+@pytest.mark.parametrize("processes", quickly([3, 8], 1))
+def test_several_processes_use_one_file(path, processes):
+    for output in of_many(path, processes, 150):
         loaded = output.split()
         assert output == f"loaded {loaded[1]} mixed 0\n"
         assert int(loaded[1]) > 0

@@ -119,7 +119,13 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize(("way", "segments"), [("sync", 1), ("sync", 4), ("async", 4)])
+SLOW = pytest.mark.slow
+KILLED = [
+    ("sync", 1), pytest.param("sync", 4, marks=SLOW), pytest.param("async", 4, marks=SLOW),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("way", "segments"), KILLED)
 def test_a_killed_download_of_200_mb_goes_on_and_its_sha256_holds(tmp_path, sha256, way, segments):
     """Killed once a quarter is on record; the memory is that of the one that goes on.
 
