@@ -148,12 +148,20 @@ def test_301_that_is_remembered_and_leads_astray_is_forgotten_and_the_first_url_
         assert "led astray" in str(story.trace)
 
 
-def test_301_that_leads_to_404_is_remembered_anew_where_the_first_url_says_the_same():
+def test_301_that_leads_astray_in_its_own_call_is_not_remembered():
     memory = knowing()
     story = replay(get(), [404, TO_B, 404], memory=memory)
     assert urls(story) == [B, A, B]
     assert story.response.status_code == 404
     assert [r.status_code for r in story.response.history] == [301]
+    assert not memory.moves  # or each call would cost three requests from now on
+    for astray in [*FAILURES, 400, 403, 404, 405, 410, 451]:
+        memory = sp.Memory()
+        replay(get(), [TO_B, *[astray] * 4], memory=memory)
+        assert not memory.moves, astray
+    memory = sp.Memory()
+    replay(get(), [TO_B, 503], memory=memory, table=sp.STANDARD | {503: sp.surface})
+    assert memory.moves
 
 
 def test_301_that_is_remembered_stays_where_its_place_is_only_out_of_order():

@@ -110,8 +110,10 @@ def _turn(talk: Talk, reply: Reply | None) -> Flow[Result | float]:
         verdict = permit
     if talk.visit is not None:
         verdict = cached.stand_in(talk, talk.visit, exchange, verdict)
-    if moved and (yield from moves.start_again(talk, exchange, verdict, declined)):
-        return 0.0
+    if talk.shortcuts and moves.leads_astray(exchange, verdict, declined):
+        yield from cached.forgotten(talk)
+        if moved and (yield from moves.start_again(talk, exchange)):
+            return 0.0
     return (yield from _end(talk, exchange, verdict))
 
 
@@ -190,8 +192,9 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
         leads_to = str(permit.request.url)
         if "#" not in str(verdict.url):
             leads_to = leads_to.partition("#")[0]
-        move = (exchange.status, leads_to)
-        yield Remember(hop.target(talk.sent.url), move, verdict.remember)
+        move, url = (exchange.status, leads_to), hop.target(talk.sent.url)
+        yield Remember(url, move, verdict.remember)
+        talk.shortcuts.append((url, url))
     if isinstance(verdict, Follow) and verdict.tell is not None:
         yield from asked(verdict.tell(exchange.request, permit.request))
     talk.over = verdict.over if isinstance(verdict, Again) else None
@@ -223,8 +226,6 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
     heard, talk.heard = talk.heard, None
     if exchange.status == 410:
         yield Forget(hop.target(exchange.request.url))
-    if exchange.status in (404, 410) or isinstance(verdict, Refuse):
-        yield from cached.forgotten(talk)
     if isinstance(verdict, Refuse):
         if response is not None:
             kept = yield Discard(response, talk.went)

@@ -6,8 +6,8 @@ died, would be an error for a day.
 
 from __future__ import annotations
 
-from . import body, cached, guard, jar
-from ._lib import LocalProtocolError, PoolTimeout, TooManyRedirects
+from . import body, guard, jar
+from ._lib import LocalProtocolError, PoolTimeout
 from .effects import Discard
 from .exchange import Exchange
 from .rest import Decided
@@ -30,14 +30,8 @@ def unreachable(talk: Talk, exchange: Exchange) -> bool:
     return failed and talk.visit is None and _in_time(talk, exchange)
 
 
-def start_again(talk: Talk, exchange: Exchange, verdict: Decided, declined: bool) -> Flow[bool]:
-    """Forget the remembered moves that led astray; whether the first URL is asked now.
-
-    declined: whether the guard declined to follow a redirect.
-    """
-    if not _astray(exchange, verdict, declined):
-        return False
-    yield from cached.forgotten(talk)
+def start_again(talk: Talk, exchange: Exchange) -> Flow[bool]:
+    """Whether the first URL is asked now, since remembered moves led astray."""
     if not _in_time(talk, exchange):
         return False
     talk.take_cookies(exchange)
@@ -58,11 +52,13 @@ def start_again(talk: Talk, exchange: Exchange, verdict: Decided, declined: bool
     return True
 
 
-def _astray(exchange: Exchange, verdict: Decided, declined: bool) -> bool:
-    if isinstance(verdict, Use):
-        return False
-    if isinstance(verdict, Refuse) and isinstance(verdict.error, TooManyRedirects):
-        return True
+def leads_astray(exchange: Exchange, verdict: Decided, declined: bool) -> bool:
+    """Whether an exchange that took or remembered permanent moves ends where they are of no use.
+
+    declined: whether the guard declined to follow a redirect.
+    """
+    if isinstance(verdict, (Use, Refuse)):
+        return isinstance(verdict, Refuse)
     if exchange.error is not None:
         return not isinstance(exchange.error, _OUR_OWN)
     return declined or exchange.status in _NOT_HERE

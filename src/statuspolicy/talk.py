@@ -60,7 +60,7 @@ class Talk:
         # No sooner than that is it now: whoever waits and asks a clock that stands still (a
         # frozen one in a test) how long to wait on would wait for ever.
         self.earliest = -inf
-        # Redirects that nobody was asked for: their URLs, also as the cache's key.
+        # Redirects that were remembered or taken from what is: their URLs, also as the cache's key.
         self.shortcuts: list[tuple[str, str]] = []
         # What was to be sent before the first remembered move was taken, its path and so on.
         self.fork: tuple[Request, Path, int, int] | None = None
