@@ -82,19 +82,38 @@ def test_what_is_stored_by_itself_has_no_flaw():
 # ── a storage of somebody's own ────────────────────────────────────────────────────────
 
 
-class Odd(sp.MemoryStorage):
+class Odd:
     """One that gives whatever it is told to."""
 
+    shared = False
+
     def __init__(self, given):
-        super().__init__()
         self.given = given
         self.dropped = []
 
     def load(self, url, who):
         return self.given
 
+    def save(self, url, entry, same):
+        """Nothing is kept."""
+
     def drop(self, url, ids):
         self.dropped.append((url, ids))
+
+    def close(self):
+        """Nothing is open."""
+
+    async def aload(self, url, who):
+        return self.load(url, who)
+
+    async def asave(self, url, entry, same):
+        self.save(url, entry, same)
+
+    async def adrop(self, url, ids):
+        self.drop(url, ids)
+
+    async def aclose(self):
+        self.close()
 
 
 GIVEN = [
@@ -128,6 +147,8 @@ async def test_what_a_storage_gives_that_is_no_response_is_a_miss_in_async():
         async with sp.wrap(client, cache=sp.Cache(storage=storage, user="me")):
             response = await client.get(URL)
         assert (response.status_code, response.content) == (200, b""), given
+        if isinstance(given, list):
+            assert (URL, None) in storage.dropped
 
 
 # ── rows of a file, whose digest is right ──────────────────────────────────────────────
