@@ -83,6 +83,7 @@ ORDER = [
     "wire",
     "turns",
     "later",
+    "naming",
     "ondemand",
     "_value",
     "_internals",

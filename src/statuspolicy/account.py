@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from time import time
+from typing import Any
 
 from statuspolicy.fields import Fields, told
 from statuspolicy.trace import Step, Trace
 
-from ._lib import HTTPStatusError, RequestError, Response, TransportError
+from ._lib import RequestError, Response, TransportError
 from .row import NOTHING
 from .tables import STANDARD
+
+_MOST = 32  # errors that one is looked for in: a chain may be long, and a group large
 
 
 def trace(result: Response | BaseException) -> Trace:
     """What happened on the way to a response or an error: a step for each answer.
 
     It always answers: where nothing happened, its one step is derived from the status code
-    and the row of STANDARD.
+    and the row of STANDARD. Of an error that somebody else made of one of httpx's, or of a
+    response (an SDK's), it is the trace of that; of one that a callable of the application
+    raised (a duty, `prepare`, `confirm`, a hook), the last step names the callable.
 
     Raises TypeError for something that is neither a response nor an error.
     """
@@ -24,8 +30,8 @@ def trace(result: Response | BaseException) -> Trace:
     from .hop import target
     from .response import CACHED, kept_trace, phrase
 
-    if isinstance(result, HTTPStatusError):  # of raise_for_status()
-        result = result.response
+    if isinstance(result, BaseException):
+        result = _source(result)
     if (kept := kept_trace(result)) is not None:
         return _with_notes(kept, result)
     code: int | str
@@ -44,6 +50,31 @@ def trace(result: Response | BaseException) -> Trace:
     cache = str(result.extensions.get(CACHED, "")) if isinstance(result, Response) else ""
     step = Step(method, url, code, words, row.name, row.citation, "settle", told=wait, cache=cache)
     return _with_notes(Trace((step,)), result)
+
+
+def _source(error: BaseException) -> Response | BaseException:
+    """What an error was made of: the nearest that is known here; the error itself where none is.
+
+    That is its response, its cause, or what was being handled when it was raised.
+    """
+    from .response import kept_trace
+
+    found: list[BaseException] = [error]
+    for one in found:  # which grows meanwhile
+        response: Any = None
+        with suppress(Exception):  # it may be a property of somebody's own
+            response = getattr(one, "response", None)
+        if kept_trace(one) is not None or isinstance(one, RequestError):
+            return one
+        if kept_trace(response) is not None or isinstance(response, Response):
+            return response  # type: ignore[no-any-return]
+        group: Any = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+        for beneath in (one.__cause__, one.__context__, *group):
+            if beneath is None or any(beneath is other for other in found):
+                continue
+            if len(found) < _MOST:
+                found.append(beneath)
+    return error
 
 
 def _with_notes(kept: Trace, result: Response | BaseException) -> Trace:

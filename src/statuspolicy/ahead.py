@@ -12,7 +12,7 @@ from .events import Attempt
 from .exchange import Exchange
 from .guard import Permit
 from .rest import held_back
-from .talk import Flow, Talk, asked
+from .talk import Flow, Talk
 from .verdicts import Follow, Settle
 
 
@@ -51,13 +51,15 @@ def written(talk: Talk, request: Request, attempt: int) -> Flow[Request]:
     prepare = talk.plan.prepare
     if prepare is not None:
         copy = body.copy(request)
-        answer = yield from asked(prepare(copy, attempt))
+        answer = yield from talk.call("prepare", prepare, copy, attempt)
         same = (copy.method, copy.url, copy.stream) == (request.method, request.url, request.stream)
         if not (answer is None or answer is copy) or not same:
-            raise TypeError(
+            error = TypeError(
                 f"prepare={prepare!r} may change a request's header fields and extensions alone: "
                 "change the request that it is given, and return nothing."
             )
+            talk.raised("prepare", prepare, error)
+            raise error
         request = copy
     return request
 
@@ -112,13 +114,13 @@ def _shortcut(talk: Talk) -> Flow[bool]:
 def forbidden(talk: Talk, request: Request) -> Flow[str]:
     """Why the application's `allow_hop` keeps a request from being sent; "" where it doesn't."""
     allow = talk.plan.allow_hop
-    if allow is None or (yield from asked(allow(talk.sent, request))):
+    if allow is None or (yield from talk.call("allow_hop", allow, talk.sent, request)):
         return ""
     return f"allow_hop does not let it go to {hop.origin(request.url)}"
 
 
 def take(talk: Talk, permit: Permit, answers: tuple[int | str, ...]) -> None:
     """From now on this request is the one that is sent."""
-    talk.sent, talk.path, talk.visit = permit.request, permit.path, None
+    talk.sent, talk.path, talk.visit, talk.noted = permit.request, permit.path, None, None
     talk.hops += permit.is_hop
     talk.answers = () if permit.is_hop else answers

@@ -11,7 +11,7 @@ from .events import Wait as Waiting
 from .exchange import Exchange
 from .response import adopt, is_kept
 from .rest import held_back, noted
-from .talk import Flow, Talk, asked
+from .talk import Flow, Talk
 from .verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
 from .writing import sending
 
@@ -31,10 +31,12 @@ def considered(talk: Talk, verdict: Inspect, exchange: Exchange) -> Flow[tuple[E
             return exchange, Settle(f"its turn did not come within {max(seconds, 0):.3g} s")
     decided = yield from talk.decide(verdict.then, exchange)
     if isinstance(decided, Inspect):
-        raise TypeError(
+        error = TypeError(
             f"{verdict.then!r} answered Inspect(...) about what had been read for it: "
             "return another Verdict, such as statuspolicy.Settle()."
         )
+        talk.raised("the duty", verdict.then, error)
+        raise error
     return exchange, decided
 
 
@@ -72,7 +74,7 @@ def step_aside(
     talk.note("aside", verdict, verdict.why)
     heard = talk.heard
     if verdict.tell is not None and heard is not None and heard.response is not None:
-        yield from asked(verdict.tell(heard.request, heard.response))
+        yield from talk.call("a hook", verdict.tell, heard.request, heard.response)
     if verdict.after:
         talk.tell(Waiting, verdict.after, exchange.request)
         talk.earliest += verdict.after

@@ -120,7 +120,7 @@ async def arun(flow: Flow[Result], hands: AsyncHands) -> Response:
                     await hands.wait(effect.seconds)
                     hands.still_open()
                 case Ask():
-                    value = await effect.answer
+                    value = await hands.ask(effect)
                 case Resume():
                     value = hands.resume(effect)
                 case Look() | Shelve() | Behind():

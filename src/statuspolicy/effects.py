@@ -5,7 +5,7 @@ Plain classes: they are made and looked at once, and cost nothing at import.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from statuspolicy.cooldown import Cool
@@ -125,12 +125,13 @@ class Resume:
 
 
 class Ask:
-    """Wait for what an application answers."""
+    """Wait for what an application answers; `failed` is told of what it raises in its place."""
 
-    __slots__ = __match_args__ = ("answer",)
+    __slots__ = __match_args__ = ("answer", "failed")
 
-    def __init__(self, answer: Awaitable[object]) -> None:
+    def __init__(self, answer: Awaitable[object], failed: Callable[[Exception], object]) -> None:
         self.answer = answer
+        self.failed = failed
 
 
 class Enter:

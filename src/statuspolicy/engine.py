@@ -27,7 +27,7 @@ from .plan import Plan
 from .response import adopt, is_kept, keep_trace
 from .rest import heeded
 from .row import REDIRECTS
-from .talk import Flow, Result, Talk, asked, is_http2, log
+from .talk import Flow, Result, Talk, is_http2, log
 from .verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _permit(
     if isinstance(verdict, Follow) and verdict.confirm and response is not None:
         if confirm is None:
             return Settle(f"{request.method} goes elsewhere only if confirmed: give confirm=")
-        if not (yield from asked(confirm(request, permit.request, response))):
+        if not (yield from talk.call("confirm", confirm, request, permit.request, response)):
             return Settle("the application did not confirm it")
     if confirm is not None or allow is not None:
         try:
@@ -196,7 +196,7 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
         yield Remember(url, move, verdict.remember)
         talk.shortcuts.append((url, url))
     if isinstance(verdict, Follow) and verdict.tell is not None:
-        yield from asked(verdict.tell(exchange.request, permit.request))
+        yield from talk.call("a hook", verdict.tell, exchange.request, permit.request)
     talk.over = verdict.over if isinstance(verdict, Again) else None
     talk.fresh = talk.over is not None or (
         hard and talk.plan.fresh is not None and is_http2(exchange.response)
@@ -251,7 +251,7 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
         keep_trace(exchange.error, talk.steps)
         return exchange.error
     if verdict.tell is not None:
-        yield from asked(verdict.tell(talk.went, response))
+        yield from talk.call("a hook", verdict.tell, talk.went, response)
     if verdict.empty:
         yield Discard(response, talk.went, hard=True)
     status = response.status_code

@@ -136,10 +136,12 @@ class Hands(Grip[BaseTransport]):
 
     def ask(self, effect: Ask) -> object:
         close(effect.answer)
-        raise TypeError(
+        error = TypeError(
             "A duty, `confirm` or hook of a sync client answered with an awaitable: "
             "write it as a plain function, or use it with httpx.AsyncClient."
         )
+        effect.failed(error)
+        raise error
 
     def drop(self) -> None:
         held = self.held
@@ -252,6 +254,13 @@ class AsyncHands(Grip[AsyncBaseTransport]):
                 return False
             self.turns.append(effect.turn)
         return True
+
+    async def ask(self, effect: Ask) -> object:
+        try:
+            return await effect.answer
+        except Exception as error:
+            effect.failed(error)
+            raise
 
     def leave(self) -> None:
         while self.turns:

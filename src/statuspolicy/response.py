@@ -20,7 +20,7 @@ from statuspolicy.trace import Step, Trace
 from ._lib import AsyncParts, ByteStream, DecodingError, Encoding, Headers, Request, Response
 from .exchange import content_of
 
-_TRACE = "_statuspolicy_trace"  # in __dict__, so that it is pickled too
+TRACE = "_statuspolicy_trace"  # in __dict__, so that it is pickled too
 _NOTE = "statuspolicy sent"
 _GLANCE = 64 * 1024  # bytes
 CACHED = "statuspolicy.cache"  # in `extensions`: what the cache did, a CacheStatus
@@ -217,7 +217,7 @@ def adopt(
     # Item by item into a copy, which is the quickest way to make such a dictionary.
     inside, trace = vars(response).copy(), Trace(steps)
     inside["extensions"] = {**response.extensions, "statuspolicy": trace}
-    inside[_TRACE] = trace
+    inside[TRACE] = trace
     inside["_request"], inside["_past"], inside["history"] = request, past, []
     if declined or "_declined" in inside:
         inside["_declined"] = declined
@@ -262,7 +262,7 @@ def _revive(base: type[Response], state: dict[str, Any]) -> Response:
 
 def keep_trace(error: Exception, steps: tuple[Step, ...]) -> None:
     """Put the trace on a failure, and its last lines where a traceback shows them."""
-    vars(error)[_TRACE] = Trace(steps)
+    vars(error)[TRACE] = Trace(steps)
     if len(steps) > 1:
         told = Trace(steps)
         notes = [note for note in getattr(error, "__notes__", ()) if not note.startswith(_NOTE)]
@@ -271,7 +271,7 @@ def keep_trace(error: Exception, steps: tuple[Step, ...]) -> None:
 
 def kept_trace(result: object) -> Trace | None:
     """The trace that a response or an error carries; None where nothing happened to it."""
-    trace = getattr(result, "__dict__", {}).get(_TRACE)
+    trace = getattr(result, "__dict__", {}).get(TRACE)
     return trace if isinstance(trace, Trace) else None
 
 

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 from inspect import isawaitable
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from statuspolicy.fields import NO_FIELDS, Fields
 from statuspolicy.methods import SAFE
+from statuspolicy.naming import name_of
 from statuspolicy.notes import joined
-from statuspolicy.trace import REMEMBERED, Step, Trace
+from statuspolicy.trace import NOT_SENT, REMEMBERED, Step, Trace
 
 from . import body, hop, jar, verdicts
-from ._lib import AsyncBaseTransport, BaseTransport, Cookies, Request, Response
+from ._lib import (
+    AsyncBaseTransport,
+    BaseTransport,
+    Cookies,
+    Request,
+    RequestError,
+    Response,
+)
 from .effects import Ask, Effect, Reply
 from .events import Decision, Event, Settled
 from .exchange import Exchange
 from .guard import Path, drops
 from .plan import Plan
-from .response import phrase
+from .response import TRACE, kept_trace, phrase
 from .row import NOTHING, Duty
 from .verdicts import Settle, Verdict
 
@@ -70,6 +79,7 @@ class Talk:
         self.user = plan.user
         self.visit: Visit | None = None  # to the cache, of the request that is being sent
         self.heard: Exchange | None = None
+        self.noted: bool | None = None  # whether there is a step of it; None before an answer
         self.doubt = False  # whether an earlier send may have been acted on
         self.in_turn = False  # whether others wait for what this exchange is at
 
@@ -95,7 +105,7 @@ class Talk:
         self.earliest = heard
         if self.first_heard is None:
             self.first_heard = heard
-        self.row = plan.table.match(outcome)
+        self.row, self.noted = plan.table.match(outcome), False
         self.heard = Exchange(
             self.sent if request is None else request,
             response,
@@ -146,11 +156,52 @@ class Talk:
             # RFC 9110 §9.3.6: a tunnel begins after "the blank line that concludes the […]
             # header section"; Content-Length and the like say nothing.
             return Settle()
-        verdict: Any = duty(exchange)
-        if type(verdict) not in verdicts.KINDS:
-            verdict = yield from asked(verdict)
-        verdicts.check(verdict, lambda: f"The duty of row {self.row.name}, {duty!r},")
+        try:
+            verdict: Any = duty(exchange)
+            if type(verdict) not in verdicts.KINDS:
+                verdict = yield from self._answer(verdict, partial(self.raised, "the duty", duty))
+            verdicts.check(verdict, lambda: f"The duty of row {self.row.name}, {duty!r},")
+        except Exception as error:
+            self.raised("the duty", duty, error)
+            raise
         return verdict  # type: ignore[no-any-return]
+
+    def call(self, what: str, call: Callable[..., Any], *given: Any) -> Flow[Any]:
+        """What a callable of the application answers; what it raises gets the trace."""
+        raised = partial(self.raised, what, call)
+        try:
+            answer = call(*given)
+        except Exception as error:
+            raised(error)
+            raise
+        return (yield from self._answer(answer, raised))
+
+    def _answer(self, answer: Any, raised: Callable[[Exception], object]) -> Flow[Any]:
+        """An application's answer, waited for where it has to be."""
+        if isawaitable(answer):
+            answer = yield Ask(answer, raised)
+        return answer
+
+    def raised(self, what: str, call: Any, error: Exception) -> None:
+        """Put the trace on what a callable of the application raised; its last step names that.
+
+        What came out of an exchange of its own has one.
+        """
+        if isinstance(error, RequestError) and kept_trace(error) is not None:
+            return
+        if what == "the duty" and self.heard is not None and self.heard.main is None:
+            call = self.row.duty  # what it wants done once the body was read has no name
+        of = f" of row {self.row.name}" if what == "the duty" else ""
+        why = f"{what}{of}, {name_of(call)}, raised {type(error).__name__}"
+        if self.noted is None:
+            url = hop.target(self.sent.url)
+            self.add(Step(self.sent.method, url, NOT_SENT, "", "", "", "raise", reason=why))
+        elif self.noted:
+            *before, last = self.steps
+            self.steps = (*before, last._replace(verdict="raise", reason=joined(last.reason, why)))
+        else:
+            self.note("raise", Settle(), why)
+        vars(error)[TRACE] = Trace(self.steps)
 
     def as_of_now(self, exchange: Exchange) -> Exchange:
         """An exchange that knows how long it was asked and awaited since it was heard."""
@@ -171,7 +222,7 @@ class Talk:
 
     def note(self, kind: str, verdict: Verdict, why: str, budget: float | None = None) -> None:
         """One step of the trace, about what was heard last, and its line in the log."""
-        row, heard = self.row, self.heard
+        row, heard, self.noted = self.row, self.heard, True
         assert heard is not None
         resumed = self.plan.answered is not None and not self.steps
         words = phrase(heard.response) if heard.response is not None else str(heard.error or "")
@@ -224,13 +275,6 @@ def logged(step: Step) -> None:
     level = logging.DEBUG if step.verdict in ("settle", "use") else logging.INFO
     if log.isEnabledFor(level):
         log.log(level, "%s", step)
-
-
-def asked(answer: Any) -> Flow[Any]:
-    """What an application answers, waited for where it has to be."""
-    if isawaitable(answer):
-        answer = yield Ask(answer)
-    return answer
 
 
 def is_http2(response: Response | None) -> bool:

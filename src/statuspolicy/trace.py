@@ -32,8 +32,8 @@ class Step(NamedTuple):
     phrase: what the code is called, or what the exception says.
     row: the row of the table that decided ("503", "5xx", "ConnectError").
     citation: where that row's specification stands.
-    verdict: "settle", "follow", "repeat", "aside", "use", "refuse", or "wait" for an origin
-        that cools down.
+    verdict: "settle", "follow", "repeat", "aside", "use", "refuse", "wait" for an origin that
+        cools down, or "raise" where a callable of the application raised.
     wait: seconds waited before the next request.
     reason: why, in words.
     told: seconds that the server asked to wait; None where it asked nothing.
@@ -99,7 +99,7 @@ class Trace(tuple[Step, ...]):
     @property
     def requests(self) -> int:
         """How many requests were sent."""
-        return sum(step.code not in (REMEMBERED, COOLING) for step in self)
+        return sum(step.code not in (REMEMBERED, COOLING, NOT_SENT) for step in self)
 
     @property
     def waited(self) -> float:
@@ -122,3 +122,5 @@ class Trace(tuple[Step, ...]):
 REMEMBERED = "remembered"
 # The code of a step that is no answer either: the origin had asked for rest before.
 COOLING = "cooling"
+# And of one whose request was not sent, since a callable of the application raised.
+NOT_SENT = "not sent"

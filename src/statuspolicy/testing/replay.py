@@ -204,4 +204,7 @@ def _answer(effect: Ask) -> object:
         next(effect.answer.__await__())
     except StopIteration as end:
         return end.value
+    except Exception as error:
+        effect.failed(error)
+        raise
     raise RuntimeError("A coroutine in a script waited for something real.")
