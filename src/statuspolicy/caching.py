@@ -32,7 +32,7 @@ from .visit import Visit, normal
 # What most requests have and nobody is known by, as the library writes it.
 _USUAL = (b"Accept", b"Accept-Encoding", b"Accept-Language", b"Connection", b"Host", b"User-Agent")
 # A client asks for the same in the same words again and again.
-_KNOWN = 256
+_KNOWN, _LONG = 256, 1024
 
 
 class Shelf:
@@ -82,9 +82,11 @@ class Shelf:
         nobody = user is not None
         if not elsewhere and self._harmless.issuperset([name for name, _ in lines]):
             client = "" if self.storage.shared else self._client
-            if len(self._known) >= _KNOWN:
-                self._known.clear()
-            known = self._known[said] = Asked(method, url, lines, client, nobody or not client)
+            known = Asked(method, url, lines, client, nobody or not client)
+            if len(url) < _LONG:  # the other fields are known by their names, and short
+                if len(self._known) >= _KNOWN:
+                    self._known.clear()
+                self._known[said] = known
             return known
         cookies_of = b"cookie" in {name.lower() for name, _ in lines}
         client = self._client if cookies_of or not self.storage.shared else ""

@@ -570,7 +570,7 @@ def test_a_sqlite_file_that_can_not_even_be_removed_is_said_to_be_out_of_date(
         raise OSError("read-only")
 
     monkeypatch.setattr(storage, "_drop", fail)
-    monkeypatch.setattr("statuspolicy.cache.sqlite.os.remove", fail)
+    monkeypatch.setattr(sqlite.os, "remove", fail)
     storage.drop(URL, None)
     storage.close()
     assert caplog.messages[-1] == f"{storage!r} could not forget 1 URLs: read-only"

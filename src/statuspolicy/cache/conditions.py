@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from statuspolicy.cache.asked import Asked
-from statuspolicy.cache.entry import Entry
+from statuspolicy.cache.entry import LONGEST_TAG, Entry
 from statuspolicy.fields import http_date, members
 
 Line = tuple[bytes, bytes]
+
+_TAGS = 10  # that one request asks about
 
 
 def known_already(asked: Asked, entry: Entry) -> bool:
@@ -24,10 +26,24 @@ def known_already(asked: Asked, entry: Entry) -> bool:
     return since is not None and changed <= since
 
 
-def validating(entries: Sequence[Entry]) -> list[Line]:
-    """The conditions that ask which of several is right, by their entity tags (§4.3.1)."""
-    tags = dict.fromkeys(entry.fields.raw("etag") for entry in entries if entry.etag)
-    return [(b"If-None-Match", b", ".join(tags))] if tags else []
+def validating(entries: Sequence[Entry]) -> tuple[list[Line], list[Entry]]:
+    """What asks which of several is right, by their entity tags (§4.3.1); and of which it asks.
+
+    entries: the newest first. Of many only some are asked about, or the server would refuse the
+        line for its length.
+    """
+    tags: set[bytes] = set()
+    said, about = b"", []
+    for entry in entries:
+        tag = entry.tag
+        if tag is not None and tag not in tags:
+            longer = said + b", " + tag if said else tag
+            if len(tags) == _TAGS or len(longer) > LONGEST_TAG:
+                continue
+            said = longer
+            tags.add(tag)
+        about += [] if tag is None else [entry]
+    return ([(b"If-None-Match", said)] if said else []), about
 
 
 def validated(entries: Sequence[Entry], answer: Entry, ours: bool) -> list[Entry]:

@@ -103,7 +103,7 @@ def _plan(
         if b"range" in asked.names or not _may_validate(asked):
             return Forward("vary-miss")
         others.sort(key=_preference, reverse=True)
-        return Forward("vary-miss", validating(others), others)
+        return Forward("vary-miss", *validating(others))
     if len(selected) > 1:
         selected = sorted(selected, key=_preference, reverse=True)
     entry = selected[0]
@@ -213,6 +213,8 @@ def _complete(asked: Asked, entry: Entry, selected: Sequence[Entry]) -> Forward:
     begin = parts.missing(entry)
     if begin is None or not _may_validate(asked) or b"range" in asked.names:
         return Forward("partial", selected=selected)
-    validator = entry.etag or entry.modified or ""
-    lines = [(b"Range", b"bytes=%d-" % begin), (b"If-Range", validator.encode())]
+    validator = (entry.tag or b"") if entry.etag else (entry.modified or "").encode()
+    if not validator:
+        return Forward("partial", selected=selected)
+    lines = [(b"Range", b"bytes=%d-" % begin), (b"If-Range", validator)]
     return Forward("partial", lines, [entry], selected)

@@ -9,8 +9,9 @@ from hashlib import blake2b
 from os import urandom
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy.cache.entry import DIGEST, Entry
+from statuspolicy.cache.entry import DIGEST, Entry, heard_of
 from statuspolicy.cache.outside import Outside
+from statuspolicy.cache.storage import VARIANTS
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -106,7 +107,21 @@ class RedisStorage(Outside):
         if not same or old is None or old[_BODY] != new[_BODY]:
             fields[b"b" + name] = entry.body
         writes = self._redis.pipeline(transaction=True).hset(place, mapping=fields)
-        writes.expire(place, self._ttl).execute()
+        *_, many = writes.expire(place, self._ttl).hlen(place).execute()
+        if many > 2 * VARIANTS:
+            self._thin_out(url, entry.who, token)
+
+    def _thin_out(self, url: str, who: str, token: bytes) -> None:
+        """Forget what counts no more, and of many those that are the oldest."""
+        place = self._place(url, who)
+        names = [name[1:] for name in self._redis.hkeys(place) if name[:1] == b"h"]
+        dumped = self._redis.hmget(place, [b"h" + name for name in names])
+        ages = [
+            (one[:_TOKEN] == token, heard_of(one[_TOKEN:]), name)
+            for one, name in zip(dumped, names, strict=True)
+            if one is not None  # another program was faster
+        ]
+        self._forget(url, who, [name for *_, name in sorted(ages)[:-VARIANTS]])
 
     def _drop(self, url: str, ids: Sequence[str] | None) -> None:
         if ids is None:

@@ -15,6 +15,7 @@ from weakref import WeakSet
 from statuspolicy.cache.entry import DIGEST, Entry
 from statuspolicy.cache.invalidations import Owed
 from statuspolicy.cache.outside import Outside
+from statuspolicy.cache.storage import VARIANTS
 
 log = logging.getLogger("statuspolicy")
 
@@ -39,6 +40,10 @@ _LOAD = """
 _FRESHEN = f"""
     UPDATE entry SET dumped = ?, used = ?
     WHERE url = ? AND id = ? AND substr(dumped, {DIGEST + 1}, {DIGEST}) = ?"""  # noqa: S608 - a number
+# Of many of one URL and user, those that were stored and used longest ago.
+_TOO_MANY = f"""
+    DELETE FROM entry WHERE n IN (SELECT n FROM entry WHERE url = ? AND who = ?
+    ORDER BY used DESC, n DESC LIMIT -1 OFFSET {VARIANTS})"""  # noqa: S608 - a number
 _EVICT = "DELETE FROM entry WHERE n = (SELECT n FROM entry ORDER BY used, n LIMIT 1)"
 # What a new file mends; all else, such as a full disk or a missing folder, it would not.
 _DAMAGED = {
@@ -136,6 +141,7 @@ class SQLiteStorage(Outside):
                 (*place, _key(entry.who), time(), dumped),
             ).lastrowid
             db.execute("REPLACE INTO body (n, body) VALUES (?, ?)", (n, entry.body))
+            db.execute(_TOO_MANY, (place[0], _key(entry.who)))
             while _bytes(db) > self._most and db.execute(_EVICT).rowcount:
                 pass
 

@@ -16,6 +16,10 @@ from statuspolicy.cache.settling import Change, Drop
 log = logging.getLogger("statuspolicy")
 
 
+VARIANTS = 32  # responses of a URL for one user: of more, what was stored longest ago goes
+_USUAL = 300  # characters of a URL and a user's name, which the size of an entry includes
+
+
 class Storage(Protocol):
     """What a storage of responses can do. Threads and tasks use it at the same time.
 
@@ -63,7 +67,8 @@ class Storage(Protocol):
 class MemoryStorage(Storage):
     """Stored responses in this process's memory: what was used longest ago goes first.
 
-    max_bytes: how much it holds at most, header sections included.
+    max_bytes: how much it holds at most, in memory: header sections, URLs and what Python itself
+        takes are counted too.
     """
 
     shared = False
@@ -74,46 +79,58 @@ class MemoryStorage(Storage):
         self._most = max_bytes
         self._size = 0
         self._lock = Lock()
-        self._kept: OrderedDict[str, dict[str, tuple[Entry, int]]] = OrderedDict()
+        # By URL and user, and by id; and who has something of a URL.
+        self._kept: OrderedDict[tuple[str, str], dict[str, tuple[Entry, int]]] = OrderedDict()
+        self._users: dict[str, dict[str, None]] = {}
 
     def load(self, url: str, who: str) -> Sequence[Entry]:
         with self._lock:
-            entries = self._kept.get(url)
+            entries = self._kept.get((url, who))
             if entries is None:
                 return ()
-            self._kept.move_to_end(url)
-            return [entry for entry, _ in entries.values() if entry.who == who]
+            self._kept.move_to_end((url, who))
+            return [entry for entry, _ in entries.values()]
 
     def save(self, url: str, entry: Entry, same: bool) -> None:
+        place, one = (url, entry.who), entry.id
         with self._lock:
-            entries = self._kept.setdefault(url, {})
-            if same and entry.id in entries:
-                entries[entry.id] = entry, entries[entry.id][1]
-                return
-            size = entry.size
-            self._forget(entries, entry.id)
+            entries = self._kept.get(place, {})
+            old = entries.pop(one, None)
+            if old is not None:
+                self._size -= old[1]
+            size = old[1] if same and old is not None else entry.size + _long(url, entry.who)
             if size > self._most:  # it would push out all others, and then itself
-                if not entries:
-                    del self._kept[url]
+                self._tidy(place, entries)
                 return
-            entries[entry.id] = entry, size
+            entries[one] = entry, size
             self._size += size
-            self._kept.move_to_end(url)
+            if len(entries) > VARIANTS:
+                self._size -= entries.pop(next(iter(entries)))[1]
+            self._kept[place] = entries
+            self._kept.move_to_end(place)
+            self._users.setdefault(url, {})[entry.who] = None
             while self._size > self._most:
-                _, oldest = self._kept.popitem(last=False)
-                self._size -= sum(size for _, size in oldest.values())
+                place, entries = next(iter(self._kept.items()))
+                self._size -= sum(size for _, size in entries.values())
+                entries.clear()
+                self._tidy(place, entries)
 
     def drop(self, url: str, ids: Sequence[str] | None) -> None:
         with self._lock:
-            entries = self._kept.get(url, {})
-            for one in [*entries] if ids is None else ids:
-                self._forget(entries, one)
-            if not entries:
-                self._kept.pop(url, None)
+            for who in [*self._users.get(url, ())]:
+                entries = self._kept[url, who]
+                for one in [*entries] if ids is None else ids:
+                    self._size -= entries.pop(one, (None, 0))[1]
+                self._tidy((url, who), entries)
 
-    def _forget(self, entries: dict[str, tuple[Entry, int]], one: str) -> None:
-        _, size = entries.pop(one, (None, 0))
-        self._size -= size
+    def _tidy(self, place: tuple[str, str], entries: dict[str, tuple[Entry, int]]) -> None:
+        """Let go of a place where nothing is left."""
+        if not entries and self._kept.pop(place, None) is not None:
+            url, who = place
+            users = self._users[url]
+            del users[who]
+            if not users:
+                del self._users[url]
 
     def close(self) -> None:
         """Nothing to let go of: what is stored stays for the next use."""
@@ -131,7 +148,12 @@ class MemoryStorage(Storage):
         """As `close`."""
 
     def __repr__(self) -> str:
-        return f"<MemoryStorage: {len(self._kept)} URLs, {self._size} bytes>"
+        return f"<MemoryStorage: {len(self._users)} URLs, {self._size} bytes>"
+
+
+def _long(url: str, who: str) -> int:
+    """The bytes that an unusually long URL and name of a user take."""
+    return max(0, len(url) + 3 * len(who) - _USUAL)  # who is in the id, too
 
 
 # ── what a request does with any of them; their failures are no request's ────────────────
