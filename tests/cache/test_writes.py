@@ -362,20 +362,44 @@ def test_a_write_on_the_side_of_unknown_outcome_invalidates_too(open_session):
 def test_copy_and_move_invalidate_their_destination(opened):
     there = "http://a.example/a%20b"
     for method in ("COPY", "MOVE"):
-        for destination in (there, "/a%20b", "/a b", "HTTP://A.EXAMPLE:80/a%20b#part"):
+        for destination in (
+            there,
+            "/a%20b",
+            "/a b",
+            "HTTP://A.EXAMPLE:80/a%20b#part",
+            "http://u:p@a.example/a b",
+        ):
             for status in (201, 204, 207):
                 session, origin = opened()
                 session.get(there)
                 origin.answers = [status]
                 session.request(method, URL, headers={"Destination": destination})
                 assert session.get(there).content == b"v2", (method, destination)
-        for destination in ("http://[", "", "mailto:x"):
+        elsewhere = "http://user@b.example:81/a b#part"
+        session, origin = opened()
+        session.get("http://b.example:81/a%20b")
+        session.request(method, URL, headers={"Destination": elsewhere})
+        assert session.get("http://b.example:81/a%20b").content == b"v2"
+        for destination in ("http://[", "http://b.example:x/", "", "mailto:x"):
             session, origin = opened()
             session.get(there)
             session.get(URL)
             session.request(method, URL, headers={"Destination": destination})
             assert session.get(there).content == b"v1"
             assert session.get(URL).content == b"v2"
+
+
+def test_what_a_field_names_is_invalidated_for_the_host_that_was_sent(opened):
+    there, tenant = "http://a.example/y", {"Host": "tenant.example"}
+    for method, where in (("PUT", {"Location": "/y"}), ("MOVE", {"Destination": there})):
+        session, origin = opened()
+        session.get(there, headers=tenant)
+        session.get(there)
+        if method == "PUT":
+            origin.answers = [httpx.Response(204, headers=where)]
+        session.request(method, URL, headers=tenant | where)
+        assert session.get(there, headers=tenant).content == b"v2", method
+        assert session.get(there).content == b"v1", method
 
 
 def test_copy_and_move_that_fail_invalidate_nothing_and_that_are_lost_both(opened):
