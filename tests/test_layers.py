@@ -123,10 +123,11 @@ CACHE = [
 ]
 DOWNLOADS = {
     "loops": {"course", "reading"},
-    "course": {"reading", "answers", "digests", "partfile", "spans"},
+    "course": {"reading", "answers", "digests", "partfile", "place", "sink", "spans"},
     "reading": {"answers", "digests", "partfile", "spans"},
     "answers": {"byteranges", "journal", "spans"},
-    "partfile": {"digests", "journal", "spans"},
+    "sink": {"partfile"},
+    "partfile": {"digests", "journal", "place", "spans"},
     "journal": {"digests", "spans"},
 }
 FREE_WITHIN = {"cli", "testing"}

@@ -68,11 +68,7 @@ def test_a_file_is_saved_whole_and_nothing_is_left_beside_it(session, status_ser
     assert "range" not in request.headers
 
 
-def test_it_has_the_permissions_that_open_gives_and_takes_the_place_of_the_old(
-    session, status_server, path
-):
-    path.write_bytes(b"old")
-    path.chmod(0o600)
+def test_a_new_file_has_the_permissions_that_open_gives(session, status_server, path):
     (path.parent / "other").write_bytes(b"")
     save(session, status_server.script("/file", Ranged()), path)
     mode, other = (stat.S_IMODE(p.stat().st_mode) for p in (path, path.parent / "other"))

@@ -18,7 +18,9 @@ from statuspolicy.decoding import Undecodable, decoded
 from statuspolicy.downloads import digests
 from statuspolicy.downloads.answers import Anew, NoFile, Source, judge
 from statuspolicy.downloads.partfile import PartFile
+from statuspolicy.downloads.place import place
 from statuspolicy.downloads.reading import Halted, Job, Reading
+from statuspolicy.downloads.sink import Sink
 from statuspolicy.downloads.spans import ENDLESS, Span, shares, within
 from statuspolicy.fields import Fields, members
 from statuspolicy.trace import printable
@@ -66,10 +68,7 @@ class Course:
         if not policy and wrapping(client) is None:  # something may stand above its policy
             raise TypeError(f"{client!r} handles no status codes: statuspolicy.wrap(client) first.")
         self.path = Path(path)
-        if self.path.is_dir():
-            raise IsADirectoryError(f"{self.path} is a directory: name the file to write.")
-        if not self.path.parent.is_dir():
-            raise FileNotFoundError(f"{self.path}: its folder does not exist; make it first.")
+        real, special = place(self.path)
         self._first = self._base = _request(client, url, headers)
         self._in_thread = isinstance(client, Client)
         self._segments = segments
@@ -84,7 +83,8 @@ class Course:
         self._last: Response | None = None
         self.complete = False
         self.abroad = False  # whether the rest is asked for where the client's own stays behind
-        self.part = PartFile(self.path, _digest(target(self._first.url)), resume)
+        asked = _digest(target(self._first.url))
+        self.part = Sink(real) if special else PartFile(real, asked, resume)
 
     # ── a round: one answer that says how things stand, then all that is missing ─────────
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from math import inf
 from typing import Any
 
@@ -62,13 +63,27 @@ def begun(asked: str, came_from: str, fields: Fields) -> Journal:
 
 def written(journal: Journal) -> bytes:
     """The journal as it is kept, a checksum and a line of JSON; b"" where it is of no use."""
-    from zlib import crc32
-
     if not (journal.there and journal.joinable):
         return b""
-    line = json.dumps({"version": 1, **vars(journal)}).encode()
-    whole = b"%08x %b\n" % (crc32(line), line)
+    whole = _line(journal)
     return whole if len(whole) <= MOST else b""
+
+
+def written_blank(asked: str) -> bytes:
+    """A journal that only says that a part is one of ours."""
+    return _line(Journal(asked, "", (), None))
+
+
+def _line(journal: Journal) -> bytes:
+    from zlib import crc32
+
+    line = json.dumps({"version": 1, **vars(journal)}).encode()
+    return b"%08x %b\n" % (crc32(line), line)
+
+
+def is_one(data: bytes) -> bool:
+    """Whether these are a journal's bytes, damaged or not."""
+    return re.match(rb'[0-9a-f]{8} \{"version": ', data) is not None
 
 
 def read(data: bytes, asked: str, size: int) -> Journal | None:

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from statuspolicy.downloads import digests, journal
 from statuspolicy.downloads.digests import Told
 from statuspolicy.downloads.journal import Journal
+from statuspolicy.downloads.place import make_alike, private
 from statuspolicy.downloads.spans import ENDLESS, Span, gaps, with_span
 from statuspolicy.fields import Fields
 
+_MOST_NAMES = 10  # that are tried for a part
+_FOREIGN = b"?"
 EVERY = 1.0  # seconds between two records, each of which waits for the disk
 
 
 class PartFile:
     """`NAME.part` and `NAME.part.json`, in the directory of the file that they become.
 
-    asked: a digest of the URL that is asked for; a part of something else is not taken up.
-    resume: whether a part that is there is taken up at all.
+    path: of the file; no link. asked: a digest of the URL that is asked for; a part of something
+        else is not taken up. resume: whether a part that is there is taken up at all.
+
+    A `NAME.part` without such a journal is somebody else's: it is left alone, and the part is
+    `NAME.1.part`. One of another URL is there until what takes its place begins to come.
 
     The part is locked by the operating system as long as this lives, so a process that was
     killed leaves no lock behind. Its methods may be called from several threads.
@@ -31,25 +39,60 @@ class PartFile:
     Raises BlockingIOError where another download, of this process or of another one, has it.
     """
 
+    _blank = False  # whether the journal on the disk says that nothing is there
+
     def __init__(self, path: Path, asked: str, resume: bool) -> None:
         self.path = path
-        self.part = path.with_name(path.name + ".part")
-        self.side = path.with_name(path.name + ".part.json")
-        self._new = path.with_name(path.name + ".part.json.new")
         self._asked = asked
         self._lock = threading.Lock()
         self._recorded = time.monotonic()
-        self._file = _locked(self.part)
-        self.journal: Journal | None = self._found() if resume else None
+        self.journal: Journal | None = None
         self.epoch = 0  # how often it was begun anew
+        for name in _names(path.name):
+            self.part = path.with_name(name + ".part")
+            self.side = path.with_name(name + ".part.json")
+            self._new = path.with_name(name + ".part.json.new")
+            if self._taken(resume):
+                return
+        raise FileExistsError(
+            f"{path.with_name(path.name + '.part')} and others like it are not of a download: "
+            "move them away, or name another file."
+        )
 
-    def _found(self) -> Journal | None:
+    def _taken(self, resume: bool) -> bool:
+        """Open the part by its name now; False where that is somebody else's."""
         try:
-            with open(self.side, "rb") as file:
-                data = file.read(journal.MOST + 1)
-        except OSError:
-            return None
-        return journal.read(data, self._asked, os.fstat(self._file.fileno()).st_size)
+            self._file, new = _locked(self.part, private(self.path))
+        except PermissionError:
+            if os.path.lexists(self.part):
+                return False
+            raise
+        self._fresh = new  # whether what is there is of no use to anybody
+        try:
+            side = _content(self.side)
+            ours = side is not None and journal.is_one(side)
+            if ours or (new and side is None):
+                if new:
+                    self._mark()
+                elif resume and side is not None:
+                    size = os.fstat(self._file.fileno()).st_size
+                    self.journal = journal.read(side, self._asked, size)
+                return True
+        except BaseException:
+            self._give_up(new)
+            raise
+        self._give_up(new)
+        return False
+
+    def _give_up(self, new: bool) -> None:
+        if new:
+            self.part.unlink(missing_ok=True)
+        self._file.close()
+
+    def _mark(self) -> None:
+        """Say on the disk that it is a download's, and that nothing is there yet."""
+        self._put(journal.written_blank(self._asked))
+        self._blank = True
 
     @property
     def missing(self) -> list[Span]:
@@ -64,17 +107,20 @@ class PartFile:
         return 0 if self.journal is None else self.journal.count
 
     def begin(self, came_from: str, fields: Fields) -> None:
-        """Anew, with the response that has these fields. What is there is forgotten."""
-        self.forget()
-        self.journal = journal.begun(self._asked, came_from, fields)
+        """Anew, with the response that has these fields. What is there is lost."""
+        with self._lock:
+            self.epoch += 1
+            if not self._blank:
+                self._mark()  # what speaks of the bytes goes before them
+            self._fresh = True
+            self._file.truncate(0)
+            self.journal = journal.begun(self._asked, came_from, fields)
 
     def forget(self) -> None:
-        """As if nothing were there."""
+        """As if nothing were there; it is lost only where something else begins."""
         with self._lock:
-            self.journal = None
             self.epoch += 1
-            self._unlink_side()  # what speaks of the bytes goes before them
-            self._file.truncate(0)
+            self.journal = None
 
     def measured(self, length: int) -> None:
         """The length of the whole, where it is known only now."""
@@ -106,12 +152,42 @@ class PartFile:
         if not line:
             return False
         os.fsync(self._file.fileno())
-        with open(self._new, "wb") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(self._new, self.side)
+        self._put(line, sync=True)
+        self._blank = False
         return True
+
+    def _put(self, line: bytes, sync: bool = False) -> None:
+        """Write the file beside the part, or leave it as it was."""
+        file, name = self._temporary()
+        try:
+            with file:
+                file.write(line)
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(name, self.side)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name)
+            raise
+
+    def _temporary(self) -> tuple[BinaryIO, str | Path]:
+        """A new file, and its name; nothing that is not ours is written to, or taken away."""
+        self._drop_new()  # one of us may have been killed
+        try:
+            return open(self._new, "xb"), self._new
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENAMETOOLONG):
+                raise
+        from tempfile import mkstemp
+
+        handle, name = mkstemp(prefix=".", suffix=".part.json", dir=self.side.parent)
+        return open(handle, "wb"), name
+
+    def _drop_new(self) -> None:
+        left = _content(self._new)
+        if left is not None and (journal.is_one(left) or not left):
+            self._new.unlink(missing_ok=True)
 
     def mismatch(self, told: list[Told]) -> str:
         """Which of the digests the whole file is not, in words; or ""."""
@@ -122,6 +198,7 @@ class PartFile:
         assert self.journal is not None
         assert self.journal.length is not None
         self._file.truncate(self.journal.length)
+        make_alike(self._file, self.path)
         os.fsync(self._file.fileno())
         os.replace(self.part, self.path)
         self._unlink_side()
@@ -141,35 +218,70 @@ class PartFile:
 
     def _unlink_side(self) -> None:
         self.side.unlink(missing_ok=True)
-        self._new.unlink(missing_ok=True)
+        self._drop_new()
 
     def close(self) -> None:
         """Let go of it; what can be gone on with stays, on record."""
         with self._lock:
             with suppress(OSError):  # of a full disk: what was recorded before still holds
-                if not self.record() and _same(self._file, self.part):
+                if not self.record() and self._fresh and _same(self._file, self.part):
                     self.discard()
             self.journal = None
             self._file.close()
 
 
-def _locked(path: Path) -> BinaryIO:
-    """A file that is there and is this process's own, with the permissions that open() gives."""
+def _names(name: str) -> list[str]:
+    return [name, *(f"{name}.{n}" for n in range(1, _MOST_NAMES))]
+
+
+def _locked(path: Path, mode: int) -> tuple[BinaryIO, bool]:
+    """A file that is this process's own now, and whether it is new.
+
+    mode: the most permissions that it may have.
+    """
     while True:
-        file = open(path, "r+b", buffering=0, opener=_creating)  # noqa: SIM115 - it stays open
+        file, new = _opened(path, mode)
         try:
             _lock(file)
             # The one who had it may have renamed it since.
             if _same(file, path):
-                return file
+                return file, new
         except BlockingIOError:
             file.close()
             text = "another download is writing to it"
             raise BlockingIOError(errno.EWOULDBLOCK, text, str(path)) from None
         except BaseException:
+            if new:
+                path.unlink(missing_ok=True)
             file.close()
             raise
         file.close()
+
+
+def _opened(path: Path, mode: int) -> tuple[BinaryIO, bool]:
+    """A file that is there, or else a new one, and whether it is new. It is no link."""
+    while True:
+        with suppress(FileNotFoundError):
+            return open(path, "r+b", buffering=0, opener=_plainly), False
+        with suppress(FileExistsError):  # somebody was quicker
+            return open(path, "x+b", buffering=0, opener=partial(os.open, mode=mode)), True
+
+
+def _plainly(path: str, flags: int) -> int:
+    """Open what is a file or nothing, without waiting and without following a link."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+
+def _content(path: Path) -> bytes | None:
+    """The beginning of a file; None where there is none. What is no file says nothing of ours."""
+    try:
+        with open(path, "rb", opener=_plainly) as file:
+            plain = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            return file.read(journal.MOST + 1) if plain else _FOREIGN
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return _FOREIGN
 
 
 def _lock(file: BinaryIO) -> None:
@@ -177,10 +289,6 @@ def _lock(file: BinaryIO) -> None:
         from fcntl import LOCK_EX, LOCK_NB, flock
 
         flock(file, LOCK_EX | LOCK_NB)
-
-
-def _creating(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _same(file: BinaryIO, path: Path) -> bool:

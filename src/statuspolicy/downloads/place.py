@@ -1,0 +1,58 @@
+"""What the path of a file leads to, and what has to stay of a file that is replaced."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+
+def place(path: Path) -> tuple[Path, bool]:
+    """The file that a path names, a link followed as open() does; whether it is a device or so.
+
+    Raises OSError where it names none, or the system follows no such link.
+    """
+    found = None
+    with suppress(FileNotFoundError, NotADirectoryError):
+        found = path.stat()
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(f"{path} is a directory: name the file to write.")
+    if found is not None and not stat.S_ISREG(found.st_mode):
+        return path, True
+    real = Path(os.path.realpath(path)) if path.is_symlink() else path
+    if not real.parent.is_dir():
+        raise FileNotFoundError(f"{real}: its folder does not exist; make it first.")
+    return real, False
+
+
+def private(path: Path) -> int:
+    """The permissions of what will take a file's place, while its owner has to write to it."""
+    old = _file(path)
+    return 0o666 if old is None else (stat.S_IMODE(old.st_mode) & 0o777) | 0o600
+
+
+def make_alike(file: BinaryIO, path: Path) -> None:
+    """Give an open file the owner and the permissions of the one whose place it will take.
+
+    Raises FileExistsError where that is no file any more.
+    """
+    old = _file(path)
+    if old is None:
+        return
+    # AttributeError: Windows. Only root gives a file away; what can't be done is left.
+    with suppress(OSError, AttributeError):
+        os.fchown(file.fileno(), old.st_uid, old.st_gid)
+    with suppress(OSError, AttributeError):
+        os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode) & 0o777)
+
+
+def _file(path: Path) -> os.stat_result | None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise FileExistsError(f"{path} is no longer a file: it stays as it is.")
+    return found
