@@ -204,6 +204,22 @@ def test_a_row_of_a_file_that_is_forged_is_a_miss_and_dropped(tmp_path, caplog):
         db.close()
 
 
+def test_a_row_of_a_file_whose_other_columns_are_odd_is_a_miss_and_dropped(tmp_path, caplog):
+    path = tmp_path / "cache.db"
+    storage = sp.SQLiteStorage(path)
+    with sqlite3.connect(path, isolation_level=None) as db:
+        for column in ("used", "id"):
+            for odd in ("text", b"bytes", float("inf"), -1e300):
+                storage.save(URL, Entry(**SOUND), False)
+                db.execute(f"UPDATE entry SET {column} = ?", (odd,))
+                caplog.clear()
+                for _ in range(2):  # when it was used says nothing of what it is
+                    assert len(storage.load(URL, "me")) == (column == "used")
+                assert len(caplog.records) <= 1
+    db.close()
+    storage.close()
+
+
 def test_what_would_be_dropped_when_it_is_loaded_is_not_saved(tmp_path):
     storage = sp.SQLiteStorage(tmp_path / "cache.db")
     storage.save(URL, Entry(**SOUND | {"headers": ((b"A B", b""),)}), False)

@@ -117,7 +117,9 @@ class SQLiteStorage(Outside):
         kept = ((n, name, dumped, body) for n, _, name, dumped, body in rows)
         found, damaged = self._sound(url, who, kept)
         # A read seldom writes; and a full disk can still be read.
-        touched = [(now, n) for n, used, *_ in rows if abs(now - used) > _TOUCH]
+        # (And what stands there may be no time.)
+        old = [(n, type(used) is not float or abs(now - used) > _TOUCH) for n, used, *_ in rows]
+        touched = [(now, n) for n, is_old in old if is_old]
         with suppress(sqlite3.OperationalError):
             db.executemany("UPDATE entry SET used = ? WHERE n = ?", touched)
             db.executemany("DELETE FROM entry WHERE n = ?", [(n,) for n in damaged])
