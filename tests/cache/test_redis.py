@@ -36,6 +36,34 @@ def now(monkeypatch):
     return now
 
 
+# ── what somebody else put there ───────────────────────────────────────────────────────
+
+
+def test_keys_of_another_type_and_odd_values_are_a_miss_and_dropped(redis_server, client, caplog):
+    storage = sp.RedisStorage(redis_server.url)
+    kept = entry()
+    token, place = storage._token(URL), storage._place(URL, kept.who)
+    for forge in (
+        lambda: client.rpush(token, "x"),
+        lambda: client.set(place, "x"),
+        lambda: client.rpush(place, "x"),
+    ):
+        storage.save(URL, kept, False)
+        client.delete(token, place)
+        forge()
+        caplog.clear()
+        assert not storage.load(URL, kept.who)
+        assert [r.levelname for r in caplog.records] == ["WARNING"]
+        storage.save(URL, kept, False)  # and there is room again
+        assert len(storage.load(URL, kept.who)) == 1
+    name = next(name for name in client.hgetall(place) if name[:1] == b"h")
+    for odd in (b"", b"x", client.get(token), client.get(token) + b"\0" * 90):
+        storage.save(URL, kept, False)
+        client.hset(place, name, odd)
+        assert not storage.load(URL, kept.who)
+    storage.close()
+
+
 # ── what can be misconfigured ──────────────────────────────────────────────────────────
 
 

@@ -76,8 +76,15 @@ class RedisStorage(Outside):
             self._redis.pipeline(transaction=False)  # in one, a full Redis can't be read
             .get(self._token(url))
             .hgetall(self._place(url, who))
-            .execute()
+            .execute(raise_on_error=False)
         )
+        failed = next((one for one in (token, stored) if isinstance(one, Exception)), None)
+        if failed is not None and "WRONGTYPE" not in str(failed):
+            raise failed
+        if failed is not None:  # somebody else's keys; Redis itself is well
+            log.warning("%r: what is stored of %s is dropped, for its type.", self, url)
+            self._redis.delete(self._token(url), self._place(url, who))
+            return ()
         found, damaged = self._sound(
             url,
             who,
