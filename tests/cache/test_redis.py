@@ -64,6 +64,17 @@ def test_keys_of_another_type_and_odd_values_are_a_miss_and_dropped(redis_server
     storage.close()
 
 
+def test_a_redis_that_refuses_a_command_is_one_that_is_away(redis_server, client, caplog):
+    client.acl_setuser(
+        "weak", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-hgetall"]
+    )
+    storage = sp.RedisStorage(redis_server.url.replace("://", "://weak:any@"))
+    assert not storage.load(URL, "me")
+    assert "requests go on without it" in caplog.text
+    client.acl_deluser("weak")
+    storage.close()
+
+
 # ── what can be misconfigured ──────────────────────────────────────────────────────────
 
 
