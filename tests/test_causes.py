@@ -170,6 +170,13 @@ def test_what_a_duty_or_hook_raises_has_the_request_the_answer_and_the_callable(
         assert trace.requests == 2
 
 
+def test_a_callable_is_named_without_what_it_was_given():
+    resolving = sp.resolve(partial(fails, "hunter2"))
+    for call in (resolving, resolving._ask, partial(resolving._ask, "hunter2")):
+        assert name_of(call) == f"resolve({OWN})"
+    assert name_of(print) == "builtins.print"
+
+
 def test_what_is_raised_before_a_send_has_the_request_that_was_not_sent(
     open_session, status_server
 ):

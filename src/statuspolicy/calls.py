@@ -102,7 +102,8 @@ def hearing(kind: Any) -> Any:
         quiet, heard = _AsyncQuiet, AsyncHearingClient
     bases = (heard,) if kind in (Client, AsyncClient) else (quiet, kind, heard)
     names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
-    return type(kind)(kind.__name__, bases, {"__slots__": (), **names})
+    metaclass: Any = type(kind)
+    return metaclass(kind.__name__, bases, {"__slots__": (), **names})
 
 
 def unhearing(kind: Any) -> Any:
