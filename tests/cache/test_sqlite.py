@@ -586,9 +586,11 @@ def test_several_processes_use_one_file(path, processes):
 
 
 FORKS = """
-import json, os, sys, threading
+import json, os, sys, threading, warnings
 import statuspolicy as sp
 from tests.cache.places import entry
+# Python says since 3.12 that a fork beside threads is risky: that is what is tried here.
+warnings.filterwarnings("ignore", ".*multi-threaded", DeprecationWarning)
 storage = sp.SQLiteStorage(sys.argv[1])
 storage.save("https://example.org/parent", entry(), False)
 busy = True
