@@ -50,6 +50,7 @@ ORDER = [
     "expecting",
     "addresses",
     "duties",
+    "redact",
     "response",
     "hop",
     "body",
@@ -86,6 +87,7 @@ ORDER = [
     "naming",
     "ondemand",
     "_value",
+    "printable",
     "_internals",
     "_lib",
 ]

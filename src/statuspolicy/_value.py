@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar, dataclass_transform, overload
 
+from statuspolicy.printable import quoted
+
 T = TypeVar("T")
 
 
@@ -33,7 +35,9 @@ class _Frozen:
 
     def __setattr__(self, name: str, value: object) -> None:
         cls = type(self).__name__
-        raise AttributeError(f"{cls} is frozen: make a new one, as in {cls}({name}={value!r}).")
+        raise AttributeError(
+            f"{cls} is frozen: make a new one, as in {cls}({name}={quoted(value)})."
+        )
 
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen.")
@@ -52,7 +56,9 @@ class _Frozen:
         """Only what was set: `retry(attempts=6)`."""
         cls = type(self)
         unset = object()
-        changed = (f"{n}={v!r}" for n, v in self._given().items() if v != getattr(cls, n, unset))
+        changed = (
+            f"{n}={quoted(v)}" for n, v in self._given().items() if v != getattr(cls, n, unset)
+        )
         return f"{cls.__name__}({', '.join(changed)})"
 
 

@@ -7,6 +7,7 @@ from time import time
 from typing import Any
 
 from statuspolicy.fields import Fields, told
+from statuspolicy.printable import printable
 from statuspolicy.trace import Step, Trace
 
 from ._lib import RequestError, Response, TransportError
@@ -42,7 +43,7 @@ def trace(result: Response | BaseException) -> Trace:
         wait = told(code, Fields(result.headers.raw), time())
     elif isinstance(result, BaseException):
         row = STANDARD.match(result) if isinstance(result, TransportError) else NOTHING
-        code, words = type(result).__name__, str(result)
+        code, words = type(result).__name__, printable(result)
     else:
         raise TypeError(f"{result!r} is neither a response nor an error: there is no trace of it.")
     request = result._request if isinstance(result, (Response, RequestError)) else None
@@ -89,4 +90,4 @@ def _with_notes(kept: Trace, result: Response | BaseException) -> Trace:
     said = notes(result.status_code, Fields(result.headers.raw), glance(result), time())
     if not said or said in last.reason:
         return kept
-    return Trace((*before, last._replace(reason=joined(last.reason, said))))
+    return Trace((*before, last._replace(reason=printable(joined(last.reason, said)))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statuspolicy.fields import Fields
+from statuspolicy.printable import given
 
 from . import body, guard, hop
 from ._lib import Request, Response
@@ -55,8 +56,8 @@ def written(talk: Talk, request: Request, attempt: int) -> Flow[Request]:
         same = (copy.method, copy.url, copy.stream) == (request.method, request.url, request.stream)
         if not (answer is None or answer is copy) or not same:
             error = TypeError(
-                f"prepare={prepare!r} may change a request's header fields and extensions alone: "
-                "change the request that it is given, and return nothing."
+                f"prepare={given(prepare)} may change a request's header fields and extensions "
+                "alone: change the request that it is given, and return nothing."
             )
             talk.raised("prepare", prepare, error)
             raise error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from statuspolicy.printable import given
+
 from . import guard
 from .ahead import forbidden, prepared
 from .effects import Discard, Enter, Leave, Read, Reply, Send, Shelve, Wait
@@ -32,7 +34,7 @@ def considered(talk: Talk, verdict: Inspect, exchange: Exchange) -> Flow[tuple[E
     decided = yield from talk.decide(verdict.then, exchange)
     if isinstance(decided, Inspect):
         error = TypeError(
-            f"{verdict.then!r} answered Inspect(...) about what had been read for it: "
+            f"{given(verdict.then)} answered Inspect(...) about what had been read for it: "
             "return another Verdict, such as statuspolicy.Settle()."
         )
         talk.raised("the duty", verdict.then, error)

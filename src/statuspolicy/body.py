@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from statuspolicy.limits import Limits
+from statuspolicy.printable import given
 
 from ._internals import extended
 from ._lib import (
@@ -129,7 +130,7 @@ class Body(SyncByteStream, AsyncByteStream):
             return
         if not isinstance(source, Iterable):
             raise TypeError(
-                f'The callable in extensions["{FACTORY}"] returned {source!r}, which only an '
+                f'The callable in extensions["{FACTORY}"] returned {given(source)}, which only an '
                 "AsyncClient can send: return bytes or an iterable of bytes."
             )
         for chunk in source:
@@ -203,7 +204,7 @@ def carry(request: Request, limits: Limits) -> Request:
     if factory is not None:
         if not callable(factory):
             raise TypeError(
-                f'extensions["{FACTORY}"] is {factory!r}: write a callable that returns the '
+                f'extensions["{FACTORY}"] is {given(factory)}: write a callable that returns the '
                 "request's body, as bytes or as an iterable of bytes."
             )
         body = Body(stream, lambda: _chunks(factory()), 0, same=False)
@@ -362,6 +363,6 @@ def _chunks(body: Any) -> Source:
     if isinstance(body, (Iterable, AsyncIterable)) and not odd:
         return body
     raise TypeError(
-        f'The callable in extensions["{FACTORY}"] returned {body!r}: '
+        f'The callable in extensions["{FACTORY}"] returned {given(body)}: '
         "return bytes or an iterable of bytes."
     )

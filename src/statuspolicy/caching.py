@@ -21,6 +21,7 @@ from statuspolicy.cache.storage import MemoryStorage, achange, alook, change, lo
 from statuspolicy.fields import Fields
 from statuspolicy.later import close
 from statuspolicy.limits import Limits
+from statuspolicy.printable import given
 from statuspolicy.turns import Turn
 
 from . import jar
@@ -63,7 +64,7 @@ class Shelf:
             return None if user is None else ""
         if not isinstance(who, str):
             close(who)
-            raise TypeError(f"Cache(user=...) answered {who!r}: return a name, as a string.")
+            raise TypeError(f"Cache(user=...) answered {given(who)}: return a name, as a string.")
         return who
 
     def asked(self, request: Request, cookies: Cookies | None, user: str | None = None) -> Asked:

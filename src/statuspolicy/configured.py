@@ -13,6 +13,7 @@ from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
 from statuspolicy.ondemand import OnDemand
+from statuspolicy.printable import given
 
 from ._lib import (
     URL,
@@ -89,26 +90,29 @@ class Configured(Generic[TransportT]):
         }
         for name, value in callables.items():
             if value is not None and not callable(value):
-                raise TypeError(f"{name}={value!r}: write a callable instead.")
+                raise TypeError(f"{name}={given(value)}: write a callable instead.")
         if iscoroutinefunction(observer):
-            raise TypeError(f"observer={observer!r} is a coroutine function: write a plain one.")
+            raise TypeError(
+                f"observer={given(observer)} is a coroutine function: write a plain one."
+            )
         if isinstance(clock, type) or not (
             clock is None or all(hasattr(clock, name) for name in _OF_A_CLOCK)
         ):
             raise TypeError(
-                f"clock={clock!r}: write statuspolicy.SystemClock(), or what has its methods, "
+                f"clock={given(clock)}: write statuspolicy.SystemClock(), or what has its methods, "
                 "instead."
             )
-        given: object = inner
-        if isinstance(given, Configured):
+        found: object = inner
+        if isinstance(found, Configured):
             raise TypeError("inner is a policy transport already: give the one that it wraps.")
-        if isinstance(given, type):
-            name = given.__name__
+        if isinstance(found, type):
+            name = found.__name__
             raise TypeError(f"inner is the class {name}: call it, as in {name}().")
         self._inner = self._default() if inner is None else inner
         if not hasattr(self._inner, self._sends):
             raise TypeError(
-                f"inner={inner!r} has no {self._sends}: give an httpx.{self._default.__name__}, "
+                f"inner={given(inner)} has no {self._sends}: "
+                f"give an httpx.{self._default.__name__}, "
                 "or use the other of PolicyTransport and AsyncPolicyTransport."
             )
 
@@ -263,4 +267,4 @@ def _jar(cookies: Any) -> Callable[[], Cookies] | None:
 
 def _expect(name: str, value: object, kind: type, instead: str) -> None:
     if not isinstance(value, kind):
-        raise TypeError(f"{name}={value!r}: write {instead} instead.")
+        raise TypeError(f"{name}={given(value)}: write {instead} instead.")

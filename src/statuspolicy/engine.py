@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from statuspolicy.methods import SAFE
 from statuspolicy.notes import farewell, joined, notes
+from statuspolicy.printable import log
 
 from . import cached, guard, hop, moves
 from ._lib import Request, Response
@@ -27,7 +28,7 @@ from .plan import Plan
 from .response import adopt, is_kept, keep_trace
 from .rest import heeded
 from .row import REDIRECTS
-from .talk import Flow, Result, Talk, is_http2, log
+from .talk import Flow, Result, Talk, is_http2
 from .verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
 
 if TYPE_CHECKING:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from statuspolicy.printable import printable
+
 from ._lib import (
     RemoteProtocolError,
     Request,
@@ -20,6 +22,9 @@ from ._lib import (
 
 
 class _AboutItsRequest(RequestError):
+    def __init__(self, message: str, *, request: Request | None = None) -> None:
+        super().__init__(printable(message), request=request)
+
     @property
     def request(self) -> Request:
         """The request of the hop that failed."""

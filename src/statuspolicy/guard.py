@@ -13,6 +13,7 @@ from urllib.parse import quote
 from statuspolicy._value import Record
 from statuspolicy.challenge import ANSWERED
 from statuspolicy.limits import Limits
+from statuspolicy.printable import PART, printable
 from statuspolicy.trace import in_words
 
 from . import body, errors, hop, jar
@@ -153,11 +154,12 @@ def _hop(
     _no_downgrade(sent.url, url)
     abroad = path.abroad or not hop.same_origin(path.home, url)
     if abroad and not path.abroad and limits.cross_origin == "stop":
-        raise No(f"it leads to another origin ({leads_to})")
+        raise No(f"it leads to another origin ({printable(leads_to, PART)})")
     if exchange.hops >= limits.redirects:
         raise errors.RedirectCapExceeded(
-            f"{limits.redirects} redirects were followed from {hop.target(path.home)} and the next "
-            f"leads to {leads_to}: raise Limits.redirects to follow more.",
+            f"{limits.redirects} redirects were followed from "
+            f"{printable(hop.target(path.home), PART)} and the next leads to "
+            f"{printable(leads_to, PART)}: raise Limits.redirects to follow more.",
             request=sent,
         )
     holes = _holes(sent, path.holes, came_from, leads_to)
@@ -188,8 +190,9 @@ def _hop(
         states = states if now in states else (*states, now)
     # A redirect to the same request after a wait that the server asked for is polling.
     if new in states and not (isinstance(verdict, Follow) and verdict.after):
+        way = [printable(known[1], _SHORT) for known in (*states, new)]
         raise errors.RedirectLoop(
-            f"Redirected in a circle: {' → '.join(s[1] for s in states)} → {new[1]}, "
+            f"Redirected in a circle: {' → '.join(way)}, "
             f"which was already sent as {new[0]} with the same body, cookies and credentials.",
             request=sent,
         )
@@ -199,7 +202,7 @@ def _hop(
 
 def _no_downgrade(sent: URL, url: URL) -> None:
     if (sent.scheme, url.scheme) == ("https", "http"):
-        raise No(f"it leads from https to http ({hop.target(url)})")
+        raise No(f"it leads from https to http ({printable(hop.target(url), PART)})")
 
 
 def _holes(sent: Request, before: int, came_from: str, leads_to: str) -> int:
@@ -212,8 +215,8 @@ def _holes(sent: Request, before: int, came_from: str, leads_to: str) -> int:
     holes = before + 1 if nested else 0
     if holes >= 3:
         raise errors.RedirectBlackHole(
-            f"The third redirect in a row puts the whole URI that it came from ({came_from}) into "
-            "its Location: the URI would grow without end.",
+            f"The third redirect in a row puts the whole URI that it came from "
+            f"({printable(came_from, PART)}) into its Location: the URI would grow without end.",
             request=sent,
         )
     return holes
@@ -342,6 +345,7 @@ def _within_the_total(exchange: Exchange, after: float) -> None:
         raise No(f"Limits.total={total:g} would have passed before the next answer")
 
 
+_SHORT = 120  # characters of one URL of several
 _COUNTED = "its Digest counts each request (nc) and was used: give prepare=, to sign it anew"
 _USED_UP = (
     "the request's body was sent and can't be sent again: give bytes, a seekable file, a "

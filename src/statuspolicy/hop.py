@@ -8,6 +8,7 @@ from urllib.parse import quote
 from statuspolicy.challenge import ANSWERED
 from statuspolicy.fields import Fields, members
 from statuspolicy.limits import Limits
+from statuspolicy.printable import PART, printable
 from statuspolicy.wire import PINS
 
 from . import body
@@ -34,6 +35,7 @@ PORTABLE = frozenset({"timeout", "trace", "statuspolicy", body.FACTORY})
 
 # An absolute path without a dot segment, an empty one, or anything that has to be quoted.
 _PLAIN_PATH = re.compile(r"(?:/[\w~-][\w.~-]*)+/?(?:\?[\w.~=&-]+)?", re.ASCII)
+_SHORT = 80  # characters of a Location that are shown
 _LONG = 4096  # characters: far below what the library takes for a URL
 _NAMES_A_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 
@@ -77,9 +79,11 @@ def resolve(base: URL, location: URL | str) -> URL:
             url = base.join(url)
         connectable = url.scheme in ("http", "https") and _connectable(url)
     except (InvalidURL, ValueError) as error:  # for an odd host even `url.host` raises
-        raise Unusable(f"its Location can't be parsed ({error})") from None
+        raise Unusable(f"its Location can't be parsed ({printable(error, PART)})") from None
     if not connectable:
-        raise Unusable(f"its Location {_short(str(plain(url)))} is not http or https with a host")
+        raise Unusable(
+            f"its Location {printable(plain(url), _SHORT)} is not http or https with a host"
+        )
     # RFC 9110 §10.2.2: a Location without a fragment MUST be processed "as if the value
     # inherits the fragment component of the URI reference used to generate the target URI".
     if base.fragment and not url.fragment and "#" not in str(location):
@@ -249,7 +253,3 @@ def _connectable(url: URL) -> bool:
     labels = url.raw_host.removesuffix(b".").split(b".")
     sized = ":" in url.host or all(0 < len(label) < 64 for label in labels)
     return sized and "%" not in url.host and (url.port is None or 0 < url.port < 65536)
-
-
-def _short(text: str, most: int = 80) -> str:
-    return text if len(text) <= most else text[:most] + "…"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from statuspolicy import documents
 from statuspolicy.fields import Fields, digits, http_date
 from statuspolicy.links import links
-
-_LONGEST = 200  # characters of one thing that a server says
+from statuspolicy.printable import PART, printable
 
 _SUCCESSOR = "successor-version"
+_MOST = 3  # successors that are told
 
 
 def notes(status: int, fields: Fields, content: bytes | None, now: float) -> str:
@@ -28,7 +30,9 @@ def _problem(fields: Fields, content: bytes | None) -> str:
     if kind != "application/problem+json" or not content:
         return ""
     said = documents.document(content)
-    title, detail = (documents.text(said, f"/{name}")[:_LONGEST] for name in ("title", "detail"))
+    title, detail = (
+        printable(documents.text(said, f"/{name}"), PART) for name in ("title", "detail")
+    )
     return ": ".join(filter(None, (title, detail)))
 
 
@@ -46,7 +50,7 @@ def farewell(fields: Fields, now: float) -> str:
     if sunset is not None:
         said.append(f"gone from {_day(sunset)}")
     successors = (one.target for one in links(fields.get("link") or "") if one.is_(_SUCCESSOR))
-    said += [f"its successor is {target[:_LONGEST]}" for target in successors]
+    said += [f"its successor is {printable(target, PART)}" for target in islice(successors, _MOST)]
     return ", ".join(said)
 
 

@@ -10,6 +10,7 @@ from statuspolicy._value import Record, Value
 from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
+from statuspolicy.printable import given
 
 from ._lib import URL, AsyncBaseTransport, BaseTransport, Cookies, Request, Response
 from .row import Table
@@ -47,9 +48,11 @@ class Overrides(Value):
         for name, kind in (("table", Table), ("limits", Limits)):
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):
-                raise TypeError(f"Overrides({name}={value!r}): write a {kind.__name__} instead.")
+                raise TypeError(
+                    f"Overrides({name}={given(value)}): write a {kind.__name__} instead."
+                )
         if self.confirm is not None and not callable(self.confirm):
-            raise TypeError(f"Overrides(confirm={self.confirm!r}): write a callable instead.")
+            raise TypeError(f"Overrides(confirm={given(self.confirm)}): write a callable instead.")
         if not isinstance(self.resume, bool):
             raise TypeError(f"Overrides(resume={self.resume!r}): write True or False.")
 
@@ -133,7 +136,7 @@ class Plan(Record):
             return self._replace(table=override)
         if not isinstance(override, Overrides):
             raise TypeError(
-                f'extensions["{OVERRIDE}"] is {override!r}: write a table, such as '
+                f'extensions["{OVERRIDE}"] is {given(override)}: write a table, such as '
                 "statuspolicy.STANDARD | {503: statuspolicy.surface}, "
                 "or statuspolicy.Overrides(...)."
             )

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from typing import Any, overload
 
+from statuspolicy.printable import given, quoted
+
 from ._internals import alone, written
 from ._lib import URL, AsyncClient, Client, InvalidURL, Response
 from .duties.poll import poll
@@ -31,14 +33,16 @@ def poll_token(response: Response, how: poll = _PLAIN) -> str:
     Raises ValueError for a response that names no status monitor.
     """
     if not isinstance(response, Response):
-        raise TypeError(f"poll_token({response!r}): give an httpx.Response.")
+        raise TypeError(f"poll_token({given(response)}): give an httpx.Response.")
     if response._request is None:
-        raise ValueError(f"{response!r} has no request: give a response that a client returned.")
+        raise ValueError(
+            f"{quoted(response)} has no request: give a response that a client returned."
+        )
     looks_inside = callable(how.monitor) or (how.monitor or "").startswith("/")
     content = response.content if looks_inside else None
     found = ticket(how.monitor, response.request, response, content)
     if isinstance(found, str):
-        raise ValueError(f"{response!r} begins no poll: {found}.")  # noqa: TRY004 - a value says why
+        raise ValueError(f"{quoted(response)} begins no poll: {found}.")  # noqa: TRY004 - a value says why
     return found.token
 
 
@@ -153,5 +157,5 @@ def _home(client: Client | AsyncClient, origin: URL | str | None) -> URL | None:
     with suppress(InvalidURL, TypeError, Unusable):
         return resolve(URL(origin), origin)
     raise ValueError(
-        f'resume_poll(origin={origin!r}): write scheme and host, such as "https://api.example.org".'
+        f'resume_poll(origin={quoted(origin)}): write scheme and host, such as "https://api.example.org".'
     )

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from types import MemberDescriptorType
 from typing import Any, cast
 
+from statuspolicy.printable import PART, printable
 from statuspolicy.trace import Step, Trace
 
 from ._lib import AsyncParts, ByteStream, DecodingError, Encoding, Headers, Request, Response
@@ -295,7 +296,9 @@ def is_kept(response: Response) -> bool:
 def phrase(response: Response) -> str:
     """The reason phrase: the server's, else the registry's."""
     if response.extensions.get("reason_phrase"):
-        return response.reason_phrase
+        words = response.reason_phrase
+        # Told apart here, since this is asked for each answer.
+        return words if words.isprintable() and len(words) < PART else printable(words, PART)
     return registered(response.status_code)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
@@ -10,14 +9,13 @@ from math import inf
 from typing import Any
 
 from statuspolicy.fields import Fields
+from statuspolicy.printable import log
 from statuspolicy.ranges import changed, extent, flaw, weakness
 
 from ._internals import written
 from ._lib import AsyncByteStream, Request, RequestError, Response, SyncByteStream, TransportError
 from .body import copy, replayable
 from .hop import target
-
-log = logging.getLogger("statuspolicy")
 
 
 def resumable(response: Response, request: Request) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import timedelta
 from logging import INFO
 
+from statuspolicy.printable import log
 from statuspolicy.trace import Step
 from statuspolicy.wire import HINTED, PINS
 
@@ -20,7 +21,7 @@ from ._lib import ByteStream, Request, Response
 from .evidence import hinted
 from .plan import Plan
 from .response import adopt, phrase
-from .talk import Talk, log, logged
+from .talk import Talk, logged
 from .ways import Way, Ways
 
 # What an answer may say that has to be thought about; two of these are read here.

@@ -13,6 +13,7 @@ from statuspolicy.fields import NO_FIELDS, Fields
 from statuspolicy.methods import SAFE
 from statuspolicy.naming import name_of
 from statuspolicy.notes import joined
+from statuspolicy.printable import PART, given, log, printable
 from statuspolicy.trace import NOT_SENT, REMEMBERED, Step, Trace
 
 from . import body, hop, jar, verdicts
@@ -29,6 +30,7 @@ from .events import Decision, Event, Settled
 from .exchange import Exchange
 from .guard import Path, drops
 from .plan import Plan
+from .redact import redact
 from .response import TRACE, kept_trace, phrase
 from .row import NOTHING, Duty
 from .verdicts import Settle, Verdict
@@ -36,7 +38,6 @@ from .verdicts import Settle, Verdict
 if TYPE_CHECKING:
     from .visit import Visit
 
-log = logging.getLogger("statuspolicy")
 
 _MAYBE = "an earlier send of it may have been acted on"
 _A_MOMENT = 0.001  # seconds that are no delay
@@ -100,6 +101,8 @@ class Talk:
         """What a duty is to see of an answer; `request` and `main` where it came on the side."""
         plan, outcome = self.plan, reply.outcome
         response = outcome if isinstance(outcome, Response) else None
+        if isinstance(outcome, Exception):
+            redact(outcome, request or self.went, plan.limits.sensitive)
         heard = plan.clock.monotonic()
         heard = max(heard, self.earliest)
         self.earliest = heard
@@ -160,7 +163,7 @@ class Talk:
             verdict: Any = duty(exchange)
             if type(verdict) not in verdicts.KINDS:
                 verdict = yield from self._answer(verdict, partial(self.raised, "the duty", duty))
-            verdicts.check(verdict, lambda: f"The duty of row {self.row.name}, {duty!r},")
+            verdicts.check(verdict, lambda: f"The duty of row {self.row.name}, {given(duty)},")
         except Exception as error:
             self.raised("the duty", duty, error)
             raise
@@ -228,6 +231,10 @@ class Talk:
         words = phrase(heard.response) if heard.response is not None else str(heard.error or "")
         request = heard.request
         aside = request is not self.sent
+        why = joined(why, _MAYBE) if heard.maybe_acted_on else why
+        # What a server wrote is in both; most of it is short and plain, which is told at once.
+        if len(why) > PART or "@" in why or not f"{words}{why}".isprintable():
+            words, why = printable(words), printable(why)
         step = Step(
             request.method,
             hop.target(request.url) if aside else self.path.target,
@@ -237,7 +244,7 @@ class Talk:
             row.citation,
             kind,
             wait=getattr(verdict, "after", 0.0),
-            reason=joined(why, _MAYBE) if heard.maybe_acted_on else why,
+            reason=why,
             told=heard.told,
             budget=budget,
             cache="" if self.visit is None or aside else str(self.visit.status),

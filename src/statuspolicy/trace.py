@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from statuspolicy._value import Record
+from statuspolicy.printable import LINE, PART, printable, quoted
 
 if TYPE_CHECKING:
     from statuspolicy.links import Link
@@ -21,7 +22,8 @@ class Interim(Record):
     links: "tuple[Link, ...]" = ()
 
     def __str__(self) -> str:
-        return " ".join([str(self.code), *(f"<{link.target}>" for link in self.links)])
+        told = [str(self.code), *(f"<{link.target}>" for link in self.links[:_MOST])]
+        return printable(" ".join(told), PART)
 
 
 class Step(NamedTuple):
@@ -57,7 +59,7 @@ class Step(NamedTuple):
     interim: tuple[Interim, ...] = ()
 
     def __str__(self) -> str:
-        line = f"{self.method} {self.url} → {self.code} {self.phrase}".rstrip()
+        line = f" → {self.code} {self.phrase}".rstrip()
         for told, same in groupby(map(str, self.interim)):
             times = len([*same])
             line += f", after {told}" + (f" × {times}" if times > 1 else "")
@@ -70,9 +72,14 @@ class Step(NamedTuple):
             line += f" ({self.budget:.3g} repeats left)"
         if self.cache:
             line += f" ({self.cache})"
-        # What a server wrote can neither forge a line of a log nor flood it.
-        line = printable(line[:_LONGEST])
+        # What comes after a long URL is still seen.
+        url = printable(self.url, max(LINE - len(line), PART))
+        line = printable(f"{printable(self.method, PART)} {url}{line}")
         return f"{line} [row {self.row}, {self.citation}]" if self.citation else line
+
+    def __repr__(self) -> str:
+        values = zip(self._fields, self, strict=True)
+        return f"Step({', '.join(f'{name}={quoted(value)}' for name, value in values)})"
 
 
 def in_words(seconds: float) -> str:
@@ -83,12 +90,7 @@ def in_words(seconds: float) -> str:
 
 
 _EVER = 1e12  # seconds
-_LONGEST = 1000  # characters of a printed step
-
-
-def printable(text: str) -> str:
-    """Text in which nothing commands a terminal, or ends a line."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+_MOST = 9  # links that are shown
 
 
 class Trace(tuple[Step, ...]):

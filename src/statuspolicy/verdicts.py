@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statuspolicy._value import Record
 from statuspolicy.cooldown import Cool
+from statuspolicy.printable import given, quoted
 
 from ._lib import URL, AsyncBaseTransport, BaseTransport, Request, Response
 
@@ -162,10 +163,10 @@ def check(answer: object, who: Callable[[], str]) -> None:
         return
     if kind not in _PARTS:
         raise TypeError(
-            f"{who()} answered {answer!r}: return a Verdict, such as "
+            f"{who()} answered {given(answer)}: return a Verdict, such as "
             "statuspolicy.Settle() or statuspolicy.Again(exchange.request)."
         )
     name, kinds = _PARTS[kind]
     if not isinstance(part := getattr(answer, name), kinds):
         wanted = " or ".join(f"{'an' if one is Exception else 'a'} {one.__name__}" for one in kinds)
-        raise TypeError(f"{who()} answered {kind.__name__}({name}={part!r}): give {wanted}.")
+        raise TypeError(f"{who()} answered {kind.__name__}({name}={quoted(part)}): give {wanted}.")

@@ -18,11 +18,12 @@ from click.testing import CliRunner, Result
 import statuspolicy as sp
 from statuspolicy.cli import demo, fetching, main
 from statuspolicy.cli.commands import cli
+from statuspolicy.printable import printable
 from statuspolicy.testing import Answer, StatusServer
-from statuspolicy.trace import printable
 from tests.each import each
 
 from ..downloads.ranged import BODY, GONE, Ranged
+from ..raw_server import serving
 
 
 def run(*arguments: object, **options: object) -> Result:
@@ -194,6 +195,51 @@ def test_a_url_that_is_none_can_t_command_the_terminal():
 
 def test_what_failed_can_t_command_the_terminal():
     assert printable("a\x1b[2J\nb") == "a\\x1b[2J\\nb"
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m" + "x" * 5000
+
+
+@pytest.mark.parametrize(
+    "fields", [f"Location: //u:hunter2@{HOSTILE}", f"Link: <{HOSTILE}>; rel=successor-version", ""]
+)
+@pytest.mark.parametrize("code", [301, 405, 503])
+def test_what_a_server_writes_can_t_command_the_terminal(code, fields, tmp_path):
+    def serve(peer):
+        peer.head()
+        head = f"HTTP/1.1 {code} {HOSTILE}\r\nDeprecation: @1\r\nContent-Length: 0\r\n"
+        peer.send(f"{head}{fields or 'X: y'}\r\n\r\n".encode("latin-1"))
+
+    with serving(serve) as server:
+        url = server.url.replace("://", "://user:hunter2@") + "/f"
+        for command in (("fetch", url), ("download", "-o", tmp_path / "f", url)):
+            shown = run(*command).stderr
+            assert "hunter2" not in shown
+            for line in shown.splitlines():
+                assert line.isprintable()
+                assert len(line) < 2100
+
+
+def test_a_body_can_t_command_the_terminal_and_is_untouched_elsewhere(status_server, monkeypatch):
+    body = "é\x1b[2J\n\tß".encode()
+    status_server.script("/page", *[Answer(200, {"Content-Type": "text/plain"}, body)] * 2)
+    assert run("fetch", status_server.url + "/page").stdout_bytes == body
+    monkeypatch.setattr(fetching, "_is_terminal", lambda: True)
+    assert run("fetch", status_server.url + "/page").stdout == "é\\x1b[2J\n\tß"
+
+
+def test_a_command_that_makes_no_sense_does_not_show_a_secret(tmp_path):
+    for arguments in (
+        ("fetch", "ftp://u:hunter2@host/"),
+        ("fetch", "http://u:hunter2@["),
+        ("fetch", "http://u:hunter2@host:x"),
+        ("download", "http://u:hunter2@127.0.0.1:9/"),
+        ("fetch", "-H", "Authorization Bearer hunter2", "http://127.0.0.1:9/"),
+        ("fetch", "-H", "X-Key: hunter2-hunter2\r\nx", "http://u:hunter2@127.0.0.1:9/"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code in (1, 2)
+        assert "hunter2" not in result.output, arguments
 
 
 @pytest.mark.parametrize(("answer", "sent"), [("y", 2), ("n", 1)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
@@ -10,7 +9,7 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
-log = logging.getLogger("statuspolicy")
+from statuspolicy.printable import log
 
 _MOST = 8  # at a time; what comes on top is validated when it is asked for again
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from statuspolicy._value import Value
 from statuspolicy.cache.storage import MemoryStorage, Storage
+from statuspolicy.printable import given
 
 
 class Cache(Value):
@@ -49,12 +50,12 @@ class Cache(Value):
             object.__setattr__(self, "storage", MemoryStorage())
         if isinstance(self.storage, type) or not hasattr(self.storage, "aload"):
             raise TypeError(
-                f"Cache(storage={self.storage!r}): write a storage, such as "
+                f"Cache(storage={given(self.storage)}): write a storage, such as "
                 "statuspolicy.MemoryStorage() or statuspolicy.SQLiteStorage(path)."
             )
         if not (self.user is None or isinstance(self.user, str) or callable(self.user)):
             raise TypeError(
-                f"Cache(user={self.user!r}): write a name, or a callable that tells one."
+                f"Cache(user={given(self.user)}): write a name, or a callable that tells one."
             )
         if type(self.entry_bytes) is not int or self.entry_bytes < 1:
             raise ValueError(f"Cache(entry_bytes={self.entry_bytes!r}): write bytes, 1 or more.")

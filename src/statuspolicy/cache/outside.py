@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.invalidations import Owed
 from statuspolicy.cache.storage import Storage
+from statuspolicy.printable import log
 
 if TYPE_CHECKING:
     from anyio.lowlevel import RunVar
 
-log = logging.getLogger("statuspolicy")
 
 T = TypeVar("T")
 K = TypeVar("K")

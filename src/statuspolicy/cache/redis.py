@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from ast import literal_eval
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from statuspolicy.cache.entry import DIGEST, Entry, heard_of
 from statuspolicy.cache.outside import Outside
 from statuspolicy.cache.storage import VARIANTS
+from statuspolicy.printable import given, log, printable, quoted
 
 if TYPE_CHECKING:
     from redis import Redis
 
-log = logging.getLogger("statuspolicy")
 
 _CONNECT, _ANSWER = 0.5, 1.0  # seconds that a request is kept waiting
 _TOKEN = 16  # bytes
@@ -169,14 +168,21 @@ def _connected(redis: Any) -> tuple[Any, tuple[type[Exception], ...]]:
     failures = (library.RedisError, OSError)
     if isinstance(redis, str):
         if "://" not in redis:
-            raise ValueError(f"RedisStorage({redis!r}): write redis://{redis}.")
+            host = redis.rpartition("@")[2]  # without a password
+            raise ValueError(f"RedisStorage({quoted(host)}): write redis://{printable(host)}.")
         # Once more, and at once: a kept connection that has ended says nothing of Redis.
         retry = Retry(NoBackoff(), 1)
         waits = {"socket_connect_timeout": _CONNECT, "socket_timeout": _ANSWER}
-        return library.Redis.from_url(redis, retry=retry, **waits), failures
+        try:
+            return library.Redis.from_url(redis, retry=retry, **waits), failures
+        except ValueError:  # it may quote a password
+            raise ValueError(
+                "RedisStorage: its URL can't be read: write "
+                '"redis://user:password@host:6379/0", what is special in them percent-encoded.'
+            ) from None
     if not isinstance(redis, library.Redis):
         raise TypeError(
-            f"RedisStorage({redis!r}): write the URL of a Redis, or a redis.Redis (which in "
+            f"RedisStorage({given(redis)}): write the URL of a Redis, or a redis.Redis (which in "
             "async clients is used in threads)."
         )
     if redis.get_encoder().decode_responses:

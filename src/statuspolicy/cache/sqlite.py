@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +15,7 @@ from statuspolicy.cache.entry import DIGEST, Entry
 from statuspolicy.cache.invalidations import Owed
 from statuspolicy.cache.outside import Outside
 from statuspolicy.cache.storage import VARIANTS
-
-log = logging.getLogger("statuspolicy")
+from statuspolicy.printable import log
 
 T = TypeVar("T")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
@@ -12,9 +11,7 @@ from statuspolicy.cache import invalidations
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.invalidations import Sent
 from statuspolicy.cache.settling import Change, Drop
-
-log = logging.getLogger("statuspolicy")
-
+from statuspolicy.printable import log
 
 VARIANTS = 32  # responses of a URL for one user: of more, what was stored longest ago goes
 _USUAL = 300  # characters of a URL and a user's name, which the size of an entry includes

@@ -12,6 +12,7 @@ from statuspolicy._lib import URL, InvalidURL
 from statuspolicy.cli import demo as all_rows
 from statuspolicy.cli.explain import explained, key_of, shown
 from statuspolicy.cli.fetching import fetched, interrupted, saved
+from statuspolicy.printable import quoted
 from statuspolicy.row import Table
 from statuspolicy.tables import STANDARD, STRICT
 from statuspolicy.testing import StatusServer
@@ -27,7 +28,7 @@ def _headers(
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
-            raise click.BadParameter(f"{line!r} is no header field: write {HEADER!r}.")
+            raise click.BadParameter(f"that is no header field: write {HEADER!r}.")
         headers.append((name.strip(), value.strip()))
     return headers
 
@@ -36,9 +37,9 @@ def _url(_context: click.Context, _parameter: click.Parameter, text: str) -> str
     try:
         url = URL(text)
     except InvalidURL as error:
-        raise click.BadParameter(f"{text!r}: {str(error).rstrip('.')}.") from None
+        raise click.BadParameter(f"{quoted(text)}: {str(error).rstrip('.')}.") from None
     if not (url.is_absolute_url and url.scheme in ("http", "https")):
-        raise click.BadParameter(f"{text!r} is not http or https with a host.")
+        raise click.BadParameter(f"{quoted(text)} is not http or https with a host.")
     return text
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from codecs import getincrementaldecoder
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -14,8 +16,8 @@ import statuspolicy
 from statuspolicy import events
 from statuspolicy._lib import Client, HTTPStatusError, Request, RequestError, Response
 from statuspolicy.contents import pieces
+from statuspolicy.printable import printable
 from statuspolicy.row import Table
-from statuspolicy.trace import printable
 
 
 def fetched(
@@ -28,10 +30,10 @@ def fetched(
             _client(table) as client,
             client.stream(method, url, headers=headers, content=content) as response,
         ):
-            output = sys.stdout.buffer
+            write = _on_terminal() if _is_terminal() else sys.stdout.buffer.write
             for part in pieces(response):
-                output.write(part)
-            output.flush()
+                write(part)
+            sys.stdout.buffer.flush()
     except RequestError as error:
         return _failed(error)
     except KeyboardInterrupt:
@@ -89,6 +91,18 @@ def saved(
     return 0
 
 
+def _on_terminal() -> Callable[[bytes], object]:
+    """Writes a body as text in which nothing commands the terminal."""
+    decoder = getincrementaldecoder("utf-8")(errors="replace")
+
+    def write(part: bytes) -> None:
+        text = decoder.decode(part)
+        shown = (c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+        click.echo("".join(shown), nl=False)
+
+    return write
+
+
 def interrupted(then: str = "") -> int:
     """Say that Ctrl-C ended it; the exit code."""
     click.echo(f"Interrupted.{then}", err=True)
@@ -102,6 +116,10 @@ def _client(table: Table) -> Client:
 
 def _asks() -> bool:
     return sys.stdin.isatty()
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def _narrate(event: events.Event) -> None:
@@ -130,5 +148,5 @@ def _named(url: str) -> Path:
     path = url.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")[2]
     name = unquote(path.rpartition("/")[2])
     if name in ("", ".", "..") or "/" in name or "\\" in name or not name.isprintable():
-        raise click.UsageError(f"{url} names no file: give one with -o.")
+        raise click.UsageError(f"{printable(url)} names no file: give one with -o.")
     return Path(name)

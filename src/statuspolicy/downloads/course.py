@@ -5,7 +5,6 @@ It neither sends nor waits: the two loops do.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -23,7 +22,7 @@ from statuspolicy.downloads.reading import Halted, Job, Reading
 from statuspolicy.downloads.sink import Sink
 from statuspolicy.downloads.spans import ENDLESS, Span, shares, within
 from statuspolicy.fields import Fields, members
-from statuspolicy.trace import printable
+from statuspolicy.printable import log, printable
 
 from .._internals import written
 from .._lib import URL, AsyncClient, Client, HTTPStatusError, Request, Response, TransportError
@@ -35,8 +34,6 @@ from ..plan import OVERRIDE, Unstored
 from ..response import keep_trace, phrase
 from ..routing import wrapping
 from ..transport import AsyncPolicyTransport, PolicyTransport
-
-log = logging.getLogger("statuspolicy")
 
 MOST_SHOWN = 64 * 1024  # bytes of an error's entity that the caller gets
 STARTS = 4  # how often a file is begun before its server is given up
@@ -215,7 +212,7 @@ class Course:
         assert self.part.journal is not None
         said = digests.said(200, self.part.journal.fields) | self._said
         for words in digests.unverified(said):
-            log.warning("GET %s to %s: %s", target(self._first.url), self.path, printable(words))
+            log.warning("GET %s to %s: %s", target(self._first.url), self.path, words)
         if why := self.part.mismatch(digests.expected(said, self._sha256)):
             self.part.discard()
             raise self._error(DigestMismatch, f"it is not what its digest says: {why}")
@@ -247,7 +244,7 @@ class Course:
         # That it could not be resumed is no news of what is no file.
         why = f" ({reason})" if reason and reason != f"its status is {status}" else ""
         return HTTPStatusError(
-            f"GET {url} was answered {status} {phrase(response)}{why}: that is no file.",
+            printable(f"GET {url} was answered {status} {phrase(response)}{why}: that is no file."),
             request=response.request,
             response=response,
         )

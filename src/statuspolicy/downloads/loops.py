@@ -13,6 +13,7 @@ from threading import Thread
 from time import monotonic
 
 from statuspolicy.downloads.reading import Job, Reading
+from statuspolicy.printable import given
 
 from .._internals import alone
 from .._lib import URL, AsyncClient, AsyncParts, Client, Request, Response
@@ -293,7 +294,7 @@ def _check(
     if not isinstance(resume, bool):
         raise TypeError(f"resume={resume!r}: write True or False.")
     if headers is not None and not isinstance(headers, Mapping):
-        raise TypeError(f"headers={headers!r}: write a mapping of names to values.")
+        raise TypeError(f"headers={given(headers)}: write a mapping of names to values.")
     if (
         not isinstance(segments, int)
         or isinstance(segments, bool)

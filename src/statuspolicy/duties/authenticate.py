@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from threading import Lock
 
 from statuspolicy.challenge import Challenge, challenges
+from statuspolicy.printable import given
 
 from .. import hop
 from .._lib import Auth, DigestAuth
@@ -45,11 +46,12 @@ def authenticate(
 
     Raises TypeError for something that is neither.
     """
-    given: object = credentials
-    if isinstance(given, type) or not (isinstance(given, Auth) or callable(given)):
+    known: object = credentials
+    if isinstance(known, type) or not (isinstance(known, Auth) or callable(known)):
         raise TypeError(
-            f"authenticate({given!r}): write an httpx.Auth, such as httpx.BasicAuth(user, "
-            "password), or a callable that returns the value of Authorization."
+            f"authenticate({given(credentials)}): write an httpx.Auth, such as "
+            "httpx.BasicAuth(user, password), or a callable that returns the value of "
+            "Authorization."
         )
     return _Authenticate(credentials)
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from statuspolicy.later import then
+from statuspolicy.printable import given
 
 from .. import hop
 from .._lib import URL, AsyncBaseTransport, BaseTransport, Request
@@ -32,7 +33,9 @@ def use_proxy(accept_proxy: Accept) -> Callable[[Exchange], Verdict | Awaitable[
     Raises TypeError for something that can't be called.
     """
     if not callable(accept_proxy) or isinstance(accept_proxy, type):
-        raise TypeError(f"use_proxy({accept_proxy!r}): write a callable that returns a transport.")
+        raise TypeError(
+            f"use_proxy({given(accept_proxy)}): write a callable that returns a transport."
+        )
     return _UseProxy(accept_proxy)
 
 
@@ -66,7 +69,7 @@ class _UseProxy:
         if not isinstance(transport, AsyncBaseTransport if exchange.can_await else BaseTransport):
             kind = "AsyncHTTPTransport" if exchange.can_await else "HTTPTransport"
             raise TypeError(
-                f"use_proxy({self._accept!r}) was answered {transport!r}: "
+                f"use_proxy({given(self._accept)}) was answered {given(transport)}: "
                 f"return an httpx.{kind}(proxy=...), or None for no."
             )
         why = f"through the proxy {hop.origin(proxy)}"

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from statuspolicy.later import then
+from statuspolicy.printable import given
 
 from .. import body, verdicts
 from .._lib import Request
@@ -91,7 +92,7 @@ class _Resolved:
         if answer is None:
             return Settle("the application has no other request")
         if not isinstance(answer, Request):
-            verdicts.check(answer, lambda: f"{self._name}({self._resolver!r})")
+            verdicts.check(answer, lambda: f"{self._name}({given(self._resolver)})")
             verdict: Verdict = answer
             return verdict
         if self._careful and exchange.maybe_acted_on:

@@ -8,6 +8,7 @@ from typing import Any
 from statuspolicy import documents
 from statuspolicy._value import Record
 from statuspolicy.links import WORD
+from statuspolicy.printable import given
 
 from .. import hop
 from .._lib import URL, InvalidURL, Request, Response
@@ -94,7 +95,7 @@ def read_ticket(token: str) -> Ticket:
     except (ValueError, TypeError, InvalidURL, hop.Unusable):
         pass
     raise ValueError(
-        f"{token!r} is no token of a poll: give what statuspolicy.poll_token returned."
+        f"{given(token)} is no token of a poll: give what statuspolicy.poll_token returned."
     )
 
 

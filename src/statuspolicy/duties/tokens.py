@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from statuspolicy.challenge import Challenge
 from statuspolicy.later import close, then
+from statuspolicy.printable import given
 from statuspolicy.turns import Turn
 
 from .. import hop
@@ -67,8 +68,9 @@ class Tokens:
             return self._answer(exchange, others, which)
         if not (isinstance(value, str) and value.isascii() and value.isprintable()):
             raise TypeError(
-                f"{self._credentials!r} answered a challenge with {value!r}: return the value of "
-                'Authorization as a string of ASCII, such as "Bearer …", or None.'
+                f"{given(self._credentials)} answered a challenge with {given(value)}: return "
+                "the value of Authorization as a string of ASCII in one line, such as "
+                '"Bearer …", or None.'
             )
         if not hop.is_digest(value):  # which holds for one request alone
             if len(self._known) >= _MOST:

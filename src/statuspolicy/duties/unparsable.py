@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from statuspolicy.printable import PART, printable, quoted
+
 from ..exchange import Exchange
 from ..verdicts import Again, Refuse, Settle, Verdict
 from .retry import retry
 
-_LONGEST = 200  # characters of what the library says: it repeats the offending line, whole
 _ELSEWHERE = retry(times=1, wait=0.0, fresh=True)
 
 
@@ -24,10 +25,11 @@ def refused(exchange: Exchange) -> Verdict:
     from ..hop import target
 
     request = exchange.request
-    began = f" (it began with {exchange.began!r})" if exchange.began else ""
+    began = f" (it began with {quoted(exchange.began, PART)})" if exchange.began else ""
+    place = printable(target(request.url), PART)
     error = UnparsableResponse(
-        f"{target(request.url)} answered {request.method} with something that is not HTTP: "
-        f"{str(exchange.error)[:_LONGEST]}{began}",
+        f"{place} answered {request.method} with something that is not HTTP: "
+        f"{printable(exchange.error, PART)}{began}",
         request=request,
     )
     error.__cause__ = exchange.error

@@ -7,6 +7,7 @@ from statuspolicy.cache.config import Cache
 from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
+from statuspolicy.printable import quoted
 from statuspolicy.testing.clock import FakeClock
 from statuspolicy.trace import Trace
 
@@ -183,7 +184,7 @@ def _outcome(lines: Iterator[Line], request: Request, n: int) -> Reply:
     try:
         line = next(lines)
     except StopIteration:
-        raise LookupError(f"The script ends before request {n}, {request!r}.") from None
+        raise LookupError(f"The script ends before request {n}, {quoted(request)}.") from None
     if isinstance(line, int):
         line = Response(line)
     elif isinstance(line, tuple):

@@ -1,0 +1,70 @@
+"""How text that others wrote, and values that may be secret, are shown: the one way to do it.
+
+Each log line, step of a trace and error goes through here. What a server wrote can neither
+command a terminal, nor end a line, nor fill a log; a password in a URL is never shown.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from types import FunctionType
+
+LINE = 1000  # characters of a line
+PART = 200  # characters of one thing that a server says
+SECRET = 6  # characters of a secret at least: what is shorter stands in many words
+
+_USERINFO = re.compile(r"://[^/?#\s]*@")
+
+
+def printable(text: object, most: int = LINE) -> str:
+    """Text as it may be printed: in one line of at most so many characters, no password in it."""
+    line = str(text)
+    if "@" in line:
+        line = _USERINFO.sub("://", line)
+    if not line.isprintable():
+        line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line[:most])
+    return line[:most]
+
+
+def quoted(value: object, most: int = LINE) -> str:
+    """The `repr` of a value, shown so."""
+    return printable(repr(value), most)
+
+
+def given(value: object) -> str:
+    """What an application gave where something else was wanted; it may be a secret."""
+    if value is None or isinstance(value, (int, float, type, FunctionType)):
+        return quoted(value)
+    if isinstance(value, str) and len(value) < SECRET:
+        return quoted(value)
+    # Not its `repr`: that of a partial function or of a bound method shows what it holds.
+    return f"<{type(value).__name__}>"
+
+
+class _Shown:
+    """An argument of a log line, which is shown where the line is."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __str__(self) -> str:
+        return printable(self._value)
+
+    def __repr__(self) -> str:
+        return quoted(self._value)
+
+
+def _argument(value: object) -> object:
+    return value if isinstance(value, (int, float)) else _Shown(value)
+
+
+def _printable(record: logging.LogRecord) -> bool:
+    """See to all that is logged, whoever logs it."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(map(_argument, record.args))
+    return True
+
+
+log = logging.getLogger("statuspolicy")
+log.addFilter(_printable)

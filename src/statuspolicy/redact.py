@@ -1,0 +1,57 @@
+"""What a failure says, without what is secret and in one line that can be printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from statuspolicy.printable import SECRET, printable
+
+from ._lib import LocalProtocolError, Request, TransportError
+
+# A string of Python's, as a library quotes what it was given; not what is between apostrophes.
+_QUOTED = re.compile(r"""(?<!\w)b?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
+
+
+def redact(error: TransportError, request: Request, sensitive: Callable[[str], bool]) -> None:
+    """Let a failure, and all that led to it, say nothing secret, and nothing that can't be printed.
+
+    Libraries repeat what a server wrote, and of a request the field that they refuse to send.
+    sensitive: whether the field of a name (lower case) holds a secret.
+    """
+    refused = isinstance(error, LocalProtocolError)
+    secrets = sorted(_secrets(request, sensitive), key=len, reverse=True)
+    for one in _all(error):
+        if isinstance(one, OSError):
+            continue  # its text is the system's
+        said = tuple(
+            _redacted(arg, refused, secrets) if isinstance(arg, str) else arg for arg in one.args
+        )
+        if said != one.args:
+            one.args = said
+
+
+def _secrets(request: Request, sensitive: Callable[[str], bool]) -> set[str]:
+    values = [value for name, value in request.headers.multi_items() if sensitive(name)]
+    # Whole or without its scheme, as it is or as Python quotes it.
+    whole = [form for value in values for form in (value, value.partition(" ")[2])]
+    forms = {form for one in whole for form in (one.strip(), repr(one)[1:-1])}
+    return {form for form in forms if len(form) >= SECRET}
+
+
+def _redacted(said: str, refused: bool, secrets: list[str]) -> str:
+    for secret in secrets:
+        said = said.replace(secret, "…")
+    return printable(_QUOTED.sub("…", said) if refused else said)
+
+
+def _all(error: BaseException) -> Iterator[BaseException]:
+    """A failure, and what a traceback shows besides: what caused it, and what came before."""
+    seen: set[int] = set()
+    found: list[object] = [error]
+    while found:
+        one = found.pop()
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            found += [one.__cause__, one.__context__, *one.args]
