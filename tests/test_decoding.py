@@ -147,8 +147,9 @@ def peak(call) -> int:
 
 
 def test_a_bomb_of_any_coding_is_given_up_before_it_takes_memory(made, packages):
-    most = 32 * 1024 * 1024 if packages == "brotli before 1.2" else 2 * 1024 * 1024
+    most = (32 if packages == "brotli before 1.2" else 4) * 1024 * 1024
     for field, body in made.items():
+        decoded(coded(b"x", field), field, 999)  # what is imported for it is not counted
 
         def given_up(field=field, body=body):
             with pytest.raises(Undecodable, match="longer than 65536 bytes once it is decoded"):

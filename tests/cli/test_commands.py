@@ -4,10 +4,12 @@ import hashlib
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import entry_points, version
 
@@ -276,6 +278,25 @@ def test_download_takes_the_name_from_the_url(status_server, tmp_path, monkeypat
     status_server.script("/a/b%20c", Ranged())
     assert run("download", status_server.url + "/a/b%20c?d=/e#f").stdout == "b c\n"
     assert (tmp_path / "b c").read_bytes() == BODY
+
+
+def test_download_into_a_link_a_device_or_a_pipe_leaves_each_what_it_is(status_server, tmp_path):
+    url = status_server.script("/file", Ranged())
+    null, link, pipe = (tmp_path / name for name in ("null", "link", "pipe"))
+    link.symlink_to("real")
+    ways = [link]
+    with suppress(PermissionError):  # only root makes a device
+        os.mknod(null, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        ways.append(null)
+    for way in ways:
+        assert run("download", url, "-o", way).exit_code == 0
+    assert link.is_symlink()
+    assert (tmp_path / "real").read_bytes() == BODY
+    assert null not in ways or stat.S_ISCHR(null.lstat().st_mode)
+    os.mkfifo(pipe)
+    refused = run("download", url, "-o", pipe)
+    assert (refused.exit_code, "nobody reads from it" in refused.output) == (1, True)
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
 
 
 def test_download_goes_on_where_it_was_unless_it_is_told_not_to(status_server, tmp_path):

@@ -7,10 +7,8 @@ from importlib import import_module
 
 import httpx
 import pytest
-from click.testing import CliRunner
 
 import statuspolicy as sp
-from statuspolicy.cli.commands import cli
 from statuspolicy.downloads.partfile import PartFile
 from statuspolicy.downloads.sink import Sink
 from statuspolicy.testing import Answer
@@ -222,15 +220,15 @@ def test_a_disk_that_is_full_at_once_leaves_nothing_behind_and_takes_nothing_awa
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    for name, value in (("os.replace", full), ("statuspolicy.downloads.partfile._lock", full)):
+    for module, name in ((os, "replace"), (partfile, "_lock")):
         with monkeypatch.context() as patch:
-            patch.setattr(name, value)
+            patch.setattr(module, name, full)
             with pytest.raises(OSError, match="No space left"):
                 PartFile(path, "asked", True)
         assert beside(path) == []
     path.with_name("file.part").write_bytes(MINE)
     with monkeypatch.context() as patch:
-        patch.setattr("statuspolicy.downloads.partfile._lock", full)
+        patch.setattr(partfile, "_lock", full)
         with pytest.raises(OSError, match="No space left"):
             PartFile(path, "asked", True)
     assert held(path) == {"file.part": MINE}
@@ -390,18 +388,3 @@ def test_what_is_no_file_by_the_time_that_it_is_whole_stays(session, status_serv
         save(session, url, path, progress=taken)
     assert stat.S_ISFIFO(path.lstat().st_mode)
     assert beside(path) == ["file", "file.part", "file.part.json"]
-
-
-def test_on_the_command_line_a_device_stays_one_and_a_link_is_followed(status_server, tmp_path):
-    url = status_server.script("/file", Ranged())
-    null, link = tmp_path / "null", tmp_path / "link"
-    link.symlink_to("real")
-    ways = [link, null] if device(null) else [link]
-    for way in ways:
-        assert CliRunner().invoke(cli, ["download", url, "-o", str(way)]).exit_code == 0
-    assert link.is_symlink()
-    assert (tmp_path / "real").read_bytes() == BODY
-    assert null not in ways or stat.S_ISCHR(null.lstat().st_mode)
-    os.mkfifo(tmp_path / "pipe")
-    refused = CliRunner().invoke(cli, ["download", url, "-o", str(tmp_path / "pipe")])
-    assert (refused.exit_code, "nobody reads from it" in refused.output) == (1, True)

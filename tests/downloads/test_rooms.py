@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspolicy.downloads import digests
 from statuspolicy.downloads.answers import Anew, NoFile, judge
 from statuspolicy.downloads.byteranges import ByteRanges, Unreadable, boundary
 from statuspolicy.downloads.digests import expected as told_by
-from statuspolicy.downloads.digests import mismatch, unverified
+from statuspolicy.downloads.digests import expected_of_part, mismatch, unverified
+from statuspolicy.downloads.digests import said as said_by
 from statuspolicy.downloads.journal import MOST, begun, read, written
 from statuspolicy.downloads.spans import ENDLESS, LEAST, gaps, shares, with_span, within, without
 from statuspolicy.fields import Fields
@@ -203,7 +203,7 @@ def test_the_digests_of_a_response_are_verified_however_they_are_written(said, a
     assert [algorithm for _, algorithm, _ in told] == algorithms
     assert mismatch(io.BytesIO(FILE), told) == ""
     assert bool(mismatch(io.BytesIO(b"another"), told)) is bool(algorithms)
-    assert unverified(digests.said(200, fields(**said))) == []
+    assert unverified(said_by(200, fields(**said))) == []
 
 
 @each(
@@ -227,7 +227,7 @@ def test_the_digests_of_a_response_are_verified_however_they_are_written(said, a
 def test_a_digest_that_can_t_be_verified_is_told(said, member):
     (name,) = said
     title = name.replace("_", "-").title()
-    found = unverified(digests.said(200, fields(**said)))
+    found = unverified(said_by(200, fields(**said)))
     assert found == [f"its {title} can't be verified ({member})"]
 
 
@@ -237,11 +237,11 @@ def test_a_206_speaks_of_the_whole_in_repr_digest_and_of_itself_in_content_diges
     part = fields(
         content_digest=f"sha-256=:{of_part}:", content_md5=b64(MD5), repr_digest="sha-256=:x:"
     )
-    assert digests.said(206, part) == {"repr-digest": "sha-256=:x:"}
-    told = digests.expected_of_part(part, whole)  # it repeats what was said of the whole
+    assert said_by(206, part) == {"repr-digest": "sha-256=:x:"}
+    told = expected_of_part(part, whole)  # it repeats what was said of the whole
     assert mismatch(io.BytesIO(b"the"), told) == ""
     assert "Content-Digest says sha256" in mismatch(io.BytesIO(b"THE"), told)
-    assert digests.said(416, part) == {}
+    assert said_by(416, part) == {}
 
 
 def test_a_mismatch_says_who_said_what_and_what_it_is():
