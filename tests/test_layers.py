@@ -76,6 +76,7 @@ ORDER = [
     "network",
     "connection",
     "listening",
+    "windows",
     "proof",
     "tcp",
     "reading",

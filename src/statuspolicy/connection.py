@@ -62,7 +62,8 @@ class Stream(Listener):
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> Stream:
         in_time = self._in_time(timeout)
-        return Stream(self._inner.start_tls(ssl_context, server_hostname, in_time))
+        inner = self._inner.start_tls(ssl_context, server_hostname, in_time)
+        return Stream(inner, self._pool)
 
     def close(self) -> None:
         self._closed = True
@@ -161,7 +162,7 @@ class AsyncStream(Listener):
         return self._core is not None and isinstance(error, (SSLError, EndOfStream))
 
     async def start_tls(self, *args: Any, **options: Any) -> AsyncStream:
-        return AsyncStream(await self._inner.start_tls(*args, **options))
+        return AsyncStream(await self._inner.start_tls(*args, **options), self._pool)
 
     async def aclose(self) -> None:
         self._closed = True

@@ -9,12 +9,13 @@ close the connection after the answer. It gets no more than the answer.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from statuspolicy.proof import Proof
 from statuspolicy.reading import Reading, length_of
 from statuspolicy.trace import Interim
+from statuspolicy.windows import look_after
 from statuspolicy.wire import HINTED, READING, WIRE, NotHTTP, Seen, Wire, left
 
 PIECE = 16 * 1024  # bytes: a TLS record (RFC 8446 §5.1), and what a writable socket takes whole
@@ -31,10 +32,14 @@ class Around:
 
 
 class Listener(Around):
-    """What the connections of a thread and of a task share. WIRE is asked at each call."""
+    """What the connections of a thread and of a task share. WIRE is asked at each call.
 
-    def __init__(self, inner: Any) -> None:
+    pool: gives the pool that the connection is one of, while there is one.
+    """
+
+    def __init__(self, inner: Any, pool: Callable[[], Any] = lambda: None) -> None:
         super().__init__(inner)
+        self._pool = pool
         self._core = _core(inner)
         self._answered = False  # whether it ever brought something
         self._closed = False  # on this side: between threads, httpcore 1.0 closes what others use
@@ -80,6 +85,7 @@ class Listener(Around):
                 self._begin(buffer, wire)
             elif buffer.startswith(b"PRI "):
                 self._begins = False  # RFC 9113 §3.4: all that follows is HTTP/2
+                look_after(self._pool(), self)
             return False
         self._still_there()
         self._sent += len(buffer)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import inf
 from typing import Any
+from weakref import ref
 
 from statuspolicy.connection import AsyncStream, Stream
 from statuspolicy.listening import Around
@@ -26,7 +27,8 @@ def install(transport: object) -> bool:
     if not isinstance(backend, Around):
         is_async = hasattr(pool, "handle_async_request")
         # Two threads may both come here: each wraps the same backend, and either will do.
-        pool._network_backend = AsyncBackend(backend) if is_async else Backend(backend)
+        kind = AsyncBackend if is_async else Backend
+        pool._network_backend = kind(backend, ref(pool))
     return True
 
 
@@ -44,7 +46,15 @@ def is_proxy(transport: object) -> bool:
     return any(kind.__name__ in ("HTTPProxy", "AsyncHTTPProxy") for kind in kinds)
 
 
-class Backend(Around):
+class _Backend(Around):
+    """pool: gives the pool that it opens connections for, while there is one."""
+
+    def __init__(self, inner: Any, pool: Callable[[], Any] = lambda: None) -> None:
+        super().__init__(inner)
+        self._pool = pool
+
+
+class Backend(_Backend):
     """Opens the connections of a thread, and lends each call on them no more than is left."""
 
     def connect_tcp(
@@ -55,20 +65,22 @@ class Backend(Around):
         for address in others:
             with suppress(Exception):
                 stream = self._inner.connect_tcp(address, port, within(timeout), **options)
-                return Stream(stream)
-        return Stream(self._inner.connect_tcp(last, port, within(timeout), **options))
+                return Stream(stream, self._pool)
+        stream = self._inner.connect_tcp(last, port, within(timeout), **options)
+        return Stream(stream, self._pool)
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, **options: Any
     ) -> Stream:
-        return Stream(self._inner.connect_unix_socket(path, within(timeout), **options))
+        stream = self._inner.connect_unix_socket(path, within(timeout), **options)
+        return Stream(stream, self._pool)
 
     def sleep(self, seconds: float) -> None:
         """Wait between two tries to connect, which are an option of HTTPTransport."""
         self._inner.sleep(within(seconds))
 
 
-class AsyncBackend(Around):
+class AsyncBackend(_Backend):
     """Opens the connections of a task."""
 
     async def connect_tcp(
@@ -82,11 +94,13 @@ class AsyncBackend(Around):
         timeout = _of_each(host, timeout)
         for address in others:
             with suppress(Exception):
-                return AsyncStream(await self._inner.connect_tcp(address, port, timeout, **options))
-        return AsyncStream(await self._inner.connect_tcp(last, port, timeout, **options))
+                stream = await self._inner.connect_tcp(address, port, timeout, **options)
+                return AsyncStream(stream, self._pool)
+        stream = await self._inner.connect_tcp(last, port, timeout, **options)
+        return AsyncStream(stream, self._pool)
 
     async def connect_unix_socket(self, path: str, **options: Any) -> AsyncStream:
-        return AsyncStream(await self._inner.connect_unix_socket(path, **options))
+        return AsyncStream(await self._inner.connect_unix_socket(path, **options), self._pool)
 
 
 def _pinned(host: str) -> Sequence[str]:
