@@ -1,5 +1,6 @@
 """An error that comes while a body is being sent ends the sending, and is what is handed over."""
 
+import select
 import socket
 import struct
 import threading
@@ -10,7 +11,8 @@ import httpx
 import pytest
 
 import statuspolicy as sp
-from statuspolicy.connection import Stream
+from statuspolicy.connection import Stream, _Watched
+from statuspolicy.listening import PIECE
 from tests.raw_server import Peer, serving
 
 SIZE = 30_000_000  # more than any socket takes by itself
@@ -106,6 +108,49 @@ def test_from_a_server_that_reads_nothing_more_it_comes_before_the_timeout(
         assert (response.status_code, response.text) == (413, "big!")
         assert time.monotonic() - began < 5
         done.set()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a body is left
+@pytest.mark.parametrize("what", ["an error", "its end"])
+def test_what_comes_while_the_socket_takes_no_more_is_heard_once_and_not_looked_for_without_rest(
+    what, scheme, kind, open_session, monkeypatch
+):
+    """The server speaks when the socket is full, and reads on only later."""
+    full, done, looks, ready = threading.Event(), threading.Event(), [], _Watched.ready
+
+    def counted(watched, *args):
+        looks.append(full.is_set())
+        if not select.select([], [watched._socket], [], 0)[1]:
+            full.set()
+        return ready(watched, *args)
+
+    monkeypatch.setattr(_Watched, "ready", counted)
+
+    def serve(peer: Peer) -> None:
+        peer.head()
+        assert full.wait(10)
+        time.sleep(0.1)  # until what was read has made no more room
+        if what == "an error":
+            peer.send(REFUSED)
+            done.wait(2)
+        else:
+            socket.socket.shutdown(peer.connection, socket.SHUT_WR)
+            time.sleep(0.2)  # so long a client that doesn't rest looks
+        peer.to_the_end()
+
+    server_options, client = scheme
+    with serving(serve, **server_options) as server:
+        session = open_session(client)
+        if what == "an error":
+            response = session.request("POST", server.url, content=bytes(SIZE))
+            assert (response.status_code, response.text) == (413, "big!")
+            assert len(server.peers[0].got) <= 2 * PART  # it had read the header section alone
+            done.set()
+        else:
+            with pytest.raises(httpx.TransportError):
+                session.request("POST", server.url, content=bytes(MUCH * 5))
+    # A thread is woken; a task looks again and again, with pauses. Each piece is a look.
+    assert sum(looks) < 2 * (SIZE if what == "an error" else MUCH * 5) / PIECE
 
 
 @pytest.mark.parametrize("shape", SHAPES)

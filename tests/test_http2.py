@@ -17,6 +17,7 @@ from hypercorn.config import Config, Sockets
 
 import statuspolicy as sp
 from tests.h2_server import DONE, REFUSED, H2Server, Turn
+from tests.test_evidence import tunnels
 
 # ── Hypercorn, and an application that answers any code ────────────────────────────────
 
@@ -336,6 +337,20 @@ def test_exchanges_at_once_share_one_connection(client, server):
     posted = sorted(body for method, _, body in server.received if method == "POST")
     once, twice = "0246", "1357"
     assert posted == sorted([*map(str.encode, once + twice + twice)])
+
+
+def test_in_a_tunnel_a_body_that_would_wait_for_a_100_is_sent_at_once(open_session, server):
+    """It doesn't wait on the connection that CONNECT went over, which is HTTP/1.1."""
+    with tunnels() as (proxy, asked):
+        options = {"http2": True, "verify": server.trust, "proxy": proxy, "trust_env": False}
+        session = open_session(options, limits=sp.Limits(expect_wait=60))
+        response = session.request(
+            "POST", server.url + "/200", content=b"pay", headers={"Expect": "100-continue"}
+        )
+        assert (response.status_code, response.http_version) == (200, "HTTP/2")
+        assert server.received == [("POST", "/200", b"pay")]
+        assert asked == [server.url.removeprefix("https://")]
+        session.run(session.client.close if session.portal is None else session.client.aclose)
 
 
 # ── another connection ─────────────────────────────────────────────────────────────────
