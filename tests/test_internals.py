@@ -1,5 +1,7 @@
 """_internals.py: what is taken as the library keeps it is what the library would make of it."""
 
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
 import httpx
 import pytest
 
@@ -8,6 +10,7 @@ from statuspolicy._internals import (
     extended,
     lines,
     names,
+    policy_of,
     same_place,
     target,
     words,
@@ -98,3 +101,9 @@ def test_what_is_sent_alone_runs_no_hook_and_not_on_a_closed_client():
         assert "authorization" not in request.headers
     with pytest.raises(RuntimeError, match="closed"):
         alone(client, request)
+
+
+def test_a_jar_s_policy_is_the_one_that_it_was_given():
+    policy = DefaultCookiePolicy()
+    assert policy_of(CookieJar(policy)) is policy
+    assert policy_of(httpx.Cookies().jar) is not None

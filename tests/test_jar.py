@@ -273,3 +273,14 @@ def test_what_was_changed_is_undone_and_can_be_copied():
     jar.undo(quick)
     assert type(quick) is httpx.Cookies
     assert dict(quick) == {"a": "1"}
+
+
+def test_a_cookie_without_a_domain_that_the_jar_s_own_policy_keeps_back_takes_nothing_away():
+    held = cookies(("a", "1"), ("b", "2"))
+    held.set("b", "2")
+    held.set("c", "3")
+    held.jar.set_policy(DefaultCookiePolicy(blocked_domains=[""]))
+    assert sorted(jar.given(held, request())) == ["a=1", "b=2"]
+    held.jar.set_policy(DefaultCookiePolicy())
+    assert sorted(jar.given(held, request())) == ["a=1", "b=2"]
+    assert len(held.jar) == 4

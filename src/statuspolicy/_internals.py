@@ -8,6 +8,7 @@ there are no public methods.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from http.cookiejar import CookieJar, CookiePolicy
 from operator import attrgetter
 from typing import Any, overload
 
@@ -15,6 +16,9 @@ from ._lib import URL, AsyncClient, Client, Headers, Request, Response
 
 # The lines of a header section, to be read: name, name in lower case, value.
 lines: Callable[[Headers], list[tuple[bytes, bytes, bytes]]] = attrgetter("_list")
+
+# What a cookie jar of the standard library gives and takes; a policy of somebody's own too.
+policy_of: Callable[[CookieJar], CookiePolicy] = attrgetter("_policy")
 
 
 def beside(url: URL, path: str, query: str | None) -> URL:

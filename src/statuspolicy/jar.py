@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import urllib.request
+from collections import Counter
 from http.cookiejar import CookieJar
 from typing import Any
 
-from ._internals import names, written
+from ._internals import names, policy_of, written
 from ._lib import URL, Cookies, Request, Response
 
 _SETTING = frozenset({b"set-cookie", b"set-cookie2"})
@@ -62,14 +63,12 @@ def given(cookies: Cookies, request: Request) -> list[str]:
         return []
     found = _asked(cookies.jar, request)
     anywhere = [cookie for cookie in cookies.jar if not cookie.domain] if found else []
-    if anywhere:
-        of_the_caller = CookieJar()
-        for cookie in anywhere:
-            of_the_caller.set_cookie(cookie)
-        for pair in _asked(of_the_caller, request):
-            if pair in found:
-                found.remove(pair)
-    return found
+    if not anywhere:
+        return found
+    of_the_caller = CookieJar(policy_of(cookies.jar))
+    for cookie in anywhere:
+        of_the_caller.set_cookie(cookie)
+    return [*(Counter(found) - Counter(_asked(of_the_caller, request))).elements()]
 
 
 def _asked(held: CookieJar, request: Request) -> list[str]:
