@@ -870,17 +870,17 @@ class Same(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 def _fast_path(transport, handle):
     """Whether the engine is left out."""
-    engine, ran = transport._converse, []
+    engine, ran = transport._flow, []
 
     def converse(*arguments):
         ran.append(arguments)
         return engine(*arguments)
 
-    transport._converse = converse
+    transport._flow = converse
     try:
         assert handle(httpx.Request("GET", f"{HOME}/a")) is transport._inner.response
     finally:
-        transport._converse = engine
+        transport._flow = engine
     return not ran
 
 

@@ -5,20 +5,22 @@ import httpx
 import pytest
 
 import statuspolicy as sp
-from statuspolicy.hands import _hurried
+from statuspolicy.hands import Hands
 from statuspolicy.testing import Answer, FakeClock
+
+PLAN = sp.PolicyTransport().plan
 
 
 def test_two_threads_that_drain_answers_to_one_request_leave_its_timeouts_as_they_were():
     """One after the other lowers them, and the first to end is not the last that began."""
     for extensions in ({"timeout": {"read": 5.0}}, {}):
         request = httpx.Request("GET", "http://h/", extensions=dict(extensions))
-        first, second = _hurried(request, 1.0), _hurried(request, 1.0)
-        first.__enter__()
-        second.__enter__()
+        first, second = Hands(PLAN, None, None, None), Hands(PLAN, None, None, None)
+        first._hurry(request)
+        second._hurry(request)
         assert request.extensions["timeout"]["read"] == 1.0
-        first.__exit__(None, None, None)
-        second.__exit__(None, None, None)
+        first._unhurry()
+        second._unhurry()
         assert request.extensions == extensions
 
 

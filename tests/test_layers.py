@@ -84,6 +84,8 @@ ORDER = [
     "links",
     "wire",
     "turns",
+    "alone",
+    "during",
     "later",
     "naming",
     "ondemand",

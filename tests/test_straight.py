@@ -128,8 +128,8 @@ def tell(
         "table": TABLE, "cookies": held_by_client, "memory": remembered, "clock": clock,
     } | options  # fmt: skip
     transport = kind(server, **options)
-    ran, converse = [], transport._converse
-    transport._converse = lambda *given: (ran.append(1), converse(*given))[1]
+    ran, converse = [], transport._flow
+    transport._flow = lambda *given: (ran.append(1), converse(*given))[1]
     if not straight:
         transport._ways.clear()
     asked = request()
@@ -354,8 +354,8 @@ def test_what_others_learn_meanwhile_is_heeded(during):
     for script in ([BUSY, BUSY, FINE], [BUSY, FINE]):
         memory, clock = sp.Memory(), FakeClock()
         transport = sp.PolicyTransport(Learning(script, clock), memory=memory, clock=clock)
-        ran, converse = [], transport._converse
-        transport._converse = lambda *given, on=converse, ran=ran: (ran.append(1), on(*given))[1]
+        ran, converse = [], transport._flow
+        transport._flow = lambda *given, on=converse, ran=ran: (ran.append(1), on(*given))[1]
         assert transport.handle_request(get()).status_code == 200
         assert bool(ran) == (during == "cooling")
 

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
 
+from statuspolicy.alone import alone
 from statuspolicy.cache import invalidations
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.behind import Validations
@@ -106,10 +107,10 @@ class Shelf:
         course = plan(asked, stored, now, validate, since)
         return Visit(self.cache, self._invalidations, asked, course, now)
 
+    @alone
     def turn(self, key: str) -> Turn:
         """The turn of those who would ask the server the same."""
-        with self._lock:
-            return self._turns.setdefault(key, Turn())
+        return self._turns.setdefault(key, Turn())
 
     def close(self, seconds: float) -> None:
         """End what runs behind the callers' backs, and let the storage go."""

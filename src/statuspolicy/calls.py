@@ -7,14 +7,18 @@ found as ever; and the client holds no method of its own, which would keep it al
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cache, wraps
-from typing import Any
+from typing import Any, TypeVar
 from weakref import ref
 
+from statuspolicy.during import aduring, during
+
 from ._lib import AsyncClient, Client, Response
-from .configured import CALL
+from .configured import CALL, driver
 from .routing import NAME, Wrapping
+
+T = TypeVar("T")
 
 
 class HearingClient(Client):
@@ -29,11 +33,7 @@ class HearingClient(Client):
             return Client.send(self, *args, **options)
         if done.of.client() is None:
             done.of.client = ref(self)  # a copy, which has outlived the client that was wrapped
-        token = CALL.set((done.of, options.get("follow_redirects"), done.now(), True))
-        try:
-            return super().send(*args, **options)
-        finally:
-            CALL.reset(token)
+        return _sent(done, super().send, *args, **options)
 
 
 class AsyncHearingClient(AsyncClient):
@@ -48,11 +48,7 @@ class AsyncHearingClient(AsyncClient):
             return await AsyncClient.send(self, *args, **options)
         if done.of.client() is None:
             done.of.client = ref(self)  # a copy, which has outlived the client that was wrapped
-        token = CALL.set((done.of, options.get("follow_redirects"), done.now(), True))
-        try:
-            return await super().send(*args, **options)
-        finally:
-            CALL.reset(token)
+        return await _asent(done, super().send, *args, **options)
 
 
 def over(client: Any, done: Wrapping, send: Any) -> Callable[..., Any]:
@@ -60,21 +56,53 @@ def over(client: Any, done: Wrapping, send: Any) -> Callable[..., Any]:
 
     @wraps(send)
     def sync_send(*args: Any, **options: Any) -> Any:
-        token = CALL.set((done.of, options.get("follow_redirects"), done.now(), True))
-        try:
-            return send(*args, **options)
-        finally:
-            CALL.reset(token)
+        return _sent(done, send, *args, **options)
 
     @wraps(send)
     async def async_send(*args: Any, **options: Any) -> Any:
-        token = CALL.set((done.of, options.get("follow_redirects"), done.now(), True))
-        try:
-            return await send(*args, **options)
-        finally:
-            CALL.reset(token)
+        return await _asent(done, send, *args, **options)
 
     return async_send if isinstance(client, AsyncClient) else sync_send
+
+
+def _sent(done: Wrapping, send: Callable[..., T], *args: Any, **options: Any) -> T:
+    """What it sends, as a call of that client."""
+    try:
+        call = (done.of, options.get("follow_redirects"), done.now(), True)
+        return during(CALL, call, send, *args, **options)
+    except BaseException as error:
+        for response in _forsaken(error):
+            driver.let_go(response)
+        raise
+
+
+async def _asent(
+    done: Wrapping, send: Callable[..., Awaitable[T]], *args: Any, **options: Any
+) -> T:
+    try:
+        call = (done.of, options.get("follow_redirects"), done.now(), True)
+        return await aduring(CALL, call, send, *args, **options)
+    except BaseException as error:
+        for response in _forsaken(error):
+            await driver.alet_go(response)
+        raise
+
+
+def _forsaken(error: BaseException) -> list[Response]:
+    """The responses that the client had in hand when Ctrl-C or a cancellation came.
+
+    It closes those whose hooks or bodies fail, and forgets what it is interrupted with in between.
+    """
+    found: list[Response] = []
+    traceback = None if isinstance(error, (Exception, GeneratorExit)) else error.__traceback__
+    while traceback is not None:
+        frame, traceback = traceback.tb_frame, traceback.tb_next
+        if frame.f_globals is _OF_THE_CLIENT:
+            found += [one for one in frame.f_locals.values() if isinstance(one, Response)]
+    return found
+
+
+_OF_THE_CLIENT = Client.close.__globals__
 
 
 class _Quiet(Client):

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
     from . import driver
     from .caching import Shelf
+    from .effects import Reply
     from .straight import Straight
+    from .talk import Flow, Result
     from .visit import Visit
     from .ways import Ways
 else:  # the engine, once there is something to do
@@ -184,6 +186,17 @@ class Configured(Generic[TransportT]):
             return None
         plan = self.plan if CALL.get() is None else self._plan_for(request)
         return driver.Straight(plan, request, ways)
+
+    def _flow(
+        self,
+        plan: Plan,
+        request: Request,
+        reply: Reply | None = None,
+        visit: Visit | None = None,
+        way: Straight | None = None,
+    ) -> Flow[Result]:
+        begun = None if way is None else way.talk
+        return driver.converse(plan, request, reply, visit, begun)
 
     def _visit(self, request: Request) -> tuple[Visit | None, str | None]:
         """A request's visit to a cache in this process's memory, where nothing else is to do.

@@ -162,6 +162,13 @@ class Cooldowns(OrderedDict[str, _Origin]):
             return asked  # whoever waits asks again afterwards
         return watched.approach(now) or asked
 
+    def abandon(self, origin: str, asked: float) -> None:
+        """Who took the way at that time was not answered: it is free again."""
+        known = self.get(origin)
+        watched = None if known is None else known.watched
+        if watched is not None and watched.free == asked + _LEASE:
+            watched.free = asked
+
     def warm(self, origin: str, now: float) -> None:
         """The origin answered otherwise. A rest that it asked for still holds."""
         known = self.get(origin)

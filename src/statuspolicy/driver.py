@@ -28,7 +28,7 @@ from .effects import (
 )
 from .engine import converse
 from .evidence import AsyncWatch, Watch, equipped, hinted, saw
-from .hands import AsyncHands, Hands
+from .hands import AsyncHands, Hands, alet_go, let_go
 from .plan import Plan
 from .response import kept_trace
 from .straight import Straight
@@ -45,53 +45,60 @@ __all__ = [
     "Straight",
     "Watch",
     "Ways",
+    "alet_go",
     "arun",
     "converse",
     "equipped",
     "hinted",
+    "let_go",
     "run",
     "saw",
 ]
 
 
 def run(flow: Flow[Result], hands: Hands) -> Response:
-    """Drive an exchange to its end. On any exception the response still held is closed."""
+    """Drive an exchange to its end. Whoever made the hands releases them if this raises."""
     value: object = None
-    try:
-        while True:
-            try:
-                effect = flow.send(value)
-            except StopIteration as end:
-                value = end.value
-                break
-            match effect:
-                case Send():
-                    value = hands.send(effect)
-                case Discard():
-                    value = hands.discard(effect)
-                case Read():
-                    value = hands.read(effect)
-                case Wait():
-                    hands.wait(effect.seconds)
-                    hands.still_open()
-                case Ask():
-                    value = hands.ask(effect)
-                case Resume():
-                    value = hands.resume(effect)
-                case Look() | Shelve() | Behind():
-                    value = hands.cache(effect)
-                case Enter():
-                    value = hands.enter(effect)
-                case Leave():
-                    hands.leave()
-                case _:
-                    value = remembered(hands.plan, effect)
-    except BaseException:
-        flow.close()  # which tells it so
-        hands.leave()
-        hands.drop()
-        raise
+    while True:
+        try:
+            effect = flow.send(value)
+        except StopIteration as end:
+            value = end.value
+            break
+        match effect:
+            case Send():
+                value = hands.send(effect)
+            case Discard():
+                value = hands.discard(effect)
+            case Read():
+                value = hands.read(effect)
+            case Wait():
+                hands.wait(effect.seconds)
+                hands.still_open()
+            case Ask():
+                value = hands.ask(effect)
+            case Resume():
+                value = hands.resume(effect)
+            case Look() | Shelve() | Behind():
+                value = hands.cache(effect)
+            case Enter():
+                value = hands.enter(effect)
+            case Leave():
+                hands.leave()
+            case Spend():
+                hands.spend = effect  # before it is taken
+                value = remembered(hands.plan, effect)
+                if effect.back or value is None:
+                    hands.spend = None
+            case Approach():
+                hands.approach = effect  # before it is taken
+                value = remembered(hands.plan, effect)
+                if value is not None:
+                    hands.approach = None
+            case _:
+                value = remembered(hands.plan, effect)
     hands.leave()
+    hands.ended = True
     hands.trace = kept_trace(value)
     try:
         return _result(value)
@@ -100,43 +107,48 @@ def run(flow: Flow[Result], hands: Hands) -> Response:
 
 
 async def arun(flow: Flow[Result], hands: AsyncHands) -> Response:
-    """Drive an exchange to its end. On any exception the response still held is closed."""
+    """Drive an exchange to its end. Whoever made the hands releases them if this raises."""
     value: object = None
-    try:
-        while True:
-            try:
-                effect = flow.send(value)
-            except StopIteration as end:
-                value = end.value
-                break
-            match effect:
-                case Send():
-                    value = await hands.send(effect)
-                case Discard():
-                    value = await hands.discard(effect)
-                case Read():
-                    value = await hands.read(effect)
-                case Wait():
-                    await hands.wait(effect.seconds)
-                    hands.still_open()
-                case Ask():
-                    value = await hands.ask(effect)
-                case Resume():
-                    value = hands.resume(effect)
-                case Look() | Shelve() | Behind():
-                    value = await hands.cache(effect)
-                case Enter():
-                    value = await hands.enter(effect)
-                case Leave():
-                    hands.leave()
-                case _:
-                    value = remembered(hands.plan, effect)
-    except BaseException:
-        flow.close()  # which tells it so
-        hands.leave()
-        await hands.drop()
-        raise
+    while True:
+        try:
+            effect = flow.send(value)
+        except StopIteration as end:
+            value = end.value
+            break
+        match effect:
+            case Send():
+                value = await hands.send(effect)
+            case Discard():
+                value = await hands.discard(effect)
+            case Read():
+                value = await hands.read(effect)
+            case Wait():
+                await hands.wait(effect.seconds)
+                hands.still_open()
+            case Ask():
+                value = await hands.ask(effect)
+            case Resume():
+                value = hands.resume(effect)
+            case Look() | Shelve() | Behind():
+                value = await hands.cache(effect)
+            case Enter():
+                value = await hands.enter(effect)
+            case Leave():
+                hands.leave()
+            case Spend():
+                hands.spend = effect  # before it is taken
+                value = remembered(hands.plan, effect)
+                if effect.back or value is None:
+                    hands.spend = None
+            case Approach():
+                hands.approach = effect  # before it is taken
+                value = remembered(hands.plan, effect)
+                if value is not None:
+                    hands.approach = None
+            case _:
+                value = remembered(hands.plan, effect)
     hands.leave()
+    hands.ended = True
     hands.trace = kept_trace(value)
     try:
         return _result(value)

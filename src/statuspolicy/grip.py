@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from math import inf
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from statuspolicy import network, wire
+from statuspolicy import network
 from statuspolicy.fields import digits
+from statuspolicy.methods import SAFE
 from statuspolicy.trace import Trace
 from statuspolicy.turns import Turn
 from statuspolicy.wire import PINS, Wire
@@ -23,7 +23,7 @@ from ._lib import (
     Response,
     TransportError,
 )
-from .effects import Discard, Reply, Resume, Send
+from .effects import Approach, Discard, Reply, Resume, Send, Spend
 from .errors import TotalTimeout
 from .evidence import Watch, equipped, saw
 from .hop import is_digest, target
@@ -48,6 +48,12 @@ class Grip(Generic[TransportT]):
     """
 
     watch: type[Watch]
+    ended = False  # by itself
+    # What was last taken of an origin's budget, and how a way to it was asked for.
+    spend: Spend | None = None
+    approach: Approach | None = None
+    # A transport that was made for one send, until the response has it.
+    own: TransportT | None = None
 
     def __init__(
         self,
@@ -72,10 +78,10 @@ class Grip(Generic[TransportT]):
         # A leak would show here, in every test.
         assert self.held is None, "a response is still open"
         if effect.over is not None:
-            return effect.over  # type: ignore[return-value]
-        if effect.fresh and self.fresh is not None:
-            return self.fresh()
-        return self.route(effect.request.url)
+            self.own = effect.over  # type: ignore[assignment]
+        elif effect.fresh and self.fresh is not None:
+            self.own = self.fresh()
+        return self.route(effect.request.url) if self.own is None else self.own
 
     def equipped(self, effect: Send) -> tuple[Request, Watch | None]:
         """The request as the transport gets it, watched and its timeouts capped; the watch."""
@@ -85,18 +91,16 @@ class Grip(Generic[TransportT]):
         self.sent = request
         return request, watch
 
-    def wired(
-        self, effect: Send, transport: TransportT, watch: Watch | None
-    ) -> AbstractContextManager[None]:
+    def wire(self, effect: Send, transport: TransportT, watch: Watch | None) -> Wire | None:
         """What the sockets below have to heed while it is sent."""
         pins, until = effect.request.extensions.get(PINS), effect.until
         if until is not None and self.left(until) <= 0:
             raise self.late(effect.request)
         # A transport that a route gives listens too, whatever else is asked of it.
         if not network.install(transport) or not (until or pins or watch):
-            return _NOTHING
+            return None
         left = None if until is None else (lambda: self.left(until))
-        return wire.wired(Wire(left, pins or {}, None if watch is None else watch.seen))
+        return Wire(left, pins or {}, None if watch is None else watch.seen)
 
     @property
     def shelf(self) -> Shelf:
@@ -124,16 +128,17 @@ class Grip(Generic[TransportT]):
             keep_trace(error, self.trace)
         return error
 
-    def reply(self, response: Response, effect: Send, transport: Any, watch: Watch | None) -> Reply:
-        """What a send brought; the response is held from now on."""
-        until, request = effect.until, effect.request
-        if effect.fresh:
-            response.stream = Owned(response.stream, transport)
+    def reply(self, effect: Send, watch: Watch | None) -> Reply:
+        """What a send brought: the response that is held."""
+        until, request, response = effect.until, effect.request, self.held
+        assert response is not None
+        if self.own is not None:
+            response.stream = Owned(response.stream, self.own)
+            self.own = None
         if until is not None and not in_memory(response):
             response.stream = Bounded(
                 response.stream, lambda: self.left(until), lambda: self.late(request)
             )
-        self.held = response
         return saw(watch, Reply(response))
 
     def failed(self, error: TransportError, effect: Send, watch: Watch | None) -> Reply:
@@ -165,6 +170,20 @@ class Grip(Generic[TransportT]):
             )
         return why
 
+    def give_back(self) -> None:
+        """What was taken for a send that will not be answered any more."""
+        if self.ended:
+            return
+        memory, spend, approach = self.plan.memory, self.spend, self.approach
+        if spend is not None:
+            memory.refund(spend.origin, spend.budget)
+        if approach is not None:
+            memory.abandon(approach.origin, approach.now)
+        self.spend = self.approach = None
+        cache, sent = self.plan.cache, self.sent
+        if cache is not None and sent is not None and sent.method not in SAFE:
+            cache.owe(sent)  # what it changed may not have been dropped yet
+
     def is_done_with(self, effect: Discard) -> bool:
         """Whether a response was discarded before, or came read and closed, as a mock's does."""
         response = effect.response
@@ -195,9 +214,6 @@ def behind(plan: Plan, user: str | None) -> Plan:
     """
     values = {"validate": True, "table": Table(), "user": user}
     return plan._replace(resume=None, began=None, sent=None, **values)
-
-
-_NOTHING = nullcontext()
 
 
 def in_memory(response: Response) -> bool:

@@ -6,14 +6,15 @@ body: a thread lowers the read timeout, a task has a cancel scope.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from threading import TIMEOUT_MAX
 from typing import Any
 
 from statuspolicy.clock import SystemClock
+from statuspolicy.during import aduring, during
 from statuspolicy.later import close
-from statuspolicy.wire import sooner, wired
+from statuspolicy.wire import WIRE, sooner
 
 from ._lib import (
     AsyncBaseTransport,
@@ -46,20 +47,25 @@ class Hands(Grip[BaseTransport]):
     """The hands of a thread."""
 
     watch = Watch
+    _hurried: tuple[dict[str, Any], Any] | None = None  # lowered timeouts, and what they were
 
     def send(self, effect: Send) -> Reply:
         transport = self.transport(effect)
         request, watch = self.equipped(effect)
         try:
-            with self.wired(effect, transport, watch):
-                response = transport.handle_request(request)
-        except BaseException as error:
-            if effect.fresh:
-                transport.close()
-            if isinstance(error, TransportError):
-                return self.failed(error, effect, watch)
-            raise
-        return self.reply(response, effect, transport, watch)
+            wire = self.wire(effect, transport, watch)
+            if wire is None:
+                # In one expression: from where it comes, to where it is closed.
+                self.held = transport.handle_request(request)
+            else:
+                during(WIRE, wire, self._take, transport, request)
+        except TransportError as error:
+            self.drop()
+            return self.failed(error, effect, watch)
+        return self.reply(effect, watch)
+
+    def _take(self, transport: BaseTransport, request: Request) -> None:
+        self.held = transport.handle_request(request)
 
     def wait(self, seconds: float) -> None:
         clock, closed = self.plan.clock, self.plan.closed
@@ -74,27 +80,57 @@ class Hands(Grip[BaseTransport]):
             return self.put_away(effect.response)
         try:
             if self.drains(effect):
-                sent = self.sent or effect.request
-                with suppress(Exception), _hurried(sent, self.plan.limits.drain_seconds):
+                with suppress(Exception):
+                    self._hurry(self.sent or effect.request)
                     kept = self._drain(effect.response)
         finally:
+            self._unhurry()
             self.drop()
         return kept
 
     def _drain(self, response: Response) -> bytes | None:
-        limits = self.plan.limits
-        end = self.plan.clock.monotonic() + limits.drain_seconds
-        parts, length = [], 0
-        assert isinstance(response.stream, SyncByteStream)
+        end = self.plan.clock.monotonic() + self.plan.limits.drain_seconds
         # A server can go on without end and bring no part of a body (trailer fields, say): each
         # read of the socket gets what is left.
-        with wired(sooner(lambda: self.left(end))):
-            for part in response.stream:
-                parts.append(part)
-                length += len(part)
-                if length > limits.drain_bytes or self.left(end) < 0:
-                    return None
+        return during(WIRE, sooner(lambda: self.left(end)), self._drained, response, end)
+
+    def _drained(self, response: Response, end: float) -> bytes | None:
+        limits = self.plan.limits
+        parts, length = [], 0
+        assert isinstance(response.stream, SyncByteStream)
+        for part in response.stream:
+            parts.append(part)
+            length += len(part)
+            if length > limits.drain_bytes or self.left(end) < 0:
+                return None
         return b"".join(parts)
+
+    def _hurry(self, request: Request) -> None:
+        """Lower a sent request's read timeout while its response is drained.
+
+        The transport reads it when the body is first asked for; nothing else can end a stalled
+        read in a thread.
+        """
+        extensions = request.extensions
+        before = extensions.get("timeout")
+        if isinstance(before, _Lowered):
+            before = before.before  # another thread drains a response to the same request
+        read, seconds = (before or {}).get("read"), self.plan.limits.drain_seconds
+        hurried = seconds if read is None else min(read, seconds)
+        lowered = _Lowered({**(before or {}), "read": hurried})
+        lowered.before = before
+        self._hurried = extensions, before
+        extensions["timeout"] = lowered
+
+    def _unhurry(self) -> None:
+        if self._hurried is None:
+            return
+        extensions, before = self._hurried
+        if before is None:
+            extensions.pop("timeout", None)
+        else:
+            extensions["timeout"] = before
+        self._hurried = None
 
     def read(self, effect: Read) -> bytes | None:
         response, parts = effect.response, Parts(effect.response.stream)
@@ -125,14 +161,16 @@ class Hands(Grip[BaseTransport]):
 
     def enter(self, effect: Enter) -> bool:
         if effect.turn not in self.turns:
+            self.turns.append(effect.turn)  # before it is entered: whoever is interrupted leaves it
             if not effect.turn.enter(effect.seconds):
+                self.turns.remove(effect.turn)
                 return False
-            self.turns.append(effect.turn)
         return True
 
     def leave(self) -> None:
         while self.turns:
-            self.turns.pop().leave()
+            self.turns[-1].leave()
+            self.turns.pop()
 
     def ask(self, effect: Ask) -> object:
         close(effect.answer)
@@ -144,11 +182,23 @@ class Hands(Grip[BaseTransport]):
         raise error
 
     def drop(self) -> None:
-        held = self.held
-        self.held = None
+        held, own = self.held, self.own
         if held is not None and not held.is_closed:
             with suppress(Exception):
                 held.close()
+        if own is not None:
+            own.close()
+        self.held = None
+        if own is not None:
+            self.own = None
+
+    def release(self) -> None:
+        """Give back all that is held, wherever it was that an exception ended the exchange."""
+        self.leave()
+        self._unhurry()
+        self.give_back()
+        let_go(self.held)
+        self.drop()
 
 
 class AsyncHands(Grip[AsyncBaseTransport]):
@@ -160,29 +210,30 @@ class AsyncHands(Grip[AsyncBaseTransport]):
         transport = self.transport(effect)
         request, watch = self.equipped(effect)
         try:
-            with self.wired(effect, transport, watch):
-                response = await self._in_time(effect, transport.handle_async_request(request))
-        except BaseException as error:
-            if effect.fresh:
-                import anyio
-
-                with anyio.CancelScope(shield=True):
-                    await transport.aclose()
-            if isinstance(error, TransportError):
-                return self.failed(error, effect, watch)
-            raise
+            wire = self.wire(effect, transport, watch)
+            if wire is None and effect.until is None:
+                self.held = await transport.handle_async_request(request)
+            elif wire is None:
+                await self._take(effect, transport, request)
+            else:
+                await aduring(WIRE, wire, self._take, effect, transport, request)
+        except TransportError as error:
+            await self.drop()
+            return self.failed(error, effect, watch)
         finally:
             if isinstance(request.stream, (Body, Held)):
                 await request.stream.leave()
-        return self.reply(response, effect, transport, watch)
+        return self.reply(effect, watch)
 
-    async def _in_time(self, effect: Send, answer: Awaitable[Response]) -> Response:
+    async def _take(self, effect: Send, transport: AsyncBaseTransport, request: Request) -> None:
         if effect.until is None:
-            return await answer
+            self.held = await transport.handle_async_request(request)
+            return
         import anyio  # here, so that a program without async never loads it
 
         with anyio.move_on_after(self.left(effect.until)):
-            return await answer
+            self.held = await transport.handle_async_request(request)
+            return
         raise self.late(effect.request)
 
     def wait(self, seconds: float) -> Awaitable[None]:
@@ -250,9 +301,10 @@ class AsyncHands(Grip[AsyncBaseTransport]):
 
     async def enter(self, effect: Enter) -> bool:
         if effect.turn not in self.turns:
+            self.turns.append(effect.turn)  # before it is entered: whoever is cancelled leaves it
             if not await effect.turn.aenter(effect.seconds):
+                self.turns.remove(effect.turn)
                 return False
-            self.turns.append(effect.turn)
         return True
 
     async def ask(self, effect: Ask) -> object:
@@ -264,17 +316,31 @@ class AsyncHands(Grip[AsyncBaseTransport]):
 
     def leave(self) -> None:
         while self.turns:
-            self.turns.pop().aleave()
+            self.turns[-1].aleave()
+            self.turns.pop()
 
     async def drop(self) -> None:
-        held = self.held
-        if held is not None and not held.is_closed:
+        held, own = self.held, self.own
+        if own is not None or (held is not None and not held.is_closed):
             import anyio
 
             # A cancelled task must still close what it holds.
-            with suppress(Exception), anyio.CancelScope(shield=True):
-                await held.aclose()
+            with anyio.CancelScope(shield=True):
+                if held is not None:
+                    with suppress(Exception):
+                        await held.aclose()
+                if own is not None:
+                    await own.aclose()
         self.held = None
+        if own is not None:
+            self.own = None
+
+    async def release(self) -> None:
+        """As Hands'."""
+        self.leave()
+        self.give_back()
+        await alet_go(self.held)
+        await self.drop()
 
 
 def _read_on(response: Response) -> None:
@@ -305,25 +371,26 @@ class _Lowered(dict[str, Any]):
     before: Any
 
 
-@contextmanager
-def _hurried(request: Request, seconds: float) -> Iterator[None]:
-    """Lower a sent request's read timeout while its response is drained.
+def let_go(held: Response | Reply | None) -> None:
+    """Close a response that nobody will have, also where closing it was interrupted before."""
+    response = held.outcome if isinstance(held, Reply) else held
+    if not isinstance(response, Response):
+        return
+    with suppress(Exception):
+        response.close()
+    with suppress(Exception):
+        response.stream.close()  # type: ignore[union-attr]
 
-    The transport reads it when the body is first asked for; nothing else can end a stalled
-    read in a thread.
-    """
-    extensions = request.extensions
-    before = extensions.get("timeout")
-    if isinstance(before, _Lowered):
-        before = before.before  # another thread drains a response to the same request
-    read = (before or {}).get("read")
-    hurried = seconds if read is None else min(read, seconds)
-    extensions["timeout"] = lowered = _Lowered({**(before or {}), "read": hurried})
-    lowered.before = before
-    try:
-        yield
-    finally:
-        if before is None:
-            extensions.pop("timeout", None)
-        else:
-            extensions["timeout"] = before
+
+async def alet_go(held: Response | Reply | None) -> None:
+    """As `let_go`. A cancelled task must still close what it holds."""
+    response = held.outcome if isinstance(held, Reply) else held
+    if not isinstance(response, Response):
+        return
+    import anyio
+
+    with anyio.CancelScope(shield=True):
+        with suppress(Exception):
+            await response.aclose()
+        with suppress(Exception):
+            await response.stream.aclose()  # type: ignore[union-attr]

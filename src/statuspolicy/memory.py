@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import wraps
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
+from statuspolicy.alone import alone
 from statuspolicy.cooldown import Cool, Cooldowns, Rest
 from statuspolicy.limits import RetryBudget
 
@@ -15,6 +16,27 @@ __all__ = ["Memory"]
 
 # A status code, 301 or 308, and where it led.
 Move: TypeAlias = "tuple[int, str]"
+
+
+SelfT = TypeVar("SelfT", bound="Memory")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _changing(
+    method: Callable[Concatenate[SelfT, P], T],
+) -> Callable[Concatenate[SelfT, P], T]:
+    """As `alone`, and afterwards `busy` says what there is."""
+
+    @alone
+    @wraps(method)
+    def changed(self: SelfT, /, *args: P.args, **options: P.kwargs) -> T:
+        try:
+            return method(self, *args, **options)
+        finally:
+            self.busy[:] = [True] if self.moves or self.cooling else []
+
+    return changed
 
 
 class Memory:
@@ -37,80 +59,77 @@ class Memory:
         self._noticed: OrderedDict[str, None] = OrderedDict()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    @_changing
     def recall(self, url: str, now: float) -> Move | None:
         """Where a URL has moved to, permanently, and by which code."""
-        with self._changing():
-            move, until = self.moves.get(url, (None, now))
-            if until <= now:
-                self.moves.pop(url, None)
-                return None
-            self.moves.move_to_end(url)
-            return move
+        move, until = self.moves.get(url, (None, now))
+        if until <= now:
+            self.moves.pop(url, None)
+            return None
+        self.moves.move_to_end(url)
+        return move
 
+    @_changing
     def remember(self, url: str, move: Move | None, seconds: float, now: float) -> None:
         """Keep where a URL has moved to for so many seconds; None forgets it."""
-        with self._changing():
-            self.moves.pop(url, None)
-            if move is not None:
-                self.moves[url] = (move, now + seconds)
-                self._forget(self.moves)
+        self.moves.pop(url, None)
+        if move is not None:
+            self.moves[url] = (move, now + seconds)
+            self._forget(self.moves)
 
+    @_changing
     def forget_moves_to(self, url: str) -> None:
         """A URL is gone: so are the moves that lead there."""
-        with self._changing():
-            gone = [a for a, ((_, b), _) in self.moves.items() if b.partition("#")[0] == url]
-            for moved in gone:
-                del self.moves[moved]
+        gone = [a for a, ((_, b), _) in self.moves.items() if b.partition("#")[0] == url]
+        for moved in gone:
+            del self.moves[moved]
 
+    @alone
     def spend(self, origin: str, budget: RetryBudget, now: float) -> float | None:
         """Take a token from an origin's retry budget: how many are left, None where none was."""
-        with self._lock:
-            tokens, filled = self._buckets.pop(origin, (budget.tokens, now))
-            tokens = min(budget.tokens, tokens + (now - filled) * budget.per_second)
-            granted = tokens >= 1
-            self._buckets[origin] = (tokens - granted, now)
-            self._forget(self._buckets)
-            return tokens - 1 if granted else None
+        tokens, filled = self._buckets.pop(origin, (budget.tokens, now))
+        tokens = min(budget.tokens, tokens + (now - filled) * budget.per_second)
+        granted = tokens >= 1
+        self._buckets[origin] = (tokens - granted, now)
+        self._forget(self._buckets)
+        return tokens - 1 if granted else None
 
+    @alone
     def refund(self, origin: str, budget: RetryBudget) -> None:
         """Give a token back: the repeat that took it was answered."""
-        with self._lock:
-            if origin in self._buckets:
-                tokens, filled = self._buckets[origin]
-                self._buckets[origin] = (min(budget.tokens, tokens + 1), filled)
+        if origin in self._buckets:
+            tokens, filled = self._buckets[origin]
+            self._buckets[origin] = (min(budget.tokens, tokens + 1), filled)
 
+    @alone
     def notice(self, what: str) -> bool:
         """Whether this is new, so that it is said once."""
-        with self._lock:
-            new = what not in self._noticed
-            self._noticed[what] = None
-            self._forget(self._noticed)
-            return new
+        new = what not in self._noticed
+        self._noticed[what] = None
+        self._forget(self._noticed)
+        return new
 
+    @_changing
     def cool(self, origin: str, cool: Cool, now: float) -> bool:
         """Let an origin rest; whether its rest begins with this."""
-        with self._changing():
-            begins = self.cooling.cool(origin, cool, now)
-            self._forget(self.cooling)
-            return begins
+        begins = self.cooling.cool(origin, cool, now)
+        self._forget(self.cooling)
+        return begins
 
+    @_changing
     def approach(self, origin: str, now: float) -> Rest | None:
         """What a request to an origin meets; None where it may be sent."""
-        with self._changing():
-            return self.cooling.approach(origin, now)
+        return self.cooling.approach(origin, now)
 
+    @alone
+    def abandon(self, origin: str, asked: float) -> None:
+        """Who asked then whether the way is free went and was not answered: the next may go."""
+        self.cooling.abandon(origin, asked)
+
+    @_changing
     def warm(self, origin: str, now: float) -> None:
         """An origin answered as one that is well."""
-        with self._changing():
-            self.cooling.warm(origin, now)
-
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        with self._lock:
-            try:
-                yield
-            finally:
-                self.busy[:] = [True] if self.moves or self.cooling else []
+        self.cooling.warm(origin, now)
 
     def _forget(self, kept: OrderedDict[str, Any]) -> None:
         while len(kept) > self._most:

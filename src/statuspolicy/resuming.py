@@ -69,6 +69,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
         self._asked = 0  # since the last byte came
         self._error: TransportError | None = None
         self._closed = False
+        self._answer: Response | None = None  # to the last request for the rest
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -81,7 +82,11 @@ class Resuming(SyncByteStream, AsyncByteStream):
                 with suppress(Exception):
                     self._stream.close()  # now, so that a pool of one connection is free
                 rest = self._rest()
-                if rest is None or not self._joins(self._send(rest)):
+                if rest is None:
+                    return
+                # In one expression: from where it comes, to where it is closed.
+                self._answer = self._send(rest)
+                if not self._joins(self._answer):
                     return
         except (RequestError, _Unfit) as why:
             raise self._told(why)  # noqa: B904 - it keeps its own cause; `why` is its context
@@ -100,7 +105,10 @@ class Resuming(SyncByteStream, AsyncByteStream):
                 with suppress(Exception):
                     await self._stream.aclose()  # now, so that a pool of one connection is free
                 rest = self._rest()
-                if rest is None or not self._joins(await self._send(rest)):
+                if rest is None:
+                    return
+                self._answer = await self._send(rest)
+                if not self._joins(self._answer):
                     return
         except (RequestError, _Unfit) as why:
             raise self._told(why)  # noqa: B904 - it keeps its own cause; `why` is its context
@@ -111,6 +119,8 @@ class Resuming(SyncByteStream, AsyncByteStream):
     def close(self) -> None:
         self._closed = True
         self._stream.close()
+        if self._answer is not None:
+            self._answer.close()
 
     async def aclose(self) -> None:
         import anyio
@@ -118,6 +128,8 @@ class Resuming(SyncByteStream, AsyncByteStream):
         self._closed = True
         with anyio.CancelScope(shield=True):  # a cancelled task must still close what it holds
             await self._stream.aclose()
+            if self._answer is not None:
+                await self._answer.aclose()
 
     def _counted(self, part: bytes) -> bytes:
         if self._at + len(part) > self._part_end:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 from weakref import ref
 
 from statuspolicy.clock import Clock
+from statuspolicy.during import aduring, during
 
 from . import _internals
 from ._lib import (
@@ -99,19 +99,9 @@ class Through(BaseTransport, AsyncBaseTransport):
         self._of = of
 
     def handle_request(self, request: Request) -> Response:
-        with self._passing():
-            answer: Response = self._transport.handle_request(request)
-        return answer
+        send: Callable[..., Response] = self._transport.handle_request
+        return during(PASSING, self._of, send, request)
 
     async def handle_async_request(self, request: Request) -> Response:
-        with self._passing():
-            answer: Response = await self._transport.handle_async_request(request)
-        return answer
-
-    @contextmanager
-    def _passing(self) -> Iterator[None]:
-        token = PASSING.set(self._of)
-        try:
-            yield
-        finally:
-            PASSING.reset(token)
+        send: Callable[..., Awaitable[Response]] = self._transport.handle_async_request
+        return await aduring(PASSING, self._of, send, request)

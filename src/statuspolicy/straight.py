@@ -181,6 +181,12 @@ class Straight:
             self.plan.memory.refund(origin, budget)
         self._spent = None
 
+    def give_back(self) -> None:
+        """What the repeat took that will not be answered any more."""
+        budget = self.plan.limits.retry_budget
+        if self._spent is not None and budget is not None:
+            self.plan.memory.refund(self._spent, budget)
+
     def _note(
         self,
         response: Response,

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from statuspolicy.wire import sooner, wired
+from statuspolicy.during import during
+from statuspolicy.wire import WIRE, sooner
 
 from ._lib import AsyncByteStream, SyncByteStream, TransportError
 
@@ -60,8 +61,7 @@ class Bounded(SyncByteStream, AsyncByteStream):
         parts = iter(self._stream)
         while self._left() > 0:
             try:
-                with wired(sooner(self._left)):
-                    part = next(parts, None)
+                part = during(WIRE, sooner(self._left), next, parts, None)
             except TransportError as error:
                 if self._left() > 0:
                     raise

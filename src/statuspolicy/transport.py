@@ -5,12 +5,11 @@ What is plain goes straight on; for all else the engine runs.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from statuspolicy.methods import WITHOUT_CONTENT
-from statuspolicy.wire import HINTED, Wire, wired
+from statuspolicy.wire import HINTED, WIRE, Wire
 
 from ._lib import (
     AsyncBaseTransport,
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from .effects import Reply
     from .hands import AsyncHands, Hands
     from .straight import Straight
-    from .visit import Visit
 
 
 class PolicyTransport(Configured[BaseTransport], BaseTransport):
@@ -66,64 +64,90 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
 
     def handle_request(self, request: Request) -> Response:
         """Send a request and see its exchange through."""
-        if type(request.stream) is not ByteStream or OVERRIDE in request.extensions or self._ahead:
-            if PASSING.get() in self._above:
-                return self._inner.handle_request(request)
-            if self._shelf is None:
-                return self._converse(self._plan_for(request), request)
-            return self._looked_up(request)
-        if request.method not in WITHOUT_CONTENT:
-            return self._with_content(request)
-        reply: Response | Reply
+        # Whichever of them has what is open; before it is, so that Ctrl-C anywhere closes it.
+        response: Response | None = None
+        reply: Response | Reply | None = None
+        hands: Hands | None = None
         try:
-            response = self._inner.handle_request(request)
-            if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
-                return response
-        except TransportError as error:
-            if PASSING.get() in self._above:
-                raise
-            reply, way = driver.Reply(error), None
-        else:
-            if PASSING.get() in self._above:
-                return response
-            way = self._way(request, response.status_code)
-            if way is None:
-                reply = driver.Reply(response)
+            if (
+                type(request.stream) is not ByteStream
+                or OVERRIDE in request.extensions
+                or self._ahead
+            ):
+                if PASSING.get() in self._above:
+                    return self._inner.handle_request(request)
+                if self._shelf is not None:
+                    return self._looked_up(request)
+                hands = self._hands(self._plan_for(request), None, None)
+                return driver.run(self._flow(hands.plan, request), hands)
+            if request.method not in WITHOUT_CONTENT:
+                return self._with_content(request)
+            try:
+                response = self._inner.handle_request(request)
+                if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
+                    return response
+            except TransportError as error:
+                if PASSING.get() in self._above:
+                    raise
+                reply, way = driver.Reply(error), None
             else:
-                reply = self._straight_on(way, response)
-                if isinstance(reply, Response):
-                    return reply
-        if way is None:
-            plan, sent = self._plan_for(request), request
-        else:
-            plan, sent = way.plan, way.request
-        driver.saw(None, reply)
-        try:
-            return self._converse(plan, request, sent, reply, None, way)
-        finally:
-            del reply  # or an error's traceback would hold the error
+                if PASSING.get() in self._above:
+                    return response
+                way = self._way(request, response.status_code)
+                if way is None:
+                    reply = driver.Reply(response)
+                else:
+                    reply = self._straight_on(way, response)
+                    if isinstance(reply, Response):
+                        return reply
+            if way is None:
+                plan, sent = self._plan_for(request), request
+            else:
+                plan, sent = way.plan, way.request
+            driver.saw(None, reply)
+            hands = self._hands(plan, sent, reply)
+            flow = self._flow(plan, request, reply, None, way)
+            response = reply = way = None  # what waits holds no answer, nor a traceback an error
+            return driver.run(flow, hands)
+        except BaseException:
+            self._let_go(hands, response, reply)
+            raise
 
     def _with_content(self, request: Request) -> Response:
         """As `handle_request`, for what a server may act on twice: its sending is watched."""
         if PASSING.get() in self._above:
             return self._inner.handle_request(request)
         sent, watch = driver.equipped(request, driver.Watch, self.plan.limits)
+        response: Response | None = None
+        reply: Reply | None = None
+        hands: Hands | None = None
+        before = WIRE.get()
         try:
-            with wired(Wire(seen=None if watch is None else watch.seen)):
+            try:
+                WIRE.set(Wire(seen=None if watch is None else watch.seen))
                 response = self._inner.handle_request(sent)
-            if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
-                return response
-            reply = driver.Reply(response)
-        except TransportError as error:
-            reply = driver.Reply(error)
-        driver.saw(watch, reply)
-        try:
-            return self._converse(self._plan_for(request), request, sent, reply)
-        finally:
-            del reply  # or an error's traceback would hold the error
+            except TransportError as error:
+                reply = driver.Reply(error)
+            WIRE.set(before)
+            if response is not None:
+                if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
+                    return response
+                reply = driver.Reply(response)
+            assert reply is not None
+            driver.saw(watch, reply)
+            plan = self._plan_for(request)
+            hands = self._hands(plan, sent, reply)
+            flow = self._flow(plan, request, reply)
+            response = reply = None
+            return driver.run(flow, hands)
+        except BaseException:
+            WIRE.set(before)
+            self._let_go(hands, response, reply)
+            raise
 
     def _straight_on(self, way: Straight, response: Response) -> Response | Reply:
         """What comes of an answer without the engine, or what it has to see to."""
+        hands: Hands | None = None
         try:
             while (following := way.onward(response)) is not None:
                 if way.holds:
@@ -139,53 +163,62 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
                     last = way.arrived(response)
                     if last is not None:
                         return last
+            return driver.Reply(response)
         except BaseException:
-            hands = self._hands(way.plan, way.request, driver.Reply(response))
-            hands.drop()  # it may be open
+            way.give_back()
+            self._let_go(hands, response)
             raise
-        return driver.Reply(response)
 
     def _looked_up(self, request: Request) -> Response:
         """What the cache has, or what came of asking the server."""
         visit, user = self._visit(request)
         if visit is None:
             return self._converse(self._plan_for(request, user), request)
-        sent, response = request, visit.served()
+        answer: Response | None = None
+        response: Response | None = None
+        reply: Reply | None = None
+        hands: Hands | None = None
         try:
-            if response is None:
-                sent = visit.equipped(request)
-                answer = self._inner.handle_request(sent)
-                response = self._settled(visit, answer)
-                if visit.from_here and type(answer.stream) is not ByteStream:
-                    self._hands(self.plan, sent, driver.Reply(answer)).discard(
-                        driver.Discard(answer, sent)
-                    )
-            said = HINTED and driver.hinted(response)
-            judged = said or (not visit.from_here and visit.may_stand_in(response))
-            if response.status_code in self._quiet and not judged:
-                return response
-            reply = driver.Reply(response)
-        except TransportError as error:
-            reply = driver.Reply(error)
-        driver.saw(None, reply)
-        try:
-            return self._converse(self._plan_for(request, user), request, sent, reply, visit)
-        finally:
-            del reply  # or an error's traceback would hold the error
+            sent, response = request, visit.served()
+            try:
+                if response is None:
+                    sent = visit.equipped(request)
+                    answer = self._inner.handle_request(sent)
+                    response = self._settled(visit, answer)
+                    if visit.from_here and type(answer.stream) is not ByteStream:
+                        hands = self._hands(self.plan, sent, driver.Reply(answer))
+                        hands.discard(driver.Discard(answer, sent))
+                said = HINTED and driver.hinted(response)
+                judged = said or (not visit.from_here and visit.may_stand_in(response))
+                if response.status_code in self._quiet and not judged:
+                    return response
+                reply = driver.Reply(response)
+            except TransportError as error:
+                reply = driver.Reply(error)
+            driver.saw(None, reply)
+            plan = self._plan_for(request, user)
+            hands = self._hands(plan, sent, reply)
+            flow = self._flow(plan, request, reply, visit)
+            answer = response = reply = None
+            return driver.run(flow, hands)
+        except BaseException:
+            self._let_go(hands, answer, response, reply)
+            raise
 
-    def _converse(
-        self,
-        plan: Plan,
-        request: Request,
-        sent: Request | None = None,
-        reply: Reply | None = None,
-        visit: Visit | None = None,
-        way: Straight | None = None,
-    ) -> Response:
-        hands = self._hands(plan, sent, reply)
-        flow = driver.converse(plan, request, reply, visit, None if way is None else way.talk)
-        del reply
-        return driver.run(flow, hands)
+    def _converse(self, plan: Plan, request: Request) -> Response:
+        hands = self._hands(plan, None, None)
+        try:
+            return driver.run(self._flow(plan, request), hands)
+        except BaseException:
+            hands.release()
+            raise
+
+    def _let_go(self, hands: Hands | None, *responses: Response | Reply | None) -> None:
+        """Close and release what an exception that ended the exchange would leave open."""
+        if hands is not None:
+            hands.release()
+        for response in responses:
+            driver.let_go(response)
 
     def _hands(self, plan: Plan, sent: Request | None, reply: Reply | None) -> Hands:
         return driver.Hands(plan, self._to, self._fresh, self._converse, sent, reply)
@@ -226,70 +259,89 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
 
     async def handle_async_request(self, request: Request) -> Response:
         """Send a request and see its exchange through."""
-        if type(request.stream) is not ByteStream or OVERRIDE in request.extensions or self._ahead:
-            if PASSING.get() in self._above:
-                return await self._inner.handle_async_request(request)
-            if self._shelf is None:
-                return await self._converse(self._plan_for(request), request)
-            return await self._looked_up(request)
-        if request.method not in WITHOUT_CONTENT:
-            return await self._with_content(request)
-        reply: Response | Reply
-        response = None
+        response: Response | None = None
+        reply: Response | Reply | None = None
+        hands: AsyncHands | None = None
         try:
-            response = await self._inner.handle_async_request(request)
-            if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
-                return response
-        except TransportError as error:
-            if PASSING.get() in self._above:
-                raise
-            reply, way = driver.Reply(error), None
-        else:
-            if PASSING.get() in self._above:
-                return response
-            way = self._way(request, response.status_code)
-            if way is None:
-                reply = driver.Reply(response)
+            if (
+                type(request.stream) is not ByteStream
+                or OVERRIDE in request.extensions
+                or self._ahead
+            ):
+                if PASSING.get() in self._above:
+                    return await self._inner.handle_async_request(request)
+                if self._shelf is not None:
+                    return await self._looked_up(request)
+                hands = self._hands(self._plan_for(request), None, None)
+                return await driver.arun(self._flow(hands.plan, request), hands)
+            if request.method not in WITHOUT_CONTENT:
+                return await self._with_content(request)
+            try:
+                response = await self._inner.handle_async_request(request)
+                if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
+                    return response
+            except TransportError as error:
+                if PASSING.get() in self._above:
+                    raise
+                reply, way = driver.Reply(error), None
             else:
-                reply = await self._straight_on(way, response)
-                if isinstance(reply, Response):
-                    return reply
-        if way is None:
-            plan, sent = self._plan_for(request), request
-        else:
-            plan, sent = way.plan, way.request
-        driver.saw(None, reply)
-        try:
-            seeing = self._converse(plan, request, sent, reply, None, way)
-            del response, way  # what waits holds no answer
-        finally:
-            del reply  # or an error's traceback would hold the error
-        return await seeing
+                if PASSING.get() in self._above:
+                    return response
+                way = self._way(request, response.status_code)
+                if way is None:
+                    reply = driver.Reply(response)
+                else:
+                    reply = await self._straight_on(way, response)
+                    if isinstance(reply, Response):
+                        return reply
+            if way is None:
+                plan, sent = self._plan_for(request), request
+            else:
+                plan, sent = way.plan, way.request
+            driver.saw(None, reply)
+            hands = self._hands(plan, sent, reply)
+            flow = self._flow(plan, request, reply, None, way)
+            response = reply = way = None  # as above
+            return await driver.arun(flow, hands)
+        except BaseException:
+            await self._let_go(hands, response, reply)
+            raise
 
     async def _with_content(self, request: Request) -> Response:
         """As `handle_async_request`, for what a server may act on twice: its sending is watched."""
         if PASSING.get() in self._above:
             return await self._inner.handle_async_request(request)
         sent, watch = driver.equipped(request, driver.AsyncWatch, self.plan.limits)
-        response = None
+        response: Response | None = None
+        reply: Reply | None = None
+        hands: AsyncHands | None = None
+        before = WIRE.get()
         try:
-            with wired(Wire(seen=None if watch is None else watch.seen)):
+            try:
+                WIRE.set(Wire(seen=None if watch is None else watch.seen))
                 response = await self._inner.handle_async_request(sent)
-            if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
-                return response
-            reply = driver.Reply(response)
-        except TransportError as error:
-            reply = driver.Reply(error)
-        driver.saw(watch, reply)
-        try:
-            seeing = self._converse(self._plan_for(request), request, sent, reply)
-            del response  # what waits holds no answer
-        finally:
-            del reply  # or an error's traceback would hold the error
-        return await seeing
+            except TransportError as error:
+                reply = driver.Reply(error)
+            WIRE.set(before)
+            if response is not None:
+                if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
+                    return response
+                reply = driver.Reply(response)
+            assert reply is not None
+            driver.saw(watch, reply)
+            plan = self._plan_for(request)
+            hands = self._hands(plan, sent, reply)
+            flow = self._flow(plan, request, reply)
+            response = reply = None
+            return await driver.arun(flow, hands)
+        except BaseException:
+            WIRE.set(before)
+            await self._let_go(hands, response, reply)
+            raise
 
     async def _straight_on(self, way: Straight, response: Response) -> Response | Reply:
         """What comes of an answer without the engine, or what it has to see to."""
+        hands: AsyncHands | None = None
         try:
             while (following := way.onward(response)) is not None:
                 if way.holds:
@@ -305,53 +357,62 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
                     last = way.arrived(response)
                     if last is not None:
                         return last
+            return driver.Reply(response)
         except BaseException:
-            hands = self._hands(way.plan, way.request, driver.Reply(response))
-            await hands.drop()  # it may be open
+            way.give_back()
+            await self._let_go(hands, response)
             raise
-        return driver.Reply(response)
 
     async def _looked_up(self, request: Request) -> Response:
         """What the cache has, or what came of asking the server."""
         visit, user = self._visit(request)
         if visit is None:
             return await self._converse(self._plan_for(request, user), request)
-        sent, response = request, visit.served()
+        answer: Response | None = None
+        response: Response | None = None
+        reply: Reply | None = None
+        hands: AsyncHands | None = None
         try:
-            if response is None:
-                sent = visit.equipped(request)
-                answer = await self._inner.handle_async_request(sent)
-                response = self._settled(visit, answer)
-                if visit.from_here and type(answer.stream) is not ByteStream:
-                    hands = self._hands(self.plan, sent, driver.Reply(answer))
-                    await hands.discard(driver.Discard(answer, sent))
-            said = HINTED and driver.hinted(response)
-            judged = said or (not visit.from_here and visit.may_stand_in(response))
-            if response.status_code in self._quiet and not judged:
-                return response
-            reply = driver.Reply(response)
-        except TransportError as error:
-            reply = driver.Reply(error)
-        driver.saw(None, reply)
-        try:
-            seeing = self._converse(self._plan_for(request, user), request, sent, reply, visit)
-            del response  # what waits holds no answer
-        finally:
-            del reply  # or an error's traceback would hold the error
-        return await seeing
+            sent, response = request, visit.served()
+            try:
+                if response is None:
+                    sent = visit.equipped(request)
+                    answer = await self._inner.handle_async_request(sent)
+                    response = self._settled(visit, answer)
+                    if visit.from_here and type(answer.stream) is not ByteStream:
+                        hands = self._hands(self.plan, sent, driver.Reply(answer))
+                        await hands.discard(driver.Discard(answer, sent))
+                said = HINTED and driver.hinted(response)
+                judged = said or (not visit.from_here and visit.may_stand_in(response))
+                if response.status_code in self._quiet and not judged:
+                    return response
+                reply = driver.Reply(response)
+            except TransportError as error:
+                reply = driver.Reply(error)
+            driver.saw(None, reply)
+            plan = self._plan_for(request, user)
+            hands = self._hands(plan, sent, reply)
+            flow = self._flow(plan, request, reply, visit)
+            answer = response = reply = None
+            return await driver.arun(flow, hands)
+        except BaseException:
+            await self._let_go(hands, answer, response, reply)
+            raise
 
-    def _converse(
-        self,
-        plan: Plan,
-        request: Request,
-        sent: Request | None = None,
-        reply: Reply | None = None,
-        visit: Visit | None = None,
-        way: Straight | None = None,
-    ) -> Coroutine[Any, Any, Response]:
-        hands = self._hands(plan, sent, reply)
-        flow = driver.converse(plan, request, reply, visit, None if way is None else way.talk)
-        return driver.arun(flow, hands)
+    async def _converse(self, plan: Plan, request: Request) -> Response:
+        hands = self._hands(plan, None, None)
+        try:
+            return await driver.arun(self._flow(plan, request), hands)
+        except BaseException:
+            await hands.release()
+            raise
+
+    async def _let_go(self, hands: AsyncHands | None, *responses: Response | Reply | None) -> None:
+        """As PolicyTransport's."""
+        if hands is not None:
+            await hands.release()
+        for response in responses:
+            await driver.alet_go(response)
 
     def _hands(self, plan: Plan, sent: Request | None, reply: Reply | None) -> AsyncHands:
         return driver.AsyncHands(plan, self._to, self._fresh, self._converse, sent, reply)

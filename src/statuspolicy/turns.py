@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from threading import TIMEOUT_MAX, Lock
+from contextlib import suppress
+from threading import TIMEOUT_MAX, RLock, get_ident
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -11,15 +12,25 @@ class Turn:
     """What one exchange at a time may be at: of the threads one, and of an event loop's tasks."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        # It knows whose it is, so that who was interrupted as he took it can leave it.
+        self._lock = RLock()
+        self._owner: int | None = None
 
     def enter(self, seconds: float) -> bool:
         """Wait for it so long in a thread; whether it came."""
-        return self._lock.acquire(timeout=min(max(seconds, 0.0), TIMEOUT_MAX))
+        if self._owner == get_ident():
+            return False  # it is this thread's own, further out
+        if not self._lock.acquire(timeout=min(max(seconds, 0.0), TIMEOUT_MAX)):
+            return False
+        self._owner = get_ident()
+        return True
 
     def leave(self) -> None:
-        """Let the next thread in."""
-        self._lock.release()
+        """Let the next thread in, where this one may have entered."""
+        if self._owner == get_ident():
+            self._owner = None
+        with suppress(RuntimeError):  # it is another's
+            self._lock.release()
 
     async def aenter(self, seconds: float) -> bool:
         """Wait for it so long in a task; whether it came."""
@@ -32,8 +43,9 @@ class Turn:
         return False
 
     def aleave(self) -> None:
-        """Let the next task in."""
-        self._of_this_loop().release()
+        """Let the next task in, where this one may have entered."""
+        with suppress(RuntimeError):  # it is another's
+            self._of_this_loop().release()
 
     def _of_this_loop(self) -> Any:
         import anyio
@@ -44,18 +56,17 @@ class Turn:
         return locks[self]
 
 
-_making = Lock()
-_loops: list[Any] = []  # one thing: for each event loop the locks of the turns that are still used
+# One thing: for each event loop the locks of the turns that are still used.
+_loops: dict[str, Any] = {}
 
 
 def _locks_of_this_loop() -> WeakKeyDictionary[Turn, Any]:
     from anyio.lowlevel import RunVar
 
-    with _making:
-        if not _loops:
-            _loops.append(RunVar("statuspolicy.turns"))
-    locks: WeakKeyDictionary[Turn, Any] | None = _loops[0].get(None)
+    name = "statuspolicy.turns"
+    of_loops = _loops.get(name) or _loops.setdefault(name, RunVar(name))
+    locks: WeakKeyDictionary[Turn, Any] | None = of_loops.get(None)
     if locks is None:
         locks = WeakKeyDictionary()
-        _loops[0].set(locks)
+        of_loops.set(locks)
     return locks

@@ -13,7 +13,8 @@ from types import SimpleNamespace
 from typing import Any
 from weakref import ref
 
-from statuspolicy.wire import Wire, wired
+from statuspolicy.during import aduring, during
+from statuspolicy.wire import WIRE, Wire
 
 _CANCEL = 8  # RFC 9113 §7
 # As httpcore's writes have a request; seconds.
@@ -47,8 +48,8 @@ def _closed(connection: Callable[[], Any]) -> Callable[[int], None]:
         unread = http2._events.get(stream_id, ())
         type(http2)._response_closed(http2, stream_id=stream_id)
         if _gives_back(http2._h2_state, stream_id, unread) and http2._events:
-            with suppress(Exception), wired(Wire()):
-                http2._write_outgoing_data(_AT_ONCE)
+            with suppress(Exception):
+                during(WIRE, Wire(), http2._write_outgoing_data, _AT_ONCE)
 
     return closed
 
@@ -59,8 +60,8 @@ def _async_closed(connection: Callable[[], Any]) -> Callable[[int], Any]:
         unread = http2._events.get(stream_id, ())
         await type(http2)._response_closed(http2, stream_id=stream_id)
         if _gives_back(http2._h2_state, stream_id, unread) and http2._events:
-            with suppress(Exception), wired(Wire()):
-                await http2._write_outgoing_data(_AT_ONCE)
+            with suppress(Exception):
+                await aduring(WIRE, Wire(), http2._write_outgoing_data, _AT_ONCE)
 
     return closed
 

@@ -7,8 +7,7 @@ task has cancel scopes for that, and only connects as it is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from math import inf
 from types import MappingProxyType
@@ -73,16 +72,6 @@ HINTED: set[object] = set()
 
 # Of this thread, or of this task.
 WIRE: ContextVar[Wire | None] = ContextVar("statuspolicy.wire", default=None)
-
-
-@contextmanager
-def wired(wire: Wire) -> Iterator[None]:
-    """Let it hold for what is called within."""
-    token = WIRE.set(wire)
-    try:
-        yield
-    finally:
-        WIRE.reset(token)
 
 
 def sooner(left: Callable[[], float]) -> Wire:

@@ -9,6 +9,7 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
+from statuspolicy.alone import alone
 from statuspolicy.printable import log
 
 _MOST = 8  # at a time; what comes on top is validated when it is asked for again
@@ -56,24 +57,26 @@ class Validations:
 
         self._begin(key, (scope, over), lambda: _spawn(validate))
 
+    @alone  # nobody waits for a thread that has not begun
     def _begin(self, key: str, handle: object, start: Callable[[], object]) -> None:
-        with self._lock:
-            if key in self._running or len(self._running) >= _MOST:
-                return
-            self._running[key] = handle
-            try:
-                start()  # within the lock: nobody waits for a thread that has not begun
-            except RuntimeError as error:  # no thread is to be had
-                del self._running[key]
-                log.info("%s is not validated behind its caller's back: %r", key, error)
+        if key in self._running or len(self._running) >= _MOST:
+            return
+        self._running[key] = handle
+        try:
+            start()
+        except RuntimeError as error:  # no thread is to be had
+            del self._running[key]
+            log.info("%s is not validated behind its caller's back: %r", key, error)
 
     def close(self, seconds: float) -> None:
         """Wait for what is under way, but no longer than that for all of it."""
         end = monotonic() + seconds
-        with self._lock:
-            running = [*self._running.values()]
-        for thread in running:
+        for thread in self._all():
             thread.join(max(0.0, end - monotonic()))
+
+    @alone
+    def _all(self) -> list[Any]:
+        return [*self._running.values()]
 
     async def aclose(self) -> None:
         """End what is under way, and wait until it has."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from threading import Lock
 from weakref import WeakKeyDictionary
 
+from statuspolicy.alone import alone
+
 _URLS = 4096  # whose last invalidation is known
 _OWED, _CHARACTERS = 10_000, 4_000_000  # URLs that are still to be dropped, and their length
 
@@ -19,19 +21,19 @@ class Owed:
         self._characters = 0
         self._lock = Lock()
 
+    @alone
     def add(self, url: str, most: int = _OWED) -> None:
         """One more; beyond so many, what has waited longest goes."""
-        with self._lock:
-            self._remove(url)
-            self._urls[url] = None
-            self._characters += len(url)
-            while len(self._urls) > most or self._characters > max(_CHARACTERS, len(url)):
-                self._remove(next(iter(self._urls)))
+        self._remove(url)
+        self._urls[url] = None
+        self._characters += len(url)
+        while len(self._urls) > most or self._characters > max(_CHARACTERS, len(url)):
+            self._remove(next(iter(self._urls)))
 
+    @alone
     def remove(self, url: str) -> None:
         """It is dropped."""
-        with self._lock:
-            self._remove(url)
+        self._remove(url)
 
     def _remove(self, url: str) -> None:
         if url in self._urls:
@@ -41,9 +43,9 @@ class Owed:
     def __contains__(self, url: str) -> bool:
         return url in self._urls
 
+    @alone
     def __iter__(self) -> Iterator[str]:
-        with self._lock:
-            return iter([*self._urls])
+        return iter([*self._urls])
 
     def __len__(self) -> int:
         return len(self._urls)
@@ -71,16 +73,16 @@ class Invalidations:
         """The number of a URL's last invalidation, or of one that may have been."""
         return self._last.get(hash(url), self._forgotten)
 
+    @alone
     def add(self, url: str, since: int) -> int:
         """Invalidate a URL; the number of that, or `since` where that was not the first since."""
-        with self._lock:
-            first = self.last(url) <= since
-            self.now += 1
-            self._last[hash(url)] = self.now
-            self._last.move_to_end(hash(url))
-            if len(self._last) > _URLS:
-                _, self._forgotten = self._last.popitem(last=False)
-            return self.now if first else since
+        first = self.last(url) <= since
+        self.now += 1
+        self._last[hash(url)] = self.now
+        self._last.move_to_end(hash(url))
+        if len(self._last) > _URLS:
+            _, self._forgotten = self._last.popitem(last=False)
+        return self.now if first else since
 
 
 class Sent:

@@ -11,6 +11,7 @@ from time import time
 from typing import TypeVar
 from weakref import WeakSet
 
+from statuspolicy.alone import alone
 from statuspolicy.cache.entry import DIGEST, Entry
 from statuspolicy.cache.invalidations import Owed
 from statuspolicy.cache.outside import Outside
@@ -164,26 +165,32 @@ class SQLiteStorage(Outside):
         Where it can't be written to, and so can't forget what it has to, it is removed.
         """
         paid = self._pay_at_last()
-        with self._lock:
-            self._let_go()
-            if not paid:
-                self._remove()
+        self._closed(paid)
+
+    @alone
+    def _closed(self, paid: bool) -> None:
+        self._let_go()
+        if not paid:
+            self._remove()
 
     # ── the file ──────────────────────────────────────────────────────────────────────
 
+    @alone
     def _use(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do something with the file; where that is damaged, with a new one."""
-        with self._lock:
-            begun_anew = False
+        begun_anew = False
+        try:
             while True:
                 try:
                     return work(self._connection())
                 except (sqlite3.Error, UnicodeDecodeError) as error:
                     if begun_anew or not _means_damage(error):
-                        self._let_go()
                         raise
                     self._set_aside(error)
                     begun_anew = True
+        except BaseException:  # an interrupted transaction too
+            self._let_go()
+            raise
 
     def _connection(self) -> sqlite3.Connection:
         """A connection to the file that is there now."""

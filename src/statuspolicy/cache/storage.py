@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
 from typing import Any, Protocol
 
+from statuspolicy.alone import alone
 from statuspolicy.cache import invalidations
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.invalidations import Sent
@@ -80,45 +81,45 @@ class MemoryStorage(Storage):
         self._kept: OrderedDict[tuple[str, str], dict[str, tuple[Entry, int]]] = OrderedDict()
         self._users: dict[str, dict[str, None]] = {}
 
+    @alone
     def load(self, url: str, who: str) -> Sequence[Entry]:
-        with self._lock:
-            entries = self._kept.get((url, who))
-            if entries is None:
-                return ()
-            self._kept.move_to_end((url, who))
-            return [entry for entry, _ in entries.values()]
+        entries = self._kept.get((url, who))
+        if entries is None:
+            return ()
+        self._kept.move_to_end((url, who))
+        return [entry for entry, _ in entries.values()]
 
+    @alone
     def save(self, url: str, entry: Entry, same: bool) -> None:
         place, one = (url, entry.who), entry.id
-        with self._lock:
-            entries = self._kept.get(place, {})
-            old = entries.pop(one, None)
-            if old is not None:
-                self._size -= old[1]
-            size = old[1] if same and old is not None else entry.size + _long(url, entry.who)
-            if size > self._most:  # it would push out all others, and then itself
-                self._tidy(place, entries)
-                return
-            entries[one] = entry, size
-            self._size += size
-            if len(entries) > VARIANTS:
-                self._size -= entries.pop(next(iter(entries)))[1]
-            self._kept[place] = entries
-            self._kept.move_to_end(place)
-            self._users.setdefault(url, {})[entry.who] = None
-            while self._size > self._most:
-                place, entries = next(iter(self._kept.items()))
-                self._size -= sum(size for _, size in entries.values())
-                entries.clear()
-                self._tidy(place, entries)
+        entries = self._kept.get(place, {})
+        old = entries.pop(one, None)
+        if old is not None:
+            self._size -= old[1]
+        size = old[1] if same and old is not None else entry.size + _long(url, entry.who)
+        if size > self._most:  # it would push out all others, and then itself
+            self._tidy(place, entries)
+            return
+        entries[one] = entry, size
+        self._size += size
+        if len(entries) > VARIANTS:
+            self._size -= entries.pop(next(iter(entries)))[1]
+        self._kept[place] = entries
+        self._kept.move_to_end(place)
+        self._users.setdefault(url, {})[entry.who] = None
+        while self._size > self._most:
+            place, entries = next(iter(self._kept.items()))
+            self._size -= sum(size for _, size in entries.values())
+            entries.clear()
+            self._tidy(place, entries)
 
+    @alone
     def drop(self, url: str, ids: Sequence[str] | None) -> None:
-        with self._lock:
-            for who in [*self._users.get(url, ())]:
-                entries = self._kept[url, who]
-                for one in [*entries] if ids is None else ids:
-                    self._size -= entries.pop(one, (None, 0))[1]
-                self._tidy((url, who), entries)
+        for who in [*self._users.get(url, ())]:
+            entries = self._kept[url, who]
+            for one in [*entries] if ids is None else ids:
+                self._size -= entries.pop(one, (None, 0))[1]
+            self._tidy((url, who), entries)
 
     def _tidy(self, place: tuple[str, str], entries: dict[str, tuple[Entry, int]]) -> None:
         """Let go of a place where nothing is left."""

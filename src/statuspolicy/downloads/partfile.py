@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from statuspolicy.alone import alone
 from statuspolicy.downloads import digests, journal
 from statuspolicy.downloads.digests import Told
 from statuspolicy.downloads.journal import Journal
@@ -106,41 +107,41 @@ class PartFile:
         """How many bytes are there."""
         return 0 if self.journal is None else self.journal.count
 
+    @alone
     def begin(self, came_from: str, fields: Fields) -> None:
         """Anew, with the response that has these fields. What is there is lost."""
-        with self._lock:
-            self.epoch += 1
-            if not self._blank:
-                self._mark()  # what speaks of the bytes goes before them
-            self._fresh = True
-            self._file.truncate(0)
-            self.journal = journal.begun(self._asked, came_from, fields)
+        self.epoch += 1
+        if not self._blank:
+            self._mark()  # what speaks of the bytes goes before them
+        self._fresh = True
+        self._file.truncate(0)
+        self.journal = journal.begun(self._asked, came_from, fields)
 
+    @alone
     def forget(self) -> None:
         """As if nothing were there; it is lost only where something else begins."""
-        with self._lock:
-            self.epoch += 1
-            self.journal = None
+        self.epoch += 1
+        self.journal = None
 
+    @alone
     def measured(self, length: int) -> None:
         """The length of the whole, where it is known only now."""
-        with self._lock:
-            assert self.journal is not None
-            self.journal = self.journal._replace(length=length)
+        assert self.journal is not None
+        self.journal = self.journal._replace(length=length)
 
+    @alone
     def write(self, first: int, data: bytes, epoch: int) -> None:
         """Put bytes in their place, and now and then on record; not what is of an older epoch."""
-        with self._lock:
-            if self.journal is None or epoch != self.epoch:
-                return
-            self._file.seek(first)
-            view = memoryview(data)
-            while view:
-                view = view[self._file.write(view) :]
-            there = with_span(self.journal.there, (first, first + len(data)))
-            self.journal = self.journal._replace(there=tuple(there))
-            if time.monotonic() - self._recorded >= EVERY:
-                self.record()
+        if self.journal is None or epoch != self.epoch:
+            return
+        self._file.seek(first)
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+        there = with_span(self.journal.there, (first, first + len(data)))
+        self.journal = self.journal._replace(there=tuple(there))
+        if time.monotonic() - self._recorded >= EVERY:
+            self.record()
 
     def record(self) -> bool:
         """Write the journal, once what it speaks of is on the disk: a crash finds no lie.
@@ -220,14 +221,14 @@ class PartFile:
         self.side.unlink(missing_ok=True)
         self._drop_new()
 
+    @alone
     def close(self) -> None:
         """Let go of it; what can be gone on with stays, on record."""
-        with self._lock:
-            with suppress(OSError):  # of a full disk: what was recorded before still holds
-                if not self.record() and self._fresh and _same(self._file, self.part):
-                    self.discard()
-            self.journal = None
-            self._file.close()
+        with suppress(OSError):  # of a full disk: what was recorded before still holds
+            if not self.record() and self._fresh and _same(self._file, self.part):
+                self.discard()
+        self.journal = None
+        self._file.close()
 
 
 def _names(name: str) -> list[str]:

@@ -7,6 +7,7 @@ import os
 import threading
 from pathlib import Path
 
+from statuspolicy.alone import alone
 from statuspolicy.downloads.partfile import PartFile
 
 _BLOCK = 256 * 1024
@@ -67,9 +68,9 @@ class Sink(PartFile):
         """There is nothing to leave behind."""
         self.journal = None
 
+    @alone
     def close(self) -> None:
         """Let go of both."""
-        with self._lock:
-            self.journal = None
-            self._file.close()
-            os.close(self._sink)
+        self.journal = None
+        self._file.close()
+        os.close(self._sink)

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from threading import Lock
 
+from statuspolicy.alone import alone
 from statuspolicy.challenge import Challenge, challenges
 from statuspolicy.printable import given
 
@@ -95,11 +96,14 @@ class _Authenticate:
             key = ()  # it has one state, whoever asks
         else:
             key = (challenge.origin, challenge.realm)
-        with self._lock:
-            if key not in self._purses:
-                is_auth = isinstance(credentials, Auth)
-                self._purses[key] = Flows(credentials) if is_auth else Tokens(credentials)
-            self._purses.move_to_end(key)
-            while len(self._purses) > _MOST:
-                self._purses.popitem(last=False)
-            return self._purses[key]
+        return self._kept(key)
+
+    @alone
+    def _kept(self, key: tuple[str, ...]) -> Flows | Tokens:
+        if key not in self._purses:
+            is_auth = isinstance(self._credentials, Auth)
+            self._purses[key] = Flows(self._credentials) if is_auth else Tokens(self._credentials)
+        self._purses.move_to_end(key)
+        while len(self._purses) > _MOST:
+            self._purses.popitem(last=False)
+        return self._purses[key]
