@@ -172,10 +172,8 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
         # Rule 7: the history holds "the responses that another request answered (redirects,
         # challenges)".
         if permit.is_hop or exchange.status in (401, 407):
-            passed = adopt(
-                exchange.response, talk.went, [*talk.past], talk.steps,
-                kept=kept, most=exchange.limits.drain_bytes, passed=True,
-            )  # fmt: skip
+            past = [*talk.past]
+            passed = adopt(exchange.response, talk.went, past, talk.steps, kept=kept, passed=True)
             if talk.began is not None:
                 passed.elapsed = timedelta(seconds=talk.plan.clock.monotonic() - talk.began)
             talk.past.append(passed)
@@ -230,10 +228,7 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
     if isinstance(verdict, Refuse):
         if response is not None:
             kept = yield Discard(response, talk.went)
-            read = adopt(
-                response, talk.went, talk.past, talk.steps,
-                declined=True, kept=kept, most=exchange.limits.drain_bytes,
-            )  # fmt: skip
+            read = adopt(response, talk.went, talk.past, talk.steps, declined=True, kept=kept)
             vars(verdict.error)["response"] = read  # nothing that was received is lost
         keep_trace(verdict.error, talk.steps)
         return verdict.error

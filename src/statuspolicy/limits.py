@@ -151,9 +151,10 @@ class Limits(Value):
     expect_wait: seconds that the body of a request with `Expect: 100-continue` is held back, for
         a 100 or another answer to come before it (RFC 9110 §10.1.1).
     drain_bytes, drain_seconds: how much of an intermediate response is read to keep its
-        connection alive, before it is closed. What it is decoded to has the same bound: beyond
-        it `Exchange.body` is None and `content` raises DecodingError. (What is handed over is
-        decoded as the library decodes it, when the caller reads it.)
+        connection alive, before it is closed. While an exchange is under way, what it is decoded to
+        has the same bound: beyond it `Exchange.body` is None and `content` raises DecodingError.
+        (What is handed over, and what `history` and an error's `response` hold, is decoded as
+        the library decodes it, when the caller reads it.)
     uri_length: bytes; a Location that leads to a longer URI is not followed.
     sensitive_headers: names or patterns (`x-*-key`) of request header fields that stay
         with the first origin, besides Authorization, Proxy-Authorization and Cookie. In

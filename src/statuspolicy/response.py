@@ -83,7 +83,10 @@ class PolicyResponse(Response):
         if self._kept is None or hasattr(self, "_content"):
             return
         if self._most is None:
-            kept = Response(self.status_code, headers=self.headers, content=self._kept)
+            request = vars(self)["_request"]  # which an error names
+            kept = Response(
+                self.status_code, headers=self.headers, content=self._kept, request=request
+            )
             self._content = kept.content
             return
         from statuspolicy.decoding import Undecodable, decoded
@@ -92,7 +95,7 @@ class PolicyResponse(Response):
         try:
             self._content = decoded(self._kept, coding, self._most)
         except Undecodable as why:
-            message = f"The body of the {self.status_code} can't be read: {why}."
+            message = f"The {self.status_code} can't be decoded within Limits.drain_bytes: {why}."
             raise DecodingError(message, request=vars(self)["_request"]) from None
 
     def read(self) -> bytes:
@@ -204,8 +207,8 @@ def adopt(
     request: what it answers. past: what was answered before it, oldest first.
     declined: a redirect that nobody may follow.
     kept: its raw body, where it was read and closed before.
-    most: the bytes that this may have once it is decoded; None where it is handed over, and how
-        the caller reads it is his affair.
+    most: the bytes that this may have once it is decoded; None where the caller gets it: what he
+        reads himself is decoded as the library decodes it.
     passed: it goes into a history, and is closed.
     """
     base: Any = type(response)

@@ -109,8 +109,7 @@ class Straight:
         now = self.plan.clock.monotonic()
         if request is not self.request:
             past, steps = self._past, self._steps
-            most = self.plan.limits.drain_bytes
-            passed = adopt(response, request, past, steps, kept=kept, most=most, passed=True)
+            passed = adopt(response, request, past, steps, kept=kept, passed=True)
             if self._began is not None:
                 passed.elapsed = timedelta(seconds=now - self._began)
             self._past = (*past, passed)

@@ -35,8 +35,9 @@ class poll(Value):  # noqa: N801 - it stands in tables as a duty does: {202: pol
     times: requests that it may send.
 
     Each answer is treated as its row says (a 503 with Retry-After is waited for); what its row
-    would hand over ends the poll, and is handed over. Where the time is up or the monitor can't
-    be asked it is the 202, and `poll_token` of that resumes the poll later.
+    would hand over ends the poll, and is handed over. Where the time is up, the monitor can't be
+    asked, or its answer has to be read and can't be decoded within `Limits.drain_bytes`, it is
+    the 202, and `poll_token` of that resumes the poll later.
 
     Raises TypeError or ValueError for an argument that is none of these.
     """
