@@ -83,6 +83,7 @@ ORDER = [
     "trace",
     "links",
     "wire",
+    "flights",
     "turns",
     "alone",
     "during",

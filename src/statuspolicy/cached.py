@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import hop
+from ._lib import Request, TransportError
 from .ahead import written
 from .aside import left as left_to_the_next
 from .effects import Behind, Discard, Enter, Look, Remember, Reply, Send, Shelve
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from .visit import Visit
 
 Final: TypeAlias = Settle | Use | Refuse
+
+# How often a request waits for another that asks the same: the first may have been cancelled, or
+# its answer may still be read.
+_WAITS = 2
 
 
 def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
@@ -37,12 +42,24 @@ def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
         return shelf.visit(asked, stored, clock.time(), validate, since)
 
     visit = yield from looked_up(talk.plan.validate)
-    if visit.queues:
-        began = clock.time()
+    began, waits = clock.time(), 0
+    while visit.queues and waits < _WAITS:
+        waits += 1
+        timeouts = request.extensions.get("timeout")
+        flight = shelf.flights.flight(f"{asked.url} {asked.who}", timeouts)
         left = inf if talk.until is None else talk.until - clock.monotonic()
-        talk.in_turn = yield Enter(shelf.turn(f"{asked.url} {asked.who}"), left)
+        talk.in_turn = yield Enter(flight, min(left, _patience(timeouts)))
         visit = yield from looked_up(talk.plan.validate, began)
-        visit.collapsed = not visit.sends  # somebody else asked meanwhile
+        if talk.in_turn:
+            visit.flight = flight
+            break
+        if visit.sends and flight.failure is not None:
+            talk.visit, visit.collapsed = visit, True
+            talk.went, talk.began = request, clock.monotonic()
+            return Reply(_same(flight.failure, request))
+        if flight.alone:
+            break
+    visit.collapsed = waits > 0 and not visit.sends  # somebody else asked meanwhile
     response = visit.served()
     if response is not None and response.status_code in talk.answers:
         visit = yield from looked_up(True)  # what was decided against is no answer now
@@ -55,6 +72,20 @@ def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
     if visit.behind:
         yield Behind(talk.sent, asked.url, talk.user)
     return Reply(response)
+
+
+def _patience(timeouts: Any) -> float:
+    """Seconds after which a request of its own would have brought an answer, or an error."""
+    given = timeouts or {}
+    kinds = ("pool", "connect", "write", "read")
+    return sum(inf if given.get(kind) is None else given[kind] for kind in kinds)
+
+
+def _same(failure: Any, request: Request) -> TransportError:
+    """The failure of another request for the same, as this one's own."""
+    own: TransportError = type(failure)(str(failure), request=request)
+    own.__cause__ = failure
+    return own
 
 
 def sent(talk: Talk, visit: Visit) -> Flow[Reply]:
@@ -71,10 +102,12 @@ def _settled(talk: Talk, visit: Visit, reply: Reply) -> Flow[Reply]:
     """What an answer means for what is stored; what is stored may be handed over in its place."""
     answer = reply.outcome
     if isinstance(answer, Exception):
+        visit.tell_others(answer)
         yield from left_to_the_next(talk)
         return reply
     response, changes = visit.settled(answer, talk.plan.clock.time())
     yield Shelve(changes, visit.sent)
+    visit.tell_others()
     yield from left_to_the_next(talk)
     if response is None:
         talk.take_cookies(talk.hear(reply))

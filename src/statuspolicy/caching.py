@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 from os import urandom
-from threading import Lock
 from typing import Any
-from weakref import WeakValueDictionary
 
-from statuspolicy.alone import alone
 from statuspolicy.cache import invalidations
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.behind import Validations
@@ -20,10 +17,10 @@ from statuspolicy.cache.planning import plan
 from statuspolicy.cache.settling import Change, Drop, invalidated
 from statuspolicy.cache.storage import MemoryStorage, achange, alook, change, look
 from statuspolicy.fields import Fields
+from statuspolicy.flights import Flights
 from statuspolicy.later import close
 from statuspolicy.limits import Limits
 from statuspolicy.printable import given
-from statuspolicy.turns import Turn
 
 from . import jar
 from ._internals import words
@@ -47,9 +44,8 @@ class Shelf:
         self._invalidations = invalidations.of(self.storage)
         self._owed = self._invalidations.owed
         self.validations = Validations()
-        self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
+        self.flights = Flights()
         self._limits = limits
-        self._lock = Lock()
         self._harmless = frozenset(n for n in _USUAL if not limits.sensitive(n.decode().lower()))
         self._client = urandom(8).hex()
         self._known: dict[object, Asked] = {}
@@ -106,11 +102,6 @@ class Shelf:
         """One request's visit. validate, since: as in the cache's `plan`."""
         course = plan(asked, stored, now, validate, since)
         return Visit(self.cache, self._invalidations, asked, course, now)
-
-    @alone
-    def turn(self, key: str) -> Turn:
-        """The turn of those who would ask the server the same."""
-        return self._turns.setdefault(key, Turn())
 
     def close(self, seconds: float) -> None:
         """End what runs behind the callers' backs, and let the storage go."""

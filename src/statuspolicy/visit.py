@@ -14,6 +14,7 @@ from statuspolicy.cache.planning import Course, Forward, Missing, Serve
 from statuspolicy.cache.settling import Change, Drop, Save, Settled, complete, confirmed, settle
 from statuspolicy.cache.status import CacheStatus, Forwarded
 from statuspolicy.fields import digits
+from statuspolicy.flights import Flight
 
 from . import body
 from ._internals import extended, target, written
@@ -69,13 +70,15 @@ class Visit:
         self._status: CacheStatus | None = None
         self.from_here = False  # whether the cache itself made the response
         self.collapsed = False  # whether it waited for another request's answer
+        self.flight: Flight | None = None  # for whose answer others wait
 
     @property
     def status(self) -> CacheStatus:
         """What the cache did so far."""
         if self._status is None:
             self._status = CacheStatus(
-                self.course.why if isinstance(self.course, Forward) else None
+                self.course.why if isinstance(self.course, Forward) else None,
+                collapsed=self.collapsed,
             )
         return self._status
 
@@ -171,6 +174,13 @@ class Visit:
             if settled.begun is not None:
                 response = self._continued(response, settled)
         return self._marked(response), changes
+
+    def tell_others(self, failure: Exception | None = None) -> None:
+        """Tell those who wait for what came whether it is of use to them."""
+        if self.flight is not None:
+            # Not every failure is theirs, too: the total of one exchange may be over, say.
+            gone = failure if type(failure) in _GONE else None
+            self.flight.came(gone, useless=failure is not None or not self.keeps)
 
     def may_stand_in(self, response: Response) -> bool:
         """Whether something stale may take an answer's place."""

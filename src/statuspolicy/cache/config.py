@@ -20,7 +20,8 @@ class Cache(Value):
     entry_bytes: a response with a longer body isn't stored.
     cache_status: write a Cache-Status field (RFC 9211) into each response.
     collapse: of several requests that would validate the same response at the same time, one
-        asks and the others wait for what it learns.
+        asks and the others wait for what it learns, no longer than their own timeouts; where it
+        fails, those with the same timeouts have failed too.
 
     Whose a response is: without `user`, a stored response answers only the client that got it
     (in a storage that is shared, any client whose request has no cookies of its jar), and only
