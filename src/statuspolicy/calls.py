@@ -1,14 +1,19 @@
 """What a call of a wrapped client says, handed down to its transports.
 
-While it is wrapped, a client is of a class of its own, between its class and the library's, that
-hears `send`: every verb and `stream` pass it. So whatever somebody puts on `Client.send` later is
-found as ever; and the client holds no method of its own, which would keep it alive.
+While it is wrapped, a client is of a class made from its own, that hears `send`: every verb and
+`stream` pass it. So whatever somebody puts on `Client.send` later is found as ever; and the client
+holds no method of its own, which would keep it alive.
+
+A class of somebody's is heard on both sides: above it, since its `send` may call `Client.send` by
+name, and beneath it, since it may have its own word on redirects.
 """
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from collections.abc import Awaitable, Callable
-from functools import cache, wraps
+from functools import lru_cache, wraps
+from operator import attrgetter
 from typing import Any, TypeVar
 from weakref import ref
 
@@ -21,34 +26,67 @@ from .routing import NAME, Wrapping
 T = TypeVar("T")
 
 
-class HearingClient(Client):
-    """A wrapped `Client`."""
-
-    __slots__ = ()
+def _hears(kind: Any) -> Any:
+    """Give a class a `send` that hears, and calls that of the next class."""
 
     @wraps(Client.send)
-    def send(self, *args: Any, **options: Any) -> Response:  # type: ignore[override]  # `wraps`
+    def send(self: Any, *args: Any, **options: Any) -> Any:
         done = self.__dict__.get(NAME)
-        if done is None:  # somebody kept this method, and unwrapped the client
-            return Client.send(self, *args, **options)
+        if done is None:
+            return _unheard(kind, self).send(*args, **options)
         if done.of.client() is None:
             done.of.client = ref(self)  # a copy, which has outlived the client that was wrapped
-        return _sent(done, super().send, *args, **options)
+        return _sent(done, super(kind, self).send, *args, **options)
+
+    @wraps(AsyncClient.send)
+    async def async_send(self: Any, *args: Any, **options: Any) -> Any:
+        done = self.__dict__.get(NAME)
+        if done is None:
+            return await _unheard(kind, self).send(*args, **options)
+        if done.of.client() is None:
+            done.of.client = ref(self)
+        return await _asent(done, super(kind, self).send, *args, **options)
+
+    kind.send = async_send if issubclass(kind, AsyncClient) else send
+    return kind
 
 
-class AsyncHearingClient(AsyncClient):
-    """A wrapped `AsyncClient`."""
+def _unheard(kind: Any, client: Any) -> Any:
+    """Whose `send` is next where the client isn't wrapped.
+
+    Somebody kept the method, and unwrapped the client; or made it by `type(wrapped)(...)`.
+    """
+    return super(kind, client) if isinstance(client, kind) else client
+
+
+class _Above(Client):
+    """The first base of the class of a wrapped client: no subclass of somebody's is announced."""
 
     __slots__ = ()
 
-    @wraps(AsyncClient.send)
-    async def send(self, *args: Any, **options: Any) -> Response:  # type: ignore[override]  # `wraps`
-        done = self.__dict__.get(NAME)
-        if done is None:
-            return await AsyncClient.send(self, *args, **options)
-        if done.of.client() is None:
-            done.of.client = ref(self)  # a copy, which has outlived the client that was wrapped
-        return await _asent(done, super().send, *args, **options)
+    def __init_subclass__(cls, **options: Any) -> None:
+        pass
+
+
+class _AsyncAbove(AsyncClient):
+    __slots__ = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        pass
+
+
+class _Beneath(Client):
+    """The last base but the library's own."""
+
+    __slots__ = ()
+
+
+class _AsyncBeneath(AsyncClient):
+    __slots__ = ()
+
+
+for _kind in (_Above, _AsyncAbove, _Beneath, _AsyncBeneath):
+    _hears(_kind)
 
 
 def over(client: Any, done: Wrapping, send: Any) -> Callable[..., Any]:
@@ -105,36 +143,44 @@ def _forsaken(error: BaseException) -> list[Response]:
 _OF_THE_CLIENT = Client.close.__globals__
 
 
-class _Quiet(Client):
-    """The first base of the class of a wrapped client: no subclass of somebody's is announced."""
-
-    __slots__ = ()
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        pass
+# Passes by a `__setattr__` and a `__class__` of somebody's.
+_become: Any = vars(object)["__class__"].__set__
+_CLASS = property(attrgetter("_unwrapped"), _become)
 
 
-class _AsyncQuiet(AsyncClient):
-    __slots__ = ()
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        pass
-
-
-@cache
+@lru_cache(128)
 def hearing(kind: Any) -> Any:
-    """The class of a client while it is wrapped; it is named as its own class is."""
-    quiet: Any = _Quiet
-    heard: Any = HearingClient
-    if issubclass(kind, AsyncClient):
-        quiet, heard = _AsyncQuiet, AsyncHearingClient
-    bases = (heard,) if kind in (Client, AsyncClient) else (quiet, kind, heard)
+    """The class of a client of this class while it is wrapped.
+
+    It is named as its own class is, which `client.__class__` still says: what makes another such
+    client of it makes one that isn't wrapped.
+    """
+    if "_unwrapped" in vars(kind):
+        return kind  # `type(wrapped)(...)` made the client
+    above, beneath = (
+        (_AsyncAbove, _AsyncBeneath) if issubclass(kind, AsyncClient) else (_Above, _Beneath)
+    )
+    bases: Any = (above, kind, beneath)
+    if kind in (Client, AsyncClient):
+        bases = (beneath,)
+    elif issubclass(kind, beneath):
+        bases = (kind,)  # somebody made a subclass of `type(wrapped)`
     names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
+    names |= {"__slots__": (), "_unwrapped": kind, "__class__": _CLASS}
     metaclass: Any = type(kind)
-    return metaclass(kind.__name__, bases, {"__slots__": (), **names})
+    # Not called: what a metaclass of somebody's does with each class isn't done with this one.
+    new: Any = ABCMeta.__new__ if issubclass(metaclass, ABCMeta) else type.__new__
+    return new(metaclass, kind.__name__, bases, names)
 
 
-def unhearing(kind: Any) -> Any:
-    """The class that a wrapped client had before."""
-    bases = kind.__bases__
-    return bases[1] if len(bases) > 1 else bases[0].__base__
+def hear(client: Any) -> None:
+    """Give a client the class that hears."""
+    kind: Any = type(client)
+    _become(client, hearing(kind))
+
+
+def unhear(client: Any) -> None:
+    """Give a client back the class that it had, if nobody has given it another since."""
+    kind = type(client)
+    if "_unwrapped" in vars(kind):
+        _become(client, kind._unwrapped)

@@ -16,7 +16,7 @@ from statuspolicy.memory import Memory
 
 from ._internals import put_transports, transports
 from ._lib import AsyncClient, Client
-from .calls import hearing, over, unhearing
+from .calls import hear, over, unhear
 from .configured import shelf_of
 from .plan import AllowHop, Confirm, Observer, Prepare
 from .routing import OfClient, Wrapping, note, wrapping
@@ -99,8 +99,8 @@ def wrap(
     policies = {p: policy(p, t) for p, t in before.items() if t is not None}
     done = Wrapping(of, policies[None].plan.clock, policies)
     changed: Any = client
-    changed.__class__ = hearing(changed.__class__)
     put_transports(client, before | policies)
+    hear(client)
     hasten(client.cookies)
     if "send" in vars(client):
         send = vars(client)["send"]
@@ -141,7 +141,7 @@ def unwrap(client: ClientT) -> ClientT:
     if done.send is not None and vars(client).get("send") is done.send[1]:
         changed.send = done.send[0]
     note(client, None)
-    changed.__class__ = unhearing(changed.__class__)
+    unhear(client)
     undo(client.cookies)
     return client
 
