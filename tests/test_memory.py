@@ -5,6 +5,7 @@ from threading import Barrier, Thread
 import pytest
 
 from statuspolicy import Memory, RetryBudget
+from statuspolicy.cooldown import Cool
 from tests.each import each
 
 A, B, C = "https://h.example/a", "https://h.example/b", "https://h.example/c"
@@ -146,3 +147,25 @@ def test_threads_together_take_no_more_than_there_is():
 def test_a_number_of_entries_that_is_none_is_said_in_a_sentence(entries):
     with pytest.raises(ValueError, match=r"^Memory\(entries=.*\): write a number of entries, 1 or"):
         Memory(entries=entries)
+
+
+def test_what_is_remembered_of_long_urls_and_origins_takes_little_memory():
+    """A server writes them, and there may be a thousand."""
+    memory, budget = Memory(), RetryBudget(tokens=1)
+    for number in range(2_000):
+        url = f"https://{number}{'x' * 20_000}.example"
+        memory.remember(url, (301, "https://a.example/"), 60.0, 0.0)
+        memory.remember(f"https://{number}/", (301, url), 60.0, 0.0)
+        assert memory.notice(url)
+        assert not memory.notice(url)
+        assert memory.spend(url, budget, 0.0) == 0
+        assert memory.spend(url, budget, 0.0) is None
+        memory.refund(url, budget)
+        assert memory.spend(url, budget, 0.0) == 0
+        memory.cool(url, Cool(60.0), 0.0)
+        assert memory.approach(url, 0.0) is not None
+        assert memory.approach(url[:-1], 0.0) is None
+    assert not memory.moves
+    for kept in (memory.cooling, memory._noticed, memory._buckets):
+        assert len(kept) == 1024
+        assert sum(map(len, kept)) < 400_000

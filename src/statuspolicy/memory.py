@@ -18,6 +18,17 @@ __all__ = ["Memory"]
 Move: TypeAlias = "tuple[int, str]"
 
 
+_LONGEST_MOVE, _LONGEST = 4_096, 300  # characters of what is remembered
+
+
+def short(text: str) -> str:
+    """Text that tells as much as this one and takes little memory.
+
+    (Where each request asks, its length is looked at first: that is cheaper than a call.)
+    """
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… {hash(text)}"
+
+
 SelfT = TypeVar("SelfT", bound="Memory")
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,7 +55,8 @@ class Memory:
 
     Threads and tasks share it, and so may several clients.
 
-    entries: how many moves and how many origins it holds at most.
+    entries: how many moves and how many origins it holds at most. Moves with more than 4,096
+        characters are not remembered.
     """
 
     def __init__(self, entries: int = 1024) -> None:
@@ -73,7 +85,7 @@ class Memory:
     def remember(self, url: str, move: Move | None, seconds: float, now: float) -> None:
         """Keep where a URL has moved to for so many seconds; None forgets it."""
         self.moves.pop(url, None)
-        if move is not None:
+        if move is not None and len(url) + len(move[1]) <= _LONGEST_MOVE:
             self.moves[url] = (move, now + seconds)
             self._forget(self.moves)
 
@@ -87,6 +99,7 @@ class Memory:
     @alone
     def spend(self, origin: str, budget: RetryBudget, now: float) -> float | None:
         """Take a token from an origin's retry budget: how many are left, None where none was."""
+        origin = origin if len(origin) <= _LONGEST else short(origin)
         tokens, filled = self._buckets.pop(origin, (budget.tokens, now))
         tokens = min(budget.tokens, tokens + (now - filled) * budget.per_second)
         granted = tokens >= 1
@@ -97,6 +110,7 @@ class Memory:
     @alone
     def refund(self, origin: str, budget: RetryBudget) -> None:
         """Give a token back: the repeat that took it was answered."""
+        origin = origin if len(origin) <= _LONGEST else short(origin)
         if origin in self._buckets:
             tokens, filled = self._buckets[origin]
             self._buckets[origin] = (min(budget.tokens, tokens + 1), filled)
@@ -104,6 +118,7 @@ class Memory:
     @alone
     def notice(self, what: str) -> bool:
         """Whether this is new, so that it is said once."""
+        what = short(what)
         new = what not in self._noticed
         self._noticed[what] = None
         self._forget(self._noticed)
@@ -112,24 +127,24 @@ class Memory:
     @_changing
     def cool(self, origin: str, cool: Cool, now: float) -> bool:
         """Let an origin rest; whether its rest begins with this."""
-        begins = self.cooling.cool(origin, cool, now)
+        begins = self.cooling.cool(origin if len(origin) <= _LONGEST else short(origin), cool, now)
         self._forget(self.cooling)
         return begins
 
     @_changing
     def approach(self, origin: str, now: float) -> Rest | None:
         """What a request to an origin meets; None where it may be sent."""
-        return self.cooling.approach(origin, now)
+        return self.cooling.approach(origin if len(origin) <= _LONGEST else short(origin), now)
 
     @alone
     def abandon(self, origin: str, asked: float) -> None:
         """Who asked then whether the way is free went and was not answered: the next may go."""
-        self.cooling.abandon(origin, asked)
+        self.cooling.abandon(origin if len(origin) <= _LONGEST else short(origin), asked)
 
     @_changing
     def warm(self, origin: str, now: float) -> None:
         """An origin answered as one that is well."""
-        self.cooling.warm(origin, now)
+        self.cooling.warm(origin if len(origin) <= _LONGEST else short(origin), now)
 
     def _forget(self, kept: OrderedDict[str, Any]) -> None:
         while len(kept) > self._most:

@@ -583,3 +583,17 @@ def test_a_turn_that_is_had_is_not_waited_for(open_session, status_server):
     session = open_session(table=sp.STANDARD | {401: lambda e: Inspect(first, turn)})
     for _ in range(2):
         assert sp.trace(session.get(status_server.url + "/401")).reason == "done"
+
+
+def test_401_what_is_known_of_long_realms_takes_little_memory():
+    """A server writes them, and a new one with each answer."""
+    duty = sp.authenticate(lambda challenge: "Basic x")
+    for number in range(400):
+        realm = f"{number}{'x' * 20_000}"
+        refused = exchange(401, {"WWW-Authenticate": f'Basic realm="{realm}"'})
+        verdict = duty(refused)
+        assert isinstance(verdict.then(refused), sp.Again)
+    assert len(duty._purses) == 256
+    known = [key for purse in duty._purses.values() for key in purse._known]
+    assert len(known) == 256
+    assert sum(len(part) for key in (*duty._purses, *known) for part in key) < 256 * 800

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statuspolicy.challenge import ANSWERED, Challenge
+from statuspolicy.memory import short
 
 from .. import body
 from .._lib import Request
@@ -68,4 +69,4 @@ def with_field(exchange: Exchange, value: str) -> Request:
 
 def key_of(challenge: Challenge) -> tuple[str, ...]:
     """What makes two challenges the same: who asks, and "scheme and realm"."""
-    return (challenge.origin, challenge.scheme, challenge.realm)
+    return (challenge.origin, challenge.scheme, short(challenge.realm))

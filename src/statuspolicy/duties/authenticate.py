@@ -8,6 +8,7 @@ from threading import Lock
 
 from statuspolicy.alone import alone
 from statuspolicy.challenge import Challenge, challenges
+from statuspolicy.memory import short
 from statuspolicy.printable import given
 
 from .. import hop
@@ -95,7 +96,7 @@ class _Authenticate:
         elif isinstance(credentials, Auth):
             key = ()  # it has one state, whoever asks
         else:
-            key = (challenge.origin, challenge.realm)
+            key = (challenge.origin, short(challenge.realm))
         return self._kept(key)
 
     @alone
