@@ -350,7 +350,7 @@ def test_in_a_tunnel_a_body_that_would_wait_for_a_100_is_sent_at_once(open_sessi
         assert (response.status_code, response.http_version) == (200, "HTTP/2")
         assert server.received == [("POST", "/200", b"pay")]
         assert asked == [server.url.removeprefix("https://")]
-        session.run(session.client.close if session.portal is None else session.client.aclose)
+        closed(session, server)
 
 
 # ── another connection ─────────────────────────────────────────────────────────────────
