@@ -299,6 +299,15 @@ def test_download_into_a_link_a_device_or_a_pipe_leaves_each_what_it_is(status_s
     assert stat.S_ISFIFO(pipe.lstat().st_mode)
 
 
+def test_download_to_the_standard_output_writes_the_bytes_and_nothing_else(status_server, tmp_path):
+    command = [sys.executable, "-c", "from statuspolicy.cli import main; main()", "download"]
+    url = status_server.script("/file", Ranged())
+    done = subprocess.run([*command, url, "-o", "/dev/stdout"], capture_output=True, check=True)
+    assert done.stdout == BODY
+    refused = run("download", url, "-o", f"{tmp_path}/no/")
+    assert (refused.exit_code, "no/ is a directory: name the file" in refused.output) == (1, True)
+
+
 def test_download_goes_on_where_it_was_unless_it_is_told_not_to(status_server, tmp_path):
     for option, asked in ((), "bytes=100000-299999"), (("--no-resume",), None):
         status_server._turns.clear()

@@ -1,6 +1,7 @@
 """What stands where a download writes: somebody's own `.part`, a link, a device, an old file."""
 
 import os
+import socket
 import stat
 import threading
 from importlib import import_module
@@ -10,6 +11,7 @@ import pytest
 
 import statuspolicy as sp
 from statuspolicy.downloads.partfile import PartFile
+from statuspolicy.downloads.place import make_alike
 from statuspolicy.downloads.sink import Sink
 from statuspolicy.testing import Answer
 
@@ -151,13 +153,37 @@ def test_a_part_of_another_user_is_left_alone_and_a_folder_s_own_refusal_is_rais
     assert held(path) == {"file.part": MINE}
 
 
-def test_what_is_no_file_by_a_part_s_name_is_left_alone(path):
+def test_what_is_no_file_by_a_part_s_name_is_left_alone(path, monkeypatch):
     os.mkfifo(path.with_name("file.part"))
     os.mkfifo(path.with_name("file.1.part.json"))
+    path.with_name("file.2.part").mkdir()
+    path.with_name("file.3.part.json").mkdir()
+    sock = socket.socket(socket.AF_UNIX)
+    monkeypatch.chdir(path.parent)  # a socket's whole path must be short
+    sock.bind("file.4.part")
+    sock.close()
+    there = beside(path)
     part = PartFile(path, "asked", True)
-    assert part.part.name == "file.2.part"
+    assert part.part.name == "file.5.part"
+    with pytest.raises(BlockingIOError):
+        PartFile(path, "asked", True)
     part.close()
-    assert beside(path) == ["file.1.part.json", "file.part"]
+    assert beside(path) == there
+
+
+def test_what_names_no_file_is_refused_by_its_own_name(session, status_server, tmp_path):
+    url = status_server.script("/file", Ranged())
+    (tmp_path / "file").write_bytes(MINE)
+    for name in ("file/", "no/", "", "."):
+        with pytest.raises(IsADirectoryError, match="is a directory: name the file to write"):
+            save(session, url, f"{tmp_path}/{name}")
+    for size in (246, 250, 255):  # with what is put beside it
+        with pytest.raises(OSError, match="name too long"):
+            save(session, url, tmp_path / ("x" * size))
+    assert status_server.received == []
+    assert held(tmp_path / "file") == {"file": MINE}
+    assert save(session, url, tmp_path / ("x" * 245)).read_bytes() == BODY
+    assert beside(tmp_path / "file") == ["file", "x" * 245]
 
 
 def test_what_a_killed_download_left_is_taken_up(session, status_server, path):
@@ -374,6 +400,21 @@ def test_a_file_that_root_replaces_stays_its_owner_s(session, status_server, pat
     os.chown(path, 12345, 23456)
     save(session, status_server.script("/file", Ranged()), path)
     assert (path.read_bytes(), path.stat().st_uid, path.stat().st_gid) == (BODY, 12345, 23456)
+
+
+def test_a_file_that_can_t_be_given_away_keeps_its_group(path, monkeypatch):
+    asked = []
+
+    def not_given(_, uid, gid):
+        asked.append((uid, gid))
+        if uid != -1:
+            raise PermissionError
+
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fchown", not_given)
+    with open(path.with_name("new"), "wb") as new:
+        make_alike(new, path)
+    assert asked == [(-1, path.stat().st_gid), (path.stat().st_uid, -1)]
 
 
 def test_what_is_no_file_by_the_time_that_it_is_whole_stays(session, status_server, path):

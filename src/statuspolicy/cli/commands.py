@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from threading import Event
 
 import click
@@ -129,7 +128,7 @@ def fetch(
 @_strict
 @click.option("-H", "--header", "headers", multiple=True, metavar=HEADER, callback=_headers,
               help="A field of the request; may stand several times.")  # fmt: skip
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE",
               help="The file to write; else the last part of the URL's path.")  # fmt: skip
 @click.option("--segments", type=click.IntRange(1, 32), default=1, show_default=True,
               help="Parts that are fetched at the same time.")  # fmt: skip
@@ -141,7 +140,7 @@ def download(
     context: click.Context,
     table: Table,
     headers: list[tuple[str, str]],
-    output: Path | None,
+    output: str | None,
     segments: int,
     sha256: str | None,
     no_resume: bool,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import unquote
 
 import click
@@ -44,7 +44,7 @@ def fetched(
 def saved(
     table: Table,
     url: str,
-    output: Path | None,
+    output: str | None,
     segments: int,
     sha256: str | None,
     resume: bool,
@@ -87,7 +87,8 @@ def saved(
             raise click.UsageError(str(error)) from None
         except KeyboardInterrupt:
             return interrupted(" The same command goes on with what is there.")
-    click.echo(str(path))
+    if os.path.isfile(path):  # what went into a pipe may have gone to the standard output
+        click.echo(path)
     return 0
 
 
@@ -143,10 +144,10 @@ def _code(response: Response) -> int:
     return response.status_code // 100 if response.status_code >= 400 else 0
 
 
-def _named(url: str) -> Path:
+def _named(url: str) -> str:
     """The last part of a URL's path. Raises click.UsageError where that names no file."""
     path = url.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")[2]
     name = unquote(path.rpartition("/")[2])
     if name in ("", ".", "..") or "/" in name or "\\" in name or not name.isprintable():
         raise click.UsageError(f"{printable(url)} names no file: give one with -o.")
-    return Path(name)
+    return name

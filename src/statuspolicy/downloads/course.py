@@ -65,7 +65,7 @@ class Course:
         if not policy and wrapping(client) is None:  # something may stand above its policy
             raise TypeError(f"{client!r} handles no status codes: statuspolicy.wrap(client) first.")
         self.path = Path(path)
-        real, special = place(self.path)
+        real, special = place(path)
         self._first = self._base = _request(client, url, headers)
         self._in_thread = isinstance(client, Client)
         self._segments = segments

@@ -21,6 +21,8 @@ from statuspolicy.downloads.spans import ENDLESS, Span, gaps, with_span
 from statuspolicy.fields import Fields
 
 _MOST_NAMES = 10  # that are tried for a part
+# Another user's, a directory, a socket. A link somebody put there for us: that is an error.
+_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENXIO)
 _FOREIGN = b"?"
 EVERY = 1.0  # seconds between two records, each of which waits for the disk
 
@@ -64,8 +66,8 @@ class PartFile:
         """Open the part by its name now; False where that is somebody else's."""
         try:
             self._file, new = _locked(self.part, private(self.path))
-        except PermissionError:
-            if os.path.lexists(self.part):
+        except OSError as error:
+            if error.errno in _NOT_OURS and os.path.lexists(self.part):
                 return False
             raise
         self._fresh = new  # whether what is there is of no use to anybody
@@ -186,9 +188,10 @@ class PartFile:
         return open(handle, "wb"), name
 
     def _drop_new(self) -> None:
-        left = _content(self._new)
-        if left is not None and (journal.is_one(left) or not left):
-            self._new.unlink(missing_ok=True)
+        with suppress(OSError):
+            left = _content(self._new)
+            if left is not None and (journal.is_one(left) or not left):
+                self._new.unlink(missing_ok=True)
 
     def mismatch(self, told: list[Told]) -> str:
         """Which of the digests the whole file is not, in words; or ""."""
@@ -281,7 +284,9 @@ def _content(path: Path) -> bytes | None:
             return file.read(journal.MOST + 1) if plain else _FOREIGN
     except FileNotFoundError:
         return None
-    except OSError:
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # so that nobody's can be there
+            raise
         return _FOREIGN
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def place(path: Path) -> tuple[Path, bool]:
+def place(named: str | os.PathLike[str]) -> tuple[Path, bool]:
     """The file that a path names, a link followed as open() does; whether it is a device or so.
 
     Raises OSError where it names none, or the system follows no such link.
     """
-    found = None
+    path, found = Path(named), None
     with suppress(FileNotFoundError, NotADirectoryError):
         found = path.stat()
-    if found is not None and stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(f"{path} is a directory: name the file to write.")
+    if os.fspath(named).endswith(os.sep) or (found and stat.S_ISDIR(found.st_mode)):
+        raise IsADirectoryError(f"{named or path} is a directory: name the file to write.")
     if found is not None and not stat.S_ISREG(found.st_mode):
         return path, True
     real = Path(os.path.realpath(path)) if path.is_symlink() else path
@@ -42,8 +42,9 @@ def make_alike(file: BinaryIO, path: Path) -> None:
     if old is None:
         return
     # AttributeError: Windows. Only root gives a file away; what can't be done is left.
-    with suppress(OSError, AttributeError):
-        os.fchown(file.fileno(), old.st_uid, old.st_gid)
+    for owner in ((-1, old.st_gid), (old.st_uid, -1)):
+        with suppress(OSError, AttributeError):
+            os.fchown(file.fileno(), *owner)
     with suppress(OSError, AttributeError):
         os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode) & 0o777)
 
