@@ -173,3 +173,14 @@ def test_proxy_authorization_that_a_duty_writes_reaches_no_other_origin():
         verdict = sp.Again(httpx.Request("GET", url, headers=fields))
         permit = guard.permit(heard, path, verdict, None)
         assert ("proxy-authorization" in permit.request.headers) is goes, (status, url, proxied)
+
+
+def test_a_cookie_that_home_set_for_itself_alone_goes_to_no_host_below_it(world):
+    below = "https://api.home.example/"
+    answers = {
+        HOME + "/": [(302, {"Location": below, "Set-Cookie": "session=SECRET; Path=/; Secure"})],
+        below: [(302, {"Location": HOME + "/b"})],
+    }
+    there, session = world(answers)
+    session.get(HOME + "/")
+    assert there.got("cookie") == [None, None, "session=SECRET"]

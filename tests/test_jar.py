@@ -284,3 +284,25 @@ def test_a_cookie_without_a_domain_that_the_jar_s_own_policy_keeps_back_takes_no
     held.jar.set_policy(DefaultCookiePolicy())
     assert sorted(jar.given(held, request())) == ["a=1", "b=2"]
     assert len(held.jar) == 4
+
+
+def test_a_cookie_that_a_host_set_for_itself_alone_goes_to_no_host_below_it():
+    """RFC 6265 §5.4; one with a Domain goes there (§5.2.3), and the jar keeps both."""
+    for host, below in (
+        ("home.example", "https://api.home.example/"),
+        ("home.example", "https://home.example.evil.example/"),
+        ("localhost", "http://api.localhost/"),
+    ):
+        held = httpx.Cookies()
+        asked = request(url=f"https://{host}/")
+        jar.extract(held, answer("own=1; Path=/", "all=2; Path=/; Secure"), asked)
+        jar.extract(held, answer(f"wide=3; Path=/; Domain={host}"), asked)
+        assert {"own=1", "all=2"} <= set(jar.given(held, asked))
+        given = jar.given(held, request(url=below))
+        assert set(given) <= {"wide=3"}, below
+        assert jar.own(held, request("own=1; wide=3", url=below))[:1] == ("own=1",)
+    assert jar.given(held, request(url="http://localhost/")) == ["own=1"]
+    for literal in ("http://127.0.0.1:8000/", "http://[::1]:8000/a", "http://[::1]/", HOME.upper()):
+        held = httpx.Cookies()
+        jar.extract(held, answer("own=1; Path=/"), request(url=literal))
+        assert jar.given(held, request(url=literal)) == ["own=1"], literal

@@ -171,11 +171,13 @@ ACCESS-PASSPHRASE X-Passwd X-Pwd X-OpenAM-Password ACCESS-SIGN X-LC-Sign X-Signa
 X-Hub-Signature-256 X-SSL-Cert X-Client-Cert X-ARR-ClientCert X-Forwarded-Client-Cert
 X-EBAY-API-CERT-NAME CF-Access-Client-Id X-Session-Id JSESSIONID X-PHPSESSID X-Ovh-Consumer
 X-Registry-Auth X-Registry-Config X-Rh-Identity X-Saml-Assertion X-Macaroon X-User-Credential
-X-Login X-Twilio-Hmac iPlanetDirectoryPro X-Bearer
+X-Login X-Twilio-Hmac iPlanetDirectoryPro X-Bearer X-DPoP WSSE X-SSO AppKey X-AppKey
+UserKey X-DevKey X-AppCheck X-AuthCode
 """
 # What a redirected request needs, and what is nobody's secret.
 OTHERS = """
 Accept Accept-Encoding Accept-Language Range If-Range If-Match If-None-Match If-Modified-Since
+Accept-Signature Partition-Key
 Content-Type Content-Length Content-Digest Repr-Digest Want-Repr-Digest Digest Expect TE Prefer
 User-Agent Referer Origin Host Via Forwarded X-Forwarded-For From Priority DNT Save-Data
 Cache-Control Pragma Idempotency-Key X-Idempotency-Key Surrogate-Key Sec-WebSocket-Key

@@ -7,7 +7,7 @@ from collections import Counter
 from http.cookiejar import CookieJar
 from typing import Any
 
-from ._internals import names, policy_of, written
+from ._internals import host_of, names, policy_of, written
 from ._lib import URL, Cookies, Request, Response
 
 _SETTING = frozenset({b"set-cookie", b"set-cookie2"})
@@ -58,25 +58,36 @@ def given(cookies: Cookies, request: Request) -> list[str]:
 
     Without those of cookies that have no domain, as `Client(cookies={...})` makes them: a jar
     gives these to every host, so they are the caller's own and go where his Cookie field goes.
+    And without those that another host set for itself alone (RFC 6265 §5.4), which a jar gives
+    to the hosts below it too.
     """
     if not holds_any(cookies):
         return []
     found = _asked(cookies.jar, request)
-    anywhere = [cookie for cookie in cookies.jar if not cookie.domain] if found else []
-    if not anywhere:
+    host = host_of(_asking(request)) if found else ""
+    not_its_own = [
+        cookie
+        for cookie in (cookies.jar if found else ())
+        if not cookie.domain or not (cookie.domain_specified or cookie.domain == host)
+    ]
+    if not not_its_own:
         return found
-    of_the_caller = CookieJar(policy_of(cookies.jar))
-    for cookie in anywhere:
-        of_the_caller.set_cookie(cookie)
-    return [*(Counter(found) - Counter(_asked(of_the_caller, request))).elements()]
+    aside = CookieJar(policy_of(cookies.jar))
+    for cookie in not_its_own:
+        aside.set_cookie(cookie)
+    return [*(Counter(found) - Counter(_asked(aside, request))).elements()]
 
 
 def _asked(held: CookieJar, request: Request) -> list[str]:
-    # Asked as the jar's own library asks: the HTTP library would raise for a cookie that
-    # isn't ASCII.
-    asking = urllib.request.Request(str(_plain(request.url)))  # noqa: S310 - nothing is opened
+    asking = _asking(request)
     held.add_cookie_header(asking)
     return pairs(asking.get_header("Cookie"))
+
+
+def _asking(request: Request) -> urllib.request.Request:
+    # Asked as the jar's own library asks: the HTTP library would raise for a cookie that
+    # isn't ASCII.
+    return urllib.request.Request(str(_plain(request.url)))  # noqa: S310 - nothing is opened
 
 
 def own(cookies: Cookies | None, request: Request) -> tuple[str, ...]:

@@ -21,13 +21,17 @@ SENSITIVE_HEADERS = (
     "*-key-*",
     "*-pin",
     "*-sid",
+    "*-sso",
     "*2fa*",
     "*access-code*",
     "*accesskey*",
     "*api-key*",
     "*apikey*",
+    "*appcheck*",
+    "*appkey*",
     "*auth",
     "*auth-*",
+    "*authcode*",
     "*authentication*",
     "*authoris*",
     "*authoriz*",
@@ -37,6 +41,8 @@ SENSITIVE_HEADERS = (
     "*credential*",
     "*crumb*",
     "*csrf*",
+    "*devkey*",
+    "*dpop",
     "*hmac*",
     "*identity*",
     "*jwt*",
@@ -57,24 +63,31 @@ SENSITIVE_HEADERS = (
     "*signature*",
     "*ticket*",
     "*token*",
+    "*userkey*",
+    "*wsse",
     "*xsrf*",
     "cf-access-*",
     "cst",
-    "dpop",
     "iplanetdirectorypro",
     "key",
     "sid",
-    "x-firebase-appcheck",
     "x-honeycomb-team",
     "x-jfrog-art-api",
     "x-ovh-*",
     "x-registry-config",
     "x-requestdigest",
-    "x-wsse",
 )
 # These match a pattern above and are no credentials.
 _HARMLESS = frozenset(
-    {"idempotency-key", "x-idempotency-key", "sec-websocket-key", "surrogate-key", "x-cache-key"}
+    {
+        "accept-signature",
+        "idempotency-key",
+        "partition-key",
+        "sec-websocket-key",
+        "surrogate-key",
+        "x-cache-key",
+        "x-idempotency-key",
+    }
 )
 
 
