@@ -774,9 +774,17 @@ def test_a_safe_request_that_is_well_reaches_the_transport_as_it_is(method, kind
 def test_any_other_request_is_watched_each_time_that_it_is_sent(method, kind):
     theirs = object()
     request = httpx.Request(method, "http://a/", content=b"pay", extensions={"trace": theirs})
-    sent = sent_through(kind, Inner(httpx.ConnectError("no"), 421, 200), request)
+    watches = []
+
+    class Noted(Inner):
+        def handle_request(self, request):
+            watches.append(request.extensions["trace"])
+            return super().handle_request(request)
+
+    sent = sent_through(kind, Noted(httpx.ConnectError("no"), 421, 200), request)
     assert len(sent) == 3
-    watches = [each.extensions["trace"] for each in sent]
+    # What closes the connection of an answer has nothing of ours to call.
+    assert [each.extensions["trace"] for each in sent[1:]] == [theirs] * 2
     assert {type(watch) for watch in watches} == {Watch if kind == "sync" else AsyncWatch}
     assert len(set(map(id, watches))) == 3
     assert [watch._theirs for watch in watches] == [theirs] * 3

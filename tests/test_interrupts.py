@@ -15,6 +15,7 @@ import pytest
 import statuspolicy as sp
 from statuspolicy.testing import FakeClock
 from tests.interrupts import Inner, Interrupted, Stepped, interrupting
+from tests.raw_server import serving
 
 URL = "http://home.example"
 FULL = bool(os.environ.get("STATUSPOLICY_CI"))
@@ -440,3 +441,59 @@ def test_ctrl_c_as_a_transport_is_made_fresh_closes_it():
         made.clear()
         assert go(at)[1] == 0
         assert [(bool(one.closed), len(one.open)) for one in made] == [(True, 0)] * len(made)
+
+
+def test_ctrl_c_in_a_download_closes_its_response_and_lets_the_next_one_have_the_file(tmp_path):
+    whole = {"Content-Length": "3000", "ETag": '"1"', "Accept-Ranges": "bytes"}
+
+    def answer(request):
+        if "range" not in request.headers:
+            return 200, whole, BIG[:1000], BIG[1000:]
+        first = int(request.headers["range"][6:].split("-")[0])
+        extent = {"Content-Range": f"bytes {first}-2999/3000", "ETag": '"1"'}
+        return 206, extent, BIG[first:]
+
+    def go(at):
+        inner, path = Inner(answer), tmp_path / str(at)
+        client = sp.wrap(httpx.Client(transport=inner))
+        with interrupting(at) as said, suppress(Interrupted):
+            sp.download(client, f"{URL}/f", path)
+        assert not inner.open, said
+        assert sp.download(client, f"{URL}/f", path).read_bytes() == BIG, said
+        assert not path.with_name(f"{at}.part").exists()
+        return said[0]
+
+    places = go(0)
+    for at in range(1, places + 1, SAMPLE["sync"]):
+        go(at)
+
+
+# A socket that nobody has yet is closed as it is freed.
+@pytest.mark.filterwarnings(
+    "ignore:.*unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_ctrl_c_in_an_upload_over_a_socket_leaves_its_pool_of_one_free():
+    """Expect: 100-continue, a body that waits, and an answer; the next request works."""
+
+    def serve(peer):
+        while head := peer.head():
+            if b"Expect" in head:
+                peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+                peer.exactly(4)
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    def go(url, at):
+        options = {"limits": httpx.Limits(max_connections=1), "timeout": httpx.Timeout(5, pool=0.2)}
+        with sp.wrap(httpx.Client(**options)) as client:
+            with interrupting(at) as said, suppress(Interrupted):
+                client.post(url, content=b"body", headers={"Expect": "100-continue"})
+            assert (WIRE.get(), CALL.get()) == (None, None), said
+            assert client.get(url).text == "ok", said
+        return said[0]
+
+    with serving(serve) as server:
+        go(server.url, 0)
+        places = go(server.url, 0)
+        assert places > 100
+        for at in range(1, places + 1, SAMPLE["sync"] // 4 or 1):
+            go(server.url, at)

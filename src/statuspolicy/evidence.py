@@ -33,6 +33,16 @@ class Watch:
         self._first = ""
         self._sent = False
         self.seen = Seen()
+        self.extensions: dict[str, Any] = {}  # of the request that is watched
+
+    def leave(self) -> None:
+        """The answer is there. (A connection tells of its close before it closes, and if Ctrl-C
+        comes here then, it never does.)
+        """
+        if self._theirs is None:
+            self.extensions.pop("trace", None)
+        else:
+            self.extensions["trace"] = self._theirs
 
     def __call__(self, event: str, info: dict[str, Any]) -> Any:
         """Note an event; the answer of the caller's own, which an async one awaits."""
@@ -83,7 +93,8 @@ class AsyncWatch(Watch):
 def watched(request: Request, kind: type[Watch]) -> tuple[Request, Watch]:
     """A copy of a request that is watched while it is sent, and what watches it."""
     watch = kind(request.extensions.get("trace"))
-    return body.copy(request, extensions={**request.extensions, "trace": watch}), watch
+    watch.extensions = {**request.extensions, "trace": watch}
+    return body.copy(request, extensions=watch.extensions), watch
 
 
 def equipped(request: Request, kind: type[Watch], limits: Limits) -> tuple[Request, Watch | None]:

@@ -130,6 +130,8 @@ class Grip(Generic[TransportT]):
 
     def reply(self, effect: Send, watch: Watch | None) -> Reply:
         """What a send brought: the response that is held."""
+        if watch is not None:
+            watch.leave()
         until, request, response = effect.until, effect.request, self.held
         assert response is not None
         if self.own is not None:

@@ -129,6 +129,8 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
             except TransportError as error:
                 reply = driver.Reply(error)
             WIRE.set(before)
+            if watch is not None:
+                watch.leave()
             if response is not None:
                 if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
                     return response
@@ -323,6 +325,8 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
             except TransportError as error:
                 reply = driver.Reply(error)
             WIRE.set(before)
+            if watch is not None:
+                watch.leave()
             if response is not None:
                 if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
                     return response

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import TypeAlias
 
+from statuspolicy.alone import alone
 from statuspolicy.decoding import Undecodable, decoded
 from statuspolicy.downloads import digests
 from statuspolicy.downloads.answers import Anew, NoFile, Source, judge
@@ -72,7 +73,9 @@ class Course:
         self._progress = progress
         self._sha256 = sha256
         self._starts = 1
-        self._telling = Lock()
+        self._lock = Lock()  # of who tells how far it is
+        # What each thread reads now, so that it is closed whenever Ctrl-C comes.
+        self.held: dict[int, Response] = {}
         self._halted = Event()
         self._jobs: list[Job] = []
         self._count = 0  # bytes that were there when the round began
@@ -182,9 +185,7 @@ class Course:
         """End the round now."""
         self._halted.set()
         for job in self._jobs if self._in_thread else ():
-            with job.lock:
-                if job.response is not None:
-                    _cut(job.response)
+            job.cut(_cut)
 
     def weigh(self) -> None:
         """What came of a round: complete, or another one. Raises what can't be helped."""
@@ -227,8 +228,12 @@ class Course:
     def tell(self) -> None:
         """Tell the caller how far it is."""
         if self._progress is not None and not self.halted:
-            with self._telling:
-                self._progress(self.part.count, self._length)
+            self._tell()
+
+    @alone
+    def _tell(self) -> None:
+        assert self._progress is not None
+        self._progress(self.part.count, self._length)
 
     def refusal(self, response: Response, entity: bytes | None = None) -> HTTPStatusError:
         """The error that says what came in place of a file; its response has a short entity.

@@ -7,9 +7,10 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing, suppress
 from contextvars import copy_context
+from functools import partial
 from inspect import iscoroutinefunction
 from pathlib import Path
-from threading import Thread
+from threading import Thread, get_ident
 from time import monotonic
 
 from statuspolicy.downloads.reading import Job, Reading
@@ -69,17 +70,29 @@ def download(
     if not isinstance(client, Client):
         raise TypeError(f"{client!r}: give an httpx.Client, or an AsyncClient to adownload.")
     _check(path, segments, resume, progress, sha256, headers)
-    course = Course(client, url, path, segments, resume, progress, sha256, headers)
+    course: Course | None = None
     try:
-        while not course.complete:
-            with closing(_send(client, course, course.lead())) as response:
-                jobs = course.hear(response)
-                course.tell()
-                if jobs:
-                    _round(client, course, jobs, response)
-        return course.finish()
-    finally:
+        course = Course(client, url, path, segments, resume, progress, sha256, headers)
+        saved = _saved(client, course)
         course.close()
+    except BaseException:
+        if course is not None:
+            held = course.held.get(get_ident())
+            if held is not None:
+                held.close()
+            course.close()
+        raise
+    return saved
+
+
+def _saved(client: Client, course: Course) -> Path:
+    while not course.complete:
+        with closing(_send(client, course, course.lead())) as response:
+            jobs = course.hear(response)
+            course.tell()
+            if jobs:
+                _round(client, course, jobs, response)
+    return course.finish()
 
 
 def _round(client: Client, course: Course, jobs: list[Job], response: Response) -> None:
@@ -126,7 +139,9 @@ def _fetch(client: Client, course: Course, job: Job, response: Response | None =
 
 
 def _send(client: Client, course: Course, request: Request, abroad: bool = False) -> Response:
-    response = alone(client, request) if abroad else client.send(request, stream=True)
+    send = partial(alone, client, request) if abroad else partial(client.send, request, stream=True)
+    # In one expression: from where it comes, to where it is closed.
+    response = course.held[get_ident()] = send()
     if response.status_code in (200, 206, 416):
         return response
     entity = bytearray()

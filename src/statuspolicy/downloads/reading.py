@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Event, Lock
 from types import TracebackType
 from typing import Any, Self
 
+from statuspolicy.alone import alone
 from statuspolicy.downloads.answers import Anew, Source
 from statuspolicy.downloads.digests import Told, differing, hashing
 from statuspolicy.downloads.partfile import PartFile
@@ -26,7 +28,7 @@ class Job:
     epoch: of the part file, when it began.
     source: of the answer that is there already.
     over: set where it is done, or has failed. (Not of a task.)
-    response: what it reads now; `lock` keeps it from being put away meanwhile.
+    response: what it reads now.
     """
 
     def __init__(self, left: list[Span], halted: Event, epoch: int) -> None:
@@ -35,9 +37,20 @@ class Job:
         self.epoch = epoch
         self.source: Source | None = None
         self.response: Any = None
-        self.lock = Lock()
+        self._lock = Lock()
         self.over = Event()
         self.failure: BaseException | None = None
+
+    @alone
+    def put_away(self) -> None:
+        """It reads its response no more."""
+        self.response = None
+
+    @alone
+    def cut(self, how: Callable[[Any], object]) -> None:
+        """End the response that it reads now; it isn't put away meanwhile."""
+        if self.response is not None:
+            how(self.response)
 
     def heed(self, name: str = "", info: object = None) -> None:  # noqa: ARG002 - as httpcore calls it
         """Raise Halted where all is over. (Told by the library, of what it is about to do.)"""
@@ -116,6 +129,5 @@ class Reading:
         traceback: TracebackType | None,
     ) -> None:
         """Whatever ended it, what came is kept."""
-        with self._job.lock:
-            self._job.response = None
+        self._job.put_away()
         self.write()
