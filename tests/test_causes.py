@@ -269,3 +269,43 @@ def test_what_is_raised_on_the_side_names_the_one_that_decides_there(open_sessio
     trace = sp.trace(raised(session.get, status_server.url + "/404"))
     assert [(step.code, step.verdict) for step in trace] == [(404, "aside"), (503, "raise")]
     assert OWN in trace.reason
+
+
+def test_what_the_client_or_a_transport_calls_and_that_raises_is_named_with_the_request(
+    open_session, status_server
+):
+    """A client's own hooks and auth, a body, and whose a request is."""
+
+    def hook(request_or_response):
+        fails()
+
+    async def async_hook(request_or_response):
+        fails()
+
+    def body():
+        yield b"part"
+        fails()
+
+    async def async_body():
+        yield b"part"
+        fails()
+
+    url, session = status_server.url + "/200", open_session()
+    is_async = isinstance(session.client, httpx.AsyncClient)
+    asked, content = (async_hook, async_body) if is_async else (hook, body)
+    hooked = [open_session({"event_hooks": {of: [asked]}}) for of in ("request", "response")]
+    for calling, method, options, call in (
+        (hooked[0], "GET", {}, asked),
+        (hooked[1], "GET", {}, asked),
+        (session, "GET", {"auth": hook}, hook),
+        (session, "POST", {"content": content()}, content),
+        (open_session(cache=sp.Cache(user=hook)), "GET", {}, hook),
+    ):
+        error = raised(calling.request, method, url, **options)
+        step = (
+            f"{method} {url} → LookupError the application's own · raise: {name_of(call)}, raised"
+        )
+        assert str(sp.trace(error)) == f"1. {step} LookupError"
+        made = SdkError("x")
+        made.__cause__ = error
+        assert sp.trace(made) == sp.trace(error)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from time import time
+from types import FrameType
 from typing import Any
 
 from statuspolicy.fields import Fields, told
 from statuspolicy.printable import printable
 from statuspolicy.trace import Step, Trace
 
-from ._lib import RequestError, Response, TransportError
+from ._lib import BaseTransport, Request, RequestError, Response, TransportError
 from .row import NOTHING
 from .tables import STANDARD
 
@@ -23,7 +24,8 @@ def trace(result: Response | BaseException) -> Trace:
     It always answers: where nothing happened, its one step is derived from the status code
     and the row of STANDARD. Of an error that somebody else made of one of httpx's, or of a
     response (an SDK's), it is the trace of that; of one that a callable of the application
-    raised (a duty, `prepare`, `confirm`, a hook), the last step names the callable.
+    raised (a duty, `prepare`, `confirm`, a hook, the client's own hooks and auth, a body), the
+    last step names the callable.
 
     Raises TypeError for something that is neither a response nor an error.
     """
@@ -36,7 +38,7 @@ def trace(result: Response | BaseException) -> Trace:
     if (kept := kept_trace(result)) is not None:
         return _with_notes(kept, result)
     code: int | str
-    wait = None
+    wait, asked, why = None, None, ""
     if isinstance(result, Response):
         row = STANDARD.match(result)
         code, words = result.status_code, phrase(result)
@@ -44,13 +46,48 @@ def trace(result: Response | BaseException) -> Trace:
     elif isinstance(result, BaseException):
         row = STANDARD.match(result) if isinstance(result, TransportError) else NOTHING
         code, words = type(result).__name__, printable(result)
+        asked, why = _raised(result)
     else:
         raise TypeError(f"{result!r} is neither a response nor an error: there is no trace of it.")
-    request = result._request if isinstance(result, (Response, RequestError)) else None
+    request = result._request if isinstance(result, (Response, RequestError)) else asked
     method, url = (request.method, target(request.url)) if request else ("", "")
     cache = str(result.extensions.get(CACHED, "")) if isinstance(result, Response) else ""
     step = Step(method, url, code, words, row.name, row.citation, "settle", told=wait, cache=cache)
+    if why:
+        step = step._replace(verdict="raise", reason=why)
     return _with_notes(Trace((step,)), result)
+
+
+def _raised(error: BaseException) -> tuple[Request | None, str]:
+    """The request that was under way where an error was raised, and the callable that raised it.
+
+    As its traceback tells: no exchange knows of what the library itself calls, a hook of the
+    client's or its auth, or what a transport calls, a body.
+    """
+    request, why, below = None, "", error.__traceback__
+    while below is not None:
+        frame, below = below.tb_frame, below.tb_next
+        if _package(frame) not in _PACKAGES:
+            continue
+        asked = frame.f_locals.get("request")
+        request = asked if isinstance(asked, Request) else request
+        why = ""
+        if (
+            below is not None
+            and isinstance(error, Exception)  # and not Ctrl-C, which comes anywhere
+            and _package(below.tb_frame) not in _PACKAGES
+        ):
+            code, module = below.tb_frame.f_code, below.tb_frame.f_globals.get("__name__")
+            where = f" of line {code.co_firstlineno}" if "<lambda>" in code.co_qualname else ""
+            why = f"{module}.{code.co_qualname}{where}, raised {type(error).__name__}"
+    return (None, "") if request is None else (request, why)
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__")).partition(".")[0]
+
+
+_PACKAGES = {module.partition(".")[0] for module in (__name__, BaseTransport.__module__)}
 
 
 def _source(error: BaseException) -> Response | BaseException:
@@ -69,6 +106,8 @@ def _source(error: BaseException) -> Response | BaseException:
             return one
         if kept_trace(response) is not None or isinstance(response, Response):
             return response  # type: ignore[no-any-return]
+        if _raised(one)[1]:
+            return one
         group: Any = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
         for beneath in (one.__cause__, one.__context__, *group):
             if beneath is None or any(beneath is other for other in found):
