@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from functools import partial
 
+import httpx
 import httpx2
 import pytest
 
+import statuspolicy as sp
 import statuspolicy.httpx2 as sp2
 from statuspolicy.testing import FakeClock, StatusServer
 
@@ -46,6 +49,16 @@ def test_a_client_of_the_other_library_is_refused_in_a_sentence():
 
     with pytest.raises(TypeError, match="no client"):
         sp2.wrap(Client())
+    clients = (sp.wrap, sp.unwrap, partial(sp.download, url="", path="none"))
+    clients2 = (sp2.wrap, sp2.unwrap, partial(sp2.download, url="", path="none"))
+    for refused, right in (
+        [(partial(call, httpx2.Client()), "statuspolicy.httpx2") for call in clients]
+        + [(partial(call, httpx.Client()), "statuspolicy") for call in clients2]
+        + [(partial(sp.PolicyTransport, httpx2.HTTPTransport()), "statuspolicy.httpx2")]
+        + [(partial(sp2.AsyncPolicyTransport, httpx.AsyncHTTPTransport()), "statuspolicy")]
+    ):
+        with pytest.raises(TypeError, match=rf"write `import {right} as sp` instead\.$"):
+            refused()
 
 
 def test_without_httpx2_it_says_what_to_install():

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from time import time
-from types import FrameType
 from typing import Any
 
 from statuspolicy.fields import Fields, told
 from statuspolicy.printable import printable
 from statuspolicy.trace import Step, Trace
 
-from ._lib import BaseTransport, Request, RequestError, Response, TransportError
+from ._lib import Client, Request, RequestError, Response, TransportError
 from .row import NOTHING
 from .tables import STANDARD
 
@@ -67,7 +66,7 @@ def _raised(error: BaseException) -> tuple[Request | None, str]:
     request, why, below = None, "", error.__traceback__
     while below is not None:
         frame, below = below.tb_frame, below.tb_next
-        if _package(frame) not in _PACKAGES:
+        if _package(frame.f_globals) not in _PACKAGES:
             continue
         asked = frame.f_locals.get("request")
         request = asked if isinstance(asked, Request) else request
@@ -75,7 +74,7 @@ def _raised(error: BaseException) -> tuple[Request | None, str]:
         if (
             below is not None
             and isinstance(error, Exception)  # and not Ctrl-C, which comes anywhere
-            and _package(below.tb_frame) not in _PACKAGES
+            and _package(below.tb_frame.f_globals) not in _PACKAGES
         ):
             code, module = below.tb_frame.f_code, below.tb_frame.f_globals.get("__name__")
             where = f" of line {code.co_firstlineno}" if "<lambda>" in code.co_qualname else ""
@@ -83,11 +82,13 @@ def _raised(error: BaseException) -> tuple[Request | None, str]:
     return (None, "") if request is None else (request, why)
 
 
-def _package(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__")).partition(".")[0]
+def _package(module: dict[str, Any]) -> str:
+    return str(module.get("__name__")).partition(".")[0]
 
 
-_PACKAGES = {module.partition(".")[0] for module in (__name__, BaseTransport.__module__)}
+# By what holds the library's functions: the `__module__` of its classes is rewritten by who shows
+# them as its own (openai).
+_PACKAGES = {_package(globals()), _package(Client.close.__globals__)}
 
 
 def _source(error: BaseException) -> Response | BaseException:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
+from statuspolicy.naming import of_the_other
 from statuspolicy.ondemand import OnDemand
 from statuspolicy.printable import given
 
@@ -111,6 +112,8 @@ class Configured(Generic[TransportT]):
             name = found.__name__
             raise TypeError(f"inner is the class {name}: call it, as in {name}().")
         self._inner = self._default() if inner is None else inner
+        if other := of_the_other(inner, BaseTransport, AsyncBaseTransport):
+            raise TypeError(f"inner={given(inner)}: {other}")
         if not hasattr(self._inner, self._sends):
             raise TypeError(
                 f"inner={given(inner)} has no {self._sends}: "

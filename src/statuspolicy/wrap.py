@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
+from statuspolicy.naming import of_the_other
 
 from ._internals import put_transports, transports
 from ._lib import AsyncClient, Client
@@ -148,5 +149,7 @@ def unwrap(client: ClientT) -> ClientT:
 
 def _is_wrapped(client: Client | AsyncClient) -> bool:
     if not isinstance(client, (Client, AsyncClient)):
-        raise TypeError(f"{client!r} is no client: give an httpx.Client or httpx.AsyncClient.")
+        other = of_the_other(client, Client)
+        instead = other or "it is no client: give an httpx.Client or httpx.AsyncClient."
+        raise TypeError(f"{client!r}: {instead}")
     return wrapping(client) is not None

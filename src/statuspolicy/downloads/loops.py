@@ -14,6 +14,7 @@ from threading import Thread, get_ident
 from time import monotonic
 
 from statuspolicy.downloads.reading import Job, Reading
+from statuspolicy.naming import of_the_other
 from statuspolicy.printable import given
 
 from .._internals import alone
@@ -68,7 +69,8 @@ def download(
     BlockingIOError where another download is writing to the same path.
     """
     if not isinstance(client, Client):
-        raise TypeError(f"{client!r}: give an httpx.Client, or an AsyncClient to adownload.")
+        instead = "give an httpx.Client, or an AsyncClient to adownload."
+        raise TypeError(f"{client!r}: {of_the_other(client, Client) or instead}")
     _check(path, segments, resume, progress, sha256, headers)
     course: Course | None = None
     try:
@@ -170,7 +172,8 @@ async def adownload(
     cancelled leaves its part behind and no connection open.
     """
     if not isinstance(client, AsyncClient):
-        raise TypeError(f"{client!r}: give an httpx.AsyncClient, or a Client to download.")
+        instead = "give an httpx.AsyncClient, or a Client to download."
+        raise TypeError(f"{client!r}: {of_the_other(client, Client) or instead}")
     _check(path, segments, resume, progress, sha256, headers)
     import anyio
     from anyio.to_thread import run_sync
