@@ -106,7 +106,7 @@ def _shortcut(talk: Talk) -> Flow[bool]:
     if (yield from forbidden(talk, permit.request)):
         return False
     talk.note("follow", Settle(), f"to {hop.target(permit.request.url)}, since {code}")
-    talk.fork = talk.fork or (talk.sent, talk.path, talk.hops, len(talk.past))
+    talk.fork = talk.fork or (talk.sent, talk.path, talk.hops, len(talk.past), False)
     talk.shortcuts.append((url, url))
     take(talk, permit, ())
     return True

@@ -130,9 +130,12 @@ def not_again(verdict: Decided, exchange: Exchange) -> Decided:
 def passed(talk: Talk, shelf: Shelf, verdict: Follow | Again) -> Flow[None]:
     """A redirect was followed: one that is stored is remembered as a short cut."""
     if isinstance(verdict, Follow):
-        key = hop.key(talk.went)
-        if talk.visit is not None and talk.visit.from_here:
+        key, visit = hop.key(talk.went), talk.visit
+        if visit is not None and (visit.keeps if talk.straight else visit.from_here):
             talk.shortcuts.append((hop.target(talk.sent.url), key))
+            if not talk.straight:
+                past = len(talk.past) - 1  # it is the last of the history
+                talk.fork = talk.fork or (talk.sent, talk.path, talk.hops, past, True)
         if verdict.unstored:
             yield Shelve(shelf.drops(key))
 

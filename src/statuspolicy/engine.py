@@ -113,7 +113,7 @@ def _turn(talk: Talk, reply: Reply | None) -> Flow[Result | float]:
         verdict = cached.stand_in(talk, talk.visit, exchange, verdict)
     if talk.shortcuts and moves.leads_astray(exchange, verdict, declined):
         yield from cached.forgotten(talk)
-        if moved and (yield from moves.start_again(talk, exchange)):
+        if moved and (yield from moves.start_again(talk, exchange, verdict)):
             return 0.0
     return (yield from _end(talk, exchange, verdict))
 

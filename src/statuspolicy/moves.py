@@ -24,20 +24,28 @@ _OUR_OWN = (LocalProtocolError, PoolTimeout)
 def unreachable(talk: Talk, exchange: Exchange) -> bool:
     """Whether what a remembered move led to fails; then to ask the first URL is the best repeat.
 
-    (Where there is a cache, what it has stored may still stand in, once the repeats are over.)
+    (But where something that is stored may stand in for it, once the repeats are over.)
     """
-    failed = exchange.error is not None and not isinstance(exchange.error, _OUR_OWN)
-    return failed and talk.visit is None and _in_time(talk, exchange)
+    error, visit = exchange.error, talk.visit
+    if error is None or isinstance(error, _OUR_OWN):
+        return False
+    stands_in = visit is not None and visit.stand_in(error, exchange.now) is not None
+    return not stands_in and _in_time(talk, exchange)
 
 
-def start_again(talk: Talk, exchange: Exchange) -> Flow[bool]:
-    """Whether the first URL is asked now, since remembered moves led astray."""
-    if not _in_time(talk, exchange):
+def start_again(talk: Talk, exchange: Exchange, verdict: Decided) -> Flow[bool]:
+    """Whether the first URL is asked now, since remembered moves led astray.
+
+    What a redirect leads to that the cache has is handed over, unless it is an error that is
+    raised: its server said for how long it leads there.
+    """
+    assert talk.fork is not None
+    request, path, hops, past, stored = talk.fork
+    answered = exchange.response is not None and not isinstance(verdict, Refuse)
+    if (stored and answered) or not _in_time(talk, exchange):
         return False
     talk.take_cookies(exchange)
-    assert talk.fork is not None
-    request, path, hops, past = talk.fork
-    why = f"back to {path.target}: its remembered move led astray, and is forgotten"
+    why = f"back to {path.target}: its redirect led astray, and is forgotten"
     talk.note("follow", Settle(), why)
     if exchange.response is not None:
         yield Discard(exchange.response, talk.went)

@@ -73,7 +73,7 @@ class Talk:
         # Redirects that were remembered or taken from what is: their URLs, also as the cache's key.
         self.shortcuts: list[tuple[str, str]] = []
         # What was to be sent before the first remembered move was taken, its path and so on.
-        self.fork: tuple[Request, Path, int, int] | None = None
+        self.fork: tuple[Request, Path, int, int, bool] | None = None
         self.straight = False  # whether no remembered move is taken any more
         self.spent: str | None = None  # the origin whose budget the last repeat took from
         self.row = NOTHING  # of the answer heard last

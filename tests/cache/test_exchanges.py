@@ -616,10 +616,34 @@ def test_a_stored_redirect_that_leads_nowhere_is_forgotten(web, status):
     assert web.get((200, {}, b"back")).body == b"back"
 
 
-def test_a_stored_redirect_that_leads_in_a_circle_is_forgotten(web):
-    web.get((301, {**FRESH, "Location": "/b"}), (200, {}, b"b"))
-    assert isinstance(web.get((302, {"Location": "/x"})).error, sp.RedirectLoop)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_stored_redirect_that_would_raise_is_forgotten_and_the_first_url_is_asked(web, status):
+    redirect = (status, {**FRESH, "Location": "/b"})
+    round_again = (302, {"Location": "/x"})
+    for astray in (round_again, httpx.ConnectError("refused"), httpx.ReadTimeout("late")):
+        web.get(redirect, (200, {}, b"b"))
+        got = web.get(astray, (200, {}, b"back"))
+        assert got.body == b"back"
+        assert [request.url.path for request in got.sent] == ["/b", "/x"]
+        assert got.response.history == []
+        web.get((200, {}, b"it is forgotten"))
+
+
+def test_a_stored_redirect_that_leads_astray_in_its_own_call_is_not_kept(web):
+    redirect = (301, {**FRESH, "Location": "/b"})
+    web.get(redirect, (200, {}, b"b"))
+    gone = httpx.ConnectError("refused")
+    got = web.get(gone, redirect, gone, gone, gone, gone)
+    assert got.error is gone
+    assert [request.url.path for request in got.sent] == ["/b", "/x", *["/b"] * 4]
     assert web.get((200, {}, b"back")).body == b"back"
+
+
+def test_what_is_stored_stands_in_for_the_place_of_a_stored_redirect(web):
+    web.get((301, {**FRESH, "Location": "/b"}), (200, {"Cache-Control": "max-age=1"}, b"b"))
+    got = web.get(*[httpx.ConnectError("refused")] * 4, later=10)
+    assert got.body == b"b"
+    assert [request.url.path for request in got.sent] == ["/b"] * 4
 
 
 def test_410_drops_what_is_stored_and_a_fresh_410_answers(web):
