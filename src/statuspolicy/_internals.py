@@ -72,14 +72,16 @@ def extended(headers: Headers, more: Iterable[tuple[bytes, bytes]] = ()) -> Head
     there by now, and would be too little for what is written into the copy.
     """
     encoding = headers._encoding
-    new = Headers(encoding=None if encoding == "ascii" else encoding)
+    new = Headers.__new__(Headers)  # its `__init__` looks long at what it is given
+    new._encoding = None if encoding == "ascii" else encoding
     new._list = [*headers._list, *((name, name.lower(), value) for name, value in more)]
     return new
 
 
 def written(lines: Iterable[tuple[bytes, bytes]], encoding: str | None = None) -> Headers:
     """A header section of lines that stood in one before, and need no check any more."""
-    headers = Headers(encoding=encoding)
+    headers = Headers.__new__(Headers)
+    headers._encoding = encoding
     headers._list = [(name, name.lower(), value) for name, value in lines]
     return headers
 

@@ -11,7 +11,7 @@ from statuspolicy.cache import invalidations
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.behind import Validations
 from statuspolicy.cache.config import Cache
-from statuspolicy.cache.entry import Entry
+from statuspolicy.cache.entry import Entry, Lines
 from statuspolicy.cache.invalidations import Sent
 from statuspolicy.cache.planning import plan
 from statuspolicy.cache.settling import Change, Drop, invalidated
@@ -23,7 +23,7 @@ from statuspolicy.limits import Limits
 from statuspolicy.printable import given
 
 from . import jar
-from ._internals import words
+from ._internals import names, words
 from ._lib import Cookies, Request, Response
 from .hop import key
 from .visit import Visit, normal
@@ -67,29 +67,29 @@ class Shelf:
     def asked(self, request: Request, cookies: Cookies | None, user: str | None = None) -> Asked:
         """A request as the rules see it. user: as the method of that name told."""
         elsewhere = "target" in request.extensions
-        if user:
-            lines = tuple(request.headers.raw)
-            return Asked(request.method, key(request), lines, user, elsewhere=elsewhere)
-        said = words(request)
+        said = words(request), user
         known = None if elsewhere else self._known.get(said)
         if known is not None:
             return known
         lines = tuple(request.headers.raw)
-        method, url = request.method, key(request)
+        usual = self._harmless.issuperset([name for name, _ in lines])
+        if user:
+            who = user
+        elif usual:
+            who = "" if self.storage.shared else self._client
+        else:
+            of_jar = b"cookie" in names(request.headers)
+            client = self._client if of_jar or not self.storage.shared else ""
+            who = client + self._secrets(request, lines, cookies)
         # With `user=` several people share a client, and nobody's may be anybody's.
-        nobody = user is not None
-        if not elsewhere and self._harmless.issuperset([name for name, _ in lines]):
-            client = "" if self.storage.shared else self._client
-            known = Asked(method, url, lines, client, nobody or not client)
-            if len(url) < _LONG:  # the other fields are known by their names, and short
-                if len(self._known) >= _KNOWN:
-                    self._known.clear()
-                self._known[said] = known
-            return known
-        cookies_of = b"cookie" in {name.lower() for name, _ in lines}
-        client = self._client if cookies_of or not self.storage.shared else ""
-        who = client + self._secrets(request, cookies)
-        return Asked(method, url, lines, who, nobody or not who, elsewhere)
+        anonymous = not user and (user is not None or not who)
+        asked = Asked(request.method, key(request), lines, who, anonymous, elsewhere)
+        # The other fields are known by their names, and short.
+        if usual and not elsewhere and len(asked.url) + len(who) < _LONG:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            self._known[said] = asked
+        return asked
 
     def visit(
         self,
@@ -157,12 +157,13 @@ class Shelf:
         """As `change`."""
         await achange(self.storage, changes, sent)
 
-    def _secrets(self, request: Request, cookies: Cookies | None) -> str:
+    def _secrets(self, request: Request, lines: Lines, cookies: Cookies | None) -> str:
         """A digest of all by which a server may tell one user from another."""
-        fields = Fields(request.headers.raw)
-        names = (name for name in fields if name != "cookie" and self._limits.sensitive(name))
-        told = [f"{name}: {fields.get(name)}" for name in names]
-        told += jar.own(cookies, request)  # those of the client's jar are the client's
+        fields = Fields(lines)
+        secret = (name for name in fields if name != "cookie" and self._limits.sensitive(name))
+        told = [f"{name}: {fields.get(name)}" for name in secret]
+        if "cookie" in fields:
+            told += jar.own(cookies, request)  # those of the client's jar are the client's
         if not told:
             return ""
         from hashlib import sha256  # here, where there is something to be kept apart

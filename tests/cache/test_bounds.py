@@ -242,3 +242,14 @@ def test_memory_storage_makes_room_user_by_user():
     storage.drop(URL, None)
     assert repr(storage) == "<MemoryStorage: 0 URLs, 0 bytes>"
     assert not storage._kept
+
+
+def test_memory_storage_counts_what_a_304_added_to_a_header_section():
+    small = entry()
+    grown = small._replace(headers=(*small.headers, (b"X-Long", b"x" * 60_000)))
+    storage = sp.MemoryStorage(20 * small.size)
+    for number in range(15):
+        storage.save(f"{URL}{number}", small, False)
+        storage.save(f"{URL}{number}", grown, True)
+    there = [one for number in range(15) for one in storage.load(f"{URL}{number}", "ann")]
+    assert sum(one.size for one in there) <= 20 * small.size

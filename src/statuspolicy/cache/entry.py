@@ -270,7 +270,7 @@ class Entry(Reckoned):
         tag = self.fields.raw("etag") if self.etag else b""
         return tag if 0 < len(tag) <= LONGEST_TAG else None
 
-    @property
+    @lazy
     def size(self) -> int:
         """The bytes that it takes in memory, about, with what is reckoned of it at a hit."""
         size = _ITSELF + len(self.body) + _LINE * len(self.headers)

@@ -88,16 +88,23 @@ class Invalidations:
 class Sent:
     """When the request for a URL was sent, as invalidations count."""
 
+    __slots__ = ("_invalidations", "_then", "_url")
+
     def __init__(self, url: str, invalidations: Invalidations) -> None:
         self._url = url
         self._invalidations = invalidations
         self._then = invalidations.now
-        self.owed = invalidations.owed
+
+    @property
+    def owed(self) -> Owed:
+        """What could not be dropped from the storage."""
+        return self._invalidations.owed
 
     @property
     def overtaken(self) -> bool:
         """Whether its URL was invalidated since, other than by its own answer."""
-        return self._invalidations.last(self._url) > self._then
+        known, then = self._invalidations, self._then
+        return known.now > then and known.last(self._url) > then
 
     def invalidate(self, url: str) -> None:
         """Invalidate a URL by its answer."""

@@ -196,8 +196,11 @@ def _in_the_window(wanted: Control, entry: Entry, age: float) -> bool:
 
 def _stale_if_error(wanted: Control, entry: Entry, age: float) -> bool:
     """RFC 5861 §4, in the response or the request."""
-    windows = (seconds(said, "stale-if-error") for said in (entry.control, wanted))
-    return any(window is not None and age - entry.lifetime <= window for window in windows)
+    for said in (entry.control, wanted):
+        window = seconds(said, "stale-if-error")
+        if window is not None and age - entry.lifetime <= window:
+            return True
+    return False
 
 
 def _may_validate(asked: Asked) -> bool:

@@ -90,13 +90,13 @@ class MemoryStorage(Storage):
         return [entry for entry, _ in entries.values()]
 
     @alone
-    def save(self, url: str, entry: Entry, same: bool) -> None:
+    def save(self, url: str, entry: Entry, same: bool) -> None:  # noqa: ARG002 - it has the body
         place, one = (url, entry.who), entry.id
         entries = self._kept.get(place, {})
         old = entries.pop(one, None)
         if old is not None:
             self._size -= old[1]
-        size = old[1] if same and old is not None else entry.size + _long(url, entry.who)
+        size = entry.size + _long(url, entry.who)
         if size > self._most:  # it would push out all others, and then itself
             self._tidy(place, entries)
             return
@@ -201,7 +201,7 @@ def change(storage: Storage, changes: Iterable[Change], sent: Sent | None = None
         stored, and what can't be dropped is owed.
     """
     steps = _Steps(storage, changes, sent)
-    for method, *given in steps:
+    for method, given in steps.all:
         try:
             getattr(storage, method)(*given)
         except BaseException as error:
@@ -212,7 +212,7 @@ def change(storage: Storage, changes: Iterable[Change], sent: Sent | None = None
 async def achange(storage: Storage, changes: Iterable[Change], sent: Sent | None = None) -> None:
     """As `change`."""
     steps = _Steps(storage, changes, sent)
-    for method, *given in steps:
+    for method, given in steps.all:
         try:
             await getattr(storage, f"a{method}")(*given)
         except BaseException as error:
@@ -223,29 +223,28 @@ async def achange(storage: Storage, changes: Iterable[Change], sent: Sent | None
 class _Steps:
     """What is asked of a storage, one after the other: the name of a method and its arguments."""
 
+    __slots__ = ("_failed", "_said", "_sent", "all")
+
     def __init__(self, storage: Storage, changes: Iterable[Change], sent: Sent | None) -> None:
         self._sent = Sent("", invalidations.of(storage)) if sent is None else sent
-        self._steps = self._all(changes)
+        self.all = self._all(changes)
         self._failed = self._said = False
 
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return self._steps
-
-    def _all(self, changes: Iterable[Change]) -> Iterator[tuple[Any, ...]]:
+    def _all(self, changes: Iterable[Change]) -> Iterator[tuple[str, tuple[Any, ...]]]:
         sent = self._sent
         for one in changes:
             if isinstance(one, Drop):
                 if one.ids is None:
                     sent.invalidate(one.url)
                 self._failed = False
-                yield "drop", one.url, one.ids
+                yield "drop", (one.url, one.ids)
                 if one.ids is None and one.url in sent.owed and not self._failed:
                     sent.owed.remove(one.url)
             elif not sent.overtaken:
-                yield "save", one.url, one.entry, one.same
+                yield "save", (one.url, one.entry, one.same)
                 # An invalidation that came meanwhile may have dropped what was there before.
                 if sent.overtaken:
-                    yield "drop", one.url, [one.entry.id]
+                    yield "drop", (one.url, [one.entry.id])
 
     def go_on_after(self, error: BaseException, method: str, url: str) -> bool:
         """Whether a failure was the storage's; what could not be dropped is to be later."""
@@ -258,10 +257,10 @@ class _Steps:
                 log.error(_FAILED, exc_info=error)
             self._said = True
         else:  # a task was cancelled, or a program interrupted: nothing else is done of it
-            for following, place, *_ in self._steps:
+            for following, given in self.all:
                 if following == "drop":
                     self._failed = True
-                    self._sent.owed.add(place)
+                    self._sent.owed.add(given[0])
         return fails
 
 
