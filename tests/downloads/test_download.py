@@ -500,6 +500,23 @@ def test_a_206_that_is_not_what_its_content_digest_says_is_not_joined(session, s
     assert path.read_bytes() == BODY
 
 
+def test_a_digest_of_a_part_that_can_t_be_verified_is_one_warning(
+    session, status_server, path, caplog
+):
+    fields = {"ETag": '"v1"', "Accept-Ranges": "bytes"}
+
+    def coming(request):
+        more = {"Content-Digest": "sha-384=:AAAA:"} if "range" in request.headers else {}
+        return Ranged(fields=fields | more)(request)
+
+    save(session, status_server.script("/file", coming), path, segments=4)
+    assert path.read_bytes() == BODY
+    told = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert [one.partition(": its ")[2] for one in told] == [
+        "Content-Digest can't be verified (sha-384=:AAAA:)"
+    ]
+
+
 def test_a_digest_that_can_t_be_verified_is_a_warning(session, status_server, path, caplog):
     fields = {"Repr-Digest": "sha-256=:not it\x1b[2J:"}
     save(session, status_server.script("/file", Ranged(fields=fields)), path)

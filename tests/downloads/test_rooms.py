@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from statuspolicy.downloads.answers import Anew, NoFile, judge
 from statuspolicy.downloads.byteranges import ByteRanges, Unreadable, boundary
 from statuspolicy.downloads.digests import expected as told_by
-from statuspolicy.downloads.digests import expected_of_part, mismatch, unverified
+from statuspolicy.downloads.digests import mismatch, said_of_part, unverified
 from statuspolicy.downloads.digests import said as said_by
 from statuspolicy.downloads.journal import MOST, begun, read, written
 from statuspolicy.downloads.spans import ENDLESS, LEAST, gaps, shares, with_span, within, without
@@ -238,7 +238,7 @@ def test_a_206_speaks_of_the_whole_in_repr_digest_and_of_itself_in_content_diges
         content_digest=f"sha-256=:{of_part}:", content_md5=b64(MD5), repr_digest="sha-256=:x:"
     )
     assert said_by(206, part) == {"repr-digest": "sha-256=:x:"}
-    told = expected_of_part(part, whole)  # it repeats what was said of the whole
+    told = told_by(said_of_part(part, whole))  # it repeats what was said of the whole
     assert mismatch(io.BytesIO(b"the"), told) == ""
     assert "Content-Digest says sha256" in mismatch(io.BytesIO(b"THE"), told)
     assert said_by(416, part) == {}

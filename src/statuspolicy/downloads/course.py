@@ -80,6 +80,7 @@ class Course:
         self._jobs: list[Job] = []
         self._count = 0  # bytes that were there when the round began
         self._said: dict[str, str] = {}  # what later answers say that the file hashes to
+        self._unverified: list[str] = []  # what an answer says of a part of it, and nobody verifies
         self._last: Response | None = None
         self.complete = False
         self.abroad = False  # whether the rest is asked for where the client's own stays behind
@@ -165,7 +166,10 @@ class Course:
             job.left = job.left if length is None else within(job.left, (0, length))
         told: list[digests.Told] = []
         if response.status_code == 206 and (journal := self.part.journal) is not None:
-            told = digests.expected_of_part(Fields(response.headers.raw), journal.fields)
+            said = digests.said_of_part(Fields(response.headers.raw), journal.fields)
+            told = digests.expected(said)
+            # Each of many parts would say the same.
+            self._unverified = self._unverified or digests.unverified(said)
         job.response = response
         return Reading(self.part, job, source, told)
 
@@ -212,7 +216,7 @@ class Course:
         """The whole file under its own name. Raises DigestMismatch, and leaves none then."""
         assert self.part.journal is not None
         said = digests.said(200, self.part.journal.fields) | self._said
-        for words in digests.unverified(said):
+        for words in (*digests.unverified(said), *self._unverified):
             log.warning("GET %s to %s: %s", target(self._first.url), self.path, words)
         if why := self.part.mismatch(digests.expected(said, self._sha256)):
             self.part.discard()

@@ -35,7 +35,7 @@ def said(status: int, fields: Fields) -> dict[str, str]:
 
 
 def expected(said: Fields | Mapping[str, str], sha256: str | None = None) -> list[Told]:
-    """What the whole file has to hash to.
+    """What the whole file, or the content of a 206, has to hash to.
 
     said: the digest fields that speak of it. sha256: what the caller says.
     """
@@ -43,13 +43,16 @@ def expected(said: Fields | Mapping[str, str], sha256: str | None = None) -> lis
     return told + [one for name in NAMES for one, _ in _read(said, name) if one is not None]
 
 
-def expected_of_part(part: Fields, whole: Fields) -> list[Told]:
-    """What the content of a 206 has to hash to.
+def said_of_part(part: Fields, whole: Fields) -> dict[str, str]:
+    """The digest fields of a 206 that speak of its content.
 
     whole: the fields of the 200. Some servers repeat what they said of the whole.
     """
-    own = [name for name in OF_THE_CONTENT if part.get(name) != whole.get(name)]
-    return [one for name in own for one, _ in _read(part, name) if one is not None]
+    return {
+        name: value
+        for name in OF_THE_CONTENT
+        if (value := part.get(name)) is not None and value != whole.get(name)
+    }
 
 
 def unverified(said: Mapping[str, str]) -> list[str]:
