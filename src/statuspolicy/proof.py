@@ -4,8 +4,9 @@ An end of the connection is none: who reads a request, acts on it and dies ends 
 proves it is that nothing was written (A), or that the peer's stream ended, none of the request
 was acknowledged, and what was on its way was answered with a reset (B), as a kernel does for
 a connection whose program is gone. A peer that ended its own stream alone may read on: it
-acknowledges, in its own time. (One that then acts on what it can't answer, and aborts before its
-kernel has acknowledged, looks as if it were gone. No server is known to do that.)
+acknowledges, in its own time. (One that ends its stream, then reads a request that it can't answer
+any more, acts on it all the same, and closes before its kernel has acknowledged, looks as if it
+were gone. No server is known to do that.)
 """
 
 from __future__ import annotations

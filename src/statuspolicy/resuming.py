@@ -85,8 +85,8 @@ class Resuming(SyncByteStream, AsyncByteStream):
                 if rest is None:
                     return
                 # In one expression: from where it comes, to where it is closed.
-                self._answer = self._send(rest)
-                if not self._joins(self._answer):
+                self._answer = answer = self._send(rest)
+                if not self._joins(answer):
                     return
         except (RequestError, _Unfit) as why:
             raise self._told(why)  # noqa: B904 - it keeps its own cause; `why` is its context
@@ -107,8 +107,8 @@ class Resuming(SyncByteStream, AsyncByteStream):
                 rest = self._rest()
                 if rest is None:
                     return
-                self._answer = await self._send(rest)
-                if not self._joins(self._answer):
+                self._answer = answer = await self._send(rest)
+                if not self._joins(answer):
                     return
         except (RequestError, _Unfit) as why:
             raise self._told(why)  # noqa: B904 - it keeps its own cause; `why` is its context

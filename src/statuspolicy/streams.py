@@ -59,6 +59,7 @@ class Bounded(SyncByteStream, AsyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         parts = iter(self._stream)
+        part: bytes | None
         while self._left() > 0:
             try:
                 part = during(WIRE, sooner(self._left), next, parts, None)
