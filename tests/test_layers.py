@@ -122,6 +122,7 @@ CACHE = [
     "asked",
     "status",
     "entry",
+    "sizes",
     "flaws",
     "vary",
     "control",

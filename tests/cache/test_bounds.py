@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 import statuspolicy as sp
-from statuspolicy.cache.entry import heard_of
 from statuspolicy.cache.planning import Forward, plan
+from statuspolicy.cache.redis import heard_of
 from statuspolicy.cache.storage import VARIANTS
 from statuspolicy.caching import Shelf
 from tests.cache.places import URL, Driven, entry
@@ -224,6 +224,14 @@ def test_memory_storage_holds_no_more_than_max_bytes_whatever_is_stored():
         "many selecting fields": held({**FEW, "Vary": ",".join(f"n{n}" for n in range(300))}),
     }
     assert {name: ratio for name, ratio in shapes.items() if ratio > 1.3} == {}
+
+
+def test_what_is_known_of_requests_with_long_urls_is_not_kept():
+    shelf = Shelf(sp.Cache(), sp.Limits())
+    for number in range(300):
+        long = httpx.Request("GET", f"http://a.example/{number}{'x' * 8_000}")
+        assert shelf.asked(long, None).url == str(long.url)
+    assert not shelf._known
 
 
 def test_memory_storage_makes_room_user_by_user():

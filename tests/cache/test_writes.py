@@ -559,6 +559,22 @@ def test_an_interrupted_invalidation_is_owed_with_all_that_were_to_follow():
     assert [*invalidations.of(storage).owed] == ["/a", "/b"]
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_invalidation_that_is_cancelled_is_owed_with_all_that_were_to_follow(backend):
+    class Slow(Failing):
+        async def adrop(self, url, ids):
+            await anyio.sleep_forever()
+
+    storage = Slow()
+
+    async def program():
+        with anyio.move_on_after(0.01):
+            await achange(storage, [Drop("/a"), Save("/c", entry()), Drop("/b")])
+
+    anyio.run(program, backend=backend)
+    assert [*invalidations.of(storage).owed] == ["/a", "/b"]
+
+
 def test_an_invalidation_while_a_sqlite_file_is_busy_is_made_at_close(
     opened, tmp_path, monkeypatch
 ):

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from statuspolicy._value import Reckoned, lazy
 from statuspolicy.cache.control import Control, control, named, seconds
 from statuspolicy.cache.flaws import flaw, undecodable
+from statuspolicy.cache.sizes import size
 from statuspolicy.cache.vary import Selecting
 from statuspolicy.fields import Fields, digits, http_date, members
 
@@ -20,11 +21,6 @@ Lines: TypeAlias = "Sequence[tuple[bytes, bytes]]"
 _CONTROL = re.compile("[\0\n\v\f\r]").search
 # RFC 9110 §15.1; 451: RFC 7725 §3.
 HEURISTIC = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 451, 501})
-# Bytes, as Python 3.11 to 3.14 take them: an entry, a line of its header section, a member of
-# what is read apart, and a selecting field.
-_ITSELF, _LINE, _MEMBER, _SELECTS = 2_400, 330, 110, 250
-_READ = frozenset({b"cache-control", b"etag"})
-
 # Bytes of an entity tag: servers refuse a request with a line of some 8 KB.
 LONGEST_TAG = 2_000
 
@@ -273,15 +269,7 @@ class Entry(Reckoned):
     @lazy
     def size(self) -> int:
         """The bytes that it takes in memory, about, with what is reckoned of it at a hit."""
-        size = _ITSELF + len(self.body) + _LINE * len(self.headers)
-        for name, value in self.headers:
-            size += 2 * len(name) + len(value)
-            if name.lower() in _READ:
-                size += len(value) + _MEMBER * value.count(b",")
-        # They are in its id, too.
-        return size + sum(
-            _SELECTS + 2 * len(name) + 2 * len(said or "") for name, said in self.vary
-        )
+        return len(self.body) + size(self.headers, self.vary)
 
     @lazy
     def flaw(self) -> str:
@@ -336,16 +324,6 @@ class Entry(Reckoned):
             raise ValueError(why)
         vars(entry)["undecodable"] = why
         return entry
-
-
-def heard_of(dumped: bytes) -> float:
-    """When a response came that was dumped; before all others where it is damaged."""
-    import json
-
-    try:
-        return float(json.loads(dumped[2 * DIGEST :])["heard"])
-    except (ValueError, KeyError, TypeError):
-        return -inf
 
 
 DIGEST = 16  # bytes

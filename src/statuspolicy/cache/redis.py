@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from ast import literal_eval
 from collections.abc import Sequence
 from hashlib import blake2b
+from math import inf
 from os import urandom
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy.cache.entry import DIGEST, Entry, heard_of
+from statuspolicy.cache.entry import DIGEST, Entry
 from statuspolicy.cache.outside import Outside
 from statuspolicy.cache.storage import VARIANTS
 from statuspolicy.printable import given, log, printable, quoted
@@ -154,6 +156,14 @@ class RedisStorage(Outside):
 
     def _place(self, url: str, who: str) -> str:
         return f"{self._token(url)}:{_digest(who)}"
+
+
+def heard_of(dumped: bytes) -> float:
+    """When a response came that was dumped; before all others where it is damaged."""
+    try:
+        return float(json.loads(dumped[2 * DIGEST :])["heard"])
+    except (ValueError, KeyError, TypeError):
+        return -inf
 
 
 def _connected(redis: Any) -> tuple[Any, tuple[type[Exception], ...]]:
