@@ -72,6 +72,10 @@ def why(response) -> str:
     return sp.trace(response).reason
 
 
+def of_its_end(response):
+    return response.status_code, why(response)
+
+
 class Asks(httpx.Auth):
     """Fetches a token, whose answer it wants to read; or the 401's own body."""
 
@@ -151,6 +155,42 @@ def test_202_whose_monitor_answers_with_a_bomb_is_handed_over(open_session, stat
         response, more = peak(lambda session=session, start=start: session.get(start))
         assert response.status_code == 202
         assert max(held, more) < MOST, (field, held, more)
+
+
+def test_202_is_handed_over_where_a_poll_s_callable_can_t_read_what_came(
+    open_session, status_server, bombs
+):
+    def looks(response):
+        return response.json()["url"]
+
+    bomb = bombs["gzip"]
+    places = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    status_server.script("/monitor", Answer(200, places, bomb))
+    long = status_server.script("/long", Answer(202, places, bomb))
+    start = status_server.script("/", Answer(202, {"Location": "/monitor"}, b"wait"))
+    for how, url in (
+        ({"monitor": looks}, long),
+        ({"done": looks}, start),
+        ({"result": looks}, start),
+    ):
+        session = open_session(table=sp.STANDARD | {202: sp.poll(**how)})
+        (status, reason), held = peak(
+            lambda session=session, url=url: opened(session, "GET", url, of_its_end)
+        )
+        assert status == 202, how
+        assert "can't be decoded within Limits.drain_bytes" in reason, how
+        assert held < MOST, (how, held)
+
+
+def test_what_a_duty_s_own_request_can_t_read_is_raised(open_session, status_server):
+    own = httpx.DecodingError("its own", request=httpx.Request("GET", "https://example.org"))
+
+    def duty(exchange):
+        raise own
+
+    session = open_session(table=sp.STANDARD | {404: duty})
+    with pytest.raises(httpx.DecodingError, match="its own"):
+        session.get(status_server.script("/404", Answer(404)))
 
 
 def test_a_history_and_an_error_hold_a_bomb_as_it_came(open_session, status_server, bombs):

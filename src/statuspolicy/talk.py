@@ -21,6 +21,7 @@ from ._lib import (
     AsyncBaseTransport,
     BaseTransport,
     Cookies,
+    DecodingError,
     Request,
     RequestError,
     Response,
@@ -165,6 +166,9 @@ class Talk:
                 verdict = yield from self._answer(verdict, partial(self.raised, "the duty", duty))
             verdicts.check(verdict, lambda: f"The duty of row {self.row.name}, {given(duty)},")
         except Exception as error:
+            read = exchange.response
+            if isinstance(error, DecodingError) and read and read._request is error._request:
+                return Settle(str(error))  # a callable of the application asked for its content
             self.raised("the duty", duty, error)
             raise
         return verdict  # type: ignore[no-any-return]
