@@ -88,10 +88,10 @@ ORDER = [
     "alone",
     "during",
     "later",
-    "naming",
     "ondemand",
     "_value",
     "printable",
+    "naming",
     "_internals",
     "_lib",
 ]

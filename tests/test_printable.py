@@ -1,5 +1,6 @@
 """What is shown of what others wrote: printable, bounded, and never a secret."""
 
+import asyncio
 import json
 import logging
 import traceback
@@ -192,6 +193,28 @@ def test_the_bytes_of_a_server_are_shown_printable_and_bounded(head, shown, open
     assert shown.flaws() == {}
 
 
+def test_what_a_server_writes_into_a_body_s_framing_is_shown_bounded(shown, open_session, tmp_path):
+    """It breaks a body that is read by the client, by `download`, and again by what resumes it."""
+
+    def serve(peer):
+        peer.head()
+        head = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nETag: "a"\r\n\r\n'
+        peer.send(head + b"5\r\n12345\r\n")
+        peer.send(b"\x1b[2J" + b"y" * 60_000 + b"\r\n")
+
+    with serving(serve) as server:
+        session = open_session({}, table=sp.STANDARD | {200: sp.resume})
+        get = sp.download if isinstance(session.client, httpx.Client) else sp.adownload
+        for call in (
+            partial(session.get, server.url),
+            partial(session.run, get, session.client, server.url, tmp_path / "f"),
+        ):
+            with pytest.raises(httpx.RemoteProtocolError, match="illegal chunk header") as raised:
+                call()
+            shown.of(raised.value)
+    assert shown.flaws() == {}
+
+
 # ── what the application gave ──────────────────────────────────────────────────────────
 
 
@@ -270,14 +293,41 @@ def test_no_error_about_an_argument_or_an_answer_shows_a_secret(shown, tmp_path)
         lambda: sp.poll_token("Bearer s3cr3t-token"),
         lambda: sp.resume_poll(client, "s3cr3t-token"),
         lambda: sp.resume_poll(client, "t", origin="ftp://u:hunter2url@host"),
+        lambda: sp.STANDARD | {401: "s3cr3t-token"},
+        lambda: sp.STANDARD | {401: ("user", "s3cr3t-token")},
+        *(partial(make, "s3cr3t-token") for make in (
+            sp.breaker, sp.choose, sp.moved, sp.gone, sp.reset, sp.resolve, sp.perform, sp.wrap,
+            sp.unwrap, sp.trace, sp.multistatus, sp.alternatives, sp.Limits, sp.Cache, sp.Overrides,
+        )),
+        lambda: sp.poll(done="s3cr3t-token"),
+        lambda: sp.poll(monitor={"x": "s3cr3t-token"}),
+        lambda: sp.wrap(PLACE),
+        lambda: sp.download("https://home.example/?sig=s3cr3t-key", "file"),
+        lambda: sp.download(client, "https://home.example/", SENT),
+        lambda: asyncio.run(sp.adownload("s3cr3t-key", PLACE, "file")),
+        lambda: sp.SQLiteStorage({"password": "hunter2url"}),
+        lambda: sp.RedisStorage("redis://redis.internal", prefix=("user", "s3cr3t-key")),
+        lambda: setattr(sp.Cache(), "storage", "redis://:hunter2url@host"),
         answered(),
     ]  # fmt: skip
     for n, call in enumerate(calls):
-        with pytest.raises((TypeError, ValueError, LookupError)) as raised:
+        with pytest.raises((TypeError, ValueError, LookupError, AttributeError)) as raised:
             pytest.fail(f"number {n} was let pass: {call()!r}")
         shown.append(str(raised.value))
         assert shown.flaws() == {}, n
     client.close()
+
+
+def test_a_table_a_duty_a_verdict_and_a_setting_name_a_callable_without_what_it_holds(shown):
+    for call in (partial(Holder.method, "s3cr3t-made"), Holder().method):
+        table = sp.STANDARD | {401: call, 503: sp.breaker(call)}
+        shown.extend([str(table), *(f(table.row(n)) for n in (401, 503) for f in (str, repr))])
+        shown.extend([repr(sp.Cache(user=call)), repr(sp.Overrides(confirm=call))])
+        shown.extend([repr(sp.Settle(tell=call)), repr(sp.Inspect(call)), repr(sp.poll(done=call))])
+        assert "Holder.method" in repr(sp.poll(done=call))
+    shown[:] = [line for text in shown for line in text.split("\n")]
+    assert shown.flaws() == {}
+    assert repr(sp.breaker(sp.retry(attempts=2))) == "breaker(retry(attempts=2))"
 
 
 def test_what_an_application_gave_is_named_by_its_kind_where_it_may_be_a_secret():
@@ -287,6 +337,9 @@ def test_what_an_application_gave_is_named_by_its_kind_where_it_may_be_a_secret(
     assert given(partial(Holder, "a")) == "<partial>"
     assert (given("abc"), given(5), given(None), given(1.5)) == ("'abc'", "5", "None", "1.5")
     assert given(flaws).startswith("<function flaws")
+    assert given(("user", "s3cr3t-token")) == "('user', <str>)"
+    assert (given((5,)), given(())) == ("(5,)", "()")
+    assert given(sp.retry(attempts=2)) == "retry(attempts=2)"
     assert given(Holder) == f"<class '{__name__}.Holder'>"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar, dataclass_transform, overload
 
-from statuspolicy.printable import quoted
+from statuspolicy.printable import given, quoted
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class _Frozen:
     def __setattr__(self, name: str, value: object) -> None:
         cls = type(self).__name__
         raise AttributeError(
-            f"{cls} is frozen: make a new one, as in {cls}({name}={quoted(value)})."
+            f"{cls} is frozen: make a new one, as in {cls}({name}={given(value)})."
         )
 
     def __delattr__(self, name: str) -> None:
@@ -118,17 +118,17 @@ class Reckoned(Record):
 class Value(_Frozen):
     """A base for configuration: each annotated default is a keyword argument, and checked."""
 
-    def __init__(self, *unnamed: Any, **given: Any) -> None:
+    def __init__(self, *unnamed: Any, **named: Any) -> None:
         cls = type(self)
         names = list(cls.__annotations__)
         if unnamed:
-            first = repr(unnamed[0])
+            first = given(unnamed[0])
             raise TypeError(
                 f"{cls.__name__}({first}): name it, {cls.__name__}({names[0]}={first})."
             )
-        for name in given.keys() - set(names):
+        for name in named.keys() - set(names):
             raise TypeError(f"{cls.__name__} has no {name!r}: it takes {', '.join(names)}.")
-        vars(self).update({name: given.get(name, getattr(cls, name)) for name in names})
+        vars(self).update({name: named.get(name, getattr(cls, name)) for name in names})
         self.check()
 
     def check(self) -> None:

@@ -7,7 +7,7 @@ from time import time
 from typing import Any
 
 from statuspolicy.fields import Fields, told
-from statuspolicy.printable import printable
+from statuspolicy.printable import given, printable
 from statuspolicy.trace import Step, Trace
 
 from ._lib import Client, Request, RequestError, Response, TransportError
@@ -47,7 +47,9 @@ def trace(result: Response | BaseException) -> Trace:
         code, words = type(result).__name__, printable(result)
         asked, why = _raised(result)
     else:
-        raise TypeError(f"{result!r} is neither a response nor an error: there is no trace of it.")
+        raise TypeError(
+            f"{given(result)} is neither a response nor an error: there is no trace of it."
+        )
     request = result._request if isinstance(result, (Response, RequestError)) else asked
     method, url = (request.method, target(request.url)) if request else ("", "")
     cache = str(result.extensions.get(CACHED, "")) if isinstance(result, Response) else ""

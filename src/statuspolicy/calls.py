@@ -19,8 +19,9 @@ from weakref import ref
 
 from statuspolicy.during import aduring, during
 
-from ._lib import AsyncClient, Client, Response
+from ._lib import AsyncClient, Client, RequestError, Response
 from .configured import CALL, driver
+from .redact import bound
 from .routing import NAME, Wrapping
 
 T = TypeVar("T")
@@ -109,6 +110,8 @@ def _sent(done: Wrapping, send: Callable[..., T], *args: Any, **options: Any) ->
         call = (done.of, options.get("follow_redirects"), done.now(), True)
         return during(CALL, call, send, *args, **options)
     except BaseException as error:
+        if isinstance(error, RequestError):
+            bound(error)
         for response in _forsaken(error):
             driver.let_go(response)
         raise
@@ -121,6 +124,8 @@ async def _asent(
         call = (done.of, options.get("follow_redirects"), done.now(), True)
         return await aduring(CALL, call, send, *args, **options)
     except BaseException as error:
+        if isinstance(error, RequestError):
+            bound(error)
         for response in _forsaken(error):
             await driver.alet_go(response)
         raise

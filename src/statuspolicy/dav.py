@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from statuspolicy._value import Record
+from statuspolicy.printable import given
 
 from ._lib import DecodingError, Response
 from .contents import apieces, pieces
@@ -91,7 +92,7 @@ def multistatus(response: Response) -> Multistatus:
     attributes or a tag above 32 KiB, and where there are some 10,000 different names.
     """
     if not isinstance(response, Response):
-        raise TypeError(f"multistatus({response!r}): give an httpx.Response.")
+        raise TypeError(f"multistatus({given(response)}): give an httpx.Response.")
     return Multistatus(response)
 
 

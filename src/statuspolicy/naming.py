@@ -6,7 +6,7 @@ import sys
 from functools import partial
 from typing import Any
 
-_OURS = __name__.partition(".")[0]
+OURS = __name__.partition(".")[0]
 
 
 def name_of(call: Any) -> str:
@@ -14,7 +14,7 @@ def name_of(call: Any) -> str:
     while isinstance(call, partial):
         call = call.func
     of = getattr(call, "__self__", None)
-    if type(of).__module__.partition(".")[0] == _OURS:
+    if type(of).__module__.partition(".")[0] == OURS:
         call = of  # a method of a duty is the duty's own affair
     name = getattr(call, "__qualname__", None)
     if isinstance(name, str):
@@ -22,7 +22,7 @@ def name_of(call: Any) -> str:
         where = f" of line {line}" if "<lambda>" in name else ""
         return f"{getattr(call, '__module__', None)}.{name}{where}"
     kind = type(call)
-    if kind.__module__.partition(".")[0] != _OURS:
+    if kind.__module__.partition(".")[0] != OURS:
         return f"{kind.__module__}.{kind.__qualname__}"
     within = [name_of(value) for value in getattr(call, "__dict__", {}).values() if callable(value)]
     return f"{repr(call).partition('(')[0]}({', '.join(within)})"

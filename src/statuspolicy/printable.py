@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import logging
 import re
-from types import FunctionType
+from functools import partial
+from types import FunctionType, MethodType
+
+from statuspolicy.naming import OURS, name_of
 
 LINE = 1000  # characters of a line
 PART = 200  # characters of one thing that a server says
@@ -28,8 +31,9 @@ def printable(text: object, most: int = LINE) -> str:
 
 
 def quoted(value: object, most: int = LINE) -> str:
-    """The `repr` of a value, shown so."""
-    return printable(repr(value), most)
+    """The `repr` of a value, shown so; of a callable that holds what it was given, its name."""
+    held = isinstance(value, (partial, MethodType))
+    return printable(name_of(value) if held else repr(value), most)
 
 
 def given(value: object) -> str:
@@ -38,7 +42,10 @@ def given(value: object) -> str:
         return quoted(value)
     if isinstance(value, str) and len(value) < SECRET:
         return quoted(value)
-    # Not its `repr`: that of a partial function or of a bound method shows what it holds.
+    if type(value).__module__.partition(".")[0] == OURS:
+        return quoted(value)
+    if type(value) is tuple:
+        return f"({', '.join(map(given, value))}{',' * (len(value) == 1)})"
     return f"<{type(value).__name__}>"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from statuspolicy.printable import SECRET, printable
 
-from ._lib import LocalProtocolError, Request, TransportError
+from ._lib import LocalProtocolError, Request, RequestError, TransportError
 
 # A string of Python's, as a library quotes what it was given; not what is between apostrophes.
 _QUOTED = re.compile(r"""(?<!\w)b?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
@@ -21,12 +21,19 @@ def redact(error: TransportError, request: Request, sensitive: Callable[[str], b
     """
     refused = isinstance(error, LocalProtocolError)
     secrets = sorted(_secrets(request, sensitive), key=len, reverse=True)
+    _say(error, lambda said: _redacted(said, refused, secrets))
+
+
+def bound(error: RequestError) -> None:
+    """Let what came while a body was read, and all that led to it, be printable and bounded."""
+    _say(error, printable)
+
+
+def _say(error: RequestError, shown: Callable[[str], str]) -> None:
     for one in _all(error):
         if isinstance(one, OSError):
             continue  # its text is the system's
-        said = tuple(
-            _redacted(arg, refused, secrets) if isinstance(arg, str) else arg for arg in one.args
-        )
+        said = tuple(shown(arg) if isinstance(arg, str) else arg for arg in one.args)
         if said != one.args:
             one.args = said
 

@@ -16,6 +16,7 @@ from ._internals import written
 from ._lib import AsyncByteStream, Request, RequestError, Response, SyncByteStream, TransportError
 from .body import copy, replayable
 from .hop import target
+from .redact import bound
 
 
 def resumable(response: Response, request: Request) -> str:
@@ -193,6 +194,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
     def _told(self, why: Exception) -> TransportError:
         """The error that broke the body, with a note on why it was not resumed."""
         assert self._error is not None
+        bound(self._error)
         said = why if isinstance(why, _Unfit) else f"the request for the rest failed ({why!r})"
         self._error.add_note(f"statuspolicy did not resume the body at byte {self._at}: {said}.")
         return self._error

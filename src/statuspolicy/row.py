@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, TypeAlias, TypeVar
 
 from statuspolicy._value import Reckoned, lazy
+from statuspolicy.printable import given, quoted
 
 from . import failure
 from ._lib import Response, TransportError
@@ -70,7 +71,7 @@ class Row(Reckoned):
         return self.key.__name__ if isinstance(self.key, type) else str(self.key)
 
     def __str__(self) -> str:
-        duty = getattr(self.duty, "__name__", None) or repr(self.duty)
+        duty = getattr(self.duty, "__name__", None) or quoted(self.duty)
         return f"{self.name:<20} {self.phrase:<32} {duty:<24} {self.citation}: {self.says}"
 
 
@@ -214,6 +215,6 @@ def _check(key: object, duty: Any) -> None:
         )
     if not callable(duty):
         raise TypeError(
-            f"Row {key!r}: {duty!r} is no duty: write a callable that takes an Exchange and "
+            f"Row {key!r}: {given(duty)} is no duty: write a callable that takes an Exchange and "
             "returns a Verdict, such as statuspolicy.surface or statuspolicy.retry()."
         )

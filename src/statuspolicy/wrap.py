@@ -14,6 +14,7 @@ from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
 from statuspolicy.naming import of_the_other
+from statuspolicy.printable import given
 
 from ._internals import put_transports, transports
 from ._lib import AsyncClient, Client
@@ -151,5 +152,5 @@ def _is_wrapped(client: Client | AsyncClient) -> bool:
     if not isinstance(client, (Client, AsyncClient)):
         other = of_the_other(client, Client)
         instead = other or "it is no client: give an httpx.Client or httpx.AsyncClient."
-        raise TypeError(f"{client!r}: {instead}")
+        raise TypeError(f"{given(client)}: {instead}")
     return wrapping(client) is not None

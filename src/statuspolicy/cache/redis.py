@@ -52,7 +52,7 @@ class RedisStorage(Outside):
         ttl: float = 7 * 86_400.0,
     ) -> None:
         if not isinstance(prefix, str):
-            raise TypeError(f"RedisStorage(prefix={prefix!r}): write a string.")
+            raise TypeError(f"RedisStorage(prefix={given(prefix)}): write a string.")
         if type(ttl) not in (int, float) or not ttl >= 1:
             raise ValueError(f"RedisStorage(ttl={ttl!r}): write seconds, 1 or more.")
         super().__init__()

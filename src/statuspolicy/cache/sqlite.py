@@ -16,7 +16,7 @@ from statuspolicy.cache.entry import DIGEST, Entry
 from statuspolicy.cache.invalidations import Owed
 from statuspolicy.cache.outside import Outside
 from statuspolicy.cache.storage import VARIANTS
-from statuspolicy.printable import log
+from statuspolicy.printable import given, log
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ class SQLiteStorage(Outside):
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
             raise ValueError(f"SQLiteStorage(max_bytes={max_bytes!r}): write bytes, 1 or more.")
         if not isinstance(path, (str, os.PathLike)):
-            raise TypeError(f"SQLiteStorage({path!r}): write the path of a file.")
+            raise TypeError(f"SQLiteStorage({given(path)}): write the path of a file.")
         if path == ":memory:":
             raise ValueError(
                 f"SQLiteStorage({path!r}): write statuspolicy.MemoryStorage() instead."

@@ -12,6 +12,7 @@ from rich.table import Table as Drawn
 from rich.text import Text
 
 from statuspolicy._lib import RemoteProtocolError, Request, Response, TransportError
+from statuspolicy.printable import printable, quoted
 from statuspolicy.row import Key, Row, Table
 from statuspolicy.testing import replay
 from statuspolicy.trace import Step
@@ -51,7 +52,7 @@ def _drawn(table: Table) -> Drawn:
 
 
 def _duty(row: Row) -> str:
-    return getattr(row.duty, "__name__", None) or repr(row.duty)
+    return getattr(row.duty, "__name__", None) or quoted(row.duty)
 
 
 def _in_words(row: Row, key: Key) -> str:
@@ -78,7 +79,7 @@ def explained(
     if len(story.sent) > 1:
         then = story.sent[1]
         wait = f" after {story.waits[0]:g} s" if story.waits else ""
-        what = f"{then.method} {then.url} is sent{wait}"
+        what = printable(f"{then.method} {then.url} is sent{wait}")
     elif story.error is not None:
         what = f"{type(story.error).__name__} is raised"
     else:

@@ -32,6 +32,7 @@ from ..body import copy
 from ..errors import DigestMismatch, DownloadError
 from ..hop import origin, same_origin, target
 from ..plan import OVERRIDE, Unstored
+from ..redact import bound
 from ..response import keep_trace, phrase
 from ..routing import wrapping
 from ..transport import AsyncPolicyTransport, PolicyTransport
@@ -176,6 +177,8 @@ class Course:
     def failed(self, job: Job, error: BaseException) -> None:
         """A job has failed. The others go on where that is of any use."""
         job.failure = error
+        if isinstance(error, TransportError):
+            bound(error)
         # A thread may come back late, when another round is under way.
         if not (job.halted.is_set() or isinstance(error, (TransportError, HTTPStatusError))):
             self.halt()

@@ -70,7 +70,7 @@ def download(
     """
     if not isinstance(client, Client):
         instead = "give an httpx.Client, or an AsyncClient to adownload."
-        raise TypeError(f"{client!r}: {of_the_other(client, Client) or instead}")
+        raise TypeError(f"{given(client)}: {of_the_other(client, Client) or instead}")
     _check(path, segments, resume, progress, sha256, headers)
     course: Course | None = None
     try:
@@ -173,7 +173,7 @@ async def adownload(
     """
     if not isinstance(client, AsyncClient):
         instead = "give an httpx.AsyncClient, or a Client to download."
-        raise TypeError(f"{client!r}: {of_the_other(client, Client) or instead}")
+        raise TypeError(f"{given(client)}: {of_the_other(client, Client) or instead}")
     _check(path, segments, resume, progress, sha256, headers)
     import anyio
     from anyio.to_thread import run_sync
@@ -308,7 +308,7 @@ def _check(
 ) -> None:
     """Raise TypeError or ValueError where an argument makes no sense."""
     if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"path={path!r}: write the path of a file.")
+        raise TypeError(f"path={given(path)}: write the path of a file.")
     if not isinstance(resume, bool):
         raise TypeError(f"resume={resume!r}: write True or False.")
     if headers is not None and not isinstance(headers, Mapping):

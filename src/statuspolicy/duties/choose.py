@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from statuspolicy.fields import members
 from statuspolicy.later import then
 from statuspolicy.links import Alternative, alternates
+from statuspolicy.printable import given
 
 from .._lib import URL, Request, Response
 from ..exchange import Exchange
@@ -35,7 +36,7 @@ def choose(chooser: Chooser) -> Callable[[Exchange], Verdict]:
     """
     if not callable(chooser) or isinstance(chooser, type):
         raise TypeError(
-            f"choose({chooser!r}): write a callable that takes the request and the response "
+            f"choose({given(chooser)}): write a callable that takes the request and the response "
             "and returns a URL."
         )
     return _Chosen(chooser)
@@ -66,7 +67,7 @@ class _Chosen:
 def alternatives(response: Response) -> tuple[Alternative, ...]:
     """What a response offers in `Link: rel=alternate` (RFC 8288) and `Alternates` (RFC 2295)."""
     if not isinstance(response, Response):
-        raise TypeError(f"alternatives({response!r}): give an httpx.Response.")
+        raise TypeError(f"alternatives({given(response)}): give an httpx.Response.")
     headers = response.headers
     return alternates(headers.get("link", ""), headers.get("alternates", ""))
 

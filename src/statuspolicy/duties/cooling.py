@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from statuspolicy.cooldown import Cool
 from statuspolicy.later import then
+from statuspolicy.printable import given, quoted
 
 from ..exchange import Exchange
 from ..row import Duty, makes_duty, surface
@@ -43,7 +44,7 @@ def breaker(
 class _Breaker:
     def __init__(self, duty: Duty, failures: int, seconds: float) -> None:
         if not callable(duty) or isinstance(duty, type):
-            raise TypeError(f"breaker({duty!r}): write a duty, such as breaker(retry()).")
+            raise TypeError(f"breaker({given(duty)}): write a duty, such as breaker(retry()).")
         if type(failures) is not int or failures < 1:
             raise ValueError(f"breaker(failures={failures!r}): write a whole number, 1 or more.")
         if type(seconds) not in (int, float) or not seconds > 0:
@@ -58,7 +59,7 @@ class _Breaker:
         return verdict
 
     def __repr__(self) -> str:
-        return f"breaker({getattr(self._duty, '__name__', None) or repr(self._duty)})"
+        return f"breaker({getattr(self._duty, '__name__', None) or quoted(self._duty)})"
 
 
 def _counted(verdict: Verdict, cool: Cool) -> Verdict:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from statuspolicy._value import Value
+from statuspolicy.printable import given
 
 from .._lib import URL, Response
 from ..exchange import Exchange
@@ -52,20 +53,20 @@ class poll(Value):  # noqa: N801 - it stands in tables as a duty does: {202: pol
 
     def check(self) -> None:
         for name in ("monitor", "result"):
-            given = getattr(self, name)
-            if not (given is None or (isinstance(given, str) and given) or callable(given)):
+            value = getattr(self, name)
+            if not (value is None or (isinstance(value, str) and value) or callable(value)):
                 raise TypeError(
-                    f"poll({name}={given!r}): write the name of a header field, a JSON Pointer "
-                    'such as "/links/status", or a callable that makes a URL of a response.'
+                    f"poll({name}={given(value)}): write the name of a header field, a JSON "
+                    'Pointer such as "/links/status", or a callable that makes a URL of a response.'
                 )
         for name in ("done", "progress"):
-            given = getattr(self, name)
-            if not (given is None or callable(given)):
-                raise TypeError(f"poll({name}={given!r}): write a callable instead.")
+            value = getattr(self, name)
+            if not (value is None or callable(value)):
+                raise TypeError(f"poll({name}={given(value)}): write a callable instead.")
         for name in ("interval", "within"):
-            given = getattr(self, name)
-            if type(given) not in (int, float) or not given >= 0:
-                raise ValueError(f"poll({name}={given!r}): write 0 or more seconds.")
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not value >= 0:
+                raise ValueError(f"poll({name}={value!r}): write 0 or more seconds.")
         if type(self.times) is not int or self.times < 1:
             raise ValueError(f"poll(times={self.times!r}): write a whole number, 1 or more.")
 

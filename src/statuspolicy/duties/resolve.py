@@ -135,6 +135,6 @@ def _conditional(request: Request) -> bool:
     return any(name.startswith("if-") for name in request.headers)
 
 
-def _callable(name: str, given: object) -> None:
-    if not callable(given) or isinstance(given, type):
-        raise TypeError(f"{name}({given!r}): write a callable that takes an Exchange.")
+def _callable(name: str, call: object) -> None:
+    if not callable(call) or isinstance(call, type):
+        raise TypeError(f"{name}({given(call)}): write a callable that takes an Exchange.")

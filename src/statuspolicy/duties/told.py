@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from statuspolicy.later import then
+from statuspolicy.printable import given
 
 from .._lib import Request, Response
 from ..exchange import Exchange
@@ -75,6 +76,6 @@ class _Gone:
         return Settle(tell=self._tell)
 
 
-def _callable(name: str, given: object) -> None:
-    if not callable(given) or isinstance(given, type):
-        raise TypeError(f"{name}({given!r}): write a callable.")
+def _callable(name: str, call: object) -> None:
+    if not callable(call) or isinstance(call, type):
+        raise TypeError(f"{name}({given(call)}): write a callable.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from statuspolicy.fields import digits, members
 from statuspolicy.ondemand import OnDemand
+from statuspolicy.printable import given
 
 from .._lib import Request, Response
 from ..exchange import Exchange
@@ -52,7 +53,7 @@ def reset(on_reset: Callable[[Request, Response], object] | None = None) -> _Res
     """
     if on_reset is not None and (not callable(on_reset) or isinstance(on_reset, type)):
         raise TypeError(
-            f"reset({on_reset!r}): write a callable that takes the request and the response."
+            f"reset({given(on_reset)}): write a callable that takes the request and the response."
         )
     return _Reset(on_reset)
 
