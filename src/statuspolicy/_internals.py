@@ -7,8 +7,6 @@ there are no public methods.
 
 from __future__ import annotations
 
-import http.cookiejar
-import urllib.request
 from collections.abc import Awaitable, Callable, Iterable
 from http.cookiejar import CookieJar, CookiePolicy
 from operator import attrgetter
@@ -21,12 +19,6 @@ lines: Callable[[Headers], list[tuple[bytes, bytes, bytes]]] = attrgetter("_list
 
 # What a cookie jar of the standard library gives and takes; a policy of somebody's own too.
 policy_of: Callable[[CookieJar], CookiePolicy] = attrgetter("_policy")
-
-
-def host_of(asking: urllib.request.Request) -> str:
-    """The host of a request, as a cookie jar of the standard library writes it."""
-    find: Any = vars(http.cookiejar)["eff_request_host"]  # its type stubs don't know it
-    return str(find(asking)[1])
 
 
 def beside(url: URL, path: str, query: str | None) -> URL:

@@ -7,7 +7,7 @@ from collections import Counter
 from http.cookiejar import CookieJar
 from typing import Any
 
-from ._internals import host_of, names, policy_of, written
+from ._internals import names, policy_of, written
 from ._lib import URL, Cookies, Request, Response
 
 _SETTING = frozenset({b"set-cookie", b"set-cookie2"})
@@ -64,7 +64,7 @@ def given(cookies: Cookies, request: Request) -> list[str]:
     if not holds_any(cookies):
         return []
     found = _asked(cookies.jar, request)
-    host = host_of(_asking(request)) if found else ""
+    host = _host(request.url)
     not_its_own = [
         cookie
         for cookie in (cookies.jar if found else ())
@@ -79,15 +79,18 @@ def given(cookies: Cookies, request: Request) -> list[str]:
 
 
 def _asked(held: CookieJar, request: Request) -> list[str]:
-    asking = _asking(request)
+    # Asked as the jar's own library asks: the HTTP library would raise for a cookie that
+    # isn't ASCII.
+    asking = urllib.request.Request(str(_plain(request.url)))  # noqa: S310 - nothing is opened
     held.add_cookie_header(asking)
     return pairs(asking.get_header("Cookie"))
 
 
-def _asking(request: Request) -> urllib.request.Request:
-    # Asked as the jar's own library asks: the HTTP library would raise for a cookie that
-    # isn't ASCII.
-    return urllib.request.Request(str(_plain(request.url)))  # noqa: S310 - nothing is opened
+def _host(url: URL) -> str:
+    """The host of a URL, as a jar writes it."""
+    host = url.raw_host.decode("ascii")
+    host = f"[{host}]" if ":" in host else host
+    return host if "." in host else f"{host}.local"
 
 
 def own(cookies: Cookies | None, request: Request) -> tuple[str, ...]:
