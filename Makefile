@@ -32,7 +32,7 @@ test: $(VENV)/.with-test ## the tests, but for the long ones
 
 coverage: $(VENV)/.with-test ## all tests, with 100 % branch coverage: where all servers are
 	rm -f .coverage .coverage.*
-	COVERAGE_PROCESS_START=pyproject.toml $(PYTEST)
+	COVERAGE_PROCESS_START=pyproject.toml $(PYTEST) --timeout 300 # what is measured is slower
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --fail-under=100
 

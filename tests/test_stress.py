@@ -262,7 +262,7 @@ def alive() -> Counter[str]:
         {
             kind.__name__: number
             for kind, number in kinds.items()
-            if kind.__module__.startswith("statuspolicy") and kind.__name__ in OF_ONE_EXCHANGE
+            if str(kind.__module__).startswith("statuspolicy") and kind.__name__ in OF_ONE_EXCHANGE
         }
     )
 
