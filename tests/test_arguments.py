@@ -54,6 +54,7 @@ WRONG = [
     (partial(sp.alternatives, "x"), TypeError, r"alternatives\('x'\): give an httpx\.Response"),
     (partial(sp.multistatus, "x"), TypeError, r"multistatus\('x'\): give an httpx\.Response"),
     (partial(sp.poll_token, "x"), TypeError, r"poll_token\('x'\): give an httpx\.Response"),
+    (partial(sp.resume_poll, None, "x"), TypeError, r"^None: give statuspolicy\.wrap\(client\)\.$"),
     (partial(sp.poll_token, httpx.Response(200)), ValueError,
      r"<Response \[200 OK\]> has no request: give a response that a client returned"),
     (partial(sp.challenges, httpx.Response(401)), TypeError,

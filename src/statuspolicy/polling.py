@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from typing import Any, overload
 
+from statuspolicy.naming import of_the_other
 from statuspolicy.printable import given, quoted
 
 from ._internals import alone, written
@@ -93,6 +94,9 @@ def resume_poll(
     Raises ValueError for a token or an origin that is none, TypeError for a client that is not
     wrapped.
     """
+    if not isinstance(client, (Client, AsyncClient)):
+        instead = of_the_other(client, Client) or "give statuspolicy.wrap(client)."
+        raise TypeError(f"{client!r}: {instead}")
     home, found = _home(client, origin), read_ticket(token)
     transport: Any = client._transport_for_url(URL(found.url))
     if not isinstance(transport, (PolicyTransport, AsyncPolicyTransport)):
