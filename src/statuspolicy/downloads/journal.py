@@ -101,7 +101,7 @@ def read(data: bytes, asked: str, size: int) -> Journal | None:
         told["there"] = tuple((int(first), int(end)) for first, end in told["there"])
         journal = Journal(**told)
         sound = journal.asked == asked and _sound(journal, size)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         return None  # the checksum was right, so somebody wrote it: it is not believed either
     return journal if sound and journal.there and journal.joinable else None
 
@@ -112,6 +112,8 @@ def _sound(journal: Journal, size: int) -> bool:
     merged: list[Span] = []
     for span in journal.there:
         merged = with_span(merged, span)
-    fits = all(0 <= first < end <= min(size, length) for first, end in journal.there)
+    fits = type(length) is int and all(
+        0 <= first < end <= min(size, length) for first, end in journal.there
+    )
     told = digits(journal.fields.one("content-length"))
     return fits and tuple(merged) == journal.there and told in (None, journal.length)

@@ -44,10 +44,10 @@ def download(
     client: a wrapped `httpx.Client`; redirects, waits and repeats are its table's. Its cache has
         no part in it.
     path: the file. Until it is whole there are `path.part` and `path.part.json` beside it; a
-        file that is there already is replaced at the end, at once, and keeps its permissions. A
-        `path.part` that is not a download's is left alone (the part has another name then), and
-        one of another URL stays until the new file begins to come. A link is followed. A device
-        or a named pipe gets the bytes once all are there and verified.
+        file that is there already is replaced at the end, at once, and keeps its permissions, but
+        no setuid or setgid. A `path.part` that is not a download's is left alone (the part has
+        another name then), and one of another URL stays until the new file begins to come. A
+        link is followed. A device or a named pipe gets the bytes once all are there and verified.
     segments: how many parts are fetched at the same time, 1 to 32, where the server has ranges
         and a strong validator; elsewhere one, and over HTTP/2, where all share a connection.
     resume: go on with a part that an earlier download of the URL left behind, a killed one
