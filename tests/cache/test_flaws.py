@@ -151,6 +151,14 @@ async def test_what_a_storage_gives_that_is_no_response_is_a_miss_in_async():
             assert (URL, None) in storage.dropped
 
 
+def test_what_a_storage_gives_may_be_an_iterator():
+    mock = httpx.MockTransport(lambda request: httpx.Response(200, text="new"))
+    for given, content in ((iter(()), b"new"), (iter([Entry(**SOUND)]), b"stored")):
+        cache, clock = sp.Cache(storage=Odd(given), user="me"), sp.testing.FakeClock(1e9)
+        with sp.wrap(httpx.Client(transport=mock), cache=cache, clock=clock) as client:
+            assert client.get(URL).content == content
+
+
 # ── rows of a file, whose digest is right ──────────────────────────────────────────────
 
 

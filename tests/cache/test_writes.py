@@ -636,3 +636,60 @@ def test_an_invalidation_while_redis_is_away_is_made_at_close(tmp_path, caplog):
         assert not sp.RedisStorage(server.url).load(URL, "")
     finally:
         server.stop()
+
+
+@pytest.mark.anyio
+async def test_what_is_being_stored_while_a_write_invalidates_it_is_never_served():
+    """A storage takes its time: an older answer may come into it after the invalidation."""
+
+    class Slow(sp.Storage):
+        shared = False
+
+        def __init__(self):
+            self.inner = sp.MemoryStorage()
+            self.load, self.drop, self.close = self.inner.load, self.inner.drop, self.inner.close
+            self.aload, self.adrop = self.inner.aload, self.inner.adrop
+            self.aclose = self.inner.aclose
+            self.meanwhile, self.then = [], []
+
+        def save(self, url, one, same):
+            if self.meanwhile:
+                self.meanwhile.pop()()
+            self.inner.save(url, one, same)
+            if self.then:
+                self.then.pop()()
+
+        async def asave(self, url, one, same):
+            if self.meanwhile:
+                await self.meanwhile.pop()()
+            self.inner.save(url, one, same)
+            if self.then:
+                await self.then.pop()()
+
+    version, got = [1], []
+
+    def site(request):
+        version[0] += request.method == "PUT"
+        return httpx.Response(200, headers=FRESH, text=f"v{version[0]}")
+
+    storage = Slow()
+    mock = httpx.MockTransport(site)
+    with sp.wrap(httpx.Client(transport=mock), cache=sp.Cache(storage=storage)) as client:
+        storage.meanwhile = [lambda: client.put(URL)]
+        storage.then = [lambda: got.append(client.get(URL).text)]
+        client.get(URL)
+        assert [*got, client.get(URL).text, client.get(URL).text] == ["v2"] * 3
+        assert "hit" in sp.trace(client.get(URL))[-1].cache
+
+    storage, version, got = Slow(), [1], []
+    async with sp.wrap(httpx.AsyncClient(transport=mock), cache=sp.Cache(storage=storage)) as own:
+
+        async def get():
+            got.append((await own.get(URL)).text)
+
+        storage.meanwhile, storage.then = [lambda: own.put(URL)], [get]
+        await own.get(URL)
+        for _ in range(2):
+            await get()
+        assert got == ["v2"] * 3
+        assert "hit" in sp.trace(await own.get(URL))[-1].cache

@@ -60,11 +60,13 @@ class Invalidations:
 
     now: how many there were.
     owed: what could not be dropped from the storage.
+    saving: the URLs of which something is being stored, by who does.
     """
 
     def __init__(self) -> None:
         self.now = 0
         self.owed = Owed()
+        self.saving: dict[Sent, str] = {}
         self._lock = Lock()
         self._last: OrderedDict[int, int] = OrderedDict()
         self._forgotten = 0  # the newest of those that are not known any more
@@ -111,6 +113,21 @@ class Sent:
         then = self._invalidations.add(url, self._then)
         if url == self._url:
             self._then = then
+
+    def dropped(self, url: str) -> None:
+        """What is stored of a URL is dropped, but for what is being stored at this moment."""
+        if url in [*self._invalidations.saving.values()]:
+            self.owed.add(url)
+        elif url in self.owed:
+            self.owed.remove(url)
+
+    def saves(self, url: str) -> None:
+        """From now on something of a URL is being stored."""
+        self._invalidations.saving[self] = url
+
+    def saved(self) -> None:
+        """It is stored, or it is dropped again."""
+        self._invalidations.saving.pop(self, None)
 
 
 _KNOWN: WeakKeyDictionary[object, Invalidations] = WeakKeyDictionary()

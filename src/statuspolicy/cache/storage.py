@@ -161,7 +161,10 @@ def look(storage: Storage, url: str, who: str) -> Sequence[Entry]:
     """What is stored of a URL for somebody; nothing where the storage fails, and nothing odd."""
     try:
         found = storage.load(url, who)
-        odd = type(storage) is not MemoryStorage and _is_odd(storage, found, url, who)
+        if type(storage) is MemoryStorage:
+            return found
+        found = [*found]  # it may be an iterator
+        odd = _is_odd(storage, found, url, who)
         if odd:
             storage.drop(url, None)
     except Exception:
@@ -174,7 +177,10 @@ async def alook(storage: Storage, url: str, who: str) -> Sequence[Entry]:
     """As `look`."""
     try:
         found = await storage.aload(url, who)
-        odd = type(storage) is not MemoryStorage and _is_odd(storage, found, url, who)
+        if type(storage) is MemoryStorage:
+            return found
+        found = [*found]  # it may be an iterator
+        odd = _is_odd(storage, found, url, who)
         if odd:
             await storage.adrop(url, None)
     except Exception:
@@ -238,13 +244,18 @@ class _Steps:
                     sent.invalidate(one.url)
                 self._failed = False
                 yield "drop", (one.url, one.ids)
-                if one.ids is None and one.url in sent.owed and not self._failed:
-                    sent.owed.remove(one.url)
-            elif not sent.overtaken:
-                yield "save", (one.url, one.entry, one.same)
-                # An invalidation that came meanwhile may have dropped what was there before.
-                if sent.overtaken:
-                    yield "drop", (one.url, [one.entry.id])
+                if one.ids is None and not self._failed:
+                    sent.dropped(one.url)
+                continue
+            try:
+                sent.saves(one.url)
+                if not sent.overtaken:
+                    yield "save", (one.url, one.entry, one.same)
+                    # An invalidation that came meanwhile may have dropped what was there before.
+                    if sent.overtaken:
+                        yield "drop", (one.url, [one.entry.id])
+            finally:
+                sent.saved()
 
     def go_on_after(self, error: BaseException, method: str, url: str) -> bool:
         """Whether a failure was the storage's; what could not be dropped is to be later."""
