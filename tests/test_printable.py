@@ -373,3 +373,20 @@ def test_each_line_of_the_log_is_printable_whoever_logs_it(caplog):
     assert first.endswith(" and 5")
     assert len(first) < 3 * LINE
     assert (second, third) == ("nothing to fill in", "1")
+
+
+def test_what_an_observer_and_a_storage_raise_is_logged_printable_too(caplog):
+    def evil(*_):
+        raise ValueError(EVIL)
+
+    for method in ("load", "save"):
+        storage = sp.MemoryStorage()
+        setattr(storage, method, evil)
+        script = [(200, {"Cache-Control": "max-age=9"})]
+        cache = sp.Cache(storage=storage)
+        replay(httpx.Request("GET", PLACE), script, observer=evil, cache=cache)
+    texts = [record.exc_text for record in caplog.records if record.exc_info]
+    assert len(texts) > 2
+    for text in texts:
+        assert "in evil" in text
+        assert flaws(text) == []

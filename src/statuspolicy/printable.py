@@ -70,6 +70,9 @@ def _printable(record: logging.LogRecord) -> bool:
     """See to all that is logged, whoever logs it."""
     if isinstance(record.args, tuple):
         record.args = tuple(map(_argument, record.args))
+    if record.exc_info and not record.exc_text:
+        traceback = logging.Formatter().formatException(record.exc_info)
+        record.exc_text = "\n".join(map(printable, traceback.split("\n")))
     return True
 
 

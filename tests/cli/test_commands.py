@@ -129,6 +129,10 @@ def test_table_shows_a_row(code, lines):
             ("302", "-X", "POST", "-H", "Location: /b", "--url", "http://example.org/a"),
             ["So GET http://example.org/b is sent."],
         ),
+        (
+            ("503", "-H", "Retry-After: 5", "--url", "https://me:secret@example.org/a"),
+            ["So GET https://example.org/a is sent after 5 s."],
+        ),
         (("206",), ["nobody asked for a part", "So it is handed over."]),
         (
             ("206", "-H", "Content-Range: bytes 0-4/9"),
