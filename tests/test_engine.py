@@ -423,6 +423,23 @@ def test_a_duty_cannot_repeat_what_may_have_been_acted_on():
     assert "not idempotent" in story.trace.reason
 
 
+def test_nor_send_it_elsewhere_after_a_failure_that_leaves_it_open():
+    def elsewhere(method, content=b"pay", **said):
+        request = httpx.Request(method, "http://b.example/", content=content)
+        return lambda exchange: sp.Again(request, **said)
+
+    def sent(duty, error):
+        request = httpx.Request("POST", "http://a.example/", content=b"pay")
+        return replay(request, [error, 200], table=sp.STANDARD | {type(error): duty}).sent
+
+    late, refused = httpx.ReadTimeout("late"), httpx.ConnectError("refused")
+    follow = lambda exchange: sp.Follow("http://b.example/")  # noqa: E731
+    for duty in (elsewhere("POST"), follow):
+        assert (len(sent(duty, late)), len(sent(duty, refused))) == (1, 2)
+    for duty in (elsewhere("POST", unacted=True), elsewhere("POST", b"undo"), elsewhere("GET")):
+        assert len(sent(duty, late)) == 2
+
+
 def test_attempts_are_bounded_by_the_limits_unless_the_row_names_its_own():
     script = [(503, {"retry-after": "1"})] * 9
     assert len(replay(GET, script).sent) == 4

@@ -308,6 +308,19 @@ class ConnectionTimeoutError(TimeoutError):
     __module__ = "aiohttp.client_exceptions"
 
 
+class ClientOSError(OSError):
+    """A library's own, for a connection that it had."""
+
+    __module__ = "aiohttp.client_exceptions"
+
+
+def lost_by(below):
+    """A connection that was made may end so too, as its host can't be reached any more."""
+    error = ClientOSError(*below.args)
+    error.__cause__ = below
+    return error
+
+
 def caused_by(cause, kind=httpx.ConnectTimeout):
     error = kind("says the transport")
     error.__cause__ = cause
@@ -343,6 +356,7 @@ def test_a_failed_connect_is_believed_by_its_cause_and_not_by_its_name():
         TimeoutError(),
         httpcore.ReadError("reset"),
         RuntimeError("whatever"),
+        *map(lost_by, (ConnectionRefusedError(111, "no"), OSError(113, "No route to host"))),
     ]
     for kind in (httpx.ConnectTimeout, httpx.ConnectError):
         assert unacted(kind("as a mock raises it"))
@@ -693,6 +707,52 @@ def test_a_connection_that_broke_before_a_byte_of_the_request_was_sent_is_left_f
     assert (server.connections, begun, SENDING_2 in heard) == (4, [], False)
 
 
+def test_a_transport_that_sent_it_and_then_found_no_connection_is_not_asked_again(kind):
+    """One that repeats by itself, and lets nobody see its pool."""
+
+    class Repeating(Inner):
+        def handle_request(self, request):
+            tell(request.extensions["trace"], CONNECTING, SENDING, CONNECTING)
+            return super().handle_request(request)
+
+        async def handle_async_request(self, request):
+            for event in (CONNECTING, SENDING, CONNECTING):
+                await request.extensions["trace"](event, {})
+            return Inner.handle_request(self, request)
+
+    for cause in (None, httpcore.ConnectError("refused")):
+        inner = Repeating(caused_by(cause, httpx.ConnectError), 200)
+        with pytest.raises(httpx.ConnectError):
+            sent_through(kind, inner, httpx.Request("POST", "http://a/", content=b"pay"))
+        assert len(inner.requests) == 1
+
+
+def test_what_the_sockets_tell_is_of_the_request_where_its_transport_tells_of_it_too():
+    """An application that a transport calls may send requests of its own, in the same context."""
+    watch = Watch(None)
+    watch.seen.sends = watch.seen.unread = 1
+    assert not watch.unsent
+    tell(watch, CONNECTING, SENDING)
+    assert watch.unsent
+    tell(watch, CONNECTING, SENDING)  # over a connection whose socket tells nothing
+    assert not watch.unsent
+    assert watch.begun
+
+
+def test_a_failure_of_a_request_that_the_server_made_in_turn_is_no_proof(kind):
+    request = httpx.Request("POST", "http://a/", content=b"pay")
+    for url, times in [("http://upstream/", 1), ("http://a/", 2)]:
+        failure = caused_by(httpcore.ConnectError("refused"), httpx.ConnectError)
+        failure.request = httpx.Request("POST", url)
+        inner = Inner(failure, 200)
+        if times == 1:
+            with pytest.raises(httpx.ConnectError):
+                sent_through(kind, inner, request)
+        else:
+            sent_through(kind, inner, request)
+        assert len(inner.requests) == times
+
+
 @pytest.mark.parametrize(
     ("events", "times"), [([CONNECTING], 2), ([CONNECTING, SENDING], 1), ([], 1)]
 )
@@ -713,6 +773,8 @@ def test_a_transport_that_fails_before_it_sends_is_asked_again(events, times, ki
             return Inner.handle_request(self, request)
 
     for before in ([], [httpx.ConnectError("no")]):
+        if before and SENDING in events:
+            continue  # told to be sent and not connected: the next test
         inner = Failing(*before, httpx.WriteTimeout("too slow"), 200)
         request = httpx.Request("POST", "http://a/", content=b"pay")
         if times == 1:

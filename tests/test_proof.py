@@ -11,9 +11,10 @@ import httpcore
 import pytest
 
 from statuspolicy.connection import Stream
+from statuspolicy.during import during
 from statuspolicy.proof import Proof, tcp
 from statuspolicy.windows import _gives_back
-from statuspolicy.wire import Seen, Wire, wired
+from statuspolicy.wire import WIRE, Seen, Wire
 
 IDLE = tcp.Count(tcp.ESTABLISHED, rtt=100, acked=500, waiting=0, sent=500)
 SENT = IDLE._replace(sent=600)
@@ -119,10 +120,9 @@ def test_a_stream_whose_errors_are_not_known_is_written_to_unseen():
 
     greeting, head = b"\5\1\0", b"POST / HTTP/1.1\r\nHost: a\r\n\r\n"  # of SOCKS, and its request
     seen, inner = Seen(), Foreign()
-    with wired(Wire(seen=seen)):
-        stream = Stream(inner)
-        stream.write(greeting)
-        stream.write(head)
+    stream = Stream(inner)
+    during(WIRE, Wire(seen=seen), stream.write, greeting)
+    during(WIRE, Wire(seen=seen), stream.write, head)
     assert (inner.written, seen.sends, seen.unread) == (greeting + head, 0, 0)
 
 

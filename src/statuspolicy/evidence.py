@@ -31,7 +31,8 @@ class Watch:
     def __init__(self, theirs: Callable[..., Any] | None) -> None:
         self._theirs = theirs
         self._first = ""
-        self._sent = False
+        self._sent = 0  # how often the transport began to send it
+        self._unknown = False  # whether it told something else
         self.seen = Seen()
         self.extensions: dict[str, Any] = {}  # of the request that is watched
 
@@ -49,9 +50,9 @@ class Watch:
         self._first = self._first or event
         if event in _SENDING:
             # The CONNECT that opens a tunnel is the proxy's; the request comes behind it.
-            self._sent = self._sent or getattr(info.get("request"), "method", b"") != b"CONNECT"
+            self._sent += getattr(info.get("request"), "method", b"") != b"CONNECT"
         elif event.partition(".")[0] not in _KNOWN:
-            self._sent = True
+            self._unknown = True
         return None if self._theirs is None else self._theirs(event, info)
 
     @property
@@ -66,18 +67,26 @@ class Watch:
     def unsent(self) -> bool:
         """Whether nobody can have read it: what there was of sending came to nothing.
 
-        The transport told what it does, and sending was not of it; or the sockets told.
+        The transport told what it does, and sending was not of it; or the sockets told of each
+        time that it was. (Where it told nothing, what they tell may be of another request.)
         """
-        seen = self.seen
-        return (bool(self._first) and not self._sent) or 0 < seen.sends == seen.unread
+        if not self._first:
+            return False
+        times = self._times
+        return times == self.seen.unread if times else not self._unknown
 
     @property
     def begun(self) -> bool:
         """Whether somebody may have read it, whatever the transport says in the end.
 
-        Over HTTP/2 it is the connection that says how far it got.
+        (Not every socket tells, and a transport may repeat by itself.)
         """
-        return self.seen.sends > self.seen.unread
+        return self._times > self.seen.unread
+
+    @property
+    def _times(self) -> int:
+        """How often it was begun, by the one who knows of more."""
+        return max(self.seen.sends, self._sent)
 
 
 class AsyncWatch(Watch):

@@ -138,7 +138,7 @@ class Exchange(Reckoned):
     def unacted(self) -> bool:
         """Whether it is sure that the server did not act on the request."""
         if self.error is not None:
-            return self.unsent or failure.unacted(self.error, self.begun)
+            return self.unsent or failure.unacted(self.error, self.begun, self.request)
         if self.status == 408:
             # RFC 9110 §15.5.9: the server gave up waiting for a request that it never read,
             # where it had kept the connection for the next one and now closes it.

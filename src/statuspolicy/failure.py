@@ -14,6 +14,7 @@ from ._lib import (
     ConnectTimeout,
     ProxyError,
     RemoteProtocolError,
+    Request,
     TransportError,
 )
 
@@ -33,12 +34,25 @@ def row_key(error: TransportError) -> int | type[TransportError] | None:
     return type(error)
 
 
-def unacted(error: TransportError, begun: bool = False) -> bool:
+def unacted(error: TransportError, begun: bool = False, request: Request | None = None) -> bool:
     """Whether a failure shows by itself that the server did not act on the request.
 
     begun: whether some of it is known to have been sent.
+    request: the one that failed.
     """
+    if request is not None and _is_another_s(error, request):
+        return False
     return (not begun and _unconnected(error)) or any(map(_refused_by_http2, _chain(error)))
+
+
+def _is_another_s(error: TransportError, request: Request) -> bool:
+    """Whether it is of a request that the server made in turn.
+
+    An application that a transport calls (WSGI, ASGI) may let a failure of its own client through,
+    which has written there whose it is.
+    """
+    theirs = getattr(error, "_request", None)
+    return error.__cause__ is not None and theirs is not None and theirs.url != request.url
 
 
 def _unconnected(error: TransportError) -> bool:
@@ -52,18 +66,25 @@ def _unconnected(error: TransportError) -> bool:
     _, *causes = _chain(error)
     if not causes and error.__context__ is not None and not error.__suppress_context__:
         causes = [*_chain(error.__context__)]  # raised without `from`, or nothing to do with it
-    return not causes or any(map(_says_unconnected, causes))
+    if not causes:
+        return True
+    return next((told for told in map(_says_unconnected, causes) if told is not None), False)
 
 
-def _says_unconnected(cause: BaseException) -> bool:
+def _says_unconnected(cause: BaseException) -> bool | None:
+    """What a cause says of it; None where it says nothing.
+
+    A library that makes connections knows. The system's error below it may be of a connection
+    that was made, too: a host can become unreachable meanwhile.
+    """
+    kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(cause).__mro__}
+    if not _CONNECTING.isdisjoint(library for library, _ in kinds):
+        return not _UNCONNECTED.isdisjoint(kinds)
     if isinstance(cause, (ConnectionRefusedError, socket.gaierror)):
         return True
     if isinstance(cause, OSError) and cause.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
         return True
-    return any(
-        (kind.__module__.partition(".")[0], kind.__name__) in _UNCONNECTED
-        for kind in type(cause).__mro__
-    )
+    return None
 
 
 # What the libraries that make connections raise where they make none, and nowhere else.
@@ -72,6 +93,7 @@ _UNCONNECTED = {
     ("httpcore2", "ConnectError"), ("httpcore2", "ConnectTimeout"),
     ("aiohttp", "ClientConnectorError"), ("aiohttp", "ConnectionTimeoutError"),
 }  # fmt: skip
+_CONNECTING = {library for library, _ in _UNCONNECTED}
 
 
 def _is_lasting(cause: BaseException) -> bool:

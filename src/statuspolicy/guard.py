@@ -178,6 +178,11 @@ def _hop(
     else:
         again = _equipped(sent, verdict.request)
         request = hop.request_to(url, again.method, again, limits=limits, abroad=drop)
+    sure = exchange.error is None or (isinstance(verdict, Again) and verdict.unacted)
+    if not (sure or exchange.idempotent or exchange.unacted) and (
+        (request.method, body.known(request)) == (sent.method, body.known(sent))
+    ):  # sent elsewhere, it is sent twice all the same
+        raise No(f"{sent.method} {_MAY_BE}")
     request = body.carry(request, limits)
     if not body.replayable(request):
         raise No(_USED_UP)
@@ -247,7 +252,7 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
     # actually idempotent […] or some means to detect that the original request was never
     # applied."
     if not (exchange.idempotent or verdict.unacted):
-        raise No(f"{sent.method} is not idempotent and may have been acted on")
+        raise No(f"{sent.method} {_MAY_BE}")
     if exchange.attempt >= attempts:
         raise No(f"it was sent {exchange.attempt} times, of {attempts} attempts at most")
     drop = drops(exchange.limits, path.abroad)
@@ -345,6 +350,7 @@ def _within_the_total(exchange: Exchange, after: float) -> None:
         raise No(f"Limits.total={total:g} would have passed before the next answer")
 
 
+_MAY_BE = "is not idempotent and may have been acted on"
 _SHORT = 120  # characters of one URL of several
 _COUNTED = "its Digest counts each request (nc) and was used: give prepare=, to sign it anew"
 _USED_UP = (

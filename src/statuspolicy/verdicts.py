@@ -59,7 +59,8 @@ class Again(Record):
 
     request: the request to send; `exchange.request` for the same.
     after: seconds to wait before.
-    unacted: the server did not act on the request, so any method may be repeated.
+    unacted: the server did not act on the request, so any method may be repeated; after a
+        failure also elsewhere.
     fresh: on another connection.
     attempts: sends of this request at most; None for `Limits.attempts`.
     cool: how the origin is to be left alone from now on; this request keeps to `after`.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from statuspolicy.methods import SAFE
 
 from . import failure
-from ._lib import PoolTimeout, TransportError, UnsupportedProtocol
+from ._lib import PoolTimeout, Request, TransportError, UnsupportedProtocol
 from .effects import Reply, Send, Shelve
 from .talk import Flow
 
@@ -27,11 +27,12 @@ def sending(shelf: Shelf, send: Send) -> Flow[Reply]:
     except GeneratorExit:  # its task was cancelled, its own body failed, or the like
         shelf.owe(request)
         raise
-    if isinstance(reply.outcome, TransportError) and _may_be_acted_on(reply.outcome, reply):
+    error = reply.outcome
+    if isinstance(error, TransportError) and _may_be_acted_on(error, reply, request):
         yield Shelve(shelf.invalidated(request, None))
     return reply
 
 
-def _may_be_acted_on(error: TransportError, reply: Reply) -> bool:
+def _may_be_acted_on(error: TransportError, reply: Reply, request: Request) -> bool:
     unsent = reply.unsent or isinstance(error, (PoolTimeout, UnsupportedProtocol))
-    return not (unsent or failure.unacted(error, reply.begun))
+    return not (unsent or failure.unacted(error, reply.begun, request))
