@@ -72,10 +72,10 @@ def given(cookies: Cookies, request: Request) -> list[str]:
     ]
     if not not_its_own:
         return found
-    aside = CookieJar(policy_of(cookies.jar))
+    others = CookieJar(policy_of(cookies.jar))
     for cookie in not_its_own:
-        aside.set_cookie(cookie)
-    return [*(Counter(found) - Counter(_asked(aside, request))).elements()]
+        others.set_cookie(cookie)
+    return [*(Counter(found) - Counter(_asked(others, request))).elements()]
 
 
 def _asked(held: CookieJar, request: Request) -> list[str]:
