@@ -103,6 +103,11 @@ class Sent:
         return self._invalidations.owed
 
     @property
+    def saving(self) -> dict[Sent, str]:
+        """The URLs of which something is being stored."""
+        return self._invalidations.saving
+
+    @property
     def overtaken(self) -> bool:
         """Whether its URL was invalidated since, other than by its own answer."""
         known, then = self._invalidations, self._then
@@ -116,18 +121,10 @@ class Sent:
 
     def dropped(self, url: str) -> None:
         """What is stored of a URL is dropped, but for what is being stored at this moment."""
-        if url in [*self._invalidations.saving.values()]:
+        if url in [*self.saving.values()]:
             self.owed.add(url)
         elif url in self.owed:
             self.owed.remove(url)
-
-    def saves(self, url: str) -> None:
-        """From now on something of a URL is being stored."""
-        self._invalidations.saving[self] = url
-
-    def saved(self) -> None:
-        """It is stored, or it is dropped again."""
-        self._invalidations.saving.pop(self, None)
 
 
 _KNOWN: WeakKeyDictionary[object, Invalidations] = WeakKeyDictionary()

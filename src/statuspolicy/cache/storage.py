@@ -95,6 +95,10 @@ class MemoryStorage(Storage):
         entries = self._kept.get(place, {})
         old = entries.pop(one, None)
         if old is not None:
+            if old[0].size == entry.size:  # as after most 304s
+                entries[one] = entry, old[1]
+                self._kept.move_to_end(place)
+                return
             self._size -= old[1]
         size = entry.size + _long(url, entry.who)
         if size > self._most:  # it would push out all others, and then itself
@@ -238,6 +242,7 @@ class _Steps:
 
     def _all(self, changes: Iterable[Change]) -> Iterator[tuple[str, tuple[Any, ...]]]:
         sent = self._sent
+        saving = sent.saving
         for one in changes:
             if isinstance(one, Drop):
                 if one.ids is None:
@@ -248,14 +253,14 @@ class _Steps:
                     sent.dropped(one.url)
                 continue
             try:
-                sent.saves(one.url)
+                saving[sent] = one.url
                 if not sent.overtaken:
                     yield "save", (one.url, one.entry, one.same)
                     # An invalidation that came meanwhile may have dropped what was there before.
                     if sent.overtaken:
                         yield "drop", (one.url, [one.entry.id])
             finally:
-                sent.saved()
+                saving.pop(sent, None)
 
     def go_on_after(self, error: BaseException, method: str, url: str) -> bool:
         """Whether a failure was the storage's; what could not be dropped is to be later."""
