@@ -415,6 +415,8 @@ def test_a_method_that_is_not_idempotent_is_not_repeated_unless_it_was_refused()
     assert "not idempotent" in story.trace.reason
     assert len(replay(post(), [(503, {"retry-after": "1"}), 200]).sent) == 2
     assert len(replay(post(headers={"idempotency-key": "k"}), [502, 200]).sent) == 2
+    for none in ("", " "):
+        assert len(replay(post(headers={"idempotency-key": none}), [502]).sent) == 1
 
 
 def test_a_duty_cannot_repeat_what_may_have_been_acted_on():

@@ -67,6 +67,10 @@ def watch_for(kind, theirs=None):
         pytest.param([SENDING], True, False, id="an old one"),
         pytest.param([SENDING, "http11.send_request_headers.failed"], True, False, id="its end"),
         pytest.param([SENDING, CONNECTING, SENDING], True, False, id="another after an old one"),
+        pytest.param(
+            [CONNECTING, "connection.connect_tcp.complete"], False, False, id="no more told"
+        ),
+        pytest.param([CONNECTING, "connection.start_tls.failed"], False, True, id="TLS failed"),
         pytest.param(["http11.response_closed.started", SENDING], False, False, id="another first"),
         pytest.param([CONNECTING, "http2.send_connection_init.started"], False, True, id="HTTP/2"),
         pytest.param([SENDING_2], False, False, id="an old one of HTTP/2, which speaks for itself"),

@@ -33,6 +33,7 @@ class Watch:
         self._first = ""
         self._sent = 0  # how often the transport began to send it
         self._unknown = False  # whether it told something else
+        self._connected = False  # whether it told last that it has a connection
         self.seen = Seen()
         self.extensions: dict[str, Any] = {}  # of the request that is watched
 
@@ -48,6 +49,7 @@ class Watch:
     def __call__(self, event: str, info: dict[str, Any]) -> Any:
         """Note an event; the answer of the caller's own, which an async one awaits."""
         self._first = self._first or event
+        self._connected = event.startswith("connection.") and event.endswith(".complete")
         if event in _SENDING:
             # The CONNECT that opens a tunnel is the proxy's; the request comes behind it.
             self._sent += getattr(info.get("request"), "method", b"") != b"CONNECT"
@@ -73,7 +75,8 @@ class Watch:
         if not self._first:
             return False
         times = self._times
-        return times == self.seen.unread if times else not self._unknown
+        # Who has a connection sends next: one that fails then, and did not tell, sent unseen.
+        return times == self.seen.unread if times else not (self._unknown or self._connected)
 
     @property
     def begun(self) -> bool:

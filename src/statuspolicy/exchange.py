@@ -127,7 +127,8 @@ class Exchange(Reckoned):
     @property
     def idempotent(self) -> bool:
         """Whether sending the request twice does no more than once (RFC 9110 §9.2.2)."""
-        return self.request.method in IDEMPOTENT or "idempotency-key" in self.request.headers
+        key = self.request.headers.get("idempotency-key", "")  # an empty one names nothing
+        return self.request.method in IDEMPOTENT or bool(key.strip())
 
     @lazy
     def told(self) -> float | None:
