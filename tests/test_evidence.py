@@ -731,6 +731,15 @@ def test_a_transport_that_sent_it_and_then_found_no_connection_is_not_asked_agai
         assert len(inner.requests) == 1
 
 
+def test_over_http2_a_stream_that_was_left_for_a_new_connection_was_not_begun():
+    """After a GOAWAY httpcore sends what was not processed on another by itself (RFC 9113 §6.8)."""
+    watch = Watch(None)
+    tell(watch, SENDING_2, CONNECTING)
+    assert (watch.unsent, watch.begun) == (False, False)
+    tell(watch, SENDING)
+    assert watch.begun
+
+
 def test_what_the_sockets_tell_is_of_the_request_where_its_transport_tells_of_it_too():
     """An application that a transport calls may send requests of its own, in the same context."""
     watch = Watch(None)

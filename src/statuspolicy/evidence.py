@@ -32,6 +32,7 @@ class Watch:
         self._theirs = theirs
         self._first = ""
         self._sent = 0  # how often the transport began to send it
+        self._over_http2 = 0  # how often of these over HTTP/2
         self._unknown = False  # whether it told something else
         self._connected = False  # whether it told last that it has a connection
         self.seen = Seen()
@@ -52,7 +53,9 @@ class Watch:
         self._connected = event.startswith("connection.") and event.endswith(".complete")
         if event in _SENDING:
             # The CONNECT that opens a tunnel is the proxy's; the request comes behind it.
-            self._sent += getattr(info.get("request"), "method", b"") != b"CONNECT"
+            if getattr(info.get("request"), "method", b"") != b"CONNECT":
+                self._sent += 1
+                self._over_http2 += event == _SENDING[1]
         elif event.partition(".")[0] not in _KNOWN:
             self._unknown = True
         return None if self._theirs is None else self._theirs(event, info)
@@ -74,7 +77,7 @@ class Watch:
         """
         if not self._first:
             return False
-        times = self._times
+        times = max(self.seen.sends, self._sent)  # by the one who knows of more
         # Who has a connection sends next: one that fails then, and did not tell, sent unseen.
         return times == self.seen.unread if times else not (self._unknown or self._connected)
 
@@ -82,14 +85,10 @@ class Watch:
     def begun(self) -> bool:
         """Whether somebody may have read it, whatever the transport says in the end.
 
-        (Not every socket tells, and a transport may repeat by itself.)
+        (Not every socket tells, and a transport may repeat by itself.) Over HTTP/2 it is the
+        connection that says how far it got.
         """
-        return self._times > self.seen.unread
-
-    @property
-    def _times(self) -> int:
-        """How often it was begun, by the one who knows of more."""
-        return max(self.seen.sends, self._sent)
+        return max(self.seen.sends, self._sent - self._over_http2) > self.seen.unread
 
 
 class AsyncWatch(Watch):
