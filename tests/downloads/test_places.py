@@ -136,14 +136,12 @@ def test_where_every_name_is_somebody_else_s_it_is_said(path):
 def test_a_part_of_another_user_is_left_alone_and_a_folder_s_own_refusal_is_raised(
     path, monkeypatch
 ):
-    real = partfile._opened
-
-    def refused(part, mode):
+    def refused(part, mode, **options):
         if part.name == "file.part":
             raise PermissionError(13, "Permission denied", str(part))
-        return real(part, mode)
+        return open(part, mode, **options)
 
-    monkeypatch.setattr(partfile, "_opened", refused)
+    monkeypatch.setattr(partfile, "open", refused, raising=False)
     with pytest.raises(PermissionError):
         PartFile(path, "asked", True)
     path.with_name("file.part").write_bytes(MINE)

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from statuspolicy.alone import alone
 from statuspolicy.downloads import digests, journal
@@ -51,46 +51,73 @@ class PartFile:
         self._recorded = time.monotonic()
         self.journal: Journal | None = None
         self.epoch = 0  # how often it was begun anew
-        for name in _names(path.name):
-            self.part = path.with_name(name + ".part")
-            self.side = path.with_name(name + ".part.json")
-            self._new = path.with_name(name + ".part.json.new")
-            if self._taken(resume):
+        self._file: Any = None  # held from where it is opened: Ctrl-C may come anywhere
+        self._fresh = False  # whether what is there is of no use to anybody
+        try:
+            if self._is_taken(resume):
                 return
+        except BaseException:
+            self._give_up()
+            raise
         raise FileExistsError(
             f"{path.with_name(path.name + '.part')} and others like it are not of a download: "
             "move them away, or name another file."
         )
 
-    def _taken(self, resume: bool) -> bool:
-        """Open the part by its name now; False where that is somebody else's."""
-        try:
-            self._file, new = _locked(self.part, private(self.path))
-        except OSError as error:
-            if error.errno in _NOT_OURS and os.path.lexists(self.part):
-                return False
-            raise
-        self._fresh = new  # whether what is there is of no use to anybody
-        try:
+    def _is_taken(self, resume: bool) -> bool:
+        """Open a part, under the first name that is not somebody else's."""
+        for name in _names(self.path.name):
+            self.part = self.path.with_name(name + ".part")
+            self.side = self.path.with_name(name + ".part.json")
+            self._new = self.path.with_name(name + ".part.json.new")
+            try:
+                self._open()
+            except OSError as error:
+                if error.errno in _NOT_OURS and os.path.lexists(self.part):
+                    continue
+                raise
             side = _content(self.side)
             ours = side is not None and journal.is_one(side)
-            if ours or (new and side is None):
-                if new:
+            if ours or (self._fresh and side is None):
+                if self._fresh:
                     self._mark()
                 elif resume and side is not None:
                     size = os.fstat(self._file.fileno()).st_size
                     self.journal = journal.read(side, self._asked, size)
                 return True
-        except BaseException:
-            self._give_up(new)
-            raise
-        self._give_up(new)
+            self._give_up()
         return False
 
-    def _give_up(self, new: bool) -> None:
-        if new:
-            self.part.unlink(missing_ok=True)
-        self._file.close()
+    def _open(self) -> None:
+        """Open the part that is there, or else a new one. It is this process's own now."""
+        opener = partial(os.open, mode=private(self.path))  # no more permissions than the file has
+        while True:
+            self._fresh = False
+            try:
+                self._file = open(self.part, "r+b", buffering=0, opener=_plainly)  # noqa: SIM115
+            except FileNotFoundError:
+                self._fresh = True
+                try:
+                    self._file = open(self.part, "x+b", buffering=0, opener=opener)  # noqa: SIM115
+                except FileExistsError:  # somebody was quicker
+                    continue
+            try:
+                _lock(self._file)
+            except BlockingIOError:
+                self._fresh = False
+                text = "another download is writing to it"
+                raise BlockingIOError(errno.EWOULDBLOCK, text, str(self.part)) from None
+            # The one who had it may have renamed it since.
+            if _same(self._file, self.part):
+                return
+            self._file.close()
+
+    def _give_up(self) -> None:
+        if self._file is not None:
+            if self._fresh:
+                self.part.unlink(missing_ok=True)
+            self._file.close()
+            self._file = None
 
     def _mark(self) -> None:
         """Say on the disk that it is a download's, and that nothing is there yet."""
@@ -236,39 +263,6 @@ class PartFile:
 
 def _names(name: str) -> list[str]:
     return [name, *(f"{name}.{n}" for n in range(1, _MOST_NAMES))]
-
-
-def _locked(path: Path, mode: int) -> tuple[BinaryIO, bool]:
-    """A file that is this process's own now, and whether it is new.
-
-    mode: the most permissions that it may have.
-    """
-    while True:
-        file, new = _opened(path, mode)
-        try:
-            _lock(file)
-            # The one who had it may have renamed it since.
-            if _same(file, path):
-                return file, new
-        except BlockingIOError:
-            file.close()
-            text = "another download is writing to it"
-            raise BlockingIOError(errno.EWOULDBLOCK, text, str(path)) from None
-        except BaseException:
-            if new:
-                path.unlink(missing_ok=True)
-            file.close()
-            raise
-        file.close()
-
-
-def _opened(path: Path, mode: int) -> tuple[BinaryIO, bool]:
-    """A file that is there, or else a new one, and whether it is new. It is no link."""
-    while True:
-        with suppress(FileNotFoundError):
-            return open(path, "r+b", buffering=0, opener=_plainly), False
-        with suppress(FileExistsError):  # somebody was quicker
-            return open(path, "x+b", buffering=0, opener=partial(os.open, mode=mode)), True
 
 
 def _plainly(path: str, flags: int) -> int:
