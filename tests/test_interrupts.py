@@ -24,6 +24,8 @@ PASSING = import_module("statuspolicy.routing").PASSING
 CALL = sp.PolicyTransport.__init__.__globals__["CALL"]
 BIG = b"x" * 3000
 
+pytestmark = pytest.mark.timeout(900)  # each place is a run of its own
+
 
 class World:
     """A client over a transport without a network, and what it is asked in one scenario."""
@@ -371,6 +373,10 @@ def swept(world: type[World], kind: str, opcodes: bool = False, step: int = 0) -
     return anyio.run(sweep, backend="asyncio" if kind == "sync" else kind)
 
 
+# trio says so of a generator that Ctrl-C left between two of its parts, as it ends it.
+@pytest.mark.filterwarnings(
+    "ignore:.*Async generator:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 @pytest.mark.parametrize("kind", ["sync", "asyncio", "trio"])
 def test_ctrl_c_at_each_line_leaves_nothing_behind(kind):
     for world in WORLDS:

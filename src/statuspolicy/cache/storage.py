@@ -104,13 +104,14 @@ class MemoryStorage(Storage):
         if size > self._most:  # it would push out all others, and then itself
             self._tidy(place, entries)
             return
+        # First, since Ctrl-C may come anywhere: what no user is known of is never dropped.
+        self._users.setdefault(url, {})[entry.who] = None
         entries[one] = entry, size
         self._size += size
         if len(entries) > VARIANTS:
             self._size -= entries.pop(next(iter(entries)))[1]
         self._kept[place] = entries
         self._kept.move_to_end(place)
-        self._users.setdefault(url, {})[entry.who] = None
         while self._size > self._most:
             place, entries = next(iter(self._kept.items()))
             self._size -= sum(size for _, size in entries.values())
@@ -120,19 +121,21 @@ class MemoryStorage(Storage):
     @alone
     def drop(self, url: str, ids: Sequence[str] | None) -> None:
         for who in [*self._users.get(url, ())]:
-            entries = self._kept[url, who]
+            entries = self._kept.get((url, who), {})
             for one in [*entries] if ids is None else ids:
                 self._size -= entries.pop(one, (None, 0))[1]
             self._tidy((url, who), entries)
 
     def _tidy(self, place: tuple[str, str], entries: dict[str, tuple[Entry, int]]) -> None:
         """Let go of a place where nothing is left."""
-        if not entries and self._kept.pop(place, None) is not None:
-            url, who = place
-            users = self._users[url]
-            del users[who]
-            if not users:
-                del self._users[url]
+        if entries:
+            return
+        url, who = place
+        self._kept.pop(place, None)
+        users = self._users.get(url, {})
+        users.pop(who, None)
+        if not users:
+            self._users.pop(url, None)
 
     def close(self) -> None:
         """Nothing to let go of: what is stored stays for the next use."""
