@@ -18,7 +18,8 @@ import pytest
 
 import statuspolicy as sp
 from statuspolicy.proof import tcp
-from tests.conftest import KINDS, Session
+from tests.conftest import Session
+from tests.each import quickly
 from tests.raw_server import Peer, serving
 from tests.test_evidence import SENDING, at_first, tunnels, wait_for
 
@@ -39,7 +40,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(params=[*KINDS, "uvloop"])
+@pytest.fixture(params=quickly(["sync", "asyncio", "trio", "uvloop"], 2))
 def kind(request):
     if request.param == "uvloop":
         pytest.importorskip("uvloop", reason="uvloop is not installed")

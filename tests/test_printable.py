@@ -115,6 +115,7 @@ ROWS = {
 TABLES = [sp.STANDARD, sp.STRICT, sp.STANDARD | ROWS, sp.STRICT | {407: sp.surface}]
 
 
+@pytest.mark.slow
 def test_what_a_server_writes_in_any_field_is_shown_printable_and_bounded_by_every_row(shown):
     """Each code with each section of hostile fields, and again after a hop, by several tables."""
     codes = {code for table in TABLES for code in table if isinstance(code, int)}

@@ -196,6 +196,7 @@ def held(headers, content=b"", url="/{}", who="", sent=""):
     return worst
 
 
+@pytest.mark.slow
 def test_memory_storage_holds_no_more_than_max_bytes_whatever_is_stored():
     """Long URLs, users and tags, many short lines, many directives, names and variants."""
     many = [("Cache-Control", "max-age=99"), *((f"a{n % 50}", "b") for n in range(500))]

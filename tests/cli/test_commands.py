@@ -21,7 +21,7 @@ import statuspolicy as sp
 from statuspolicy.cli import demo, fetching, main
 from statuspolicy.cli.commands import cli
 from statuspolicy.printable import printable
-from statuspolicy.testing import Answer, StatusServer
+from statuspolicy.testing import Answer, FakeClock, StatusServer
 from tests.each import each
 
 from ..downloads.ranged import BODY, GONE, Ranged
@@ -186,7 +186,15 @@ def test_fetch_ends_with_the_class_of_an_error(status_server, status, code):
     assert run("fetch", f"{status_server.url}/{status}").exit_code == code
 
 
-def test_fetch_says_what_failed_and_ends_with_1():
+@pytest.fixture
+def no_waits(monkeypatch):
+    """A command waits as long as it is told, and the clock of its client goes on as if it had."""
+    clock = FakeClock()
+    for name in ("sleep", "monotonic", "time"):
+        monkeypatch.setattr(sp.SystemClock, name, lambda _, *a, n=name: getattr(clock, n)(*a))
+
+
+def test_fetch_says_what_failed_and_ends_with_1(no_waits):
     result = run("fetch", "http://127.0.0.1:9/")
     assert result.exit_code == 1
     assert "ConnectError: " in result.stderr
@@ -210,7 +218,7 @@ HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m" + "x" * 5000
     "fields", [f"Location: //u:hunter2@{HOSTILE}", f"Link: <{HOSTILE}>; rel=successor-version", ""]
 )
 @pytest.mark.parametrize("code", [301, 405, 503])
-def test_what_a_server_writes_can_t_command_the_terminal(code, fields, tmp_path):
+def test_what_a_server_writes_can_t_command_the_terminal(code, fields, tmp_path, no_waits):
     def serve(peer):
         peer.head()
         head = f"HTTP/1.1 {code} {HOSTILE}\r\nDeprecation: @1\r\nContent-Length: 0\r\n"
