@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
-PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+PYTEST = $(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 PYTHONS ?= 3.12 3.13 3.14 3.15
 
 .DEFAULT_GOAL := help
