@@ -1,9 +1,11 @@
 """One exchange, interrupted at each line (or each bytecode) that the package runs in it."""
 
 import sys
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -123,6 +125,41 @@ def interrupting(at: int, opcodes: bool = False) -> Iterator[list[Any]]:
         yield said
     finally:
         sys.settrace(before)
+
+
+def apart(test: Callable[..., None]) -> Callable[..., None]:
+    """A test in a thread of its own.
+
+    An exception that a trace function raises as a handler ends stays behind as the one that the
+    thread handles, and would be the context of all that later tests raise.
+    """
+
+    @wraps(test)
+    def tested(**fixtures: Any) -> None:
+        failed: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                test(**fixtures)
+            except BaseException as error:
+                failed.append(error)
+
+        thread = Thread(target=run)
+        thread.start()
+        thread.join()
+        if failed:
+            raise failed[0]
+
+    return tested
+
+
+def without_a_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns that awaits nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("It waits for something.")
 
 
 class Stepped(Awaitable[Any]):

@@ -14,7 +14,7 @@ import pytest
 
 import statuspolicy as sp
 from statuspolicy.testing import FakeClock
-from tests.interrupts import Inner, Interrupted, Stepped, interrupting
+from tests.interrupts import Inner, Interrupted, Stepped, apart, interrupting, without_a_loop
 from tests.raw_server import serving
 
 URL = "http://home.example"
@@ -358,19 +358,22 @@ SAMPLE = {"sync": 1, "asyncio": 5, "trio": 11} if FULL else FEW
 
 def swept(world: type[World], kind: str, opcodes: bool = False, step: int = 0) -> Any:
     """How many places there were, and what was wrong at which."""
-    step = step or SAMPLE[kind]
 
-    async def sweep() -> tuple[int, list[str]]:
-        await world(kind != "sync").run(0)  # what is loaded and kept once
-        places, _, wrong = await world(kind != "sync").run(0, opcodes)
-        assert not wrong
-        found = []
-        for at in range(1, places + 1, step):
-            _, where, wrong = await world(kind != "sync").run(at, opcodes)
-            found += [f"{where}: {one}" for one in wrong]
-        return places, found
+    def tried(at: int) -> tuple[int, Any, list[str]]:
+        one = world(kind != "sync")
+        if kind == "sync":
+            return without_a_loop(one.run(at, opcodes))
+        # In a loop of its own: a cancel scope that Ctrl-C left unclosed ends with it.
+        return anyio.run(one.run, at, opcodes, backend=kind)
 
-    return anyio.run(sweep, backend="asyncio" if kind == "sync" else kind)
+    tried(0)  # what is loaded and kept once
+    places, _, wrong = tried(0)
+    assert not wrong
+    found = []
+    for at in range(1, places + 1, step or SAMPLE[kind]):
+        _, where, wrong = tried(at)
+        found += [f"{where}: {one}" for one in wrong]
+    return places, found
 
 
 # trio says so of a generator that Ctrl-C left between two of its parts, as it ends it.
@@ -378,6 +381,7 @@ def swept(world: type[World], kind: str, opcodes: bool = False, step: int = 0) -
     "ignore:.*Async generator:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 @pytest.mark.parametrize("kind", ["sync", "asyncio", "trio"])
+@apart
 def test_ctrl_c_at_each_line_leaves_nothing_behind(kind):
     for world in WORLDS:
         places, found = swept(world, kind)
@@ -410,6 +414,7 @@ def test_a_cancellation_at_each_checkpoint_leaves_nothing_behind(backend):
     assert anyio.run(sweep, backend=backend) == []
 
 
+@apart
 def test_ctrl_c_as_a_transport_is_made_fresh_closes_it():
     """Of a response that has its own transport, both are closed."""
 
@@ -453,6 +458,7 @@ def test_ctrl_c_as_a_transport_is_made_fresh_closes_it():
 @pytest.mark.filterwarnings(
     "ignore:.*unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
+@apart
 def test_ctrl_c_in_a_download_closes_its_response_and_lets_the_next_one_have_the_file(tmp_path):
     whole = {"Content-Length": "3000", "ETag": '"1"', "Accept-Ranges": "bytes"}
 
@@ -483,6 +489,7 @@ def test_ctrl_c_in_a_download_closes_its_response_and_lets_the_next_one_have_the
 @pytest.mark.filterwarnings(
     "ignore:.*unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
+@apart
 def test_ctrl_c_in_an_upload_over_a_socket_leaves_its_pool_of_one_free():
     """Expect: 100-continue, a body that waits, and an answer; the next request works."""
 
