@@ -162,7 +162,7 @@ def server(hypercorn_server):
     """The server with nothing received; in the end nothing may be open."""
     hypercorn_server.app.clear()
     yield hypercorn_server
-    assert hypercorn_server.open_connections == 0
+    wait_for(lambda: hypercorn_server.open_connections == 0)
 
 
 @pytest.fixture
