@@ -5,6 +5,9 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST = $(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 PYTHONS ?= 3.12 3.13 3.14 3.15
 
+# What is compiled is kept, whatever the machine says: the tests start hundreds of Pythons.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 
 help: ## what can be made
