@@ -24,7 +24,13 @@ PASSING = import_module("statuspolicy.routing").PASSING
 CALL = sp.PolicyTransport.__init__.__globals__["CALL"]
 BIG = b"x" * 3000
 
-pytestmark = pytest.mark.timeout(900)  # each place is a run of its own
+pytestmark = [
+    pytest.mark.timeout(900),  # each place is a run of its own
+    # What nobody has yet, or what was left between two of its parts, is closed as it is freed, and
+    # Python or trio says so; an interrupt that comes just then is told in the same way.
+    pytest.mark.filterwarnings("ignore:.*(unclosed|Async generator):ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 class World:
@@ -376,10 +382,6 @@ def swept(world: type[World], kind: str, opcodes: bool = False, step: int = 0) -
     return places, found
 
 
-# trio says so of a generator that Ctrl-C left between two of its parts, as it ends it.
-@pytest.mark.filterwarnings(
-    "ignore:.*Async generator:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
 @pytest.mark.parametrize("kind", ["sync", "asyncio", "trio"])
 @apart
 def test_ctrl_c_at_each_line_leaves_nothing_behind(kind):
@@ -454,10 +456,6 @@ def test_ctrl_c_as_a_transport_is_made_fresh_closes_it():
         assert [(bool(one.closed), len(one.open)) for one in made] == [(True, 0)] * len(made)
 
 
-# A file that nobody has yet is closed as it is freed.
-@pytest.mark.filterwarnings(
-    "ignore:.*unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
 @apart
 def test_ctrl_c_in_a_download_closes_its_response_and_lets_the_next_one_have_the_file(tmp_path):
     whole = {"Content-Length": "3000", "ETag": '"1"', "Accept-Ranges": "bytes"}
@@ -485,10 +483,6 @@ def test_ctrl_c_in_a_download_closes_its_response_and_lets_the_next_one_have_the
         go(at)
 
 
-# A socket that nobody has yet is closed as it is freed.
-@pytest.mark.filterwarnings(
-    "ignore:.*unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
 @apart
 def test_ctrl_c_in_an_upload_over_a_socket_leaves_its_pool_of_one_free():
     """Expect: 100-continue, a body that waits, and an answer; the next request works."""

@@ -151,6 +151,23 @@ def test_a_part_of_another_user_is_left_alone_and_a_folder_s_own_refusal_is_rais
     assert held(path) == {"file.part": MINE}
 
 
+def test_a_part_that_appears_as_it_is_made_is_not_taken_for_a_new_one(path, monkeypatch):
+    tried = []
+
+    def late(part, mode, **options):
+        tried.append(mode)
+        if len(tried) == 2:
+            path.with_name("file.part").write_bytes(MINE)
+        return open(part, mode, **options)
+
+    monkeypatch.setattr(partfile, "open", late, raising=False)
+    part = PartFile(path, "asked", True)
+    assert tried[:3] == ["r+b", "x+b", "r+b"]
+    assert part.part.name == "file.1.part"
+    part.close()
+    assert held(path) == {"file.part": MINE}
+
+
 def test_what_is_no_file_by_a_part_s_name_is_left_alone(path, monkeypatch):
     os.mkfifo(path.with_name("file.part"))
     os.mkfifo(path.with_name("file.1.part.json"))
