@@ -43,8 +43,8 @@ class Owed:
     def __contains__(self, url: str) -> bool:
         return url in self._urls
 
-    @alone
     def __iter__(self) -> Iterator[str]:
+        # Without the lock, which a thread may have held when this process was forked off.
         return iter([*self._urls])
 
     def __len__(self) -> int:
