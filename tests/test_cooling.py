@@ -1,4 +1,4 @@
-"""Rule 14, 421 to the letter, breakers and budgets: what one exchange means for the next ones."""
+"""docs/rules.md#cooldown, 421 by STRICT, breakers and budgets: what an exchange leaves behind."""
 
 import random
 from importlib import import_module

@@ -379,7 +379,7 @@ def test_other_fields_stay_where_the_body_goes(name):
 
 
 def test_a_request_without_its_body_has_no_factory_that_would_bring_it_back():
-    """A repeat of the GET would send what the factory makes: rule 12, the body goes."""
+    """A repeat of the GET would send its body: docs/rules.md#a-hop-that-becomes-get."""
     previous = post(extensions={FACTORY: lambda: b"body", "timeout": {}})
     request = go(previous, method="GET", bodiless=True)
     assert FACTORY not in request.extensions

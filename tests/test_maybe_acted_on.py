@@ -1,4 +1,4 @@
-"""Rule 4: where an earlier send may have been acted on, what answers its repeat says so."""
+"""docs/rules.md#an-earlier-send-may-have-been-acted-on: what answers its repeat says so."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Rule 10: what an answer says besides goes into the trace, and nothing is acted on."""
+"""docs/rules.md#notices: what an answer says besides is in the trace; nothing is done about it."""
 
 import json
 import logging

@@ -169,8 +169,7 @@ def _go_on(talk: Talk, exchange: Exchange, verdict: Follow | Again, permit: Perm
     hard = isinstance(verdict, Again) and verdict.fresh
     if exchange.response is not None:
         kept = yield Discard(exchange.response, talk.went, hard)
-        # Rule 7: the history holds "the responses that another request answered (redirects,
-        # challenges)".
+        # docs/rules.md#what-you-get-is-true: no repeats are in the history.
         if permit.is_hop or exchange.status in (401, 407):
             past = [*talk.past]
             passed = adopt(exchange.response, talk.went, past, talk.steps, kept=kept, passed=True)

@@ -1,4 +1,4 @@
-"""Rule 14, politeness: what an answer means for its origin, and what the next request meets."""
+"""Cooldown (docs/rules.md#cooldown): what an answer starts, and what the next request meets."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ STANDARD = Table((
 ))
 # fmt: on
 
-# The reference document to the letter: what it doesn't know is handed over.
+# HTTP/1.0 and RFC 2616 to the letter: what they don't know is handed over.
 STRICT = STANDARD | {
     300: redirect.preferred_choice_strict,
     301: redirect.confirmed,

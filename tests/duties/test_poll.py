@@ -416,7 +416,7 @@ def test_a_challenge_that_is_too_long_to_keep_is_handed_over():
     assert story.response.status_code == 401
 
 
-# ── rule 5 ─────────────────────────────────────────────────────────────────────────────
+# ── docs/rules.md#credentials-stay-with-their-origin ───────────────────────────────────
 
 
 def test_credentials_stay_at_home_and_do_not_come_back():

@@ -163,7 +163,7 @@ def test_421_is_handed_over_where_no_other_connection_can_be_had(headers):
 @each("can_renew", [True, False])
 @each(("method", "sent"), YES)
 def test_408_is_repeated_once_at_once_on_another_connection_if_idempotent(method, sent, can_renew):
-    """Over HTTP/2 without `fresh=` it is repeated as it is (rule 13)."""
+    """Over HTTP/2 without `fresh=` it is repeated as it is: docs/rules.md#another-connection."""
     verdict = answer(408, method=method, sent=sent, can_renew=can_renew)
     assert (verdict.after, verdict.fresh) == (0.0, True)
     again = answer(408, method=method, sent=sent, answers=(408,))

@@ -261,7 +261,7 @@ def test_304_that_answers_no_condition_is_asked_again_once(table):
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_304_says_nothing_of_whether_a_request_was_acted_on(table, method):
-    """Rule 4: only a row that says that the server did not act may have any method repeated."""
+    """docs/rules.md#nothing-is-sent-twice: its row would have to say that nobody acted on it."""
     verdict = table[304](exchange(304, method=method))
     assert not (isinstance(verdict, Again) and verdict.unacted)
 

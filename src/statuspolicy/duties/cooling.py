@@ -14,7 +14,7 @@ from ..verdicts import Again, Refuse, Settle, Verdict
 
 
 def too_many_connections(exchange: Exchange) -> Verdict:
-    """421 as the reference document knows it: too many connections from this address."""
+    """421 as older lists of the codes have it: too many connections from this address."""
     seconds = 1.0 if exchange.told is None else exchange.told
     cool = Cool(seconds, probe=True) if seconds <= exchange.limits.retry_after else None
     return Settle("too many connections from here", cool=cool)

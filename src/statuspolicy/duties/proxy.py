@@ -1,4 +1,4 @@
-"""305 to the letter of the reference document: this one request, through that proxy, if allowed."""
+"""305 to the letter of RFC 2616 §10.3.6: this one request, through that proxy, if allowed."""
 
 from __future__ import annotations
 

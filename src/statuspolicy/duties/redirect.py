@@ -1,6 +1,6 @@
 """3xx: where a redirect leads and with which method. The guard decides whether it may.
 
-RFC 9110 §15.4 and §10.2.2; where the reference document asks for the user's confirmation,
+RFC 9110 §15.4 and §10.2.2; where RFC 2616 §10.3 asks for the user's confirmation,
 the application's `confirm` is asked.
 """
 

@@ -74,8 +74,7 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
     def __call__(self, exchange: Exchange) -> Verdict:
         """Wait as the server says, else back off, and repeat; the origin rests as long."""
         verdict = self._decided(exchange)
-        # Rule 14: "Only 429 and 503 that told cool an origin, and only where the wait is within
-        # `Limits.retry_after`".
+        # docs/rules.md#cooldown: only these two, and only for a wait within `Limits.retry_after`.
         told = exchange.told if exchange.status in (429, 503) else None
         if told and told <= exchange.limits.retry_after:
             return verdict._replace(cool=Cool(told))
