@@ -72,6 +72,7 @@ ORDER = [
     "errors",
     "failure",
     "limits",
+    "credentials",
     "clock",
     "network",
     "connection",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
+from statuspolicy.credentials import is_credential
 from statuspolicy.fields import Fields, members
-from statuspolicy.limits import Limits
 
 # The selecting fields and what the request said in each, None where it wasn't there.
 Selecting: TypeAlias = "tuple[tuple[str, str | None], ...]"
@@ -17,8 +17,6 @@ _STAR: Selecting = (("", "*"),)
 # RFC 9110 §12.4.2, §12.5: what is preferred is said by weights, not by the order, and the
 # names are case-insensitive.
 _WEIGHTED = frozenset({"accept", "accept-charset", "accept-encoding", "accept-language"})
-# What looks like a credential is told by a digest: a storage may be a file, or read by others.
-_SECRET = Limits().sensitive
 
 
 def selecting(response: Fields, request: Fields) -> Selecting:
@@ -49,7 +47,8 @@ def normal(name: str, value: str | None) -> str | None:
     if name in _WEIGHTED:
         parts = sorted({_weighed(part, keep_case=name == "accept") for part in parts})
     said = ",".join(parts)
-    return _digest(said) if _SECRET(name) else said
+    # A storage may be a file, or read by others.
+    return _digest(said) if is_credential(name) else said
 
 
 def _digest(said: str) -> str:

@@ -1,0 +1,100 @@
+"""Which request header fields are credentials, and so stay with the origin that they are for."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+# What never goes to another origin, whatever else is set (RFC 9110 §15.4).
+_ALWAYS = frozenset({"authorization", "proxy-authorization", "cookie", "cookie2"})
+# Patterns of names that look like credentials, as services call them. To leave a harmless field
+# behind costs nothing there; to take a secret along can't be undone.
+SENSITIVE_HEADERS = (
+    "*-cert",
+    "*-cert-*",
+    "*-key",
+    "*-key-*",
+    "*-pin",
+    "*-sid",
+    "*-sso",
+    "*2fa*",
+    "*access-code*",
+    "*accesskey*",
+    "*api-key*",
+    "*apikey*",
+    "*appcheck*",
+    "*appkey*",
+    "*auth",
+    "*auth-*",
+    "*authcode*",
+    "*authentication*",
+    "*authoris*",
+    "*authoriz*",
+    "*bearer*",
+    "*client-cert*",
+    "*clientcert*",
+    "*credential*",
+    "*crumb*",
+    "*csrf*",
+    "*devkey*",
+    "*dpop",
+    "*hmac*",
+    "*identity*",
+    "*jwt*",
+    "*login*",
+    "*macaroon*",
+    "*mfa*",
+    "*nonce*",
+    "*oauth*",
+    "*oidc*",
+    "*otp*",
+    "*pass*",
+    "*pwd*",
+    "*saml*",
+    "*secret*",
+    "*sessid*",
+    "*session*",
+    "*sign",
+    "*signature*",
+    "*ticket*",
+    "*token*",
+    "*userkey*",
+    "*wsse",
+    "*xsrf*",
+    "cf-access-*",
+    "cst",
+    "iplanetdirectorypro",
+    "key",
+    "sid",
+    "x-honeycomb-team",
+    "x-jfrog-art-api",
+    "x-ovh-*",
+    "x-registry-config",
+    "x-requestdigest",
+)
+# These match a pattern above and are no credentials.
+_HARMLESS = frozenset(
+    {
+        "accept-signature",
+        "idempotency-key",
+        "partition-key",
+        "sec-websocket-key",
+        "surrogate-key",
+        "x-cache-key",
+        "x-idempotency-key",
+    }
+)
+
+
+@lru_cache(maxsize=1024)
+def is_credential(name: str, patterns: tuple[str, ...] = SENSITIVE_HEADERS) -> bool:
+    """Whether the field with this name, in lower case, is a credential.
+
+    patterns: of the names that are credentials besides those that always are.
+    """
+    if name in _ALWAYS:
+        return True
+    if name in _HARMLESS:
+        return name in patterns
+    alike = name.replace("_", "-")  # a server behind a gateway may not tell the two apart
+    return any(fnmatchcase(name, p) or fnmatchcase(alike, p) for p in patterns)
