@@ -8,14 +8,16 @@ from os import urandom
 from typing import Any
 
 from statuspolicy.cache import invalidations
+from statuspolicy.cache.access import achange, alook, change, look
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.behind import Validations
+from statuspolicy.cache.changes import Change, Drop
 from statuspolicy.cache.config import Cache
 from statuspolicy.cache.entry import Entry, Lines
 from statuspolicy.cache.invalidations import Sent
 from statuspolicy.cache.planning import plan
-from statuspolicy.cache.settling import Change, Drop, invalidated
-from statuspolicy.cache.storage import MemoryStorage, achange, alook, change, look
+from statuspolicy.cache.settling import invalidated
+from statuspolicy.cache.storage import MemoryStorage
 from statuspolicy.fields import Fields
 from statuspolicy.flights import Flights
 from statuspolicy.later import close

@@ -16,8 +16,8 @@ from statuspolicy.turns import Turn
 from ._lib import AsyncBaseTransport, BaseTransport, Request, Response, TransportError
 
 if TYPE_CHECKING:
+    from statuspolicy.cache.changes import Change
     from statuspolicy.cache.invalidations import Sent
-    from statuspolicy.cache.settling import Change
 
 Outcome: TypeAlias = Response | TransportError
 

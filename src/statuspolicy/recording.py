@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
+from statuspolicy.cache.access import achange, change
+from statuspolicy.cache.changes import Change
 from statuspolicy.cache.invalidations import Sent
-from statuspolicy.cache.settling import Change
-from statuspolicy.cache.storage import Storage, achange, change
+from statuspolicy.cache.storage import Storage
 
 from ._lib import AsyncByteStream, SyncByteStream
 

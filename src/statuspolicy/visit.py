@@ -7,11 +7,12 @@ from math import inf
 
 from statuspolicy.cache import parts
 from statuspolicy.cache.asked import Asked
+from statuspolicy.cache.changes import Change, Drop, Save
 from statuspolicy.cache.config import Cache
-from statuspolicy.cache.entry import Entry
+from statuspolicy.cache.course import Course, Forward, Missing, Serve
+from statuspolicy.cache.entry import Entry, Span
 from statuspolicy.cache.invalidations import Invalidations, Sent
-from statuspolicy.cache.planning import Course, Forward, Missing, Serve
-from statuspolicy.cache.settling import Change, Drop, Save, Settled, complete, confirmed, settle
+from statuspolicy.cache.settling import Settled, complete, confirmed, settle
 from statuspolicy.cache.status import CacheStatus, Forwarded
 from statuspolicy.fields import digits
 from statuspolicy.flights import Flight
@@ -212,7 +213,7 @@ class Visit:
 
     # ── responses ─────────────────────────────────────────────────────────────────────
 
-    def _span(self, entry: Entry) -> parts.Span | None:
+    def _span(self, entry: Entry) -> Span | None:
         """What was asked for of a response that was just validated."""
         asked = self.asked
         if asked.plain or b"range" not in asked.names or not parts.if_range(asked.fields, entry):
@@ -223,7 +224,7 @@ class Visit:
         self,
         entry: Entry,
         now: float,
-        span: parts.Span | None,
+        span: Span | None,
         forwarded: Forwarded | None = None,
         answer: int | None = None,
         detail: str = "",

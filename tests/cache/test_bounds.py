@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 import statuspolicy as sp
-from statuspolicy.cache.planning import Forward, plan
+from statuspolicy.cache.course import Forward
+from statuspolicy.cache.planning import plan
 from statuspolicy.cache.redis import heard_of
 from statuspolicy.cache.storage import VARIANTS
 from statuspolicy.caching import Shelf

@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 import statuspolicy as sp
-from statuspolicy.cache.entry import DIGEST, Entry, _digest, _sealed
+from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.flaws import flaw
+from statuspolicy.cache.sealed import DIGEST, digest, sealed
 from tests.cache.web import URL
 
 SOUND: dict[str, Any] = {
@@ -195,7 +196,7 @@ def test_a_row_of_a_file_that_is_forged_is_a_miss_and_dropped(tmp_path, caplog):
             for forge in FORGED:
                 (dumped,) = db.execute("SELECT dumped FROM entry").fetchone()
                 said = forge(json.loads(dumped[2 * DIGEST :])).encode()
-                dumped = _sealed(URL, _digest(b"right") + said)
+                dumped = sealed(URL, digest(b"right") + said)
                 db.execute("UPDATE entry SET dumped = ?", (dumped,))
                 caplog.clear()
                 before = len(answers)

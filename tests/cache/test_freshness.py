@@ -4,7 +4,8 @@ from math import inf
 
 import pytest
 
-from statuspolicy.cache.entry import HEURISTIC, Entry
+from statuspolicy.cache.entry import Entry
+from statuspolicy.cache.freshness import HEURISTIC
 from tests.cache.values import NOW, URL, date, entry, pairs
 from tests.each import each
 

@@ -5,8 +5,8 @@ import logging
 import anyio
 
 import statuspolicy as sp
-from statuspolicy.cache.settling import Drop, Save
-from statuspolicy.cache.storage import achange, alook, change, look
+from statuspolicy.cache.access import achange, alook, change, look
+from statuspolicy.cache.changes import Drop, Save
 from tests.cache.values import entry
 from tests.each import each
 

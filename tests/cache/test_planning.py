@@ -2,7 +2,8 @@
 
 import pytest
 
-from statuspolicy.cache.planning import Forward, Missing, Serve, plan
+from statuspolicy.cache.course import Forward, Missing, Serve
+from statuspolicy.cache.planning import plan
 from tests.cache.values import NOW, asked, date, entry, selected
 from tests.each import each
 

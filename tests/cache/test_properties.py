@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import statuspolicy as sp
+from statuspolicy.cache.changes import Save
+from statuspolicy.cache.course import Forward, Missing, Serve
 from statuspolicy.cache.entry import Entry
-from statuspolicy.cache.planning import Forward, Missing, Serve, plan
-from statuspolicy.cache.settling import Save, complete, settle
+from statuspolicy.cache.planning import plan
+from statuspolicy.cache.settling import complete, settle
 from statuspolicy.testing import FakeClock
 from tests.cache.values import answer, asked
 

@@ -11,9 +11,10 @@ import pytest
 
 import statuspolicy as sp
 from statuspolicy.cache import invalidations, sqlite
+from statuspolicy.cache.access import achange, change, look
+from statuspolicy.cache.changes import Drop, Save
 from statuspolicy.cache.invalidations import Invalidations, Owed, Sent
-from statuspolicy.cache.settling import Drop, Save
-from statuspolicy.cache.storage import MemoryStorage, achange, change, look
+from statuspolicy.cache.storage import MemoryStorage
 from tests.cache.places import RedisServer
 from tests.cache.values import entry
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from statuspolicy.cache.asked import Asked
-from statuspolicy.cache.entry import LONGEST_TAG, Entry
+from statuspolicy.cache.entry import LONGEST_TAG, Entry, Line
 from statuspolicy.fields import http_date, members
-
-Line = tuple[bytes, bytes]
 
 _TAGS = 10  # that one request asks about
 

@@ -1,32 +1,30 @@
-"""A stored response: how old it is and how long it is fresh (RFC 9111 §4.2)."""
+"""A stored response, and what is reckoned of it once: its age, its validators, its size."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from math import inf
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from statuspolicy._value import Reckoned, lazy
-from statuspolicy.cache.control import Control, control, named, seconds
+from statuspolicy.cache import freshness
+from statuspolicy.cache.control import Control, control, named
 from statuspolicy.cache.flaws import flaw, undecodable
+from statuspolicy.cache.sealed import DIGEST, digest, opened, sealed
 from statuspolicy.cache.sizes import size
 from statuspolicy.cache.vary import Selecting
-from statuspolicy.fields import Fields, digits, http_date, members
+from statuspolicy.fields import Fields, http_date
 
 Headers: TypeAlias = "tuple[tuple[bytes, bytes], ...]"
+Line: TypeAlias = "tuple[bytes, bytes]"
 Lines: TypeAlias = "Sequence[tuple[bytes, bytes]]"
+Span: TypeAlias = "tuple[int, int]"  # the first and the last byte
 
 # What no header field of a request can hold.
 _CONTROL = re.compile("[\0\n\v\f\r]").search
-# RFC 9110 §15.1; 451: RFC 7725 §3.
-HEURISTIC = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 451, 501})
 # Bytes of an entity tag: servers refuse a request with a line of some 8 KB.
 LONGEST_TAG = 2_000
-
-# RFC 9111 §4.2.2: "a typical setting of this fraction might be 10%". A week at most, as the
-# browsers have it.
-_FRACTION, _MOST = 0.1, 7 * 86_400.0
 
 
 class Entry(Reckoned):
@@ -169,39 +167,20 @@ class Entry(Reckoned):
 
         What can't be read is "invalid freshness information", which is no freshness.
         """
-        age = seconds(self.control, "max-age")
-        if age is not None:
-            return age
-        expires = self.fields.all("expires")
-        if not expires:
-            return None
-        # §5.3: "invalid date formats, especially including the value "0", as representing a
-        # time in the past".
-        until = http_date(expires[0], self.heard)
-        return 0.0 if until is None else max(0.0, until - self.date)
+        return freshness.explicit(self.control, self.fields, self.date, self.heard)
 
     @lazy
     def lifetime(self) -> float:
         """How long it is fresh, in seconds of its age."""
         if self.explicit is not None:
             return self.explicit
-        # §4.2.2: those "defined as heuristically cacheable", or "marked as explicitly cacheable".
-        may = self.status in HEURISTIC or "public" in self.control or "private" in self.control
-        if not may or self.changed is None:
-            return 0.0
-        return min(_MOST, max(0.0, (self.date - self.changed) * _FRACTION))
+        return freshness.heuristic(self.status, self.control, self.date, self.changed)
 
     @lazy
     def _initial_age(self) -> float:
         """§4.2.3: corrected_initial_age."""
-        heard = self.heard
-        apparent_age, response_delay = heard - self.date, heard - self.asked
-        if not self.aged:
-            return max(0.0, apparent_age, response_delay)
-        # §5.1: of a list "use the first member"; a value that is no number is ignored.
-        values = members(self.fields.get("age") or "") or [""]
-        age_value = digits(values[0]) or 0.0
-        return max(0.0, apparent_age, age_value + max(0.0, response_delay))
+        said = self.fields.get("age") if self.aged else None
+        return freshness.initial_age(self.date, self.asked, self.heard, said)
 
     def age(self, now: float) -> float:
         """How old it is, in seconds (§4.2.3: current_age)."""
@@ -304,7 +283,7 @@ class Entry(Reckoned):
             "vary": self.vary,
             "part": self.part,
         }
-        return _sealed(url, _digest(self.body) + json.dumps(values).encode())
+        return sealed(url, digest(self.body) + json.dumps(values).encode())
 
     @classmethod
     def load(cls, url: str, who: str, dumped: bytes, body: bytes) -> Entry:
@@ -314,7 +293,7 @@ class Entry(Reckoned):
         or somebody else's.
         """
         try:
-            entry = cls(body=body, **_opened(url, who, dumped, body))
+            entry = cls(body=body, **opened(url, who, dumped, body))
         except ValueError:
             raise
         except Exception as error:  # anything may be there: other types, other names, an abyss
@@ -324,33 +303,3 @@ class Entry(Reckoned):
             raise ValueError(why)
         vars(entry)["undecodable"] = why
         return entry
-
-
-DIGEST = 16  # bytes
-
-
-def _digest(content: bytes) -> bytes:
-    from hashlib import blake2b  # here: who stores in memory needs none
-
-    return blake2b(content, digest_size=DIGEST).digest()
-
-
-def _sealed(url: str, said: bytes) -> bytes:
-    """What is said, behind what will tell whether it was damaged, or is another URL's."""
-    return _digest(url.encode("utf-8", "surrogatepass") + b"\0" + said) + said
-
-
-def _opened(url: str, who: str, dumped: bytes, body: bytes) -> dict[str, Any]:
-    """What was dumped, but for the body. Raises anything where something else was."""
-    import json
-
-    said = dumped[DIGEST:]
-    if dumped != _sealed(url, said) or said[:DIGEST] != _digest(body):
-        raise ValueError("what is stored is not what was stored")
-    values: dict[str, Any] = json.loads(said[DIGEST:])
-    if values["who"] != who:
-        raise ValueError("it is somebody else's")
-    lines = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in values["headers"])
-    vary, part = map(tuple, values["vary"]), values["part"]
-    part = None if part is None else tuple(part)
-    return {**values, "headers": tuple(lines), "vary": tuple(vary), "part": part}

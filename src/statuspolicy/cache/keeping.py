@@ -9,8 +9,9 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.control import Control
-from statuspolicy.cache.entry import HEURISTIC, Entry, Headers
+from statuspolicy.cache.entry import Entry, Headers
 from statuspolicy.cache.flaws import NEVER
+from statuspolicy.cache.freshness import HEURISTIC
 from statuspolicy.fields import Fields, http_date, members
 from statuspolicy.ranges import flaw
 

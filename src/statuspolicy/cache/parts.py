@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from math import inf
 
-from statuspolicy.cache.entry import Entry, Headers
+from statuspolicy.cache.entry import Entry, Headers, Span
 from statuspolicy.cache.keeping import updated
 from statuspolicy.fields import Fields, http_date
 from statuspolicy.ranges import changed, weakness
-
-Span = tuple[int, int]
 
 _OF_A_PART = frozenset({b"content-range", b"content-length"})
 

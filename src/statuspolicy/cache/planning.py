@@ -4,57 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
-from typing import TypeAlias
 
-from statuspolicy._value import Record
 from statuspolicy.cache import parts
 from statuspolicy.cache.asked import Asked
-from statuspolicy.cache.conditions import Line, known_already, validating
+from statuspolicy.cache.conditions import known_already, validating
 from statuspolicy.cache.control import Control, seconds
+from statuspolicy.cache.course import Course, Forward, Missing, Serve
 from statuspolicy.cache.entry import Entry
-from statuspolicy.cache.status import Forwarded
 from statuspolicy.cache.vary import selects
 from statuspolicy.methods import SAFE
-
-
-class Serve(Record):
-    """A stored response answers.
-
-    span: the first and last byte of it that were asked for.
-    unmodified: the caller has it already: a 304 says so.
-    behind: it is stale, and is validated behind the caller's back.
-    """
-
-    entry: Entry
-    span: parts.Span | None = None
-    unmodified: bool = False
-    behind: bool = False
-
-
-class Forward(Record):
-    """The request goes on.
-
-    why: as Cache-Status says it.
-    lines: conditions and a range to send with it, which the caller didn't ask for.
-    entries: the stored responses that those are about; a 304 speaks of one of them.
-    selected: the stored responses that the request selects.
-    spare: how one of them may stand in where the server is gone (§4.2.4).
-    forgives: it may also where the server answers 500, 502, 503 or 504.
-    """
-
-    why: Forwarded
-    lines: Sequence[Line] = ()
-    entries: Sequence[Entry] = ()
-    selected: Sequence[Entry] = ()
-    spare: Serve | None = None
-    forgives: bool = False
-
-
-class Missing(Record):
-    """Nothing usable is stored, and the caller wants nothing else (`only-if-cached`)."""
-
-
-Course: TypeAlias = Serve | Forward | Missing
 
 # The server is to judge these, and what comes of it is no answer to another request.
 _FOR_THE_SERVER = frozenset({b"if-match", b"if-unmodified-since"})

@@ -10,8 +10,9 @@ from math import inf
 from os import urandom
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy.cache.entry import DIGEST, Entry
+from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.outside import Outside
+from statuspolicy.cache.sealed import DIGEST
 from statuspolicy.cache.storage import VARIANTS
 from statuspolicy.printable import given, log, printable, quoted
 

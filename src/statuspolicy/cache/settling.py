@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from math import inf
-from typing import TypeAlias
 
 from statuspolicy._value import Record
 from statuspolicy.cache import parts
 from statuspolicy.cache.asked import Asked
-from statuspolicy.cache.conditions import Line, validated
-from statuspolicy.cache.entry import Entry, Headers
+from statuspolicy.cache.changes import Change, Drop, Save
+from statuspolicy.cache.conditions import validated
+from statuspolicy.cache.course import Forward
+from statuspolicy.cache.entry import Entry, Headers, Line
 from statuspolicy.cache.keeping import (
     forbidden,
     named,
@@ -22,7 +23,6 @@ from statuspolicy.cache.keeping import (
     unstorable,
     updated,
 )
-from statuspolicy.cache.planning import Forward
 from statuspolicy.cache.vary import selecting, selects
 from statuspolicy.fields import content_range, digits, http_date
 from statuspolicy.methods import SAFE
@@ -32,24 +32,6 @@ from statuspolicy.ranges import flaw
 _UNKNOWN = frozenset({502, 504})
 # RFC 9110 §13.1, RFC 4918 §10.4: conditions of what is to be changed.
 _CONDITIONS = frozenset({b"if", b"if-match", b"if-none-match", b"if-unmodified-since"})
-
-
-class Save(Record):
-    """Store an entry in place of the one with its id. same: its body is stored already."""
-
-    url: str
-    entry: Entry
-    same: bool = False
-
-
-class Drop(Record):
-    """Forget the entries of a URL with these ids; None for all, whosever they are."""
-
-    url: str
-    ids: Sequence[str] | None = None
-
-
-Change: TypeAlias = Save | Drop
 
 
 class Settled(Record):

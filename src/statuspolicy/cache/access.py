@@ -1,0 +1,135 @@
+"""What a request does with any storage, whose failures are no request's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from statuspolicy.cache import invalidations
+from statuspolicy.cache.changes import Change, Drop
+from statuspolicy.cache.entry import Entry
+from statuspolicy.cache.invalidations import Sent
+from statuspolicy.cache.storage import MemoryStorage, Storage
+from statuspolicy.printable import log
+
+
+def look(storage: Storage, url: str, who: str) -> Sequence[Entry]:
+    """What is stored of a URL for somebody; nothing where the storage fails, and nothing odd."""
+    try:
+        found = storage.load(url, who)
+        if type(storage) is MemoryStorage:
+            return found
+        found = [*found]  # it may be an iterator
+        odd = _is_odd(storage, found, url, who)
+        if odd:
+            storage.drop(url, None)
+    except Exception:
+        log.exception(_FAILED)
+        return ()
+    return () if odd else found
+
+
+async def alook(storage: Storage, url: str, who: str) -> Sequence[Entry]:
+    """As `look`."""
+    try:
+        found = await storage.aload(url, who)
+        if type(storage) is MemoryStorage:
+            return found
+        found = [*found]  # it may be an iterator
+        odd = _is_odd(storage, found, url, who)
+        if odd:
+            await storage.adrop(url, None)
+    except Exception:
+        log.exception(_FAILED)
+        return ()
+    return () if odd else found
+
+
+def _is_odd(storage: Storage, found: Sequence[Entry], url: str, who: str) -> bool:
+    """Whether something that a storage gave can't be served: it may be anything, and anybody's."""
+    for entry in found:
+        why = entry.flaw or entry.undecodable if isinstance(entry, Entry) else "it is no Entry"
+        if why or entry.who != who:
+            why = why or "it is somebody else's"
+            log.warning("%r: what is stored of %s is dropped, for %s.", storage, url, why)
+            return True
+    return False
+
+
+def change(storage: Storage, changes: Iterable[Change], sent: Sent | None = None) -> None:
+    """Save and drop what is to be.
+
+    sent: the request that it comes of. What was asked for before its URL was invalidated is not
+        stored, and what can't be dropped is owed.
+    """
+    steps = _Steps(storage, changes, sent)
+    for method, given in steps.all:
+        try:
+            getattr(storage, method)(*given)
+        except BaseException as error:
+            if not steps.go_on_after(error, method, given[0]):
+                raise
+
+
+async def achange(storage: Storage, changes: Iterable[Change], sent: Sent | None = None) -> None:
+    """As `change`."""
+    steps = _Steps(storage, changes, sent)
+    for method, given in steps.all:
+        try:
+            await getattr(storage, f"a{method}")(*given)
+        except BaseException as error:
+            if not steps.go_on_after(error, method, given[0]):
+                raise
+
+
+class _Steps:
+    """What is asked of a storage, one after the other: the name of a method and its arguments."""
+
+    __slots__ = ("_failed", "_said", "_sent", "all")
+
+    def __init__(self, storage: Storage, changes: Iterable[Change], sent: Sent | None) -> None:
+        self._sent = Sent("", invalidations.of(storage)) if sent is None else sent
+        self.all = self._all(changes)
+        self._failed = self._said = False
+
+    def _all(self, changes: Iterable[Change]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        sent = self._sent
+        saving = sent.saving
+        for one in changes:
+            if isinstance(one, Drop):
+                if one.ids is None:
+                    sent.invalidate(one.url)
+                self._failed = False
+                yield "drop", (one.url, one.ids)
+                if one.ids is None and not self._failed:
+                    sent.dropped(one.url)
+                continue
+            try:
+                saving[sent] = one.url
+                if not sent.overtaken:
+                    yield "save", (one.url, one.entry, one.same)
+                    # An invalidation that came meanwhile may have dropped what was there before.
+                    if sent.overtaken:
+                        yield "drop", (one.url, [one.entry.id])
+            finally:
+                saving.pop(sent, None)
+
+    def go_on_after(self, error: BaseException, method: str, url: str) -> bool:
+        """Whether a failure was the storage's; what could not be dropped is to be later."""
+        fails = isinstance(error, Exception)
+        self._failed = True
+        if method == "drop" or self._sent.overtaken or not fails:
+            self._sent.owed.add(url)
+        if fails:
+            if not self._said:
+                log.error(_FAILED, exc_info=error)
+            self._said = True
+        else:  # a task was cancelled, or a program interrupted: nothing else is done of it
+            for following, given in self.all:
+                if following == "drop":
+                    self._failed = True
+                    self._sent.owed.add(given[0])
+        return fails
+
+
+_FAILED = "The cache's storage failed, and the request goes on without it."

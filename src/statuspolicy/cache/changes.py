@@ -1,0 +1,27 @@
+"""What is asked of a storage: to store a response, or to forget some."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from statuspolicy._value import Record
+from statuspolicy.cache.entry import Entry
+
+
+class Save(Record):
+    """Store an entry in place of the one with its id. same: its body is stored already."""
+
+    url: str
+    entry: Entry
+    same: bool = False
+
+
+class Drop(Record):
+    """Forget the entries of a URL with these ids; None for all, whosever they are."""
+
+    url: str
+    ids: Sequence[str] | None = None
+
+
+Change: TypeAlias = Save | Drop

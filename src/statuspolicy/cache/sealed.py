@@ -1,0 +1,34 @@
+"""How what is stored is told from what was damaged, forged, or is another's: by its digests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DIGEST = 16  # bytes
+
+
+def digest(content: bytes) -> bytes:
+    from hashlib import blake2b  # here: who stores in memory needs none
+
+    return blake2b(content, digest_size=DIGEST).digest()
+
+
+def sealed(url: str, said: bytes) -> bytes:
+    """What is said, behind what will tell whether it was damaged, or is another URL's."""
+    return digest(url.encode("utf-8", "surrogatepass") + b"\0" + said) + said
+
+
+def opened(url: str, who: str, dumped: bytes, body: bytes) -> dict[str, Any]:
+    """What was dumped, but for the body. Raises anything where something else was."""
+    import json
+
+    said = dumped[DIGEST:]
+    if dumped != sealed(url, said) or said[:DIGEST] != digest(body):
+        raise ValueError("what is stored is not what was stored")
+    values: dict[str, Any] = json.loads(said[DIGEST:])
+    if values["who"] != who:
+        raise ValueError("it is somebody else's")
+    lines = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in values["headers"])
+    vary, part = map(tuple, values["vary"]), values["part"]
+    part = None if part is None else tuple(part)
+    return {**values, "headers": tuple(lines), "vary": tuple(vary), "part": part}
