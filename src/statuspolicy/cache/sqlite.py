@@ -12,9 +12,19 @@ from typing import TypeVar
 from weakref import WeakSet
 
 from statuspolicy.alone import alone
-from statuspolicy.cache.entry import DIGEST, Entry
+from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.invalidations import Owed
 from statuspolicy.cache.outside import Outside
+from statuspolicy.cache.sealed import DIGEST
+from statuspolicy.cache.sqlite_file import (
+    MAGIC,
+    bytes_in_use,
+    make,
+    means_damage,
+    prepare,
+    transaction,
+    which_file,
+)
 from statuspolicy.cache.storage import VARIANTS
 from statuspolicy.printable import given, log
 
@@ -22,17 +32,6 @@ T = TypeVar("T")
 
 _PATIENCE = 2.0  # seconds to wait for other processes
 _TOUCH = 60.0  # seconds: how well it is known when a response was used last
-# Bodies have a table of their own: a header section is freshened without rewriting its body. All
-# that is loaded is found the same way as what is dropped, so that damage hides it from neither.
-_SCHEMA = [
-    """CREATE TABLE entry (
-        n INTEGER PRIMARY KEY, url BLOB NOT NULL, id BLOB NOT NULL, who BLOB NOT NULL,
-        used REAL NOT NULL, dumped BLOB NOT NULL)""",
-    "CREATE INDEX place ON entry (url)",
-    "CREATE INDEX oldest ON entry (used)",
-    "CREATE TABLE body (n INTEGER PRIMARY KEY, body BLOB NOT NULL)",
-    "CREATE TRIGGER gone AFTER DELETE ON entry BEGIN DELETE FROM body WHERE n = old.n; END",
-]
 _LOAD = """
     SELECT entry.n, used, id, dumped, body FROM entry LEFT JOIN body ON body.n = entry.n
     WHERE url = ? AND who = ? ORDER BY entry.n"""
@@ -44,22 +43,6 @@ _TOO_MANY = f"""
     DELETE FROM entry WHERE n IN (SELECT n FROM entry WHERE url = ? AND who = ?
     ORDER BY used DESC, n DESC LIMIT -1 OFFSET {VARIANTS})"""  # noqa: S608 - a number
 _EVICT = "DELETE FROM entry WHERE n = (SELECT n FROM entry ORDER BY used, n LIMIT 1)"
-# What a new file mends; all else, such as a full disk or a missing folder, it would not.
-_DAMAGED = {
-    sqlite3.SQLITE_ERROR,  # no such table
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_CONSTRAINT,
-    sqlite3.SQLITE_MISMATCH,
-    sqlite3.SQLITE_NOTADB,
-}
-
-
-class _WrongSchema(sqlite3.DatabaseError):
-    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-
-
-_MAGIC = b"SQLite format 3\0"  # what a database file begins with
 
 
 class SQLiteStorage(Outside):
@@ -130,7 +113,7 @@ class SQLiteStorage(Outside):
     def _saved(self, db: sqlite3.Connection, url: str, entry: Entry, same: bool) -> None:
         place, dumped = (_key(url), self._name(entry.id)), entry.dump(url)
         digest = dumped[DIGEST : 2 * DIGEST]
-        with _transaction(db):
+        with transaction(db):
             # Another process may have stored another body there by now.
             if same and db.execute(_FRESHEN, (dumped, time(), *place, digest)).rowcount:
                 return
@@ -143,14 +126,14 @@ class SQLiteStorage(Outside):
             ).lastrowid
             db.execute("REPLACE INTO body (n, body) VALUES (?, ?)", (n, entry.body))
             db.execute(_TOO_MANY, (place[0], _key(entry.who)))
-            while _bytes(db) > self._most and db.execute(_EVICT).rowcount:
+            while bytes_in_use(db) > self._most and db.execute(_EVICT).rowcount:
                 pass
 
     def _drop(self, url: str, ids: Sequence[str] | None) -> None:
         self._use(lambda db: self._dropped(db, url, ids))
 
     def _dropped(self, db: sqlite3.Connection, url: str, ids: Sequence[str] | None) -> None:
-        with _transaction(db):
+        with transaction(db):
             if ids is None:
                 db.execute("DELETE FROM entry WHERE url = ?", (_key(url),))
             else:
@@ -184,7 +167,7 @@ class SQLiteStorage(Outside):
                 try:
                     return work(self._connection())
                 except (sqlite3.Error, UnicodeDecodeError) as error:
-                    if begun_anew or not _means_damage(error):
+                    if begun_anew or not means_damage(error):
                         raise
                     self._set_aside(error)
                     begun_anew = True
@@ -194,17 +177,17 @@ class SQLiteStorage(Outside):
 
     def _connection(self) -> sqlite3.Connection:
         """A connection to the file that is there now."""
-        if self._db is None or _file(self._path) != self._file:
+        if self._db is None or which_file(self._path) != self._file:
             self._let_go()
             self._leave_others_alone()
             with self._alone():
-                _make(self._path)
-                self._file = _file(self._path)
+                make(self._path)
+                self._file = which_file(self._path)
                 self._db = sqlite3.connect(
                     self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
                 )
                 self._db.text_factory = bytes  # what is damaged may be no Unicode
-                _prepare(self._db)
+                prepare(self._db)
         return self._db
 
     def _leave_others_alone(self) -> None:
@@ -215,13 +198,13 @@ class SQLiteStorage(Outside):
         with suppress(FileNotFoundError):
             if not os.path.exists(f"{self._path}-lock") and os.path.getsize(self._path):
                 with open(self._path, "rb") as file:
-                    if file.read(len(_MAGIC)) != _MAGIC:
+                    if file.read(len(MAGIC)) != MAGIC:
                         raise sqlite3.DatabaseError("it is no cache; give it a path of its own")
 
     def _set_aside(self, error: Exception) -> None:
         """Give a damaged file another name, unless another process was faster."""
         with self._alone():
-            first = _file(self._path) == self._file
+            first = which_file(self._path) == self._file
             self._let_go()
             for end in ("-wal", "-shm", "") if first else ():
                 with suppress(FileNotFoundError):
@@ -252,72 +235,15 @@ class SQLiteStorage(Outside):
     def _alone(self) -> Iterator[None]:
         """While no other process opens the file, or sets it aside."""
         lock = f"{self._path}-lock"
-        _make(lock)
+        make(lock)
         with closing(sqlite3.connect(lock, timeout=_PATIENCE, isolation_level=None)) as turn:
             turn.execute("BEGIN EXCLUSIVE")
             yield
 
 
-def _means_damage(error: Exception) -> bool:
-    """Whether a new file would mend it."""
-    # A message that quotes what is damaged can't always be decoded.
-    code: int = getattr(error, "sqlite_errorcode", 0)
-    return isinstance(error, UnicodeDecodeError) or code & 0xFF in _DAMAGED
-
-
-def _prepare(db: sqlite3.Connection) -> None:
-    """See that a database is ours, and make it where it is empty."""
-    schema = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master")}
-    ours = {statement.encode() for statement in _SCHEMA}
-    if not schema:
-        db.execute("PRAGMA journal_mode = WAL")
-        with _transaction(db):
-            for statement in _SCHEMA:
-                db.execute(statement)
-    elif not schema & ours:
-        raise sqlite3.DatabaseError("it is another program's database; give it a path of its own")
-    elif schema != ours:
-        raise _WrongSchema("its tables are others")
-    # A crash of the program loses nothing; one of the machine may lose the last moments.
-    db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("PRAGMA journal_size_limit = 4194304")
-    db.execute("PRAGMA cell_size_check = ON")
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    with db:  # commits, or rolls back
-        db.execute("BEGIN IMMEDIATE")
-        yield
-
-
-def _bytes(db: sqlite3.Connection) -> int:
-    """How many bytes of the file are in use."""
-    names = ("page_count", "freelist_count", "page_size")
-    pages, free, size = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
-    return (pages - free) * size
-
-
 def _key(text: str) -> bytes:
     """Text as it is looked up: any, even what is no Unicode."""
     return text.encode("utf-8", "surrogatepass")
-
-
-def _make(path: str) -> None:
-    """Make a file that its owner alone can read, unless it is there.
-
-    (One that is there is not opened: to close it again would take SQLite's locks away.)
-    """
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-def _file(path: str) -> object:
-    """Which file a path leads to, whatever it is called later; None where there is none."""
-    with suppress(FileNotFoundError):
-        found = os.stat(path)
-        return found.st_dev, found.st_ino
-    return None
 
 
 # ── fork ──────────────────────────────────────────────────────────────────────────────

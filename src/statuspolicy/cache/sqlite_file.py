@@ -1,0 +1,93 @@
+"""A file of SQLite's that holds stored responses: its tables, and whether it is one of ours."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+# Bodies have a table of their own: a header section is freshened without rewriting its body. All
+# that is loaded is found the same way as what is dropped, so that damage hides it from neither.
+_SCHEMA = [
+    """CREATE TABLE entry (
+        n INTEGER PRIMARY KEY, url BLOB NOT NULL, id BLOB NOT NULL, who BLOB NOT NULL,
+        used REAL NOT NULL, dumped BLOB NOT NULL)""",
+    "CREATE INDEX place ON entry (url)",
+    "CREATE INDEX oldest ON entry (used)",
+    "CREATE TABLE body (n INTEGER PRIMARY KEY, body BLOB NOT NULL)",
+    "CREATE TRIGGER gone AFTER DELETE ON entry BEGIN DELETE FROM body WHERE n = old.n; END",
+]
+# What a new file mends; all else, such as a full disk or a missing folder, it would not.
+_DAMAGED = {
+    sqlite3.SQLITE_ERROR,  # no such table
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_NOTADB,
+}
+
+
+class _WrongSchema(sqlite3.DatabaseError):
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
+MAGIC = b"SQLite format 3\0"  # what a database file begins with
+
+
+def means_damage(error: Exception) -> bool:
+    """Whether a new file would mend it."""
+    # A message that quotes what is damaged can't always be decoded.
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return isinstance(error, UnicodeDecodeError) or code & 0xFF in _DAMAGED
+
+
+def prepare(db: sqlite3.Connection) -> None:
+    """See that a database is ours, and make it where it is empty."""
+    schema = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master")}
+    ours = {statement.encode() for statement in _SCHEMA}
+    if not schema:
+        db.execute("PRAGMA journal_mode = WAL")
+        with transaction(db):
+            for statement in _SCHEMA:
+                db.execute(statement)
+    elif not schema & ours:
+        raise sqlite3.DatabaseError("it is another program's database; give it a path of its own")
+    elif schema != ours:
+        raise _WrongSchema("its tables are others")
+    # A crash of the program loses nothing; one of the machine may lose the last moments.
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA journal_size_limit = 4194304")
+    db.execute("PRAGMA cell_size_check = ON")
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    with db:  # commits, or rolls back
+        db.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def bytes_in_use(db: sqlite3.Connection) -> int:
+    """How many bytes of the file are in use."""
+    names = ("page_count", "freelist_count", "page_size")
+    pages, free, size = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
+    return (pages - free) * size
+
+
+def make(path: str) -> None:
+    """Make a file that its owner alone can read, unless it is there.
+
+    (One that is there is not opened: to close it again would take SQLite's locks away.)
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def which_file(path: str) -> object:
+    """Which file a path leads to, whatever it is called later; None where there is none."""
+    with suppress(FileNotFoundError):
+        found = os.stat(path)
+        return found.st_dev, found.st_ino
+    return None
