@@ -11,9 +11,10 @@ from statuspolicy.fields import digits
 from statuspolicy.methods import SAFE
 from statuspolicy.trace import Trace
 from statuspolicy.turns import Turn
-from statuspolicy.wire import PINS, Wire
+from statuspolicy.wire import PINS, WIRE, Wire
 
 from . import body
+from ._internals import lines
 from ._lib import (
     URL,
     AsyncBaseTransport,
@@ -36,6 +37,7 @@ from .streams import Bounded, Owned
 if TYPE_CHECKING:
     from .caching import Shelf
 
+_LENGTH = b"content-length"
 TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
 
 
@@ -71,6 +73,7 @@ class Grip(Generic[TransportT]):
         self.sent = sent  # the very request that the transport was given
         self.trace: Trace | None = None  # of what was handed over
         self.turns: list[Turn] = []  # what this exchange is alone at
+        self.wire_before = WIRE.get()
         outcome = None if reply is None else reply.outcome
         self.held: Response | None = outcome if isinstance(outcome, Response) else None
 
@@ -199,10 +202,11 @@ class Grip(Generic[TransportT]):
         """Whether reading the rest is worth it: the connection lives on if it ends in bounds."""
         if effect.hard or effect.response.is_closed:
             return False
-        length = digits(effect.response.headers.get("content-length")) or 0
         if effect.request.method == "HEAD" or effect.response.status_code in (204, 304):
-            length = 0  # of what it would have been
-        return length <= self.plan.limits.drain_bytes or in_memory(effect.response)
+            return True  # a length would be of what it would have been
+        said = [value for _, name, value in lines(effect.response.headers) if name == _LENGTH]
+        length = digits(said[0].decode("latin-1")) if len(said) == 1 else None
+        return (length or 0) <= self.plan.limits.drain_bytes or in_memory(effect.response)
 
     def put_away(self, response: Response) -> bytes | None:
         """The raw body of a response that is in memory."""

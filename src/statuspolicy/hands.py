@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from math import inf
 from threading import TIMEOUT_MAX
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statuspolicy.clock import SystemClock
 from statuspolicy.during import aduring, during
 from statuspolicy.later import close
+from statuspolicy.ondemand import OnDemand
 from statuspolicy.wire import WIRE, sooner
 
 from ._lib import (
@@ -41,6 +43,11 @@ from .evidence import AsyncWatch, Watch
 from .expecting import Held
 from .grip import Grip, behind
 from .streams import ONE_READ, Parts
+
+if TYPE_CHECKING:
+    import anyio
+else:  # a program without async never loads it
+    anyio = OnDemand("anyio", None)
 
 
 class Hands(Grip[BaseTransport]):
@@ -75,33 +82,32 @@ class Hands(Grip[BaseTransport]):
             clock.sleep(seconds)
 
     def discard(self, effect: Discard) -> bytes | None:
-        kept = None
+        response, kept = effect.response, None
         if self.is_done_with(effect):
-            return self.put_away(effect.response)
+            return self.put_away(response)
         try:
             if self.drains(effect):
-                with suppress(Exception):
-                    self._hurry(self.sent or effect.request)
-                    kept = self._drain(effect.response)
+                self._hurry(self.sent or effect.request)
+                end = self.plan.clock.monotonic() + self.plan.limits.drain_seconds
+                # A server can go on without end and bring no part of a body (trailer fields, say):
+                # each read of the socket gets what is left.
+                WIRE.set(sooner(lambda: self.left(end)))
+                kept = self._drained(response.stream, end)
+        except Exception:  # noqa: BLE001, S110 - whatever it is, nobody wants the rest
+            pass
         finally:
+            # No context managers: each costs as much as all else here.
+            WIRE.set(self.wire_before)
             self._unhurry()
             self.drop()
         return kept
 
-    def _drain(self, response: Response) -> bytes | None:
-        end = self.plan.clock.monotonic() + self.plan.limits.drain_seconds
-        # A server can go on without end and bring no part of a body (trailer fields, say): each
-        # read of the socket gets what is left.
-        return during(WIRE, sooner(lambda: self.left(end)), self._drained, response, end)
-
-    def _drained(self, response: Response, end: float) -> bytes | None:
-        limits = self.plan.limits
-        parts, length = [], 0
-        assert isinstance(response.stream, SyncByteStream)
-        for part in response.stream:
+    def _drained(self, stream: Any, end: float) -> bytes | None:
+        most, parts, length = self.plan.limits.drain_bytes, [], 0
+        for part in stream:
             parts.append(part)
             length += len(part)
-            if length > limits.drain_bytes or self.left(end) < 0:
+            if length > most or self.left(end) < 0:
                 return None
         return b"".join(parts)
 
@@ -184,8 +190,14 @@ class Hands(Grip[BaseTransport]):
     def drop(self) -> None:
         held, own = self.held, self.own
         if held is not None and not held.is_closed:
-            with suppress(Exception):
-                held.close()
+            try:
+                if type(held) is Response:
+                    held.is_closed = True  # as its `close` does, but for what an error would say
+                    held.stream.close()  # type: ignore[union-attr]
+                else:
+                    held.close()
+            except Exception:  # noqa: BLE001, S110 - nobody has it
+                pass
         if own is not None:
             own.close()
         self.held = None
@@ -194,6 +206,7 @@ class Hands(Grip[BaseTransport]):
 
     def release(self) -> None:
         """Give back all that is held, wherever it was that an exception ended the exchange."""
+        WIRE.set(self.wire_before)
         self.leave()
         self._unhurry()
         self.give_back()
@@ -229,8 +242,6 @@ class AsyncHands(Grip[AsyncBaseTransport]):
         if effect.until is None:
             self.held = await transport.handle_async_request(request)
             return
-        import anyio  # here, so that a program without async never loads it
-
         with anyio.move_on_after(self.left(effect.until)):
             self.held = await transport.handle_async_request(request)
             return
@@ -240,33 +251,38 @@ class AsyncHands(Grip[AsyncBaseTransport]):
         return self.plan.clock.asleep(seconds)
 
     async def discard(self, effect: Discard) -> bytes | None:
-        kept = None
         if self.is_done_with(effect):
             return self.put_away(effect.response)
+        kept = None
         try:
             if self.drains(effect):
-                import anyio  # here, so that a program without async never loads it
-
                 seconds = self.plan.limits.drain_seconds
-                with suppress(Exception), anyio.move_on_after(seconds) as scope:
-                    kept = await self._drain(effect.response, scope.cancel)
+                # One scope for both: a second one would cost as much as all else here.
+                with anyio.move_on_after(seconds) as scope:
+                    kept = await self._drained(effect.response.stream, scope.cancel)
+                    if not scope.cancel_called:
+                        scope.shield, scope.deadline = True, inf
+                        await self._close()
         finally:
-            await self.drop()
+            if self.held is not None:
+                await self.drop()
         return kept
 
-    async def _drain(self, response: Response, cancel: Callable[[], None]) -> bytes | None:
-        parts, length = [], 0
-        assert isinstance(response.stream, AsyncByteStream)
-        async for part in response.stream:
-            parts.append(part)
-            length += len(part)
-            if length > self.plan.limits.drain_bytes:
-                # The next read ends it. To leave the loop would leave generators behind
-                # that nobody closes; only a stream that never reads is left so.
-                cancel()
-                if length > self.plan.limits.drain_bytes + ONE_READ:
-                    break
-        return b"".join(parts) if length <= self.plan.limits.drain_bytes else None
+    async def _drained(self, stream: Any, cancel: Callable[[], None]) -> bytes | None:
+        most, parts, length = self.plan.limits.drain_bytes, [], 0
+        try:
+            async for part in stream:
+                parts.append(part)
+                length += len(part)
+                if length > most:
+                    # The next read ends it. To leave the loop would leave generators behind
+                    # that nobody closes; only a stream that never reads is left so.
+                    cancel()
+                    if length > most + ONE_READ:
+                        break
+        except Exception:  # noqa: BLE001 - whatever it is, nobody wants the rest
+            return None
+        return b"".join(parts) if length <= most else None
 
     async def read(self, effect: Read) -> bytes | None:
         response, parts = effect.response, Parts(effect.response.stream)
@@ -322,15 +338,26 @@ class AsyncHands(Grip[AsyncBaseTransport]):
     async def drop(self) -> None:
         held, own = self.held, self.own
         if own is not None or (held is not None and not held.is_closed):
-            import anyio
-
             # A cancelled task must still close what it holds.
             with anyio.CancelScope(shield=True):
-                if held is not None:
-                    with suppress(Exception):
-                        await held.aclose()
-                if own is not None:
-                    await own.aclose()
+                await self._close()
+        self.held = None
+        if own is not None:
+            self.own = None
+
+    async def _close(self) -> None:
+        held, own = self.held, self.own
+        if held is not None and not held.is_closed:
+            try:
+                if type(held) is Response:
+                    held.is_closed = True  # as its `aclose` does, but for what an error would say
+                    await held.stream.aclose()  # type: ignore[union-attr]
+                else:
+                    await held.aclose()
+            except Exception:  # noqa: BLE001, S110 - nobody has it
+                pass
+        if own is not None:
+            await own.aclose()
         self.held = None
         if own is not None:
             self.own = None
@@ -359,8 +386,6 @@ async def _aread_on(response: Response) -> None:
         async for _ in response.stream:
             pass
     finally:
-        import anyio
-
         with anyio.CancelScope(shield=True):
             await response.aclose()
 
@@ -387,8 +412,6 @@ async def alet_go(held: Response | Reply | None) -> None:
     response = held.outcome if isinstance(held, Reply) else held
     if not isinstance(response, Response):
         return
-    import anyio
-
     with anyio.CancelScope(shield=True):
         with suppress(Exception):
             await response.aclose()
