@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from statuspolicy import Limits
 from statuspolicy.body import FACTORY
 from statuspolicy.hop import (
-    _PLAIN_PATH,
+    _PLAIN,
     Unusable,
     is_relative,
     origin,
     plain,
+    plainly,
     request_to,
     resolve,
     same_origin,
@@ -209,16 +210,46 @@ LOCATIONS = st.one_of(
 )
 
 
-@given(base=BASES, location=st.from_regex(_PLAIN_PATH, fullmatch=True))
+@given(base=BASES, location=st.from_regex(_PLAIN, fullmatch=True))
 @example(base="http://me:secret@a.example:80", location="/b/?q=1")
 @example(base="http://a.example/b?c#d", location="/e")
-def test_a_plain_path_is_put_together_as_it_would_be_parsed(base, location):
+@example(base="http://a.example/b", location="/%C3%A9/a%2Fb?q=%20&r='s'")
+@example(base="http://me:secret@a.example/b", location="https://a.example:443/")
+@example(base="https://a.example/b", location="http://b.a.example:8080/c(d)?e=/f")
+@example(base="https://a.example:8443/b", location="https://a.example")
+def test_a_plain_location_is_put_together_as_it_would_be_parsed(base, location):
     base = httpx.URL(base)
-    together = resolve(base, location)
+    try:
+        together = resolve(base, location)
+    except Unusable:
+        assert plainly(base, location) is None
+        return
     parsed = plain(base.copy_with(fragment=None).join(location))
     assert target(together) == target(parsed)
     assert together.copy_with(fragment=None) == parsed
     assert (together.port, together.userinfo) == (parsed.port, b"")
+
+
+@each(
+    "location",
+    [
+        "/a;b", "/a;b/c", "/%", "/%g0", "/./a", "/a/../b", "//other.example/", "/.a", "/a//b", "/é",
+        "http://xn--bcher-kva.example/", "http://a.xn--p1ai/", "http://other.example:65536/",
+        "http://other.example:0/", "http://1a2b3c4/", "http://127.0.0.1/", "http://[::1]/",
+        "http://Other.example/", "http://me@other.example/", "HTTP://other.example/", "ftp://a/b",
+        "http://-a.example/", "http://a-.example/", "http://a..b/", "/a#b", "b", "?b", "",
+        f"http://{'a' * 64}.example/", "/" + "a" * 4096,
+    ],
+)  # fmt: skip
+def test_what_the_parser_would_change_or_refuse_is_not_plain(location):
+    assert plainly(PLAIN, location) is None
+
+
+@each("base", ["http://home.example/a", "https://home.example/", "http://home.example:8080/"])
+def test_a_plain_location_says_nothing_of_its_origin(base):
+    there = plainly(httpx.URL(base), "http://other.example/b")
+    assert there == httpx.URL("http://other.example/b")
+    assert not same_origin(httpx.URL(base), there)
 
 
 @given(base=BASES, location=LOCATIONS)

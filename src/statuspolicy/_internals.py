@@ -21,15 +21,18 @@ lines: Callable[[Headers], list[tuple[bytes, bytes, bytes]]] = attrgetter("_list
 policy_of: Callable[[CookieJar], CookiePolicy] = attrgetter("_policy")
 
 
-def beside(url: URL, path: str, query: str | None) -> URL:
-    """The URL of something else on the same origin; nothing in its parts has to be quoted.
+def beside(
+    url: URL, path: str, query: str | None, place: tuple[str, str, int | None] | None = None
+) -> URL:
+    """The URL of something else; nothing in its parts has to be quoted.
+
+    place: its scheme, host, and port if it isn't the usual one; None for those of `url`.
 
     To parse it would cost as much as all else that a redirect does.
     """
-    other = URL.__new__(URL)
-    other._uri_reference = url._uri_reference._replace(
-        userinfo="", path=path, query=query, fragment=None
-    )
+    parts, other = url._uri_reference, URL.__new__(URL)
+    scheme, host, port = (parts.scheme, parts.host, parts.port) if place is None else place
+    other._uri_reference = type(parts)(scheme, "", host, port, path, query, None)
     return other
 
 

@@ -29,12 +29,23 @@ _ELSEWHERE = frozenset({"target", "sni_hostname"})
 # Content may say more of what is asked for than the URL does.
 _OF_ITS_OWN = frozenset({b"cache-control", b"pragma", b"content-length", b"transfer-encoding"})
 _USUAL_PORT = {"http": b":80", "https": b":443"}
+_USUAL, _LAST_PORT = {"http": 80, "https": 443}, 65_535
 # What an exchange may take to another origin of its request's extensions.
 PORTABLE = frozenset({"timeout", "trace", "statuspolicy", body.FACTORY})
 
 
-# An absolute path without a dot segment, an empty one, or anything that has to be quoted.
-_PLAIN_PATH = re.compile(r"(?:/[\w~-][\w.~-]*)+/?(?:\?[\w.~=&-]+)?", re.ASCII)
+# A path, or an http(s) URL, in which the library's parser would change nothing: no dot segment, no
+# empty one, no parameters (which `urljoin` takes apart), nothing that has to be quoted, and a host
+# whose last label is a name (others may be taken for an IPv4 address). Whether it is on the same
+# origin is another question.
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_PLAIN = re.compile(
+    rf"(?:(https?)://((?:{_LABEL}\.)*(?=[a-z]){_LABEL})(?::([1-9][0-9]{{0,4}}))?)?"
+    r"(/|(?:/[\w~%!$&'()*+,=:@-][\w.~%!$&'()*+,=:@-]*)+/?)"
+    r"(?:\?([\w.~%!$&'()*+,=:@/-]+))?",
+    re.ASCII,
+)
+_NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SHORT = 80  # characters of a Location that are shown
 _LONG = 4096  # characters: far below what the library takes for a URL
 _NAMES_A_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
@@ -68,7 +79,7 @@ def same_origin(first: URL, second: URL) -> bool:
 def resolve(base: URL, location: URL | str) -> URL:
     """Where a Location leads from `base`. Raises Unusable with the reason."""
     try:
-        near = nearby(base, location) if isinstance(location, str) else None
+        near = plainly(base, location) if isinstance(location, str) else None
         if near is not None:
             return near
         url = URL(location)
@@ -232,12 +243,18 @@ def _origin_of(referer: bytes) -> bytes:
     return told.encode("ascii")
 
 
-def nearby(base: URL, location: str) -> URL | None:
-    """Where a Location leads that is a plain path; None where it takes more to tell."""
-    if len(location) >= _LONG or not _PLAIN_PATH.fullmatch(location) or base.fragment:
+def plainly(base: URL, location: str) -> URL | None:
+    """Where a Location leads that is a plain path or URL; None where it takes more to tell."""
+    found = _PLAIN.fullmatch(location) if len(location) < _LONG else None
+    if found is None or base.fragment or ("%" in location and _NOT_ENCODED.search(location)):
         return None
-    path, _, query = location.partition("?")
-    return beside(base, path, query or None)
+    scheme, host, port, path, query = found.groups()
+    if scheme is None:
+        return beside(base, path, query)
+    number = None if port is None else int(port)
+    if "xn--" in host or (number or 0) > _LAST_PORT:
+        return None
+    return beside(base, path, query, (scheme, host, None if number == _USUAL[scheme] else number))
 
 
 def is_relative(location: URL | str) -> bool:

@@ -16,7 +16,7 @@ from statuspolicy.trace import Step
 from statuspolicy.wire import HINTED, PINS
 
 from . import body, guard, hop, jar
-from ._internals import lines, target
+from ._internals import lines, same_place, target
 from ._lib import ByteStream, Request, Response
 from .evidence import hinted
 from .plan import Plan
@@ -144,8 +144,10 @@ class Straight:
             return False  # it may be remembered
         if way.bodiless and _has_content(request):
             return False
-        there = hop.nearby(url, location.decode("latin-1"))
-        if there is None or not hop.holds_for(there, request, keep_host=True):
+        there = hop.plainly(url, location.decode("latin-1"))
+        if there is None or not same_place(url, there):
+            return False
+        if not hop.holds_for(there, request, keep_host=location[:1] == b"/"):
             return False
         cookies = None if plan.cookies is None else plan.cookies()
         if jar.holds_any(cookies):
