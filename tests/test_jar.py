@@ -1,10 +1,13 @@
 """jar.py: cookies in and out, and whose they are."""
 
 import copy
+import time
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from statuspolicy import jar
 from tests.each import each
@@ -306,3 +309,89 @@ def test_a_cookie_that_a_host_set_for_itself_alone_goes_to_no_host_below_it():
         held = httpx.Cookies()
         jar.extract(held, answer("own=1; Path=/"), request(url=literal))
         assert jar.given(held, request(url=literal)) == ["own=1"], literal
+
+
+# ── what is read from a usual jar ──────────────────────────────────────────────────────
+
+
+class Own(CookieJar):
+    """A jar of somebody's own, which changes nothing: so it is asked, as the library asks."""
+
+
+def both(jar_of_library: CookieJar) -> tuple[httpx.Cookies, httpx.Cookies]:
+    """A usual jar and one that is asked, with the same cookies in the same order."""
+    own = Own(jar_of_library._policy)
+    for cookie in jar_of_library:
+        own.set_cookie(copy.copy(cookie))
+    return httpx.Cookies(jar_of_library), httpx.Cookies(own)
+
+
+PLACES = [
+    "http://home.example/", "https://home.example/a/b", "https://api.home.example/a", "http://h/a",
+    "http://home.example:8080/ab?c=/d", "http://[::1]/a", "http://127.0.0.1/a/", "http://h/a%2Fb",
+    "https://home.example", "http://home.example/a//b;c", "http://Home.example/a|b",
+]  # fmt: skip
+SET = st.builds(
+    "{}={}{}{}{}{}".format,
+    st.sampled_from(["a", "b", "c"]),
+    st.sampled_from(["1", "2", '"3"', "", "x y"]),
+    st.sampled_from(["", "", "; Path=/", "; Path=/a", "; Path=/a/b", "; Path=a%2fb"]),
+    st.sampled_from(["", "", "; Domain=home.example", "; Domain=.example", "; Domain=h"]),
+    st.sampled_from(["", "", "; Secure", "; HttpOnly"]),
+    st.sampled_from(["", "", "; Max-Age=99", "; Max-Age=0", "; Version=1", "; Port=80", "; a=é"]),
+)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(PLACES), st.lists(SET, min_size=1, max_size=3)), max_size=5),
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("12")), max_size=2),
+    st.sampled_from(PLACES),
+)
+def test_a_usual_jar_takes_and_gives_what_one_does_that_is_asked(told, owned, url):
+    usual, own = httpx.Cookies(), httpx.Cookies(Own())
+    for place, lines in told:
+        response = httpx.Response(200, headers=[("Set-Cookie", e.encode()) for e in lines])
+        for held in (usual, own):
+            jar.extract(held, response, request(url=place))
+    for held in (usual, own):
+        for name, value in owned:  # of no domain: the caller's own
+            held.set(name, value)
+    assert [*map(vars, usual.jar)] == [*map(vars, own.jar)]
+    assert jar.given(usual, request(url=url)) == jar.given(own, request(url=url))
+
+
+@each(
+    ("name", "value"),
+    [
+        ("netscape", False), ("strict_ns_domain", 4), ("secure_protocols", ("http", "https")),
+        ("_blocked_domains", ("home.example",)), ("_allowed_domains", ("far.example",)),
+    ],
+)  # fmt: skip
+def test_a_policy_that_was_told_otherwise_is_asked(name, value):
+    policy = DefaultCookiePolicy()
+    setattr(policy, name, value)
+    full = cookies(("a", "1"), ("b", "2")).jar
+    full.set_policy(policy)
+    usual, own = both(full)
+    for url in (HOME, "http://api.home.example/"):
+        assert jar.given(usual, request(url=url)) == jar.given(own, request(url=url))
+
+
+def test_a_cookie_that_is_over_is_not_given_and_leaves_the_jar():
+    held = cookies(("a", "1"), ("b", "2"))
+    next(iter(held.jar)).expires = int(time.time()) - 1
+    assert jar.given(held, request()) == ["b=2"]
+    assert [cookie.name for cookie in held.jar] == ["b"]
+
+
+def test_a_usual_jar_is_read_and_not_asked(monkeypatch):
+    monkeypatch.delattr(CookieJar, "add_cookie_header")
+    assert jar.given(cookies(("a", "1"), domain=".home.example"), request()) == ["a=1"]
+
+
+def test_reading_a_jar_leaves_it_unlocked_whatever_is_in_it():
+    held = cookies(("a", "1"))
+    held.jar._cookies["home.example"] = None
+    with pytest.raises(AttributeError):
+        jar.given(held, request())
+    assert not held.jar._cookies_lock._is_owned()

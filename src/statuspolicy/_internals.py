@@ -8,7 +8,8 @@ there are no public methods.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from http.cookiejar import CookieJar, CookiePolicy
+from contextlib import AbstractContextManager
+from http.cookiejar import Cookie, CookieJar, CookiePolicy
 from operator import attrgetter
 from typing import Any, overload
 
@@ -19,6 +20,15 @@ lines: Callable[[Headers], list[tuple[bytes, bytes, bytes]]] = attrgetter("_list
 
 # What a cookie jar of the standard library gives and takes; a policy of somebody's own too.
 policy_of: Callable[[CookieJar], CookiePolicy] = attrgetter("_policy")
+
+# Its cookies, by domain, path and name, and the lock that whoever reads them holds.
+cookies_of: Callable[[CookieJar], dict[str, dict[str, dict[str, Cookie]]]] = attrgetter("_cookies")
+cookies_lock: Callable[[CookieJar], AbstractContextManager[Any]] = attrgetter("_cookies_lock")
+
+# The scheme, the host and port, and the path of a URL, as they are kept.
+parts: Callable[[URL], tuple[str, str, str]] = attrgetter(
+    "_uri_reference.scheme", "_uri_reference.netloc", "_uri_reference.path"
+)
 
 
 def beside(
