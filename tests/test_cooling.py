@@ -886,21 +886,31 @@ def _fast_path(transport, handle):
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_the_fast_path_is_back_when_the_rest_is_over(kind):
-    """Meanwhile, and once more after it, the engine looks; then nothing stands in the way."""
+    """Meanwhile, and once more after it, the engine looks; then nothing stands in the way.
+
+    What another origin asked for, or another URL's move, concerns nobody here.
+    """
     memory, clock = sp.Memory(), FakeClock()
+    options = {"memory": memory, "clock": clock, "limits": sp.Limits(cooling="send")}
     if kind == "sync":
-        transport = sp.PolicyTransport(Same(), memory=memory, clock=clock)
+        transport = sp.PolicyTransport(Same(), **options)
         handle = transport.handle_request
     else:
-        transport = sp.AsyncPolicyTransport(Same(), memory=memory, clock=clock)
+        transport = sp.AsyncPolicyTransport(Same(), **options)
 
         def handle(request):
             return anyio.run(transport.handle_async_request, request)
 
     assert _fast_path(transport, handle)
     memory.cool(OTHER, sp.Cool(10.0), clock.monotonic())
+    memory.remember(f"{HOME}/b", (301, f"{HOME}/c"), 60.0, clock.time())
+    assert _fast_path(transport, handle)
+    memory.remember(f"{HOME}/a", (301, f"{HOME}/a"), 5.0, clock.time())
     assert not _fast_path(transport, handle)
-    clock.now += 10
+    memory.cool(HOME, sp.Cool(10.0), clock.monotonic())
+    clock.now += 5
+    assert not _fast_path(transport, handle)
+    clock.now += 5
     assert not _fast_path(transport, handle)  # this one finds out that it is over
     assert not memory.cooling
     assert _fast_path(transport, handle)

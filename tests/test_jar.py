@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statuspolicy import jar
+from statuspolicy.response import without_cookies
 from tests.each import each
 
 HOME = "http://home.example/a"
@@ -358,6 +359,13 @@ def test_a_usual_jar_takes_and_gives_what_one_does_that_is_asked(told, owned, ur
             held.set(name, value)
     assert [*map(vars, usual.jar)] == [*map(vars, own.jar)]
     assert jar.given(usual, request(url=url)) == jar.given(own, request(url=url))
+
+
+def test_cookies_that_nobody_may_take_in_are_left_out_of_a_usual_jar_too():
+    held, response = httpx.Cookies(), answer("a=1")
+    response.headers = without_cookies(response.headers)
+    jar.extract(held, response, request())
+    assert not held.jar
 
 
 @each(

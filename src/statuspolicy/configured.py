@@ -25,6 +25,7 @@ from ._lib import (
     Request,
     Response,
 )
+from .hop import origin, target
 from .plan import OVERRIDE, AllowHop, Confirm, Observer, Plan, Prepare
 from .row import Table
 from .tables import STANDARD, following
@@ -153,6 +154,14 @@ class Configured(Generic[TransportT]):
         self._looks_first = self.plan.looks_first
         self._ahead = (True,) if self._looks_first or self._shelf else memory.busy
 
+    def _concerned(self, url: URL) -> bool:
+        """Whether something is to be done before a request for a URL is sent."""
+        if self._looks_first or self._shelf is not None:
+            return True
+        memory = self.plan.memory
+        moved = memory.moves and memory.has_moved(target(url))
+        return bool(moved or (memory.cooling and memory.is_cooling(origin(url))))
+
     def _end_waits(self) -> None:
         """End the exchanges under way at their next wait, and no later one.
 
@@ -214,7 +223,7 @@ class Configured(Generic[TransportT]):
             or type(request.stream) is not ByteStream
             or OVERRIDE in request.extensions
             or self._looks_first
-            or plan.memory.moves
+            or (plan.memory.moves and plan.memory.has_moved(target(request.url)))
         ):
             return None, None
         user = shelf.user(request)
@@ -222,7 +231,8 @@ class Configured(Generic[TransportT]):
         stored = shelf.look(asked.url, asked.who)
         visit = shelf.visit(asked, stored, plan.clock.time())
         # Where the origin cools down there is more to do before a send.
-        simple = visit.simple and not (plan.memory.cooling and visit.sends)
+        cooling = plan.memory.cooling and plan.memory.is_cooling(origin(request.url))
+        simple = visit.simple and not (cooling and visit.sends)
         return (visit if simple else None), user
 
     def _settled(self, visit: Visit, answer: Response) -> Response:

@@ -10,7 +10,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 from ._internals import cookies_lock, cookies_of, lines, names, parts, policy_of, written
-from ._lib import URL, Cookies, Request, Response
+from ._lib import URL, Cookies, Headers, Request, Response
 
 _SETTING = frozenset({b"set-cookie", b"set-cookie2"})
 _EXTRACT, _MAKE = CookieJar.extract_cookies, CookieJar.make_cookies
@@ -183,7 +183,7 @@ def extract(cookies: Cookies, response: Response, request: Request) -> None:
         return
     held = cookies.jar
     said = [line for line in lines(response.headers) if line[1] in _SETTING]
-    readable = all(value.isascii() for _, _, value in said)
+    readable = type(response.headers) is Headers and all(value.isascii() for *_, value in said)
     if readable and type(cookies) in (Cookies, Jar) and _is_usual(held, policy_of(held)):
         held.extract_cookies(_Answer(said), _Asking(request.url))  # type: ignore[arg-type]
     else:

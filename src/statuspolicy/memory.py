@@ -71,6 +71,17 @@ class Memory:
         self._noticed: OrderedDict[str, None] = OrderedDict()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def has_moved(self, url: str) -> bool:
+        """Whether there is a move of that URL, which may be over."""
+        return url in self.moves
+
+    def is_cooling(self, origin: str) -> bool:
+        """Whether there is something to heed before a request to that origin, as far as is known.
+
+        Neither takes the lock: whoever is told yes asks again.
+        """
+        return (origin if len(origin) <= _LONGEST else short(origin)) in self.cooling
+
     @_changing
     def recall(self, url: str, now: float) -> Move | None:
         """Where a URL has moved to, permanently, and by which code."""

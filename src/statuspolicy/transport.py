@@ -72,7 +72,7 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
             if (
                 type(request.stream) is not ByteStream
                 or OVERRIDE in request.extensions
-                or self._ahead
+                or (self._ahead and self._concerned(request.url))
             ):
                 if PASSING.get() in self._above:
                     return self._inner.handle_request(request)
@@ -268,7 +268,7 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
             if (
                 type(request.stream) is not ByteStream
                 or OVERRIDE in request.extensions
-                or self._ahead
+                or (self._ahead and self._concerned(request.url))
             ):
                 if PASSING.get() in self._above:
                     return await self._inner.handle_async_request(request)
