@@ -52,6 +52,9 @@ night: $(VENV)/.with-test ## the properties, with 100,000 examples each: for hou
 fleet: $(VENV)/.ready ## 1,000 clients and an outage, with and without a retry budget
 	@$(BIN)/python benchmarks/fleet.py 1000
 
+docs: $(VENV)/.with-test ## make docs/status-codes.md anew, of the tables in the code
+	$(BIN)/python -m statuspolicy.cli.manual docs/status-codes.md
+
 lint: $(VENV)/.with-lint ## ruff, as CI runs it
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -75,4 +78,4 @@ bench-quick: $(VENV)/.with-bench ## the same in less than a minute, to see that 
 clean: ## remove what was made
 	rm -rf $(VENV) $(VENV)-* dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: help demo test coverage test-httpx2 test-pythons night fleet lint types check fix bench bench-quick clean
+.PHONY: help demo test coverage test-httpx2 test-pythons night fleet docs lint types check fix bench bench-quick clean

@@ -1,8 +1,13 @@
 """The pages in docs/: nothing is cited that isn't there, and what they say of the code is so."""
 
+import inspect
 import re
 from pathlib import Path
 
+import statuspolicy as sp
+from statuspolicy.cli import manual
+from statuspolicy.cli.rows import WORDS
+from statuspolicy.row import surface
 from tests.each import each
 
 ROOT = Path(__file__).parent.parent
@@ -72,3 +77,51 @@ def test_no_rule_is_cited_by_a_number(file):
 def test_no_page_is_cited_that_is_not_in_the_repository(file):
     cited = set(re.findall(r"([\w-]+\.md)\b", file.read_text()))
     assert cited <= {page.name for page in (ROOT / "CHANGELOG.md", *PAGES, *REPORTS)}
+
+
+# ── docs/status-codes.md ───────────────────────────────────────────────────────────────
+
+
+def test_the_page_of_the_status_codes_is_what_the_tables_make():
+    assert (ROOT / "docs" / "status-codes.md").read_text() == manual.page(), "run `make docs`"
+
+
+def test_the_page_is_written_to_a_file_or_printed(tmp_path, capsys):
+    manual.main([str(tmp_path / "page")])
+    manual.main()
+    assert (tmp_path / "page").read_text() == capsys.readouterr().out == manual.page()
+
+
+def test_every_row_has_its_words_and_no_others_do():
+    assert list(WORDS) == [sp.STANDARD.row(key).name for key in sp.STANDARD]
+
+
+@each("table", [sp.STANDARD, sp.STRICT])
+def test_a_row_that_does_more_than_hand_over_or_repeat_has_words_for_it(table):
+    for key, duty in table.items():
+        words, strict = WORDS[table.row(key).name], table is sp.STRICT
+        if duty is not surface and not isinstance(duty, sp.retry):
+            same = strict and duty is sp.STANDARD[key]
+            assert words.strict if strict and not same else words.standard, key
+
+
+@each("words", WORDS.values())
+def test_the_rules_that_a_row_names_are_headings(words):
+    assert {manual.anchor(rule) for rule in words.rules} <= anchors(ROOT / "docs" / "rules.md")
+
+
+def test_what_is_done_is_played_by_the_table_and_not_written_down():
+    page = manual.page()
+    assert "| POST | 503 | handed over | handed over |" in page
+    assert "| POST | 503 `Retry-After: 5` | repeated after 5 s | repeated after 5 s |" in page
+    assert "| GET | 503 | repeated after a backoff | handed over |" in page
+    assert "| PUT | 301 `Location: /new` | PUT to its Location | handed over |" in page
+    assert "| GET | 304 | repeated at once | repeated at once |" in page
+    assert "| GET | ConnectError | repeated after a backoff | ConnectError is raised |" in page
+
+
+@each("page", [page for page in PAGES if page.parent == ROOT / "docs"])
+def test_what_a_page_calls_is_a_public_name(page):
+    called = set(re.findall(r"`(?:sp\.)?([a-zA-Z_]+)\(", page.read_text()))
+    arguments = inspect.signature(sp.PolicyTransport).parameters
+    assert called <= {*dir(sp), *arguments, "Client"}

@@ -12,6 +12,7 @@ from rich.table import Table as Drawn
 from rich.text import Text
 
 from statuspolicy._lib import RemoteProtocolError, Request, Response, TransportError
+from statuspolicy.cli.rows import WORDS
 from statuspolicy.printable import printable, quoted
 from statuspolicy.row import Key, Row, Table
 from statuspolicy.testing import replay
@@ -46,12 +47,13 @@ def _drawn(table: Table) -> Drawn:
     drawn = Drawn("row", "phrase", "duty", "specified in", "what it asks of a client")
     for key in table:
         row = table.row(key)
-        cells = (row.name, row.phrase, _duty(row), row.citation, row.says)
+        cells = (row.name, row.phrase, duty_of(row), row.citation, row.says)
         drawn.add_row(*map(Text, cells))
     return drawn
 
 
-def _duty(row: Row) -> str:
+def duty_of(row: Row) -> str:
+    """A row's duty as it is written."""
     return getattr(row.duty, "__name__", None) or quoted(row.duty)
 
 
@@ -60,7 +62,11 @@ def _in_words(row: Row, key: Key) -> str:
     if row.key != key:
         lines.insert(0, f"{key} is handled as {row.name}.")
     said = (getdoc(row.duty) or "").partition("\n")[0] if isroutine(row.duty) else ""
-    return "\n".join([*lines, f"It gets: {_duty(row)}{said and f'. {said}'}"])
+    lines.append(f"It gets: {duty_of(row)}{said and f'. {said}'}")
+    words = WORDS.get(row.name)
+    if words is not None and words.rules:
+        lines.append(f"Rules: {'; '.join(words.rules)}.")
+    return "\n".join(lines)
 
 
 def explained(
@@ -74,7 +80,7 @@ def explained(
     """What would be done, in words."""
     request = Request(method, url, headers=asked)
     # Whatever is sent after the first answer is answered well: it is not what was asked about.
-    story = replay(request, chain([_outcome(key, request, headers)], repeat(200)), table=table)
+    story = replay(request, chain([outcome(key, request, headers)], repeat(200)), table=table)
     first: Step = story.trace[0]
     if len(story.sent) > 1:
         then = story.sent[1]
@@ -87,9 +93,10 @@ def explained(
     return f"{_in_words(table.row(key), key)}\n{first}\nSo {what}."
 
 
-def _outcome(
+def outcome(
     key: Key, request: Request, headers: list[tuple[str, str]]
 ) -> Response | TransportError:
+    """What a transport returns or raises where a row is to decide."""
     if isinstance(key, type):
         return key("as asked")
     if key == 600:  # as the library tells it: its parser failed
