@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 import statuspolicy as sp
+from statuspolicy.locks import Turn, _locks_of_this_loop
 from statuspolicy.testing import Answer
-from statuspolicy.turns import Turn, _locks_of_this_loop
 
 BEARER = {"WWW-Authenticate": 'Bearer realm="r"'}
 ONE = {"limits": httpx.Limits(max_connections=1), "timeout": httpx.Timeout(5, pool=0.5)}

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 import statuspolicy as sp
-from statuspolicy.during import aduring, during
+from statuspolicy.locks import Turn
 from statuspolicy.testing import FakeClock
-from statuspolicy.turns import Turn
+from statuspolicy.wire import aduring, during
 from tests.interrupts import Inner
 
 URL = "http://home.example/"

@@ -10,10 +10,11 @@ import httpx
 import pytest
 
 import statuspolicy as sp
+from statuspolicy.interim import Interim
 from statuspolicy.links import Link
 from statuspolicy.printable import LINE, given, log, printable, quoted
 from statuspolicy.testing import FakeClock, replay
-from statuspolicy.trace import Interim, Step
+from statuspolicy.trace import Step
 from tests.raw_server import serving
 
 # What commands a terminal (7 bits and 8), turns the writing round, ends a line, and is long.

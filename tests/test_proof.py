@@ -11,10 +11,9 @@ import httpcore
 import pytest
 
 from statuspolicy.connection import Stream
-from statuspolicy.during import during
 from statuspolicy.proof import Proof, tcp
 from statuspolicy.windows import _gives_back
-from statuspolicy.wire import WIRE, Seen, Wire
+from statuspolicy.wire import WIRE, Seen, Wire, during
 
 IDLE = tcp.Count(tcp.ESTABLISHED, rtt=100, acked=500, waiting=0, sent=500)
 SENT = IDLE._replace(sent=600)

@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 from weakref import ref
 
-from statuspolicy.during import aduring, during
+from statuspolicy.wire import aduring, during
 
 from ._lib import AsyncClient, Client, RequestError, Response
 from .configured import CALL, driver

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from statuspolicy.cooldown import Cool
 from statuspolicy.limits import RetryBudget
-from statuspolicy.trace import Interim
-from statuspolicy.turns import Turn
+from statuspolicy.locks import Turn
 
 from ._lib import AsyncBaseTransport, BaseTransport, Request, Response, TransportError
 
 if TYPE_CHECKING:
     from statuspolicy.cache.changes import Change
     from statuspolicy.cache.invalidations import Sent
+    from statuspolicy.interim import Interim
 
 Outcome: TypeAlias = Response | TransportError
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statuspolicy import fields as read
 from statuspolicy._value import Reckoned, lazy
 from statuspolicy.fields import Fields
 from statuspolicy.limits import Limits
 from statuspolicy.methods import IDEMPOTENT, SAFE
-from statuspolicy.trace import Interim, Step
+from statuspolicy.trace import Step
 
 from . import failure
 from ._lib import (
-    DecodingError,
     Request,
     Response,
     TransportError,
 )
+from .streams import content_of
+
+if TYPE_CHECKING:
+    from statuspolicy.interim import Interim
 
 # These answers say by themselves that the request was not acted on: 411 and 417 (RFC 9110
 # §15.5.12, §15.5.18), 421 (§15.5.20), 425 (RFC 8470 §5.2: "unwilling to risk processing").
@@ -164,11 +167,3 @@ class Exchange(Reckoned):
     def times(self, code: int | str) -> int:
         """How often this request was answered with `code` before."""
         return self.answers.count(code)
-
-
-def content_of(response: Response) -> bytes | None:
-    """A response's content, where it was read."""
-    try:
-        return response.content
-    except (RuntimeError, DecodingError):  # it wasn't read, or is not what it says it is
-        return None

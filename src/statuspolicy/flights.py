@@ -8,7 +8,7 @@ from __future__ import annotations
 from threading import TIMEOUT_MAX, Event, get_ident
 from typing import Any
 
-from statuspolicy.turns import Turn
+from statuspolicy.locks import Turn
 
 
 class Flights:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from statuspolicy import network
 from statuspolicy.fields import digits
+from statuspolicy.locks import Turn
 from statuspolicy.methods import SAFE
 from statuspolicy.trace import Trace
-from statuspolicy.turns import Turn
 from statuspolicy.wire import PINS, WIRE, Wire
 
 from . import body

@@ -13,10 +13,9 @@ from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
 
 from statuspolicy.clock import SystemClock
-from statuspolicy.during import aduring, during
 from statuspolicy.later import close
 from statuspolicy.ondemand import OnDemand
-from statuspolicy.wire import WIRE, sooner
+from statuspolicy.wire import WIRE, aduring, during, sooner
 
 from ._lib import (
     AsyncBaseTransport,

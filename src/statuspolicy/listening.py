@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from statuspolicy.interim import Interim
 from statuspolicy.proof import Proof
 from statuspolicy.reading import Reading, length_of
-from statuspolicy.trace import Interim
 from statuspolicy.windows import look_after
 from statuspolicy.wire import HINTED, READING, WIRE, NotHTTP, Seen, Wire, left
 

@@ -8,9 +8,9 @@ from functools import wraps
 from threading import Lock
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
-from statuspolicy.alone import alone
 from statuspolicy.cooldown import Cool, Cooldowns, Rest
 from statuspolicy.limits import RetryBudget
+from statuspolicy.locks import alone
 
 __all__ = ["Memory"]
 

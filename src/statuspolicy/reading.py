@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from math import inf
 
+from statuspolicy.interim import Interim
 from statuspolicy.links import links
-from statuspolicy.trace import Interim
 from statuspolicy.wire import NotHTTP
 
 MOST = 100 * 1024  # bytes of all header sections of an answer; as much as httpcore lets h11 keep

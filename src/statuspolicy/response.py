@@ -19,7 +19,7 @@ from statuspolicy.printable import PART, printable
 from statuspolicy.trace import Step, Trace
 
 from ._lib import AsyncParts, ByteStream, DecodingError, Encoding, Headers, Request, Response
-from .exchange import content_of
+from .streams import content_of
 
 TRACE = "_statuspolicy_trace"  # in __dict__, so that it is pickled too
 _NOTE = "statuspolicy sent"

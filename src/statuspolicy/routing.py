@@ -8,7 +8,7 @@ from typing import Any
 from weakref import ref
 
 from statuspolicy.clock import Clock
-from statuspolicy.during import aduring, during
+from statuspolicy.wire import aduring, during
 
 from . import _internals
 from ._lib import (

@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from statuspolicy.during import during
-from statuspolicy.wire import WIRE, sooner
+from statuspolicy.wire import WIRE, during, sooner
 
-from ._lib import AsyncByteStream, SyncByteStream, TransportError
+from ._lib import AsyncByteStream, DecodingError, Response, SyncByteStream, TransportError
 
 ONE_READ = 256 * 1024  # bytes, more than a transport takes from its socket at once
 
@@ -148,3 +147,11 @@ class Parts(SyncByteStream, AsyncByteStream):
         with anyio.CancelScope(shield=True):
             await end(self.rest)
             await self._stream.aclose()
+
+
+def content_of(response: Response) -> bytes | None:
+    """A response's content, where it was read."""
+    try:
+        return response.content
+    except (RuntimeError, DecodingError):  # it wasn't read, or is not what it says it is
+        return None

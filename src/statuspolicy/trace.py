@@ -4,26 +4,10 @@
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from statuspolicy._value import Record
 from statuspolicy.printable import LINE, PART, printable, quoted
 
 if TYPE_CHECKING:
-    from statuspolicy.links import Link
-
-
-class Interim(Record):
-    """A response that went before an answer (RFC 9110 §15.2).
-
-    code: its status code.
-    links: what the Link fields of a 103 lead to (RFC 8297 §2).
-    """
-
-    code: int
-    links: "tuple[Link, ...]" = ()
-
-    def __str__(self) -> str:
-        told = [str(self.code), *(f"<{link.target}>" for link in self.links[:_MOST])]
-        return printable(" ".join(told), PART)
+    from statuspolicy.interim import Interim
 
 
 class Step(NamedTuple):
@@ -56,7 +40,7 @@ class Step(NamedTuple):
     told: float | None = None
     budget: float | None = None
     cache: str = ""
-    interim: tuple[Interim, ...] = ()
+    interim: "tuple[Interim, ...]" = ()
 
     def __str__(self) -> str:
         line = f" → {self.code} {self.phrase}".rstrip()
@@ -90,7 +74,6 @@ def in_words(seconds: float) -> str:
 
 
 _EVER = 1e12  # seconds
-_MOST = 9  # links that are shown
 
 
 class Trace(tuple[Step, ...]):

@@ -12,7 +12,7 @@ from statuspolicy.printable import given, quoted
 from ._lib import URL, AsyncBaseTransport, BaseTransport, Request, Response
 
 if TYPE_CHECKING:
-    from statuspolicy.turns import Turn
+    from statuspolicy.locks import Turn
 
 
 class Settle(Record):

@@ -13,8 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 from weakref import ref
 
-from statuspolicy.during import aduring, during
-from statuspolicy.wire import WIRE, Wire
+from statuspolicy.wire import WIRE, Wire, aduring, during
 
 _CANCEL = 8  # RFC 9113 §7
 # As httpcore's writes have a request; seconds.

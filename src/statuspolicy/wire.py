@@ -7,13 +7,14 @@ task has cancel scopes for that, and only connects as it is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from math import inf
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
-from statuspolicy._value import Record
+T = TypeVar("T")
 
 PINS = "statuspolicy.pins"  # in a request's `extensions`: what is to become `Wire.pins`
 
@@ -46,7 +47,7 @@ class Seen:
         self.unread = 0
 
 
-class Wire(Record):
+class Wire:
     """What holds for the call under way.
 
     left: gives the seconds until the exchange has to be over. What it raises ends the call.
@@ -59,9 +60,15 @@ class Wire(Record):
     record inside the TLS of an https proxy, each of which may take that long.
     """
 
-    left: Callable[[], float] | None = None
-    pins: Mapping[str, Sequence[str]] = MappingProxyType({})
-    seen: Seen | None = None
+    __slots__ = ("left", "pins", "seen")
+
+    def __init__(
+        self,
+        left: Callable[[], float] | None = None,
+        pins: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        seen: Seen | None = None,
+    ) -> None:
+        self.left, self.pins, self.seen = left, pins, seen
 
 
 # The answer under way, or the last one, as it was read along (`statuspolicy.reading.Reading`).
@@ -94,3 +101,51 @@ def within(timeout: float | None) -> float | None:
     if rest >= (_LONGEST if timeout is None else timeout):
         return timeout
     return max(rest, _TICK)
+
+
+def during(
+    var: ContextVar[Any], value: object, call: Callable[..., T], *args: Any, **named: Any
+) -> T:
+    """What it answers, called while a context variable has that value, whatever ends the call.
+
+    Ctrl-C may come anywhere: then the variable has its old value all the same, and an answer
+    that nobody will have is closed.
+    """
+    before = var.get()
+    answer: Any = None
+    try:
+        try:
+            var.set(value)
+            answer = call(*args, **named)
+        finally:
+            var.set(before)
+        return answer  # type: ignore[no-any-return]  # noqa: TRY300 - Ctrl-C may come here too
+    except BaseException:
+        var.set(before)  # it may have come just before it was
+        if hasattr(answer, "close"):
+            with suppress(Exception):
+                answer.close()
+        raise
+
+
+async def aduring(
+    var: ContextVar[Any], value: object, call: Callable[..., Awaitable[T]], *args: Any, **named: Any
+) -> T:
+    """As `during`."""
+    before = var.get()
+    answer: Any = None
+    try:
+        try:
+            var.set(value)
+            answer = await call(*args, **named)
+        finally:
+            var.set(before)
+        return answer  # type: ignore[no-any-return]  # noqa: TRY300 - Ctrl-C may come here too
+    except BaseException:
+        var.set(before)
+        if hasattr(answer, "aclose"):
+            import anyio
+
+            with suppress(Exception), anyio.CancelScope(shield=True):
+                await answer.aclose()
+        raise

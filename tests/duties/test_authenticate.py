@@ -9,8 +9,8 @@ import pytest
 
 import statuspolicy as sp
 from statuspolicy import Again, Aside, Inspect, Settle, authenticate
+from statuspolicy.locks import Turn
 from statuspolicy.testing import replay
-from statuspolicy.turns import Turn
 from tests.each import each
 from tests.exchanges import exchange
 

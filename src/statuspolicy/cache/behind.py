@@ -9,7 +9,7 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
-from statuspolicy.alone import alone
+from statuspolicy.locks import alone
 from statuspolicy.printable import log
 
 _MOST = 8  # at a time; what comes on top is validated when it is asked for again

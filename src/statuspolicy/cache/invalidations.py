@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from threading import Lock
 from weakref import WeakKeyDictionary
 
-from statuspolicy.alone import alone
+from statuspolicy.locks import alone
 
 _URLS = 4096  # whose last invalidation is known
 _OWED, _CHARACTERS = 10_000, 4_000_000  # URLs that are still to be dropped, and their length

@@ -11,7 +11,6 @@ from time import time
 from typing import TypeVar
 from weakref import WeakSet
 
-from statuspolicy.alone import alone
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.invalidations import Owed
 from statuspolicy.cache.outside import Outside
@@ -26,6 +25,7 @@ from statuspolicy.cache.sqlite_file import (
     which_file,
 )
 from statuspolicy.cache.storage import VARIANTS
+from statuspolicy.locks import alone
 from statuspolicy.printable import given, log
 
 T = TypeVar("T")

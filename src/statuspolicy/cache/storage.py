@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Protocol
 
-from statuspolicy.alone import alone
 from statuspolicy.cache.entry import Entry
+from statuspolicy.locks import alone
 
 VARIANTS = 32  # responses of a URL for one user: of more, what was stored longest ago goes
 _USUAL = 300  # characters of a URL and a user's name, which the size of an entry includes

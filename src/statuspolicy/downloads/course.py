@@ -13,7 +13,6 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import TypeAlias
 
-from statuspolicy.alone import alone
 from statuspolicy.decoding import Undecodable, decoded
 from statuspolicy.downloads import digests
 from statuspolicy.downloads.answers import Anew, NoFile, Source, judge
@@ -23,6 +22,7 @@ from statuspolicy.downloads.reading import Halted, Job, Reading
 from statuspolicy.downloads.sink import Sink
 from statuspolicy.downloads.spans import ENDLESS, Span, shares, within
 from statuspolicy.fields import Fields, members
+from statuspolicy.locks import alone
 from statuspolicy.printable import log, printable
 
 from .._internals import written

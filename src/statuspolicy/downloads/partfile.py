@@ -12,13 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from statuspolicy.alone import alone
 from statuspolicy.downloads import digests, journal
 from statuspolicy.downloads.digests import Told
 from statuspolicy.downloads.journal import Journal
 from statuspolicy.downloads.place import make_alike, private
 from statuspolicy.downloads.spans import ENDLESS, Span, gaps, with_span
 from statuspolicy.fields import Fields
+from statuspolicy.locks import alone
 
 _MOST_NAMES = 10  # that are tried for a part
 # Another user's, a directory, a socket. A link somebody put there for us: that is an error.

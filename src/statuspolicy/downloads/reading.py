@@ -7,11 +7,11 @@ from threading import Event, Lock
 from types import TracebackType
 from typing import Any, Self
 
-from statuspolicy.alone import alone
 from statuspolicy.downloads.answers import Anew, Source
 from statuspolicy.downloads.digests import Told, differing, hashing
 from statuspolicy.downloads.partfile import PartFile
 from statuspolicy.downloads.spans import Span, within, without
+from statuspolicy.locks import alone
 
 ONE_WRITE = 256 * 1024  # bytes that are held before they are written
 

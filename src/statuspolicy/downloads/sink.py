@@ -7,8 +7,8 @@ import os
 import threading
 from pathlib import Path
 
-from statuspolicy.alone import alone
 from statuspolicy.downloads.partfile import PartFile
+from statuspolicy.locks import alone
 
 _BLOCK = 256 * 1024
 

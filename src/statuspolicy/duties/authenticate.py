@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from threading import Lock
 
-from statuspolicy.alone import alone
 from statuspolicy.challenge import Challenge, challenges
+from statuspolicy.locks import alone
 from statuspolicy.memory import short
 from statuspolicy.printable import given
 

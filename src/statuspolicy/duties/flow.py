@@ -7,7 +7,7 @@ from typing import Any
 
 from statuspolicy.challenge import Challenge
 from statuspolicy.later import then
-from statuspolicy.turns import Turn
+from statuspolicy.locks import Turn
 
 from .. import body
 from .._lib import Auth, ByteStream, DigestAuth, Request, RequestError, Response

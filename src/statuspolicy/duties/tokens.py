@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 from statuspolicy.challenge import Challenge
 from statuspolicy.later import close, then
+from statuspolicy.locks import Turn
 from statuspolicy.printable import given
-from statuspolicy.turns import Turn
 
 from .. import hop
 from ..exchange import Exchange

@@ -1,11 +1,38 @@
-"""One at a time: what several exchanges would else do at once, such as fetching one token."""
+"""One at a time: a method that one thread at a time is in, and locks for threads and tasks.
+
+An exchange holds such a lock while it does what several would else do at once, as fetching one
+token.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
-from threading import TIMEOUT_MAX, RLock, get_ident
-from typing import Any
+from functools import wraps
+from threading import TIMEOUT_MAX, Lock, RLock, get_ident
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from weakref import WeakKeyDictionary
+
+
+class _Locked(Protocol):
+    _lock: Lock
+
+
+SelfT = TypeVar("SelfT", bound=_Locked)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def alone(method: Callable[Concatenate[SelfT, P], T]) -> Callable[Concatenate[SelfT, P], T]:
+    """A method that is called while nobody else has the object's `_lock`."""
+
+    @wraps(method)
+    def locked(self: SelfT, /, *args: P.args, **options: P.kwargs) -> T:
+        # On one line: an exception that is raised between a `with`'s last line and its end, as
+        # by a debugger, would leave it locked.
+        with self._lock: return method(self, *args, **options)  # fmt: skip  # noqa: E701
+
+    return locked
 
 
 class Turn:

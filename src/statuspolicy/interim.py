@@ -1,0 +1,24 @@
+"""Interim responses (RFC 9110 §15.2): what went before an answer."""
+
+from __future__ import annotations
+
+from statuspolicy._value import Record
+from statuspolicy.links import Link
+from statuspolicy.printable import PART, printable
+
+_MOST = 9  # links that are shown
+
+
+class Interim(Record):
+    """A response that went before an answer (RFC 9110 §15.2).
+
+    code: its status code.
+    links: what the Link fields of a 103 lead to (RFC 8297 §2).
+    """
+
+    code: int
+    links: tuple[Link, ...] = ()
+
+    def __str__(self) -> str:
+        told = [str(self.code), *(f"<{link.target}>" for link in self.links[:_MOST])]
+        return printable(" ".join(told), PART)
