@@ -125,3 +125,22 @@ def test_what_a_page_calls_is_a_public_name(page):
     called = set(re.findall(r"`(?:sp\.)?([a-zA-Z_]+)\(", page.read_text()))
     arguments = inspect.signature(sp.PolicyTransport).parameters
     assert called <= {*dir(sp), *arguments, "Client"}
+
+
+# ── docs/guarantees.md ─────────────────────────────────────────────────────────────────
+
+
+def test_each_guarantee_names_tests_and_each_of_them_is_there():
+    page = (ROOT / "docs" / "guarantees.md").read_text()
+    tests = "".join(file.read_text() for file in (ROOT / "tests").rglob("test_*.py"))
+    there = set(re.findall(r"def (test_\w+)\(", tests))
+    for guarantee in page.split("\n## ")[1:]:
+        named = re.findall(r"^- `(\w+)`$", guarantee, re.MULTILINE)
+        assert named, guarantee
+        assert set(named) <= there, guarantee
+
+
+def test_every_property_of_the_guarantees_is_on_their_page():
+    page = (ROOT / "docs" / "guarantees.md").read_text()
+    tests = (ROOT / "tests" / "test_guarantees.py").read_text()
+    assert set(re.findall(r"def (test_\w+)\(", tests)) <= set(re.findall(r"`(\w+)`", page))
