@@ -67,6 +67,8 @@ ORDER = [
     "challenge",
     "documents",
     "decoding",
+    "retry_after",
+    "dates",
     "fields",
     "methods",
     "errors",

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 import statuspolicy as sp
-from statuspolicy.fields import Fields, retry_after
+from statuspolicy.fields import Fields
+from statuspolicy.retry_after import retry_after
 from statuspolicy.testing import Answer, FakeClock, replay
 from tests.conftest import Session
 from tests.each import each

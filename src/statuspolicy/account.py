@@ -6,8 +6,9 @@ from contextlib import suppress
 from time import time
 from typing import Any
 
-from statuspolicy.fields import Fields, told
+from statuspolicy.fields import Fields
 from statuspolicy.printable import given, printable
+from statuspolicy.retry_after import told
 from statuspolicy.trace import Step, Trace
 
 from ._lib import Client, Request, RequestError, Response, TransportError

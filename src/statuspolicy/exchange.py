@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy import fields as read
 from statuspolicy._value import Reckoned, lazy
 from statuspolicy.fields import Fields
 from statuspolicy.limits import Limits
 from statuspolicy.methods import IDEMPOTENT, SAFE
+from statuspolicy.retry_after import told
 from statuspolicy.trace import Step
 
 from . import failure
@@ -136,7 +136,7 @@ class Exchange(Reckoned):
     @lazy
     def told(self) -> float | None:
         """Seconds that the server asks to wait; None where it asks nothing readable."""
-        return read.told(self.status, self.fields, self.now)
+        return told(self.status, self.fields, self.now)
 
     @property
     def unacted(self) -> bool:

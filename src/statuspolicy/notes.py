@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import islice
 
 from statuspolicy import documents
-from statuspolicy.fields import Fields, digits, http_date
+from statuspolicy.dates import http_date
+from statuspolicy.fields import Fields, digits
 from statuspolicy.links import links
 from statuspolicy.printable import PART, printable
 

@@ -6,9 +6,26 @@ import re
 import time
 from math import inf
 
-from statuspolicy.fields import Fields, content_range, digits, http_date
+from statuspolicy.dates import http_date
+from statuspolicy.fields import Fields, digits
 
 SEVERAL = "it is in several parts"
+
+
+def content_range(fields: Fields) -> tuple[int, int, int | None] | None:
+    """First, last and length of a part in bytes (RFC 9110 §14.4); the length may be unknown."""
+    value = fields.one("content-range") or ""
+    pattern = r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)"
+    found = re.fullmatch(pattern, value, re.IGNORECASE | re.ASCII)
+    if found is None:
+        return None
+    first, last = int(found[1]), int(found[2])
+    length = None if found[3] == "*" else int(found[3])
+    # §14.4: invalid where "last-pos [is] less than its first-pos value, or […] complete-length
+    # [is] less than or equal to its last-pos value".
+    return (
+        None if last < first or (length is not None and length <= last) else (first, last, length)
+    )
 
 
 def flaw(fields: Fields) -> str:

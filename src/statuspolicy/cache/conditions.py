@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.entry import LONGEST_TAG, Entry, Line
-from statuspolicy.fields import http_date, members
+from statuspolicy.dates import http_date
+from statuspolicy.fields import members
 
 _TAGS = 10  # that one request asks about
 

@@ -14,7 +14,8 @@ from statuspolicy.cache.flaws import flaw, undecodable
 from statuspolicy.cache.sealed import DIGEST, digest, opened, sealed
 from statuspolicy.cache.sizes import size
 from statuspolicy.cache.vary import Selecting
-from statuspolicy.fields import Fields, http_date
+from statuspolicy.dates import http_date
+from statuspolicy.fields import Fields
 
 Headers: TypeAlias = "tuple[tuple[bytes, bytes], ...]"
 Line: TypeAlias = "tuple[bytes, bytes]"

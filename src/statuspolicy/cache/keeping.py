@@ -12,7 +12,8 @@ from statuspolicy.cache.control import Control
 from statuspolicy.cache.entry import Entry, Headers
 from statuspolicy.cache.flaws import NEVER
 from statuspolicy.cache.freshness import HEURISTIC
-from statuspolicy.fields import Fields, http_date, members
+from statuspolicy.dates import http_date
+from statuspolicy.fields import Fields, members
 from statuspolicy.ranges import flaw
 
 # §5.2.2.3: whose "requirements […] for caching" are understood. That is each registered one's.

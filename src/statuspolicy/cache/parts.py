@@ -7,7 +7,8 @@ from math import inf
 
 from statuspolicy.cache.entry import Entry, Headers, Span
 from statuspolicy.cache.keeping import updated
-from statuspolicy.fields import Fields, http_date
+from statuspolicy.dates import http_date
+from statuspolicy.fields import Fields
 from statuspolicy.ranges import changed, weakness
 
 _OF_A_PART = frozenset({b"content-range", b"content-length"})

@@ -24,9 +24,10 @@ from statuspolicy.cache.keeping import (
     updated,
 )
 from statuspolicy.cache.vary import selecting, selects
-from statuspolicy.fields import content_range, digits, http_date
+from statuspolicy.dates import http_date
+from statuspolicy.fields import digits
 from statuspolicy.methods import SAFE
-from statuspolicy.ranges import flaw
+from statuspolicy.ranges import content_range, flaw
 
 # Gateways: what became of the request behind them they don't say.
 _UNKNOWN = frozenset({502, 504})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from statuspolicy.fields import Fields, content_range
+from statuspolicy.fields import Fields
+from statuspolicy.ranges import content_range
 
 _MOST = 16 * 1024  # bytes of what is no content: a part's fields, or what stands before the first
 _PARTS = 1000
