@@ -1,16 +1,16 @@
-"""_internals.py: what is taken as the library keeps it is what the library would make of it."""
+"""What is taken as another library keeps it is what the library would make of it."""
 
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 import pytest
 
-from statuspolicy._internals import (
+from statuspolicy.cookiejar_internals import policy_of
+from statuspolicy.httpx_internals import (
     alone,
     extended,
+    field_names,
     lines,
-    names,
-    policy_of,
     same_place,
     target,
     words,
@@ -31,7 +31,7 @@ def test_lines_that_were_checked_make_the_section_that_the_library_makes():
     assert written(LINES).raw == LINES
     assert written(LINES)["x-one"] == "1, 2"
     assert [name for _, name, _ in lines(written(LINES))] == [b"host", b"x-one", b"x-one"]
-    assert names(written(LINES)) == {b"host", b"x-one"}
+    assert field_names(written(LINES)) == {b"host", b"x-one"}
 
 
 @pytest.mark.parametrize("value", [b"3", b"\xff"])

@@ -83,6 +83,10 @@ ORDER = [
     "proof",
     "tcp",
     "reading",
+    "httpcore_internals",
+    "h2_internals",
+    "h11_internals",
+    "cookiejar_internals",
     "trace",
     "interim",
     "links",
@@ -94,7 +98,8 @@ ORDER = [
     "_value",
     "printable",
     "naming",
-    "_internals",
+    "httpx_internals",
+    "supported",
     "_lib",
 ]
 # Inside these folders, what may import what. (`cli` and `testing` are programs of their own.)

@@ -12,6 +12,7 @@ from statuspolicy.retry_after import told
 from statuspolicy.trace import Step, Trace
 
 from ._lib import Client, Request, RequestError, Response, TransportError
+from .httpx_internals import request_of
 from .row import NOTHING
 from .tables import STANDARD
 
@@ -51,7 +52,7 @@ def trace(result: Response | BaseException) -> Trace:
         raise TypeError(
             f"{given(result)} is neither a response nor an error: there is no trace of it."
         )
-    request = result._request if isinstance(result, (Response, RequestError)) else asked
+    request = request_of(result) if isinstance(result, (Response, RequestError)) else asked
     method, url = (request.method, target(request.url)) if request else ("", "")
     cache = str(result.extensions.get(CACHED, "")) if isinstance(result, Response) else ""
     step = Step(method, url, code, words, row.name, row.citation, "settle", told=wait, cache=cache)

@@ -26,7 +26,6 @@ from zlib import crc32
 from statuspolicy.limits import Limits
 from statuspolicy.printable import given
 
-from ._internals import extended
 from ._lib import (
     URL,
     AsyncByteStream,
@@ -36,6 +35,7 @@ from ._lib import (
     Request,
     SyncByteStream,
 )
+from .httpx_internals import CONTENT, extended, files_of, source_of
 
 FACTORY = "statuspolicy.body"  # in `extensions`: a callable that makes the body anew
 
@@ -98,7 +98,11 @@ class Body(SyncByteStream, AsyncByteStream):
             return self._source
         before, self._source = self._source, self._again()
         once = isinstance(self._source, (Iterator, AsyncIterator))
-        if once and not hasattr(self._source, "seek") and self._source in (before, _inner(before)):
+        if (
+            once
+            and not hasattr(self._source, "seek")
+            and self._source in (before, source_of(before))
+        ):
             raise LocalProtocolError(_SAME)
         return self._source
 
@@ -159,7 +163,7 @@ class Body(SyncByteStream, AsyncByteStream):
                     self._record(chunk)
                     yield chunk
             finally:
-                for opened in (parts, _inner(source)):
+                for opened in (parts, source_of(source)):
                     if isasyncgen(opened):
                         await opened.aclose()
         else:
@@ -249,9 +253,9 @@ def copy(
     if stream is None:
         stream = request.stream
     if not isinstance(stream, ByteStream):
-        inside.pop("_content", None)
-    elif stream is not request.stream or "_content" not in inside:
-        inside["_content"] = b"".join(stream)  # as `read()` does, in a tenth of its time
+        inside.pop(CONTENT, None)
+    elif stream is not request.stream or CONTENT not in inside:
+        inside[CONTENT] = b"".join(stream)  # as `read()` does, in a tenth of its time
     inside["stream"] = stream
     new = Request.__new__(Request)
     new.__dict__ = inside
@@ -309,13 +313,8 @@ async def _aread(stream: Body, most: int) -> bytes | None:
     return b"".join(parts)
 
 
-def _inner(stream: Any) -> Any:
-    # What the caller gave as content: nothing public leads to it.
-    return getattr(stream, "_stream", None)
-
-
 def _file(stream: Stream) -> bool:
-    return hasattr(_inner(stream), "read")
+    return hasattr(source_of(stream), "read")
 
 
 def _seekable(file: Any) -> bool:
@@ -328,16 +327,15 @@ def _seekable(file: Any) -> bool:
 
 def _rewinds(stream: Stream) -> bool:
     """Multipart whose every part is text, bytes or a file that the library rewinds itself."""
-    parts = getattr(stream, "fields", None)
-    if parts is None:
+    files = files_of(stream)
+    if files is None:
         return False
-    files = [part.file for part in parts if hasattr(part, "file")]
     return all(isinstance(file, (str, bytes)) or _seekable(file) for file in files)
 
 
 def _restart(stream: Stream) -> Callable[[], Source] | None:
     """What starts a stream over; None where it is used up by being sent."""
-    content = _inner(stream)
+    content = source_of(stream)
     if hasattr(content, "read"):
         if not _seekable(content):
             return None

@@ -25,9 +25,9 @@ from statuspolicy.limits import Limits
 from statuspolicy.printable import given
 
 from . import jar
-from ._internals import names, words
 from ._lib import Cookies, Request, Response
 from .hop import key
+from .httpx_internals import field_names, words
 from .visit import Visit, normal
 
 # What most requests have and nobody is known by, as the library writes it.
@@ -80,7 +80,7 @@ class Shelf:
         elif usual:
             who = "" if self.storage.shared else self._client
         else:
-            of_jar = b"cookie" in names(request.headers)
+            of_jar = b"cookie" in field_names(request.headers)
             client = self._client if of_jar or not self.storage.shared else ""
             who = client + self._secrets(request, lines, cookies)
         # With `user=` several people share a client, and nobody's may be anybody's.

@@ -9,6 +9,7 @@ from inspect import iscoroutinefunction
 from threading import Event
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+from statuspolicy import cookiejar_internals
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
@@ -26,6 +27,7 @@ from ._lib import (
     Response,
 )
 from .hop import origin, target
+from .httpx_internals import check
 from .plan import OVERRIDE, AllowHop, Confirm, Observer, Plan, Prepare
 from .row import Table
 from .tables import STANDARD, following
@@ -124,6 +126,8 @@ class Configured(Generic[TransportT]):
 
         from statuspolicy.network import install  # here, where there is a transport
 
+        check()
+        cookiejar_internals.check()
         install(self._inner)
         self._route = route
         # Neither is a method, or the transport would hold itself, and be freed late.

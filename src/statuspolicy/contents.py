@@ -8,6 +8,7 @@ from typing import Any
 from statuspolicy.decoding import Decoding, Undecodable
 
 from ._lib import DecodingError, Response
+from .httpx_internals import CONTENT, request_of
 from .streams import end
 
 
@@ -18,7 +19,7 @@ def raw(response: Response) -> Any:
 
 def pieces(response: Response) -> Iterator[bytes]:
     """The content of a response, as it comes. Raises DecodingError."""
-    if hasattr(response, "_content"):
+    if CONTENT in vars(response):
         yield response.content
         return
     try:
@@ -32,7 +33,7 @@ def pieces(response: Response) -> Iterator[bytes]:
 
 async def apieces(response: Response) -> AsyncIterator[bytes]:
     """As `pieces`, of an AsyncClient's."""
-    if hasattr(response, "_content"):
+    if CONTENT in vars(response):
         yield response.content
         return
     chunks = aiter(raw(response) or response.aiter_raw())
@@ -50,4 +51,4 @@ async def apieces(response: Response) -> AsyncIterator[bytes]:
 
 def _undecodable(response: Response, why: Undecodable) -> DecodingError:
     message = f"The body of the {response.status_code} can't be read: {why}."
-    return DecodingError(message, request=response._request)
+    return DecodingError(message, request=request_of(response))

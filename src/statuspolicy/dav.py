@@ -12,6 +12,7 @@ from statuspolicy.printable import given
 from ._lib import DecodingError, Response
 from .contents import apieces, pieces
 from .hop import target
+from .httpx_internals import request_of
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -163,7 +164,7 @@ class _Parser:
         return self._no(too_long) if self._length > _LONGEST else None
 
     def _no(self, why: str) -> DecodingError:
-        request = self._response._request
+        request = request_of(self._response)
         where = f" of {target(request.url)}" if request is not None else ""
         message = f"The body of the {self._response.status_code}{where} is no multistatus: {why}."
         return DecodingError(message, request=request)

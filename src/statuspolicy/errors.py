@@ -19,6 +19,7 @@ from ._lib import (
     TooManyRedirects,
     TransportError,
 )
+from .httpx_internals import REQUEST, request_of
 
 
 class _AboutItsRequest(RequestError):
@@ -32,8 +33,8 @@ class _AboutItsRequest(RequestError):
 
     @request.setter
     def request(self, request: Request) -> None:
-        if self._request is None:
-            self._request = request
+        if request_of(self) is None:
+            vars(self)[REQUEST] = request
 
 
 def about(error: TransportError, request: Request) -> None:
@@ -41,7 +42,7 @@ def about(error: TransportError, request: Request) -> None:
     if not isinstance(error, _AboutItsRequest):
         kind: Any = type(error)
         error.__class__ = _kind(kind)
-        error._request = request
+        vars(error)[REQUEST] = request
 
 
 @cache

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from statuspolicy.httpcore_internals import SENDING
 from statuspolicy.limits import Limits
 from statuspolicy.methods import SAFE, WITHOUT_CONTENT
 from statuspolicy.wire import HINTED, READING, Seen
@@ -19,8 +20,6 @@ from ._lib import RemoteProtocolError, Request, Response
 from .effects import Reply
 from .expecting import Held, expects
 
-# The one event that a request on a kept-alive connection begins with; a new one connects first.
-_SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")
 # What is known to come before that, or to be told of it; of anything else nobody knows what it is.
 _KNOWN = frozenset({"connection", "proxy", "socks", "socks5", "http11", "http2"})
 
@@ -51,11 +50,11 @@ class Watch:
         """Note an event; the answer of the caller's own, which an async one awaits."""
         self._first = self._first or event
         self._connected = event.startswith("connection.") and event.endswith(".complete")
-        if event in _SENDING:
+        if event in SENDING:
             # The CONNECT that opens a tunnel is the proxy's; the request comes behind it.
             if getattr(info.get("request"), "method", b"") != b"CONNECT":
                 self._sent += 1
-                self._over_http2 += event == _SENDING[1]
+                self._over_http2 += event == SENDING[1]
         elif event.partition(".")[0] not in _KNOWN:
             self._unknown = True
         return None if self._theirs is None else self._theirs(event, info)
@@ -66,7 +65,7 @@ class Watch:
 
         (A connection that is still being opened may be given to a request that waits for one.)
         """
-        return self._first == _SENDING[0] and self.seen.old is True
+        return self._first == SENDING[0] and self.seen.old is True
 
     @property
     def unsent(self) -> bool:

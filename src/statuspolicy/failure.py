@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+from statuspolicy.h11_internals import is_parser_error, says_switched
 from statuspolicy.wire import NotHTTP
 
 from ._lib import (
@@ -17,6 +18,7 @@ from ._lib import (
     Request,
     TransportError,
 )
+from .httpx_internals import REQUEST
 
 
 def row_key(error: TransportError) -> int | type[TransportError] | None:
@@ -25,8 +27,7 @@ def row_key(error: TransportError) -> int | type[TransportError] | None:
         line = _not_parsed(error)
         if line is None:
             return type(error)  # the connection went away without an answer
-        # A 101 that nobody asked for; the parser names it by its own state.
-        return 101 if "_SWITCH_UPGRADE" in line else 600
+        return 101 if says_switched(line) else 600
     if any(map(_is_lasting, _chain(error))):
         return None
     if isinstance(error, ProxyError) and str(error).startswith("407"):
@@ -51,7 +52,7 @@ def _is_another_s(error: TransportError, request: Request) -> bool:
     An application that a transport calls (WSGI, ASGI) may let a failure of its own client through,
     which has written there whose it is.
     """
-    theirs = getattr(error, "_request", None)
+    theirs = vars(error).get(REQUEST)
     return error.__cause__ is not None and theirs is not None and theirs.url != request.url
 
 
@@ -159,6 +160,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _not_parsed(error: RemoteProtocolError) -> str | None:
     """What the HTTP/1.1 parser said, or who read along, where it was that which failed."""
     for cause in _chain(error):
-        if isinstance(cause, NotHTTP) or type(cause).__module__.partition(".")[0] == "h11":
+        if isinstance(cause, NotHTTP) or is_parser_error(cause):
             return str(cause)
     return None

@@ -14,7 +14,6 @@ from statuspolicy.trace import Trace
 from statuspolicy.wire import PINS, WIRE, Wire
 
 from . import body
-from ._internals import lines
 from ._lib import (
     URL,
     AsyncBaseTransport,
@@ -28,6 +27,7 @@ from .effects import Approach, Discard, Reply, Resume, Send, Spend
 from .errors import TotalTimeout
 from .evidence import Watch, equipped, saw
 from .hop import is_digest, target
+from .httpx_internals import lines
 from .plan import Plan
 from .response import keep_trace
 from .resuming import Resuming, resumable

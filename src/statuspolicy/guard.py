@@ -17,9 +17,9 @@ from statuspolicy.printable import PART, printable
 from statuspolicy.trace import in_words
 
 from . import body, errors, hop, jar
-from ._internals import lines
 from ._lib import URL, ByteStream, Cookies, Request, TooManyRedirects
 from .exchange import Exchange
+from .httpx_internals import lines
 from .verdicts import Again, Aside, Follow, Refuse, Settle
 
 State: TypeAlias = "tuple[Any, ...]"  # a method and a target, and what else makes the request

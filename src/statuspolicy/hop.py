@@ -12,9 +12,9 @@ from statuspolicy.printable import PART, printable
 from statuspolicy.wire import PINS
 
 from . import body
-from ._internals import beside, extended, lines, same_place, written
-from ._internals import target as target  # noqa: PLC0414 - it is found here too
 from ._lib import URL, ByteStream, InvalidURL, Request
+from .httpx_internals import beside, extended, lines, same_place, written
+from .httpx_internals import target as target  # noqa: PLC0414 - it is found here too
 
 # RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
 # keeps Expect for requests with content.

@@ -9,8 +9,10 @@ from collections import Counter
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
-from ._internals import cookies_lock, cookies_of, lines, names, parts, policy_of, written
+from statuspolicy.cookiejar_internals import cookies_lock, cookies_of, policy_of
+
 from ._lib import URL, Cookies, Headers, Request, Response
+from .httpx_internals import field_names, lines, parts, written
 
 _SETTING = frozenset({b"set-cookie", b"set-cookie2"})
 _EXTRACT, _MAKE = CookieJar.extract_cookies, CookieJar.make_cookies
@@ -32,7 +34,7 @@ class Jar(Cookies):
         kind = type(self.jar)
         # A jar of somebody's own may find cookies anywhere.
         usual = kind.extract_cookies is _EXTRACT and kind.make_cookies is _MAKE
-        if not usual or not _SETTING.isdisjoint(names(response.headers)):
+        if not usual or not _SETTING.isdisjoint(field_names(response.headers)):
             super().extract_cookies(response)
 
 

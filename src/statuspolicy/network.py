@@ -9,7 +9,10 @@ from math import inf
 from typing import Any
 from weakref import ref
 
+from statuspolicy import h11_internals
 from statuspolicy.connection import AsyncStream, Stream
+from statuspolicy.httpcore_internals import BACKEND, check, library_of, put_backend, sends_to_proxy
+from statuspolicy.httpx_internals import POOL, check_transport
 from statuspolicy.listening import Around
 from statuspolicy.wire import WIRE, left, within
 
@@ -19,31 +22,38 @@ def install(transport: object) -> bool:
 
     False for what has no connection pool of httpcore's shape, as a MockTransport. Connections
     that are open already stay as they are, and one that is kept alive has its address.
+
+    Raises UnsupportedVersion for a transport of a library that has changed where its pool is.
     """
-    pool: Any = getattr(transport, "_pool", None)
-    backend = getattr(pool, "_network_backend", None)
+    pool: Any = getattr(transport, POOL, None)
+    backend = getattr(pool, BACKEND, None)
+    if isinstance(backend, Around):
+        return True
+    kind: Any = type(transport)
+    check_transport(kind)
+    if pool is not None and (library := library_of(pool)) is not None:
+        check(library)
+        h11_internals.check()
     if not callable(getattr(backend, "connect_tcp", None)):
         return False
-    if not isinstance(backend, Around):
-        is_async = hasattr(pool, "handle_async_request")
-        # Two threads may both come here: each wraps the same backend, and either will do.
-        kind = AsyncBackend if is_async else Backend
-        pool._network_backend = kind(backend, ref(pool))
+    is_async = hasattr(pool, "handle_async_request")
+    # Two threads may both come here: each wraps the same backend, and either will do.
+    around = AsyncBackend if is_async else Backend
+    put_backend(pool, around(backend, ref(pool)))
     return True
 
 
 def remove(transport: object) -> None:
     """Undo `install`, for the connections that are opened from now on."""
-    pool: Any = getattr(transport, "_pool", None)
-    backend = getattr(pool, "_network_backend", None)
+    pool: Any = getattr(transport, POOL, None)
+    backend = getattr(pool, BACKEND, None)
     if isinstance(backend, Around):
-        pool._network_backend = backend._inner
+        put_backend(pool, backend._inner)
 
 
 def is_proxy(transport: object) -> bool:
     """Whether a transport sends its requests to an HTTP proxy (those for https go through it)."""
-    kinds = type(getattr(transport, "_pool", None)).__mro__
-    return any(kind.__name__ in ("HTTPProxy", "AsyncHTTPProxy") for kind in kinds)
+    return sends_to_proxy(getattr(transport, POOL, None))
 
 
 class _Backend(Around):

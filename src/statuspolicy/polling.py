@@ -9,13 +9,13 @@ from typing import Any, overload
 from statuspolicy.naming import of_the_other
 from statuspolicy.printable import given, quoted
 
-from ._internals import alone, written
 from ._lib import URL, AsyncClient, Client, InvalidURL, Response
 from .duties.poll import poll
 from .duties.ticket import read_ticket, ticket
 from .exchange import Exchange
 from .hop import Unusable, resolve, same_origin
 from .hop import origin as of
+from .httpx_internals import alone, chosen, request_of, written
 from .plan import OVERRIDE, Resumed
 from .transport import AsyncPolicyTransport, PolicyTransport
 
@@ -35,7 +35,7 @@ def poll_token(response: Response, how: poll = _PLAIN) -> str:
     """
     if not isinstance(response, Response):
         raise TypeError(f"poll_token({given(response)}): give an httpx.Response.")
-    if response._request is None:
+    if request_of(response) is None:
         raise ValueError(
             f"{quoted(response)} has no request: give a response that a client returned."
         )
@@ -98,7 +98,7 @@ def resume_poll(
         instead = of_the_other(client, Client) or "give statuspolicy.wrap(client)."
         raise TypeError(f"{client!r}: {instead}")
     home, found = _home(client, origin), read_ticket(token)
-    transport: Any = client._transport_for_url(URL(found.url))
+    transport: Any = chosen(client, URL(found.url))
     if not isinstance(transport, (PolicyTransport, AsyncPolicyTransport)):
         raise TypeError(f"{client!r} is not wrapped: give statuspolicy.wrap(client).")
     why = ""

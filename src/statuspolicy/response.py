@@ -19,6 +19,7 @@ from statuspolicy.printable import PART, printable
 from statuspolicy.trace import Step, Trace
 
 from ._lib import AsyncParts, ByteStream, DecodingError, Encoding, Headers, Request, Response
+from .httpx_internals import CONTENT, REQUEST
 from .streams import content_of
 
 TRACE = "_statuspolicy_trace"  # in __dict__, so that it is pickled too
@@ -38,7 +39,7 @@ class PolicyResponse(Response):
     @property
     def request(self) -> Request:
         """The request that this response answers, on its own hop."""
-        request: Request = vars(self)["_request"]
+        request: Request = vars(self)[REQUEST]
         return request
 
     @request.setter
@@ -80,23 +81,23 @@ class PolicyResponse(Response):
         return super().content
 
     def _unpack(self) -> None:
-        if self._kept is None or hasattr(self, "_content"):
+        if self._kept is None or CONTENT in vars(self):
             return
         if self._most is None:
-            request = vars(self)["_request"]  # which an error names
+            request = vars(self)[REQUEST]  # which an error names
             kept = Response(
                 self.status_code, headers=self.headers, content=self._kept, request=request
             )
-            self._content = kept.content
+            vars(self)[CONTENT] = kept.content
             return
         from statuspolicy.decoding import Undecodable, decoded
 
         coding = self.headers.get("content-encoding")
         try:
-            self._content = decoded(self._kept, coding, self._most)
+            vars(self)[CONTENT] = decoded(self._kept, coding, self._most)
         except Undecodable as why:
             message = f"The {self.status_code} can't be decoded within Limits.drain_bytes: {why}."
-            raise DecodingError(message, request=vars(self)["_request"]) from None
+            raise DecodingError(message, request=vars(self)[REQUEST]) from None
 
     def read(self) -> bytes:
         """Read and return the body."""
@@ -142,9 +143,9 @@ class StoredResponse(Response):
         """Read and return the body."""
         if self._stored is None:
             return super().read()
-        self._content = self._stored
+        vars(self)[CONTENT] = self._stored
         self.is_closed = self.is_stream_consumed = True
-        return self._content
+        return self._stored
 
     async def aread(self) -> bytes:
         """Read and return the body."""
@@ -222,11 +223,11 @@ def adopt(
     inside, trace = vars(response).copy(), Trace(steps)
     inside["extensions"] = {**response.extensions, "statuspolicy": trace}
     inside[TRACE] = trace
-    inside["_request"], inside["_past"], inside["history"] = request, past, []
+    inside[REQUEST], inside["_past"], inside["history"] = request, past, []
     if declined or "_declined" in inside:
         inside["_declined"] = declined
     if kept is not None:
-        inside.pop("_content", None)
+        inside.pop(CONTENT, None)
         inside["stream"] = ByteStream(kept)
         inside["is_closed"] = inside["is_stream_consumed"] = passed
         inside["_kept"] = kept
@@ -281,7 +282,7 @@ def kept_trace(result: object) -> Trace | None:
 
 def glance(response: Response) -> bytes | None:
     """A response's content, where it was read, without decoding much of what was not yet."""
-    if not is_kept(response) or hasattr(response, "_content"):
+    if not is_kept(response) or CONTENT in vars(response):
         return content_of(response)
     from statuspolicy.decoding import Undecodable, decoded
 

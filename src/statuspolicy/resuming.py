@@ -12,10 +12,10 @@ from statuspolicy.fields import Fields
 from statuspolicy.printable import log
 from statuspolicy.ranges import changed, extent, flaw, weakness
 
-from ._internals import written
 from ._lib import AsyncByteStream, Request, RequestError, Response, SyncByteStream, TransportError
 from .body import copy, replayable
 from .hop import target
+from .httpx_internals import request_of, written
 from .redact import bound
 
 
@@ -169,7 +169,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
         # RFC 9110 §14.2: a server may ignore Range. That is fine before the first byte.
         fits = status == 206 or (status == 200 and self._whole and self._at == 0)
         # A validator is one resource's own. (A bare transport's answer names no request.)
-        url = (answer._request or self._request).url
+        url = (request_of(answer) or self._request).url
         other = changed(old, new)
         resized = inf not in (length, self._length) and length != self._length
         for wrong, why in (

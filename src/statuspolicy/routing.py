@@ -10,7 +10,6 @@ from weakref import ref
 from statuspolicy.clock import Clock
 from statuspolicy.wire import aduring, during
 
-from . import _internals
 from ._lib import (
     URL,
     AsyncBaseTransport,
@@ -21,6 +20,7 @@ from ._lib import (
     Request,
     Response,
 )
+from .httpx_internals import POOL, chosen, transports
 
 # Whose exchange sends a hop through a transport that is not its own. That one may stand above
 # policy transports of the same client: they let such a hop pass, or they would handle it twice.
@@ -81,20 +81,20 @@ class OfClient:
         done = None if client is None else wrapping(client)
         if client is None or done is None:
             return inner
-        chosen = _internals.chosen(client, url)
+        to = chosen(client, url)
         for policy in done.policies.values():
-            if policy is chosen:
+            if policy is to:
                 return policy._inner
         # What was put above a policy transport is not entered again, since it may hold a lock.
-        at_place = _internals.transports(client).get(place)
-        return inner if chosen is at_place else Through(chosen, self)
+        at_place = transports(client).get(place)
+        return inner if to is at_place else Through(to, self)
 
 
 class Through(BaseTransport, AsyncBaseTransport):
     """A transport that is not the client's policy transports' own: a mount that came later, say."""
 
     def __init__(self, transport: Any, of: OfClient) -> None:
-        self._pool = getattr(transport, "_pool", None)  # whose sockets listen too
+        setattr(self, POOL, getattr(transport, POOL, None))  # whose sockets listen too
         self._transport = transport
         self._of = of
 

@@ -16,9 +16,9 @@ from statuspolicy.trace import Step
 from statuspolicy.wire import HINTED, PINS
 
 from . import body, guard, hop, jar
-from ._internals import lines, same_place, target
 from ._lib import ByteStream, Request, Response
 from .evidence import hinted
+from .httpx_internals import lines, same_place, target
 from .plan import Plan
 from .response import adopt, phrase
 from .talk import Talk, logged

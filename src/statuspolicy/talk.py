@@ -30,6 +30,7 @@ from .effects import Ask, Effect, Reply
 from .events import Decision, Event, Settled
 from .exchange import Exchange
 from .guard import Path, drops
+from .httpx_internals import request_of
 from .plan import Plan
 from .redact import redact
 from .response import TRACE, kept_trace, phrase
@@ -167,7 +168,7 @@ class Talk:
             verdicts.check(verdict, lambda: f"The duty of row {self.row.name}, {given(duty)},")
         except Exception as error:
             read = exchange.response
-            if isinstance(error, DecodingError) and read and read._request is error._request:
+            if isinstance(error, DecodingError) and read and request_of(read) is request_of(error):
                 return Settle(str(error))  # a callable of the application asked for its content
             self.raised("the duty", duty, error)
             raise

@@ -18,7 +18,6 @@ from statuspolicy.fields import digits
 from statuspolicy.flights import Flight
 
 from . import body
-from ._internals import extended, target, written
 from ._lib import (
     URL,
     ByteStream,
@@ -34,6 +33,7 @@ from ._lib import (
     WriteError,
     WriteTimeout,
 )
+from .httpx_internals import extended, target, written
 from .recording import Recording
 from .response import CACHED, stored_response, without_cookies
 

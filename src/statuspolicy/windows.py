@@ -7,12 +7,24 @@ more comes on any stream. Here such a stream is cancelled, and what came of it a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 from weakref import ref
 
+from statuspolicy.h2_internals import is_open, size_of
+from statuspolicy.httpcore_internals import (
+    check_http2,
+    closed,
+    h2_of,
+    has_streams,
+    http2_over,
+    library_of,
+    put_closed,
+    unread,
+    write_out,
+)
 from statuspolicy.wire import WIRE, Wire, aduring, during
 
 _CANCEL = 8  # RFC 9113 §7
@@ -21,58 +33,52 @@ _AT_ONCE = SimpleNamespace(extensions={"timeout": {"write": 1.0}})
 
 
 def look_after(pool: Any, stream: object) -> None:
-    """Let the HTTP/2 connection of a pool that begins to write to a stream do so."""
-    for connection in _connections(pool):
-        if getattr(connection, "_network_stream", None) is stream and hasattr(
-            connection, "_h2_state"
-        ):
-            is_async = hasattr(connection, "handle_async_request")
-            # A reference to itself would keep it, and its socket, until a collection.
-            make = _async_closed if is_async else _closed
-            connection._response_closed = make(ref(connection))
+    """Let the HTTP/2 connection of a pool that begins to write to a stream do so.
 
-
-def _connections(pool: Any) -> Iterator[Any]:
-    """Those of a pool, and what they are made of: a tunnel has one inside."""
-    for outer in getattr(pool, "connections", ()):
-        connection = outer
-        while connection is not None:
-            yield connection
-            connection = getattr(connection, "_connection", None)
+    Raises UnsupportedVersion where the library lacks a name for it.
+    """
+    library = library_of(pool)
+    if library is not None:
+        check_http2(library)
+    connection = http2_over(pool, stream)
+    if connection is not None:
+        is_async = hasattr(connection, "handle_async_request")
+        # A reference to itself would keep it, and its socket, until a collection.
+        make = _async_closed if is_async else _closed
+        put_closed(connection, make(ref(connection)))
 
 
 def _closed(connection: Callable[[], Any]) -> Callable[[int], None]:
-    def closed(stream_id: int) -> None:
+    def after(stream_id: int) -> None:
         http2 = connection()
-        unread = http2._events.get(stream_id, ())
-        type(http2)._response_closed(http2, stream_id=stream_id)
-        if _gives_back(http2._h2_state, stream_id, unread) and http2._events:
+        left_behind = unread(http2, stream_id)
+        closed(http2, stream_id)
+        if _gives_back(h2_of(http2), stream_id, left_behind) and has_streams(http2):
             with suppress(Exception):
-                during(WIRE, Wire(), http2._write_outgoing_data, _AT_ONCE)
+                during(WIRE, Wire(), write_out, http2, _AT_ONCE)
 
-    return closed
+    return after
 
 
 def _async_closed(connection: Callable[[], Any]) -> Callable[[int], Any]:
-    async def closed(stream_id: int) -> None:
+    async def after(stream_id: int) -> None:
         http2 = connection()
-        unread = http2._events.get(stream_id, ())
-        await type(http2)._response_closed(http2, stream_id=stream_id)
-        if _gives_back(http2._h2_state, stream_id, unread) and http2._events:
+        left_behind = unread(http2, stream_id)
+        await closed(http2, stream_id)
+        if _gives_back(h2_of(http2), stream_id, left_behind) and has_streams(http2):
             with suppress(Exception):
-                await aduring(WIRE, Wire(), http2._write_outgoing_data, _AT_ONCE)
+                await aduring(WIRE, Wire(), write_out, http2, _AT_ONCE)
 
-    return closed
+    return after
 
 
-def _gives_back(h2: Any, stream_id: int, unread: Any) -> bool:
+def _gives_back(h2: Any, stream_id: int, events: Any) -> bool:
     """Whether there is something to tell the server. It goes out with what is written next.
 
     Streams that wait for the server alone write nothing: for them it has to go out at once.
     """
-    size = sum(getattr(event, "flow_controlled_length", 0) for event in unread)
-    stream = h2.streams.get(stream_id)
-    goes_on = stream is not None and not stream.closed
+    size = sum(map(size_of, events))
+    goes_on = is_open(h2, stream_id)
     with suppress(Exception):  # the connection is over
         if goes_on:
             h2.reset_stream(stream_id, _CANCEL)

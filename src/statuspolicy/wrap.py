@@ -16,10 +16,10 @@ from statuspolicy.memory import Memory
 from statuspolicy.naming import of_the_other
 from statuspolicy.printable import given
 
-from ._internals import put_transports, transports
 from ._lib import AsyncClient, Client
 from .calls import hear, over, unhear
 from .configured import shelf_of
+from .httpx_internals import put_transports, transports
 from .plan import AllowHop, Confirm, Observer, Prepare
 from .routing import OfClient, Wrapping, note, wrapping
 from .row import Table

@@ -25,12 +25,12 @@ from statuspolicy.fields import Fields, members
 from statuspolicy.locks import alone
 from statuspolicy.printable import log, printable
 
-from .._internals import written
 from .._lib import URL, AsyncClient, Client, HTTPStatusError, Request, Response, TransportError
 from ..account import trace
 from ..body import copy
 from ..errors import DigestMismatch, DownloadError
 from ..hop import origin, same_origin, target
+from ..httpx_internals import CONTENT, transports, written
 from ..plan import OVERRIDE, Unstored
 from ..redact import bound
 from ..response import keep_trace, phrase
@@ -63,7 +63,7 @@ class Course:
         sha256: str | None,
         headers: Mapping[str, str] | None,
     ) -> None:
-        policy = isinstance(client._transport, (PolicyTransport, AsyncPolicyTransport))
+        policy = isinstance(transports(client)[None], (PolicyTransport, AsyncPolicyTransport))
         if not policy and wrapping(client) is None:  # something may stand above its policy
             raise TypeError(f"{client!r} handles no status codes: statuspolicy.wrap(client) first.")
         self.path = Path(path)
@@ -251,7 +251,7 @@ class Course:
         if entity is not None and len(entity) <= MOST_SHOWN:
             with suppress(Undecodable):
                 coding = response.headers.get("content-encoding")
-                response._content = decoded(entity, coding, MOST_SHOWN)
+                vars(response)[CONTENT] = decoded(entity, coding, MOST_SHOWN)
         reason = trace(response).reason
         # That it could not be resumed is no news of what is no file.
         why = f" ({reason})" if reason and reason != f"its status is {status}" else ""

@@ -17,9 +17,9 @@ from statuspolicy.downloads.reading import Job, Reading
 from statuspolicy.naming import of_the_other
 from statuspolicy.printable import given
 
-from .._internals import alone
 from .._lib import URL, AsyncClient, AsyncParts, Client, Request, Response
 from ..contents import raw
+from ..httpx_internals import alone
 from ..streams import ONE_READ
 from .course import MOST_SHOWN, Course, Progress
 

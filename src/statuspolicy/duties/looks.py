@@ -11,9 +11,9 @@ from statuspolicy.challenge import ANSWERED
 from statuspolicy.later import then
 
 from .. import body, hop
-from .._internals import written
 from .._lib import URL, Request, Response
 from ..exchange import Exchange
+from ..httpx_internals import written
 from ..response import is_kept
 from ..verdicts import Again, Aside, Follow, Inspect, Settle, Use
 from .ticket import Progress, Ticket, led_to

@@ -1,0 +1,1 @@
+../httpx_internals.py
