@@ -234,6 +234,8 @@ WORDS: dict[str, Words] = {
     ),
     "408": Words(
         "The server gave up waiting for the request, so it may be sent again unmodified.",
+        "A method that is not idempotent is repeated only if the connection had been used before "
+        "and the server closes it now.",
         rules=("Nothing is sent twice", "Another connection"),
     ),
     "409": Words(yours=_RESOLVE, rules=("An earlier send may have been acted on",)),
