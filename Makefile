@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # One environment; what a command needs comes into it with its first run: an extra, a stamp.
 $(VENV)/.ready: pyproject.toml
@@ -44,6 +44,12 @@ test-httpx2: $(VENV)/.with-test ## all tests, with httpx2 where they say httpx
 
 test-pythons: ## the tests on the other Pythons that it is for; as root, where they aren't installed
 	tests/pythons $(PYTHONS)
+
+test-prereleases: ## whether the newest pre-releases of httpx and others will do; they are a warning
+	$(PYTHON) -m venv --clear $(VENV)-prereleases
+	$(VENV)-prereleases/bin/python -m pip install --quiet --disable-pip-version-check \
+		--editable '.[http2,httpx2]'
+	@$(VENV)-prereleases/bin/python tests/prereleases.py
 
 night: $(VENV)/.with-test ## the properties, with 100,000 examples each: for hours without you
 	HYPOTHESIS_PROFILE=night $(BIN)/python -m pytest --timeout 0 \
@@ -78,4 +84,4 @@ bench-quick: $(VENV)/.with-bench ## the same in less than a minute, to see that 
 clean: ## remove what was made
 	rm -rf $(VENV) $(VENV)-* dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-.PHONY: help demo test coverage test-httpx2 test-pythons night fleet docs lint types check fix bench bench-quick clean
+.PHONY: help demo test coverage test-httpx2 test-pythons test-prereleases night fleet docs lint types check fix bench bench-quick clean
