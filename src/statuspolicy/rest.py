@@ -61,8 +61,7 @@ def heeded(talk: Talk, exchange: Exchange, verdict: Decided) -> Flow[Decided]:
 def held_back(talk: Talk, request: Request) -> Flow[CoolingDown | None]:
     """Hold back the first send of a request to a cooling origin; an error where it is refused.
 
-    It "waits before its first send, with jitter, as long as its own limits allow; where they
-    don't, it is sent at once".
+    How long it may wait, and what comes then: docs/rules.md#cooldown.
     """
     limits = talk.plan.limits
     since = talk.now() if talk.first_heard is None else talk.first_heard

@@ -50,7 +50,7 @@ def test_anything_else_is_a_type_error(answer):
 
 
 def test_412_is_never_repeated_without_a_condition():
-    """Row 412: "surface, never repeated without them"."""
+    """docs/status-codes.md: without its conditions a repeat would do what they prevented."""
     found = exchange(412, request=put(**{"If-Match": '"1"'}))
     verdict = decide(resolve(lambda exchange: put()), found)
     assert verdict == Settle("the application's request has no condition, and the first one had")

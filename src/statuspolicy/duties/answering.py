@@ -68,5 +68,5 @@ def with_field(exchange: Exchange, value: str) -> Request:
 
 
 def key_of(challenge: Challenge) -> tuple[str, ...]:
-    """What makes two challenges the same: who asks, and "scheme and realm"."""
+    """What makes two challenges the same: who asks, the scheme and the realm."""
     return (challenge.origin, challenge.scheme, short(challenge.realm))

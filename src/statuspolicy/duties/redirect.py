@@ -42,7 +42,7 @@ def same_method(exchange: Exchange) -> Verdict:
 
 
 def confirmed(exchange: Exchange) -> Verdict:
-    """301, 302, 307, 308 to the letter: "if not GET or HEAD, not automatically" (RFC 2616)."""
+    """301, 302, 307, 308 to the letter of RFC 2616 §10.3: only GET and HEAD go on unasked."""
     return _follow(exchange, confirm=exchange.request.method not in _GET_OR_HEAD)
 
 
