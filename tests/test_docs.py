@@ -4,8 +4,11 @@ import inspect
 import re
 from pathlib import Path
 
+from click.testing import CliRunner
+
 import statuspolicy as sp
 from statuspolicy.cli import manual
+from statuspolicy.cli.commands import cli
 from statuspolicy.cli.rows import WORDS
 from statuspolicy.row import surface
 from tests.each import each
@@ -118,6 +121,15 @@ def test_what_is_done_is_played_by_the_table_and_not_written_down():
     assert "| PUT | 301 `Location: /new` | PUT to its Location | handed over |" in page
     assert "| GET | 304 | repeated at once | repeated at once |" in page
     assert "| GET | ConnectError | repeated after a backoff | ConnectError is raised |" in page
+
+
+@each("command", ["table", "explain"])
+def test_the_command_line_names_the_rules_of_a_row(command):
+    def lines(code: str) -> list[str]:
+        return CliRunner().invoke(cli, [command, code]).output.splitlines()
+
+    assert "Rules: Redirect black hole; Location." in lines("414")
+    assert not any(line.startswith("Rules:") for line in lines("402"))
 
 
 @each("page", [page for page in PAGES if page.parent == ROOT / "docs"])
