@@ -23,7 +23,9 @@ def each(
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(test)
         rest = [p for name, p in signature.parameters.items() if name not in listed]
-        assert len(rest) + len(listed) == len(signature.parameters), "it takes no such argument"
+        assert len(rest) + len(listed) == len(signature.parameters), (
+            "the server accepts no such argument"
+        )
 
         @wraps(test)
         def run(**fixtures: Any) -> None:

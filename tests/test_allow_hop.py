@@ -111,7 +111,7 @@ def test_where_it_says_no_the_redirect_is_handed_over_readable_with_the_reason()
     story = replay(get(), script, allow_hop=Gate(False))
     assert (story.response.status_code, story.response.text) == (302, "over there")
     assert not story.response.has_redirect_location
-    assert story.trace.reason == "allow_hop does not let it go to https://far.example"
+    assert story.trace.reason == "allow_hop refused the hop to https://far.example"
     assert (len(story.sent), story.left_open) == (1, 0)
 
 
@@ -119,7 +119,7 @@ def test_where_it_says_no_to_an_aside_what_asked_for_it_is_handed_over():
     script = [httpx.Response(401, content=b"who?")]
     story = replay(get(), script, table=ASIDE, allow_hop=Gate(False))
     assert (story.response.status_code, story.response.text) == (401, "who?")
-    assert story.trace.reason == "allow_hop does not let it go to https://token.example"
+    assert story.trace.reason == "allow_hop refused the hop to https://token.example"
     assert len(story.sent) == 1
 
 
@@ -331,7 +331,7 @@ def test_a_hop_to_this_machine_is_refused(host, guarded, network, status_server)
     network.answers["2130706433"] = ["127.0.0.1"]
     response = session.get(url)
     assert (response.status_code, response.text) == (302, "moved")
-    assert "allow_hop does not let it go to http://" in sp.trace(response).reason
+    assert "allow_hop refused the hop to http://" in sp.trace(response).reason
     assert [r.target for r in status_server.received] == ["/first"]
 
 

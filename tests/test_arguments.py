@@ -27,7 +27,7 @@ def adownload(path: object = "file", **options: object) -> None:
 
 WRONG = [
     (partial(sp.PolicyTransport, clock=0), TypeError,
-     r"clock=0: write statuspolicy\.SystemClock\(\), or what has its methods, instead"),
+     r"clock=0: write statuspolicy\.SystemClock\(\), or an object with its methods"),
     (partial(sp.PolicyTransport, clock=sp.SystemClock), TypeError,
      r"clock=.*SystemClock'>: write statuspolicy\.SystemClock\(\), or"),
     (partial(sp.PolicyTransport, httpx.HTTPTransport), TypeError,
@@ -35,7 +35,7 @@ WRONG = [
     (partial(sp.PolicyTransport, cache=sp.MemoryStorage()), TypeError,
      r"cache=<.*MemoryStorage.*>: write .*, or statuspolicy\.Cache\(storage=\.\.\.\) for a"),
     (partial(sp.RedisStorage, "redis://h", ttl="x"), ValueError,
-     r"RedisStorage\(ttl='x'\): write seconds, 1 or more"),
+     r"RedisStorage\(ttl='x'\): write a number of seconds, 1 or more"),
     (partial(sp.RedisStorage, "redis://h", prefix=3), TypeError,
      r"RedisStorage\(prefix=3\): write a string"),
     (partial(sp.RedisStorage, "127.0.0.1:6379"), ValueError,
@@ -46,7 +46,8 @@ WRONG = [
     *((partial(load, path), TypeError, r"path=None: write the path of a file")
       for load, path in [(download, None), (adownload, None)]),
     *((partial(load, "nodir/f"), FileNotFoundError,
-       r"nodir/f: its folder does not exist; make it first") for load in (download, adownload)),
+       r"nodir/f: the directory does not exist: create it first")
+      for load in (download, adownload)),
     *((partial(load, resume="no"), TypeError, r"resume='no': write True or False")
       for load in (download, adownload)),
     *((partial(load, headers="x"), TypeError,
@@ -68,7 +69,7 @@ WRONG = [
     (partial(sp.Limits, attempts="4"), ValueError,
      r"Limits\(attempts='4'\): write a number of 0 or more, such as 4"),
     (lambda: sp.STANDARD | {httpx.HTTPStatusError: sp.surface}, ValueError,
-     r"<class .*> is no row of a policy table: write .* or a subclass of httpx\.TransportError"),
+     r"<class .*> is not a key of a policy table: write .* or a subclass of httpx\.TransportError"),
 ]  # fmt: skip
 
 

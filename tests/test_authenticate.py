@@ -130,7 +130,10 @@ class Ended(httpx.Auth):
 
 @pytest.mark.parametrize(
     ("auth", "why"),
-    [(Failing(), "its challenge can't be answered"), (Ended(), "its flow has no other answer")],
+    [
+        (Failing(), "the challenge can't be answered"),
+        (Ended(), "the auth flow has no other credentials"),
+    ],
 )
 def test_a_flow_that_ends_or_fails_hands_the_401_over(auth, why, guarded, open_session):
     response = open_session(table=table(auth)).get(guarded)
@@ -261,7 +264,7 @@ def test_a_turn_that_does_not_come_is_not_waited_for_without_end(guarded, open_s
     (purse,) = duty._purses.values()
     assert session.run(enter, purse.turn, session.portal)
     response = session.get(guarded)
-    assert sp.trace(response).reason == "its turn did not come within 0 s"
+    assert sp.trace(response).reason == "another exchange kept the lock for 0 s"
 
 
 def enter(turn, in_loop):
@@ -422,7 +425,7 @@ def test_407_of_an_origin_gets_nothing(proxy, open_session):
     response = session.get(proxy.url + "/a")
     assert response.status_code == 407
     assert len(proxy.received) == 1
-    assert "no proxy is known to have sent it" in sp.trace(response).reason
+    assert "the 407 may not come from a proxy" in sp.trace(response).reason
 
 
 def test_407_to_connect_is_raised_with_the_trace(proxy, open_session):

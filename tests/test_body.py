@@ -264,7 +264,9 @@ def test_a_request_that_is_carried_anew_remembers_what_was_sent_of_its_body(send
     if keep:
         assert send(second) == b"abc"
     else:
-        with pytest.raises(httpx.LocalProtocolError, match="used up and can't be sent again"):
+        with pytest.raises(
+            httpx.LocalProtocolError, match="used up by an earlier send and can't be sent again"
+        ):
             send(second)
 
 
@@ -288,7 +290,9 @@ def test_a_one_shot_body_is_sent_again_only_where_it_was_kept_whole(send, one_sh
     if again:
         assert send(sent) == b"abc"
     else:
-        with pytest.raises(httpx.LocalProtocolError, match="used up and can't be sent again"):
+        with pytest.raises(
+            httpx.LocalProtocolError, match="used up by an earlier send and can't be sent again"
+        ):
             send(sent)
 
 
@@ -300,7 +304,9 @@ def test_a_one_shot_body_that_broke_half_way_never_counts_as_sent(send, one_shot
     send(sent, stop_after=stop_after)
     assert not replayable(sent)
     assert known(sent) is None
-    with pytest.raises(httpx.LocalProtocolError, match="used up and can't be sent again"):
+    with pytest.raises(
+        httpx.LocalProtocolError, match="used up by an earlier send and can't be sent again"
+    ):
         send(sent)
 
 
@@ -388,7 +394,7 @@ def test_an_iterable_that_gives_less_the_second_time_is_an_error_not_an_empty_bo
     content = own_kind(send, Draining, AsyncDraining)(b"ab", b"c")
     sent = carry(request(content), Limits(replay_bytes=1))
     assert send(sent) == b"abc"
-    with pytest.raises(httpx.LocalProtocolError, match=r"was 3 bytes and is 0 bytes .* factory"):
+    with pytest.raises(httpx.LocalProtocolError, match=r"had 3 bytes and has 0 bytes .* factory"):
         send(sent)
 
 
@@ -397,7 +403,7 @@ def test_an_iterable_that_gives_more_the_second_time_is_an_error_too(send):
     sent = carry(request(content), Limits(replay_bytes=1))
     assert send(sent) == b"abc"
     content.parts = (b"abcd",)
-    with pytest.raises(httpx.LocalProtocolError, match="was 3 bytes and is 4 bytes"):
+    with pytest.raises(httpx.LocalProtocolError, match="had 3 bytes and has 4 bytes"):
         send(sent)
 
 
@@ -552,7 +558,7 @@ def test_the_first_send_is_the_request_s_own_body_and_asks_no_factory(send):
 def test_a_factory_that_makes_another_length_is_an_error(send):
     sent = carry(request(b"abc", extensions={FACTORY: lambda: b""}), Limits())
     send(sent)
-    with pytest.raises(httpx.LocalProtocolError, match="was 3 bytes and is 0 bytes"):
+    with pytest.raises(httpx.LocalProtocolError, match="had 3 bytes and has 0 bytes"):
         send(sent)
 
 
@@ -561,7 +567,7 @@ def test_a_factory_that_makes_less_than_was_sent_before_is_an_error_not_an_empty
     own = own_kind(send, chunks, async_chunks)(b"ab", b"c")
     sent = carry(request(own, extensions={FACTORY: list}), Limits())
     send(sent, stop_after=1)
-    with pytest.raises(httpx.LocalProtocolError, match="was 2 bytes and is 0 bytes"):
+    with pytest.raises(httpx.LocalProtocolError, match="had 2 bytes and has 0 bytes"):
         send(sent)
 
 

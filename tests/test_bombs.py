@@ -116,14 +116,14 @@ def test_a_bomb_is_decoded_by_no_row_that_reads_an_answer(open_session, status_s
         got, held = peak(
             lambda session=session, urls=urls: [opened(session, "GET", one, why) for one in urls]
         )
-        assert "wants the answer's body" in got[0], field
+        assert "needs the response's body" in got[0], field
         assert "names no status monitor" in got[4], field
         assert seen == [None] * 3, field
         assert held < MOST, (field, held)
 
         aside = open_session(table=sp.STANDARD | {401: sp.authenticate(Asks(token))})
         reason, held = peak(lambda aside=aside, plain=plain: opened(aside, "GET", plain, why))
-        assert "the body of what its own request was answered" in reason, field
+        assert "the body of the response to its own request" in reason, field
         assert held < MOST, (field, held)
 
 

@@ -143,7 +143,7 @@ NAMED = [
     ({"4xx": partial(fails, "hunter2")}, f"the duty of row 404, {OWN}, "),
     ({404: Duty()}, f"the duty of row 404, {__name__}.Duty, "),
     ({404: Duty().method}, f"the duty of row 404, {__name__}.Duty.method, "),
-    ({404: lambda exchange: fails()}, f"the duty of row 404, {__name__}.<lambda> of line "),
+    ({404: lambda exchange: fails()}, f"the duty of row 404, {__name__}.<lambda> (line "),
     ({404: sp.resolve(fails)}, f"the duty of row 404, resolve({OWN}), "),
     ({404: sp.retry(wait=fails)}, f"the duty of row 404, retry({OWN}), "),
     ({404: sp.breaker(fails)}, f"the duty of row 404, breaker({OWN}), "),
@@ -302,9 +302,7 @@ def test_what_the_client_or_a_transport_calls_and_that_raises_is_named_with_the_
         (open_session(cache=sp.Cache(user=hook)), "GET", {}, hook),
     ):
         error = raised(calling.request, method, url, **options)
-        step = (
-            f"{method} {url} → LookupError the application's own · raise: {name_of(call)}, raised"
-        )
+        step = f"{method} {url} → LookupError the application's own · raise: {name_of(call)} raised"
         assert str(sp.trace(error)) == f"1. {step} LookupError"
         made = SdkError("x")
         made.__cause__ = error

@@ -447,7 +447,7 @@ def test_what_was_cooled_last_is_kept_longest():
 
 @pytest.mark.parametrize("cool", [Cool(-1.0), Cool(float("nan")), Cool(1.0, told=-1.0, probe=True)])
 def test_seconds_that_are_none_are_refused(cool):
-    with pytest.raises(ValueError, match="0 or more seconds"):
+    with pytest.raises(ValueError, match="a number of seconds, 0 or more"):
         Memory().cool(A, cool, 0.0)
 
 

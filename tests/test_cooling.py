@@ -332,13 +332,13 @@ BACKOFF = sp.STANDARD | {502: sp.retry(wait=0.25)}
 def test_a_repeat_of_another_kind_waits_for_the_rest_too(world, prompt):
     story = world.play(busy(world, None, 502), 200, table=BACKOFF)
     assert story.waits == [10.0]
-    assert story.trace[0].reason == f"the server names no time; {HOME} is cooling down"
+    assert story.trace[0].reason == f"with backoff; {HOME} is cooling down"
 
 
 def test_a_backoff_that_is_longer_than_the_rest_stays_as_it_is(world, tardy):
     story = world.play(busy(world, None, 502, 0.1), 200, table=BACKOFF)
     assert story.waits == [0.25]
-    assert story.trace[0].reason == "the server names no time"
+    assert story.trace[0].reason == "with backoff"
 
 
 def test_a_failure_at_a_cooling_origin_is_repeated_after_the_rest_too(world, prompt):
@@ -383,7 +383,7 @@ def test_where_so_configured_it_is_refused_at_once(world):
     assert isinstance(error, httpx.TransportError)
     assert (error.seconds, story.waits, story.sent) == (6.0, [], [])
     assert str(error.request.url) == f"{HOME}/a"
-    assert str(error) == f"{HOME} is left alone for 6 s more: it asked for that."
+    assert str(error) == f"no request to {HOME} for 6 s more: it asked to wait."
     (step,) = story.trace
     assert (step.code, step.verdict, step.wait) == ("cooling", "refuse", 0.0)
     assert f"{step.reason}." == str(error)
@@ -475,7 +475,7 @@ def test_a_request_on_the_side_that_is_refused_hands_the_response_over(world):
     body = httpx.Response(401, content=b"why")
     story = world.play(body, table=ASIDE, limits=sp.Limits(cooling="raise"))
     assert (story.response.status_code, story.response.text) == (401, "why")
-    assert f"the request on the side is not sent: {OTHER} is left alone" in story.trace.reason
+    assert f"the side request is not sent: no request to {OTHER} for " in story.trace.reason
     assert len(story.sent) == 1
 
 
@@ -491,7 +491,7 @@ def strict():
 def test_strict_421_is_handed_over_and_its_origin_rests(told, rest, strict):
     story = strict.play((421, told))
     assert (story.response.status_code, len(story.sent)) == (421, 1)
-    assert story.trace.reason == "too many connections from here"
+    assert story.trace.reason == "too many connections from this address"
     assert strict.rest() == rest
 
 
@@ -587,7 +587,7 @@ def test_a_breaker_does_what_its_duty_does_until_it_opens():
     story = world.play(500, 500, 500)
     assert story.waits == [0.5, 0.5]
     assert [step.verdict for step in story.trace] == ["repeat", "repeat", "settle"]
-    assert story.trace.reason == f"{HOME} is left alone for 30 s"
+    assert story.trace.reason == f"no request to {HOME} for 30 s"
     error = world.play().error
     assert isinstance(error, sp.CoolingDown)
     assert str(error).endswith("s more: it failed too often.")

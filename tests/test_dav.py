@@ -104,14 +104,14 @@ def test_the_prefix_is_the_server_s_own_and_what_is_not_of_dav_is_passed_over():
     ("body", "why"),
     [
         (b"", "not well-formed \\(no element found"),
-        (b"<html/>", "it is a html"),
+        (b"<html/>", "its root element is html"),
         (b'{"json": true}', "not well-formed"),
-        (b'<multistatus xmlns="urn:x"/>', "it is a {urn:x}multistatus"),
+        (b'<multistatus xmlns="urn:x"/>', "its root element is {urn:x}multistatus"),
         (dav(part())[:-5], "not well-formed"),
         (b'<?xml version="1.0" encoding="x-unknown"?><a/>', "x-unknown"),
         (b'<?xml version="1.0" encoding="shift_jis"?><a/>', "multi-byte"),
         (b"\xff\xfe\x00", "not well-formed"),
-        (dav("<D:x>" * 300), "more than 256 of its elements"),
+        (dav("<D:x>" * 300), "its elements are nested more than 256 deep"),
         (b'<!DOCTYPE x [<!ENTITY e "e">]><multistatus xmlns="DAV:"/>', "it has a document type"),
         (b'<!DOCTYPE x SYSTEM "http://evil.example/"><x/>', "it has a document type"),
         (dav(part("&e;")), "undefined entity"),
@@ -121,7 +121,7 @@ def test_what_is_no_multistatus_is_one_clear_error(body, why):
     with pytest.raises(httpx.DecodingError, match=why) as raised:
         list(multistatus(response(body)))
     assert str(raised.value).startswith("The body of the 207 of http://home.example/d/ is no")
-    with pytest.raises(httpx.DecodingError, match="The body of the 207 is no multistatus"):
+    with pytest.raises(httpx.DecodingError, match="The body of the 207 is not a multistatus"):
         list(multistatus(httpx.Response(207, content=body)))
 
 

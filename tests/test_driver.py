@@ -86,7 +86,7 @@ def test_a_body_that_is_too_long_to_put_away_is_handed_over_whole_and_nothing_is
     session = open_session(table=with_token(lambda answer: sp.Settle("no")), limits=limits)
     response = session.get(url)
     assert (response.status_code, response.content) == (401, b"x" * size)
-    assert "does not end within Limits.drain_bytes" in sp.trace(response).reason
+    assert "is longer than Limits.drain_bytes" in sp.trace(response).reason
     assert [r.target for r in status_server.received] == ["/me"]
 
 

@@ -152,7 +152,7 @@ def test_a_location_that_cannot_be_followed_is_declined_with_the_reason(location
 
 def test_a_redirect_without_location_is_declined():
     story = replay(GET, [302])
-    assert (story.response.status_code, story.trace.reason) == (302, "it names no Location")
+    assert (story.response.status_code, story.trace.reason) == (302, "the response has no Location")
 
 
 def test_the_fragment_is_inherited():
@@ -192,7 +192,7 @@ async def _no(request, next_request, response):
 def test_what_is_not_confirmed_is_handed_over(confirm):
     story = replay(post(), [to("/b", 307)], confirm=confirm)
     assert (story.response.status_code, len(story.sent)) == (307, 1)
-    assert story.trace.reason == "the application did not confirm it"
+    assert story.trace.reason == "the application did not confirm the redirect"
 
 
 @each(
@@ -477,7 +477,7 @@ def test_past_the_deadline_the_reason_of_a_repeat_at_once_speaks_of_no_wait():
     story = replay(GET, [500], table=sp.STANDARD | {500: slow}, clock=clock)
     assert len(story.sent) == 1
     assert "200 s have passed since the first answer" in story.trace.reason
-    assert "it would be sent after Limits.deadline=150" in story.trace.reason
+    assert "the next send would begin after Limits.deadline=150" in story.trace.reason
     assert "wait" not in story.trace.reason
 
 
@@ -623,7 +623,7 @@ def test_a_failure_that_stays_is_raised_with_the_trace_in_its_notes():
     story = replay(GET, [error] * 4)
     assert story.error is error
     assert len(story.trace) == 4
-    assert "statuspolicy sent it 4 times" in error.__notes__[0]
+    assert "statuspolicy sent 4 requests:" in error.__notes__[0]
     replay(GET, [error] * 4)
     assert len(error.__notes__) == 1
 
@@ -775,14 +775,14 @@ def empty(exchange):
 @each(
     ("verdict", "sentence"),
     [
-        (sp.Again(None), "answered Again(request=None): give a Request."),
-        (sp.Again(HOME), f"answered Again(request='{HOME}'): give a Request."),
-        (sp.Follow(None), "answered Follow(url=None): give a str or a URL."),
-        (sp.Refuse("no"), "answered Refuse(error='no'): give an Exception."),
-        (sp.Refuse(KeyboardInterrupt()), "answered Refuse(error=KeyboardInterrupt())"),
-        (sp.Use(None), "answered Use(response=None): give a Response."),
-        (sp.Aside(None, sp.surface), "answered Aside(request=None): give a Request."),
-        (None, "answered None: return a Verdict, such as statuspolicy.Settle()"),
+        (sp.Again(None), "returned Again(request=None): give a Request."),
+        (sp.Again(HOME), f"returned Again(request='{HOME}'): give a Request."),
+        (sp.Follow(None), "returned Follow(url=None): give a str or a URL."),
+        (sp.Refuse("no"), "returned Refuse(error='no'): give an Exception."),
+        (sp.Refuse(KeyboardInterrupt()), "returned Refuse(error=KeyboardInterrupt())"),
+        (sp.Use(None), "returned Use(response=None): give a Response."),
+        (sp.Aside(None, sp.surface), "returned Aside(request=None): give a Request."),
+        (None, "returned None: return a Verdict, such as statuspolicy.Settle()"),
         (sp.Settle, "return a Verdict, such as statuspolicy.Settle()"),
     ],
 )
@@ -795,19 +795,19 @@ def test_a_verdict_about_nothing_is_one_sentence_that_names_its_row(verdict, sen
 
 def test_a_verdict_about_nothing_is_named_on_the_side_too():
     table = sp.STANDARD | {401: lambda e: sp.Aside(get(), lambda answer: sp.Use(None))}
-    with pytest.raises(TypeError, match=r"answered Use\(response=None\): give a Response"):
+    with pytest.raises(TypeError, match=r"returned Use\(response=None\): give a Response"):
         replay(GET, [401, 200], table=table)
 
 
 def test_a_duty_that_answers_no_verdict_is_named():
-    with pytest.raises(TypeError, match=r"row 500.*answered 5.*Settle"):
+    with pytest.raises(TypeError, match=r"row 500.*returned 5.*Settle"):
         replay(GET, [500], table=sp.STANDARD | {500: lambda exchange: 5})
 
 
 @pytest.mark.parametrize("after", [-1, float("nan")])
 def test_a_duty_that_asks_for_an_impossible_wait_is_told(after):
     table = sp.STANDARD | {500: lambda exchange: sp.Again(exchange.request, after=after)}
-    with pytest.raises(ValueError, match="0 or more seconds"):
+    with pytest.raises(ValueError, match="a number of seconds, 0 or more"):
         replay(GET, [500], table=table)
 
 
@@ -891,7 +891,7 @@ def poll_for_ever(**options):
 def test_asides_are_bounded_in_number_and_in_time():
     story = replay(GET, [202] * 9, table=poll_for_ever(times=3))
     assert len(story.sent) == 4
-    assert "3 requests on the side" in story.trace.reason
+    assert "3 side requests" in story.trace.reason
     story = replay(GET, [202] * 9, table=poll_for_ever(after=10, within=25))
     assert story.waits == [10, 10]
     assert "within 25 s" in story.trace.reason
@@ -1109,7 +1109,7 @@ def test_a_remembered_move_cites_its_own_code(code, citation):
     replay(GET, [to("/new", code), 200], memory=memory)
     step = replay(GET, [200], memory=memory).trace[0]
     assert (step.row, step.citation, step.code) == (str(code), citation, "remembered")
-    assert step.reason == f"to https://home.example/new, since {code}"
+    assert step.reason == f"to https://home.example/new, remembered from a {code}"
 
 
 @each(
@@ -1145,7 +1145,7 @@ def test_a_wait_or_a_hop_is_logged_at_info_and_settling_at_debug(caplog):
 def test_a_refusal_is_logged_at_info(caplog):
     caplog.set_level(logging.INFO, logger="statuspolicy")
     replay(GET, [to("/a")])
-    assert "refuse: Redirected in a circle" in caplog.text
+    assert "refuse: Redirect loop" in caplog.text
 
 
 def test_no_server_forges_a_line_of_the_log_or_floods_it(caplog):

@@ -257,7 +257,7 @@ def test_httpbin_503_is_asked_again_with_backoff(session, httpbin):
 
 
 def test_httpbin_s_codings_are_refused_by_a_download(session, httpbin, tmp_path):
-    with pytest.raises(sp.DownloadError, match="coded as gzip"):
+    with pytest.raises(sp.DownloadError, match="Content-Encoding gzip"):
         save(session, httpbin + "/gzip", tmp_path / "file")
 
 

@@ -47,7 +47,7 @@ def test_a_client_of_the_other_library_is_refused_in_a_sentence():
     class Client:
         """As far as this package knows, a stranger."""
 
-    with pytest.raises(TypeError, match="no client"):
+    with pytest.raises(TypeError, match="not a client"):
         sp2.wrap(Client())
     clients = (sp.wrap, sp.unwrap, partial(sp.download, url="", path="none"))
     clients2 = (sp2.wrap, sp2.unwrap, partial(sp2.download, url="", path="none"))

@@ -43,10 +43,16 @@ def test_the_defaults_are_those_of_the_design():
 @each(
     ("make", "wrong"),
     [
-        (lambda: Limits(retries=3), "Limits has no 'retries': it takes redirects, attempts"),
-        (lambda: Limits(Redirects=3), "Limits has no 'Redirects'"),
-        (lambda: Limits(check=None), "Limits has no 'check'"),
-        (lambda: RetryBudget(token=3), "RetryBudget has no 'token': it takes tokens, per_second."),
+        (
+            lambda: Limits(retries=3),
+            "Limits has no argument 'retries': write one of redirects, attempts",
+        ),
+        (lambda: Limits(Redirects=3), "Limits has no argument 'Redirects'"),
+        (lambda: Limits(check=None), "Limits has no argument 'check'"),
+        (
+            lambda: RetryBudget(token=3),
+            "RetryBudget has no argument 'token': write one of tokens, per_second.",
+        ),
     ],
 )
 def test_an_unknown_name_is_said_with_the_known_ones(make, wrong):
@@ -62,7 +68,7 @@ def test_an_argument_without_its_name_is_told_its_name(kind, name):
     with pytest.raises(TypeError) as caught:
         kind(5, 6)
     word = kind.__name__
-    assert str(caught.value) == f"{word}(5): name it, {word}({name}=5)."
+    assert str(caught.value) == f"{word}(5): pass it by name, {word}({name}=5)."
 
 
 @each(
@@ -75,7 +81,10 @@ def test_an_argument_without_its_name_is_told_its_name(kind, name):
         ({"confirm": True}, "Overrides(confirm=True): write a callable instead."),
         ({"confirm": False}, "Overrides(confirm=False): write a callable instead."),
         ({"resume": "yes"}, "Overrides(resume='yes'): write True or False."),
-        ({"memory": None}, "Overrides has no 'memory': it takes table, limits, confirm, resume."),
+        (
+            {"memory": None},
+            "Overrides has no argument 'memory': write one of table, limits, confirm, resume.",
+        ),
     ],
 )
 def test_overrides_of_the_wrong_kind_are_refused_where_they_are_written(given, sentence):

@@ -10,7 +10,7 @@ from statuspolicy.effects import Reply
 from statuspolicy.testing import FakeClock, replay
 
 URL = "http://home.example/counter"
-SAYS = "an earlier send of it may have been acted on"
+SAYS = "an earlier send of the request may have been acted on"
 
 DOUBTFUL = [
     httpx.RemoteProtocolError("Server disconnected without sending a response."),

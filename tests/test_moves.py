@@ -145,7 +145,7 @@ def test_301_that_is_remembered_and_leads_astray_is_forgotten_and_the_first_url_
         assert story.response.history == []
         assert story.waits == []
         assert not memory.moves
-        assert "led astray" in str(story.trace)
+        assert "is forgotten" in str(story.trace)
 
 
 def test_301_that_leads_astray_in_its_own_call_is_not_remembered():

@@ -19,7 +19,7 @@ BYE = {
     "Sunset": "Sun, 30 Jun 2024 23:59:59 GMT",
     "Link": '</next>; rel=next, </v2>; rel="successor-version"',
 }
-WORDS = "deprecated since 2023-06-30, gone from 2024-06-30, its successor is /v2"
+WORDS = "deprecated since 2023-06-30, will be removed on 2024-06-30, its successor is /v2"
 
 
 def said(headers, content=b"", status=403):
@@ -56,9 +56,9 @@ def test_what_is_no_problem_is_not_told():
         (BYE, WORDS),
         ({"Deprecation": "true"}, "deprecated"),
         ({"Deprecation": "Fri, 30 Jun 2023 23:59:59 GMT"}, "deprecated since 2023-06-30"),
-        ({"Deprecation": "@" + "9" * 400}, "deprecated since a day without a date"),
+        ({"Deprecation": "@" + "9" * 400}, "deprecated since an unknown day"),
         ({"Sunset": "soon"}, ""),
-        ({"Sunset": BYE["Sunset"]}, "gone from 2024-06-30"),
+        ({"Sunset": BYE["Sunset"]}, "will be removed on 2024-06-30"),
         ({"Link": BYE["Link"]}, ""),
     ],
 )

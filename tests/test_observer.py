@@ -246,7 +246,7 @@ async def _coroutine(event):
     ],
 )
 def test_a_coroutine_function_is_refused_where_it_is_given(make, observer):
-    with pytest.raises(TypeError, match="is a coroutine function: write a plain one"):
+    with pytest.raises(TypeError, match="is a coroutine function: write a plain function"):
         make(observer)
 
 

@@ -179,7 +179,7 @@ def test_an_end_before_its_header_section_is_whole():
     reading = Reading(GET)
     assert reading.take(b"") == 0  # nothing came at all: that isn't for it to say
     reading.take(OK)
-    with pytest.raises(NotHTTP, match="cut off"):
+    with pytest.raises(NotHTTP, match="truncated"):
         reading.take(b"")
 
 

@@ -136,7 +136,7 @@ def test_426_is_sent_over_tls(open_session, status_server):
         url = status_server.url + "/426?upgrade=TLS/1.2"
         response = session.request("POST", url, content=b"body")
         assert (response.status_code, secure.received[0].body) == (426, b"body")
-        assert sp.trace(response).reason == "it was asked over TLS"
+        assert sp.trace(response).reason == "the request was already sent over TLS"
 
 
 def test_who_keeps_links_is_told(kind, open_session, status_server):
@@ -160,7 +160,7 @@ def test_who_keeps_links_is_told(kind, open_session, status_server):
 def test_415_tells_what_it_takes(session, status_server):
     response = session.request("POST", status_server.url + "/415?accept-post=a/b&body=why")
     assert response.text == "why"
-    assert sp.trace(response).reason == "it takes Accept-Post: a/b"
+    assert sp.trace(response).reason == "the server accepts Accept-Post: a/b"
 
 
 def test_423_is_waited_for_where_its_row_says_so(open_session, status_server):

@@ -466,7 +466,7 @@ def test_the_trace_of_a_status_error_is_that_of_its_response():
         (httpx.DecodingError("no gzip", request=FIRST), "DecodingError", "none", ""),
         (ValueError("odd"), "ValueError", "none", ""),
         (httpx.ConnectError("no"), "ConnectError", "ConnectError", "RFC 9110 §9.2.2"),
-        (httpx.CloseError("no"), "CloseError", "TransportError", "the client's own"),
+        (httpx.CloseError("no"), "CloseError", "TransportError", "client side"),
         (httpx.ProxyError("407 no"), "ProxyError", "407", "RFC 9110 §15.5.8"),
     ],
 )
@@ -549,7 +549,7 @@ def test_a_printed_step_is_one_printable_line_of_bounded_length(field):
         ),
         (
             Step("GET", "/", 503, "", "503", "", "repeat", inf),
-            "GET / → 503 · repeat after more seconds than any clock holds",
+            "GET / → 503 · repeat after an endless time",
         ),
         (Step("", "", 200, "OK", "200", "", "settle"), "→ 200 OK · settle"),
     ],

@@ -383,7 +383,7 @@ def test_a_wrong_key_is_said_with_what_to_write(key):
         sp.STANDARD | {key: mine}
     sentence = str(caught.value)
     assert sentence == (
-        f"{key!r} is no row of a policy table: write a status code from 100 to 600, "
+        f"{key!r} is not a key of a policy table: write a status code from 100 to 600, "
         'a class such as "5xx", or a subclass of httpx.TransportError.'
     )
     with pytest.raises(ValueError):
@@ -396,7 +396,7 @@ def test_a_duty_that_cannot_be_called_is_said_with_its_key_and_what_to_write(key
     with pytest.raises(TypeError) as caught:
         sp.STANDARD | {key: duty}
     assert str(caught.value) == (
-        f"Row {key!r}: {duty!r} is no duty: write a callable that takes an Exchange and "
+        f"Row {key!r}: {duty!r} is not a duty: write a callable that takes an Exchange and "
         "returns a Verdict, such as statuspolicy.surface or statuspolicy.retry()."
     )
     with pytest.raises(TypeError):

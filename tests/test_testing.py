@@ -609,7 +609,7 @@ def test_a_coroutine_that_waits_for_something_real_is_an_error():
     async def confirm(*given):
         await asyncio.sleep(0)
 
-    with pytest.raises(RuntimeError, match="waited for something real"):
+    with pytest.raises(RuntimeError, match="waited for real I/O"):
         replay(PUT, [KEPT, 200], confirm=confirm)
 
 

@@ -45,7 +45,9 @@ def later(clock: FakeClock, seconds: float, status: int = 200, **headers: str):
 
 @each("total", [0, 0.0, -1, True, False, "x", nan, -inf, (1,)])
 def test_a_total_that_is_no_number_above_0_is_refused(total):
-    with pytest.raises(ValueError, match=r"Limits\(total=.*\): write seconds above 0, or None\."):
+    with pytest.raises(
+        ValueError, match=r"Limits\(total=.*\): write a number of seconds above 0, or None\."
+    ):
         sp.Limits(total=total)
 
 
@@ -74,7 +76,7 @@ def test_a_wait_that_would_end_after_it_is_not_begun(seconds, waits):
         assert story.response.status_code == 200
     else:
         assert story.response.status_code == 503
-        reason = "Limits.total=10 would have passed before the next answer"
+        reason = "Limits.total=10 would be over before the next answer"
         assert (story.trace.reason, len(story.sent)) == (reason, 1)
 
 
@@ -91,7 +93,7 @@ def test_nothing_is_sent_after_it(status, headers, takes, sent):
     assert len(story.sent) == sent
     if sent == 1:
         assert story.response.status_code == status
-        assert "Limits.total=1 would have passed" in story.trace.reason
+        assert "Limits.total=1 would be over" in story.trace.reason
         assert not story.response.has_redirect_location
 
 
@@ -105,7 +107,7 @@ def test_a_wait_before_a_request_on_the_side_that_would_end_after_it_is_not_begu
     )
     assert (story.waits, len(story.sent)) == (waits, 1 + len(waits))
     assert story.response.status_code == (200 if waits else 202)
-    assert waits or f"Limits.total={total} would have passed" in story.trace.reason
+    assert waits or f"Limits.total={total} would be over" in story.trace.reason
 
 
 def test_it_begins_with_the_first_send_and_is_not_begun_anew():
@@ -132,7 +134,7 @@ def test_the_time_that_somebody_takes_to_confirm_counts():
     script = [(307, {"location": "/b"})]
     story = replay(request, script, clock=clock, confirm=confirm, limits=sp.Limits(total=1))
     assert (story.response.status_code, len(story.sent)) == (307, 1)
-    assert "Limits.total=1 would have passed" in story.trace.reason
+    assert "Limits.total=1 would be over" in story.trace.reason
 
 
 def test_nobody_waits_longer_for_a_cooling_origin_than_is_left():
@@ -377,7 +379,9 @@ def test_a_server_that_never_answers_is_left_in_time(timed, status_server):
         session.get(url)
     assert isinstance(error(), httpx.TimeoutException)
     assert error().request.url == url
-    assert str(error()) == f"GET {url} was not over, its body read, within Limits.total=0.1 s."
+    assert (
+        str(error()) == f"GET {url} did not finish, with its body read, within Limits.total=0.1 s."
+    )
     assert [step.code for step in sp.trace(error())] == ["TotalTimeout"]
     well(session, status_server)
     assert one_is_open(status_server)
@@ -489,7 +493,7 @@ def test_a_chain_of_repeats_is_left_in_time_and_the_error_tells_it(timed, status
     with late(1) as error:
         session.get(url)
     assert [step.code for step in sp.trace(error())] == [503, 503, "TotalTimeout"]
-    assert "sent it 3 times" in error().__notes__[0]
+    assert "statuspolicy sent 3 requests:" in error().__notes__[0]
     well(session, status_server)
 
 

@@ -71,7 +71,7 @@ def test_the_error_shows_what_it_began_with_and_comes_at_once(what, end, open_se
 )
 def test_a_header_section_that_is_cut_off_is_row_600(answer, open_session):
     with serving(with_(answer, True, threading.Event())) as server:
-        with pytest.raises(sp.UnparsableResponse, match="cut off") as caught:
+        with pytest.raises(sp.UnparsableResponse, match="truncated") as caught:
             open_session(CLIENT).get(server.url)
         assert repr(answer) in str(caught.value)
         assert len(server.peers) == 2

@@ -52,7 +52,7 @@ def test_to_wrap_twice_is_an_error_that_says_so():
 
 def test_to_wrap_a_client_with_a_policy_transport_is_an_error_too():
     """`unwrap` would not help: it knows only what `wrap` did."""
-    message = "transport is a PolicyTransport already: give wrap a client without one"
+    message = "This client has a PolicyTransport already: give wrap a client without one"
     with pytest.raises(ValueError, match=message):
         sp.wrap(httpx.Client(transport=sp.PolicyTransport()))
 
@@ -458,7 +458,9 @@ def test_an_auth_flow_sends_no_body_in_part_where_it_was_not_kept(
     session = open_session({"auth": httpx.DigestAuth("user", "pass")}, limits=limits)
     url = status_server.script("/upload", challenge)
     make = generated if kind == "sync" else agenerated
-    with pytest.raises(httpx.LocalProtocolError, match="used up and can't be sent again"):
+    with pytest.raises(
+        httpx.LocalProtocolError, match="used up by an earlier send and can't be sent again"
+    ):
         session.request("POST", url, content=make(b"one", b"two"))
     assert [r.body for r in status_server.received] == [b"onetwo"]
 

@@ -124,10 +124,12 @@ class Value(_Frozen):
         if unnamed:
             first = given(unnamed[0])
             raise TypeError(
-                f"{cls.__name__}({first}): name it, {cls.__name__}({names[0]}={first})."
+                f"{cls.__name__}({first}): pass it by name, {cls.__name__}({names[0]}={first})."
             )
         for name in named.keys() - set(names):
-            raise TypeError(f"{cls.__name__} has no {name!r}: it takes {', '.join(names)}.")
+            raise TypeError(
+                f"{cls.__name__} has no argument {name!r}: write one of {', '.join(names)}."
+            )
         vars(self).update({name: named.get(name, getattr(cls, name)) for name in names})
         self.check()
 

@@ -49,9 +49,7 @@ def trace(result: Response | BaseException) -> Trace:
         code, words = type(result).__name__, printable(result)
         asked, why = _raised(result)
     else:
-        raise TypeError(
-            f"{given(result)} is neither a response nor an error: there is no trace of it."
-        )
+        raise TypeError(f"{given(result)} is neither a response nor an error: give one of the two.")
     request = request_of(result) if isinstance(result, (Response, RequestError)) else asked
     method, url = (request.method, target(request.url)) if request else ("", "")
     cache = str(result.extensions.get(CACHED, "")) if isinstance(result, Response) else ""
@@ -81,8 +79,8 @@ def _raised(error: BaseException) -> tuple[Request | None, str]:
             and _package(below.tb_frame.f_globals) not in _PACKAGES
         ):
             code, module = below.tb_frame.f_code, below.tb_frame.f_globals.get("__name__")
-            where = f" of line {code.co_firstlineno}" if "<lambda>" in code.co_qualname else ""
-            why = f"{module}.{code.co_qualname}{where}, raised {type(error).__name__}"
+            where = f" (line {code.co_firstlineno})" if "<lambda>" in code.co_qualname else ""
+            why = f"{module}.{code.co_qualname}{where} raised {type(error).__name__}"
     return (None, "") if request is None else (request, why)
 
 

@@ -56,8 +56,8 @@ def written(talk: Talk, request: Request, attempt: int) -> Flow[Request]:
         same = (copy.method, copy.url, copy.stream) == (request.method, request.url, request.stream)
         if not (answer is None or answer is copy) or not same:
             error = TypeError(
-                f"prepare={given(prepare)} may change a request's header fields and extensions "
-                "alone: change the request that it is given, and return nothing."
+                f"prepare={given(prepare)} changed more than header fields and extensions, or "
+                "returned another request: change the request that it gets, and return None."
             )
             talk.raised("prepare", prepare, error)
             raise error
@@ -105,7 +105,7 @@ def _shortcut(talk: Talk) -> Flow[bool]:
         return False
     if (yield from forbidden(talk, permit.request)):
         return False
-    talk.note("follow", Settle(), f"to {hop.target(permit.request.url)}, since {code}")
+    talk.note("follow", Settle(), f"to {hop.target(permit.request.url)}, remembered from a {code}")
     talk.fork = talk.fork or (talk.sent, talk.path, talk.hops, len(talk.past), False)
     talk.shortcuts.append((url, url))
     take(talk, permit, ())
@@ -117,7 +117,7 @@ def forbidden(talk: Talk, request: Request) -> Flow[str]:
     allow = talk.plan.allow_hop
     if allow is None or (yield from talk.call("allow_hop", allow, talk.sent, request)):
         return ""
-    return f"allow_hop does not let it go to {hop.origin(request.url)}"
+    return f"allow_hop refused the hop to {hop.origin(request.url)}"
 
 
 def take(talk: Talk, permit: Permit, answers: tuple[int | str, ...]) -> None:

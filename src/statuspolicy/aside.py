@@ -30,11 +30,11 @@ def considered(talk: Talk, verdict: Inspect, exchange: Exchange) -> Flow[tuple[E
         seconds = min(exchange.limits.deadline - now.elapsed, now.left)
         talk.in_turn = yield Enter(verdict.turn, seconds)
         if not talk.in_turn:
-            return exchange, Settle(f"its turn did not come within {max(seconds, 0):.3g} s")
+            return exchange, Settle(f"another exchange kept the lock for {max(seconds, 0):.3g} s")
     decided = yield from talk.decide(verdict.then, exchange)
     if isinstance(decided, Inspect):
         error = TypeError(
-            f"{given(verdict.then)} answered Inspect(...) about what had been read for it: "
+            f"{given(verdict.then)} returned Inspect(...), but the body was read already: "
             "return another Verdict, such as statuspolicy.Settle()."
         )
         talk.raised("the duty", verdict.then, error)
@@ -71,7 +71,7 @@ def step_aside(
         talk.heard = exchange
     if exchange.response is not None and not is_kept(exchange.response):
         return exchange, Settle(
-            "its body does not end within Limits.drain_bytes: nothing is asked on the side"
+            "its body is longer than Limits.drain_bytes: no side request is sent"
         )
     talk.note("aside", verdict, verdict.why)
     heard = talk.heard
@@ -82,7 +82,7 @@ def step_aside(
         talk.earliest += verdict.after
         yield Wait(verdict.after)
     if (refused := (yield from held_back(talk, request))) is not None:
-        return exchange, Settle(f"the request on the side is not sent: {refused}")
+        return exchange, Settle(f"the side request is not sent: {refused}")
     went = yield from prepared(talk, request, 1, aside=True)
     cache, send = talk.plan.cache, Send(went, until=talk.until)
     reply: Reply = (yield send) if cache is None else (yield from sending(cache, send))

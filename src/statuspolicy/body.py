@@ -91,7 +91,7 @@ class Body(SyncByteStream, AsyncByteStream):
         if self.known is not None:
             return None
         if not first and self._again is None:
-            raise LocalProtocolError("The request's body was used up and can't be sent again.")
+            raise LocalProtocolError(_USED_UP)
         self._before, self._sent = max(self._before, self._sent), _Sum(0, 0)
         self._kept = [] if self._keep else None
         if first or self._again is None:
@@ -122,7 +122,7 @@ class Body(SyncByteStream, AsyncByteStream):
         now, before = self._sent.length, self._before.length
         if now < before or self.length not in (None, now):
             raise LocalProtocolError(
-                f"The request's body was {before} bytes and is {now} bytes when it is sent again: "
+                f"The request's body had {before} bytes and has {now} bytes when it is sent again: "
                 f'give a factory in extensions={{"{FACTORY}": ...}}.'
             )
         self.length = now
@@ -183,14 +183,19 @@ class _Sum(NamedTuple):
         return _Sum(self.length + len(chunk), crc32(chunk, self.crc))
 
 
+_USED_UP = (
+    "The request's body was used up by an earlier send and can't be sent again: "
+    f'give bytes, or a factory in extensions={{"{FACTORY}": ...}}.'
+)
+
 _CHANGED = (
-    "The request's body begins otherwise when it is sent again: "
+    "The request's body begins differently when it is sent again: "
     f'give a factory in extensions={{"{FACTORY}": ...}}.'
 )
 
 _SAME = (
-    f'The callable in extensions["{FACTORY}"] returned the same iterator again, and what it gave '
-    "before is gone: return a new one each time."
+    f'The callable in extensions["{FACTORY}"] returned the same iterator again, which is used '
+    "up: return a new one each time."
 )
 
 

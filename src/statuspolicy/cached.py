@@ -123,7 +123,7 @@ def _settled(talk: Talk, visit: Visit, reply: Reply) -> Flow[Reply]:
 def not_again(verdict: Decided, exchange: Exchange) -> Decided:
     """A verdict that doesn't ask for what is stored once more; another request may be sent."""
     if isinstance(verdict, Again) and verdict.request is exchange.request:
-        return Settle("the cache answered: to ask again would bring the same")
+        return Settle("the cache answered: a repeat would bring the same response")
     return verdict
 
 
@@ -156,4 +156,8 @@ def stand_in(talk: Talk, visit: Visit, exchange: Exchange, verdict: Final) -> Fi
         return verdict
     spare = visit.stand_in(outcome, talk.plan.clock.time())
     talk.take_cookies(exchange)  # what stands in for it has none of its own
-    return verdict if spare is None else Use(spare, f"a stale response stands in: {verdict.why}")
+    return (
+        verdict
+        if spare is None
+        else Use(spare, f"a stale response is used in its place: {verdict.why}")
+    )

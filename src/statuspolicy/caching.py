@@ -63,7 +63,7 @@ class Shelf:
             return None if user is None else ""
         if not isinstance(who, str):
             close(who)
-            raise TypeError(f"Cache(user=...) answered {given(who)}: return a name, as a string.")
+            raise TypeError(f"Cache(user=...) returned {given(who)}: return a name, as a string.")
         return who
 
     def asked(self, request: Request, cookies: Cookies | None, user: str | None = None) -> Asked:

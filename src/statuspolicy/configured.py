@@ -99,14 +99,14 @@ class Configured(Generic[TransportT]):
                 raise TypeError(f"{name}={given(value)}: write a callable instead.")
         if iscoroutinefunction(observer):
             raise TypeError(
-                f"observer={given(observer)} is a coroutine function: write a plain one."
+                f"observer={given(observer)} is a coroutine function: write a plain function."
             )
         if isinstance(clock, type) or not (
             clock is None or all(hasattr(clock, name) for name in _OF_A_CLOCK)
         ):
             raise TypeError(
-                f"clock={given(clock)}: write statuspolicy.SystemClock(), or what has its methods, "
-                "instead."
+                f"clock={given(clock)}: write statuspolicy.SystemClock(), or an object with its "
+                "methods."
             )
         found: object = inner
         if isinstance(found, Configured):

@@ -134,7 +134,7 @@ class Cooldowns(OrderedDict[str, _Origin]):
         Raises ValueError for seconds that are none.
         """
         if not (cool.seconds >= 0 and cool.told >= 0):
-            raise ValueError(f"{cool!r}: write 0 or more seconds.")
+            raise ValueError(f"{cool!r}: write a number of seconds, 0 or more.")
         self._sweep(now)
         known = self.pop(origin, None)
         if known is None or not known.matters(now):

@@ -166,11 +166,13 @@ class _Parser:
     def _no(self, why: str) -> DecodingError:
         request = request_of(self._response)
         where = f" of {target(request.url)}" if request is not None else ""
-        message = f"The body of the {self._response.status_code}{where} is no multistatus: {why}."
+        message = (
+            f"The body of the {self._response.status_code}{where} is not a multistatus: {why}."
+        )
         return DecodingError(message, request=request)
 
     def _doctype(self, *_: object) -> None:
-        raise _Flawed("it has a document type, whose entities could grow without end")
+        raise _Flawed("it has a document type (DOCTYPE), which could expand without end")
 
     def _namespace(self, prefix: str | None, uri: str | None) -> None:
         if len(uri or "") > _LONGEST_URI:
@@ -182,9 +184,9 @@ class _Parser:
         tag = self._name(name)
         self._depth += 1
         if self._depth == 1 and tag != _DAV + "multistatus":
-            raise _Flawed(f"it is a {tag}")
+            raise _Flawed(f"its root element is {tag}")
         if self._depth > _DEEPEST:
-            raise _Flawed(f"more than {_DEEPEST} of its elements are inside each other")
+            raise _Flawed(f"its elements are nested more than {_DEEPEST} deep")
         if self._depth == 2:
             self._length = self._count = 0
             self._tree = self._new_tree() if tag == _DAV + "response" else None

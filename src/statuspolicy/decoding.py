@@ -40,7 +40,7 @@ class Decoding:
         named = [name.lower() for name in members(field or "")]
         kinds = [_KINDS[name] for name in reversed(named) if name in _KINDS]
         if len(kinds) > _MOST_CODINGS:
-            raise Undecodable(f"it has {len(kinds)} codings")
+            raise Undecodable(f"it has {len(kinds)} content codings")
         made = [kind() for kind in kinds]
         self._steps = [_Step(decoder, most) for decoder in made if decoder is not None]
 
@@ -87,13 +87,13 @@ class _Step:
             for piece in self._decoder.feed(data) if data else ():
                 self._left -= len(piece)
                 if self._left < 0:
-                    raise Undecodable(f"it is longer than {self._most} bytes once it is decoded")
+                    raise Undecodable(f"it is longer than {self._most} bytes when it is decoded")
                 yield piece
 
     def end(self, strict: bool) -> None:
         lenient = isinstance(self._decoder, _Zlib) and not strict
         if self._begun and not (lenient or self._decoder.ended):
-            raise Undecodable("it is cut off")
+            raise Undecodable("it is truncated")
 
 
 class _Zlib:

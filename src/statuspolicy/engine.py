@@ -142,9 +142,9 @@ def _permit(
             return Settle(why)
     if isinstance(verdict, Follow) and verdict.confirm and response is not None:
         if confirm is None:
-            return Settle(f"{request.method} goes elsewhere only if confirmed: give confirm=")
+            return Settle(f"{request.method} is redirected only if it is confirmed: give confirm=")
         if not (yield from talk.call("confirm", confirm, request, permit.request, response)):
-            return Settle("the application did not confirm it")
+            return Settle("the application did not confirm the redirect")
     if confirm is not None or allow is not None:
         try:
             guard.in_time(talk.as_of_now(exchange), verdict.after)  # they may have thought long

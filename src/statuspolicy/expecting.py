@@ -76,7 +76,9 @@ def expect_continue(above: int = 1_000_000) -> Callable[[Request], Awaitable[Non
     Raises ValueError for a number that is no length.
     """
     if not isinstance(above, int) or isinstance(above, bool) or above < 0:
-        raise ValueError(f"expect_continue(above={above!r}): write bytes, such as 1_000_000.")
+        raise ValueError(
+            f"expect_continue(above={above!r}): write a number of bytes, such as 1_000_000."
+        )
 
     def hook(request: Request) -> _Done:
         headers = request.headers

@@ -123,7 +123,7 @@ class Grip(Generic[TransportT]):
     def late(self, request: Request) -> TotalTimeout:
         """The error that says that `Limits.total` is over."""
         error = TotalTimeout(
-            f"{request.method} {target(request.url)} was not over, its body read, within "
+            f"{request.method} {target(request.url)} did not finish, with its body read, within "
             f"Limits.total={self.plan.limits.total:g} s.",
             request=request,
         )
@@ -161,7 +161,7 @@ class Grip(Generic[TransportT]):
             return ""
         why = resumable(effect.response, effect.request)
         if self.plan.prepare is None and is_digest(effect.request.headers.get("authorization", "")):
-            why = "its Digest counts each request (nc) and was used"
+            why = "its Digest credentials are for one request (nc)"
         if not why:
             total, until = self.plan.limits.total, effect.until
             # The rest has to be over when the whole has to.

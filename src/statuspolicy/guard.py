@@ -96,16 +96,16 @@ def permit_aside(
     """
     limits, request = exchange.limits, verdict.request
     if looks > verdict.times:
-        return Settle(f"{verdict.times} requests on the side did not settle it")
+        return Settle(f"{verdict.times} side requests did not bring a decision")
     if exchange.elapsed + verdict.after > verdict.within:
-        return Settle(f"requests on the side did not settle it within {verdict.within:g} s")
+        return Settle(f"side requests did not bring a decision within {verdict.within:g} s")
     try:
         _no_longer_wait(limits, verdict.after)
         _within_the_total(exchange, verdict.after)
         url = hop.resolve(exchange.request.url, request.url)
         _no_downgrade(exchange.request.url, url)
     except (No, hop.Unusable) as reason:
-        return Settle(f"the request on the side is not sent: {reason}")
+        return Settle(f"the side request is not sent: {reason}")
     drop = drops(limits, path.abroad or not hop.same_origin(path.home, url))
     request = _equipped(exchange.request, request)
     asked, request = (
@@ -154,7 +154,7 @@ def _hop(
     _no_downgrade(sent.url, url)
     abroad = path.abroad or not hop.same_origin(path.home, url)
     if abroad and not path.abroad and limits.cross_origin == "stop":
-        raise No(f"it leads to another origin ({printable(leads_to, PART)})")
+        raise No(f"it leads to another origin ({printable(leads_to, PART)}; Limits.cross_origin)")
     if exchange.hops >= limits.redirects:
         raise errors.RedirectCapExceeded(
             f"{limits.redirects} redirects were followed from "
@@ -197,7 +197,7 @@ def _hop(
     if new in states and not (isinstance(verdict, Follow) and verdict.after):
         way = [printable(known[1], _SHORT) for known in (*states, new)]
         raise errors.RedirectLoop(
-            f"Redirected in a circle: {' → '.join(way)}, "
+            f"Redirect loop: {' → '.join(way)}, "
             f"which was already sent as {new[0]} with the same body, cookies and credentials.",
             request=sent,
         )
@@ -254,7 +254,8 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
     if not (exchange.idempotent or verdict.unacted):
         raise No(f"{sent.method} {_MAY_BE}")
     if exchange.attempt >= attempts:
-        raise No(f"it was sent {exchange.attempt} times, of {attempts} attempts at most")
+        source = "attempts= of the row" if verdict.attempts else "Limits.attempts"
+        raise No(f"gave up after {exchange.attempt} attempts ({source})")
     drop = drops(exchange.limits, path.abroad)
     amended, answered = request is not sent, "set-cookie" in exchange.fields
     if amended and drop:
@@ -325,13 +326,17 @@ def in_time(exchange: Exchange, after: float) -> None:
     """Raise No where a wait would be too long, or end too late."""
     limits = exchange.limits
     if not after >= 0:
-        raise ValueError(f"The duty asks to wait {after!r} s: give 0 or more seconds.")
+        raise ValueError(f"The duty asks to wait {after!r} s: give a number of seconds, 0 or more.")
     _no_longer_wait(limits, after)
     _within_the_total(exchange, after)
     if exchange.elapsed + after > limits.deadline:
-        wait = f"a wait of {in_words(after)} would end after" if after else "it would be sent after"
+        wait = (
+            f"a wait of {in_words(after)} would end after"
+            if after
+            else "the next send would begin after"
+        )
         raise No(
-            f"{exchange.elapsed:.3g} s have passed since the first answer, and {wait} "
+            f"{exchange.elapsed:.3g} s have passed since the first answer: {wait} "
             f"Limits.deadline={limits.deadline:g}"
         )
 
@@ -347,12 +352,12 @@ def _no_longer_wait(limits: Limits, after: float) -> None:
 def _within_the_total(exchange: Exchange, after: float) -> None:
     total = exchange.limits.total
     if total is not None and after >= exchange.left:
-        raise No(f"Limits.total={total:g} would have passed before the next answer")
+        raise No(f"Limits.total={total:g} would be over before the next answer")
 
 
 _MAY_BE = "is not idempotent and may have been acted on"
 _SHORT = 120  # characters of one URL of several
-_COUNTED = "its Digest counts each request (nc) and was used: give prepare=, to sign it anew"
+_COUNTED = "its Digest credentials are for one request (nc): give prepare= to sign each send"
 _USED_UP = (
     "the request's body was sent and can't be sent again: give bytes, a seekable file, a "
     f'factory in extensions={{"{body.FACTORY}": ...}}, or raise Limits.replay_bytes'

@@ -180,7 +180,7 @@ class Hands(Grip[BaseTransport]):
     def ask(self, effect: Ask) -> object:
         close(effect.answer)
         error = TypeError(
-            "A duty, `confirm` or hook of a sync client answered with an awaitable: "
+            "A duty, `confirm` or hook of a sync client returned an awaitable: "
             "write it as a plain function, or use it with httpx.AsyncClient."
         )
         effect.failed(error)

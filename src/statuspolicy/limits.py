@@ -122,7 +122,9 @@ class Limits(Value):
                 )
         total = self.total
         if total is not None and (not _is_number(total) or not total > 0):
-            raise ValueError(f"Limits(total={total!r}): write seconds above 0, or None.")
+            raise ValueError(
+                f"Limits(total={total!r}): write a number of seconds above 0, or None."
+            )
         if not isinstance(self.retry_budget, RetryBudget | None):
             raise TypeError(
                 f"Limits(retry_budget={self.retry_budget!r}): "

@@ -229,11 +229,13 @@ class Listener(Around):
         return error
 
     def _refusal(self) -> Exception:
-        error: Exception = self._core.WriteError("An answer came before the request was sent.")
+        error: Exception = self._core.WriteError(
+            "The server answered before the request was sent to its end."
+        )
         return error
 
     def _stuck(self) -> Exception:
-        error: Exception = self._core.WriteTimeout("The socket takes no more of the request.")
+        error: Exception = self._core.WriteTimeout("The server reads no more of the request.")
         return error
 
 

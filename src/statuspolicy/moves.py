@@ -45,7 +45,7 @@ def start_again(talk: Talk, exchange: Exchange, verdict: Decided) -> Flow[bool]:
     if (stored and answered) or not _in_time(talk, exchange):
         return False
     talk.take_cookies(exchange)
-    why = f"back to {path.target}: its redirect led astray, and is forgotten"
+    why = f"back to {path.target}: the remembered redirect failed and is forgotten"
     talk.note("follow", Settle(), why)
     if exchange.response is not None:
         yield Discard(exchange.response, talk.went)

@@ -19,7 +19,7 @@ def name_of(call: Any) -> str:
     name = getattr(call, "__qualname__", None)
     if isinstance(name, str):
         line = getattr(getattr(call, "__code__", None), "co_firstlineno", 0)
-        where = f" of line {line}" if "<lambda>" in name else ""
+        where = f" (line {line})" if "<lambda>" in name else ""
         return f"{getattr(call, '__module__', None)}.{name}{where}"
     kind = type(call)
     if kind.__module__.partition(".")[0] != OURS:

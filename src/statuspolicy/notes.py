@@ -49,7 +49,7 @@ def farewell(fields: Fields, now: float) -> str:
         since = http_date(deprecated, now) if since is None else since
         said.append(f"deprecated since {_day(since)}" if since is not None else "deprecated")
     if sunset is not None:
-        said.append(f"gone from {_day(sunset)}")
+        said.append(f"will be removed on {_day(sunset)}")
     successors = (one.target for one in links(fields.get("link") or "") if one.is_(_SUCCESSOR))
     said += [f"its successor is {printable(target, PART)}" for target in islice(successors, _MOST)]
     return ", ".join(said)
@@ -61,4 +61,4 @@ def _day(seconds: float) -> str:
     try:
         return strftime("%Y-%m-%d", gmtime(seconds))
     except (OverflowError, ValueError, OSError):
-        return "a day without a date"
+        return "an unknown day"

@@ -43,7 +43,7 @@ def poll_token(response: Response, how: poll = _PLAIN) -> str:
     content = response.content if looks_inside else None
     found = ticket(how.monitor, response.request, response, content)
     if isinstance(found, str):
-        raise ValueError(f"{quoted(response)} begins no poll: {found}.")  # noqa: TRY004 - a value says why
+        raise ValueError(f"{quoted(response)} starts no poll: {found}.")  # noqa: TRY004 - a value says why
     return found.token
 
 
@@ -100,12 +100,12 @@ def resume_poll(
     home, found = _home(client, origin), read_ticket(token)
     transport: Any = chosen(client, URL(found.url))
     if not isinstance(transport, (PolicyTransport, AsyncPolicyTransport)):
-        raise TypeError(f"{client!r} is not wrapped: give statuspolicy.wrap(client).")
+        raise TypeError("This client is not wrapped: call statuspolicy.wrap(client) first.")
     why = ""
     if home is None:
-        why = "credentials stay behind: name their origin, resume_poll(..., origin=...)"
+        why = "credentials are not sent: name their origin, resume_poll(..., origin=...)"
     elif not same_origin(home, URL(found.url)):
-        why = f"credentials stay behind: they are {of(home)}'s, and the token is another's"
+        why = f"credentials are not sent: they are for {of(home)}, the token is for another"
 
     def at_once(exchange: Exchange) -> Any:
         return how.at(found, exchange, 0.0)._replace(why=why)

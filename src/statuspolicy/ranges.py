@@ -9,7 +9,7 @@ from math import inf
 from statuspolicy.dates import http_date
 from statuspolicy.fields import Fields, digits
 
-SEVERAL = "it is in several parts"
+SEVERAL = "it has several parts (multipart/byteranges)"
 
 
 def content_range(fields: Fields) -> tuple[int, int, int | None] | None:
@@ -34,9 +34,9 @@ def flaw(fields: Fields) -> str:
         return SEVERAL
     part = content_range(fields)
     if part is None:
-        return "its Content-Range can't be used"
+        return "its Content-Range is missing or not valid"
     fits = digits(fields.one("content-length")) in (None, part[1] - part[0] + 1)
-    return "" if fits else "its Content-Length is not its Content-Range's"
+    return "" if fits else "its Content-Length does not match its Content-Range"
 
 
 def weakness(fields: Fields) -> str:

@@ -70,7 +70,7 @@ class Reading:
         if self._whole:
             return self._body(data, 0)
         if not data and self._pending:
-            raise NotHTTP("its header section is cut off")
+            raise NotHTTP("its header section is truncated")
         before = len(self._pending)
         head, at = self._pending + data, 0
         searched = max(before - 3, 0)

@@ -96,7 +96,10 @@ class PolicyResponse(Response):
         try:
             vars(self)[CONTENT] = decoded(self._kept, coding, self._most)
         except Undecodable as why:
-            message = f"The {self.status_code} can't be decoded within Limits.drain_bytes: {why}."
+            message = (
+                f"The body of the {self.status_code} can't be decoded within "
+                f"Limits.drain_bytes: {why}."
+            )
             raise DecodingError(message, request=vars(self)[REQUEST]) from None
 
     def read(self) -> bytes:
@@ -271,7 +274,7 @@ def keep_trace(error: Exception, steps: tuple[Step, ...]) -> None:
     if len(steps) > 1:
         told = Trace(steps)
         notes = [note for note in getattr(error, "__notes__", ()) if not note.startswith(_NOTE)]
-        error.__notes__ = [*notes, f"{_NOTE} it {told.requests} times:\n{told}"]
+        error.__notes__ = [*notes, f"{_NOTE} {told.requests} requests:\n{told}"]
 
 
 def kept_trace(result: object) -> Trace | None:

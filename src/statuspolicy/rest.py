@@ -46,7 +46,7 @@ def heeded(talk: Talk, exchange: Exchange, verdict: Decided) -> Flow[Decided]:
     if met is None:
         return verdict
     if met.refuse:
-        return Settle(f"{origin} is left alone for {met.least:.3g} s")
+        return Settle(f"no request to {origin} for {met.least:.3g} s")
     if begins or met.seconds <= verdict.after or limits.cooling == "send":
         return verdict
     if limits.cooling == "raise" and met.least > verdict.after:
@@ -71,8 +71,8 @@ def held_back(talk: Talk, request: Request) -> Flow[CoolingDown | None]:
         if met is None:
             return None
         if met.refuse or limits.cooling == "raise":
-            cause = "it failed too often" if met.refuse else "it asked for that"
-            why = f"{origin} is left alone for {met.least:.3g} s more: {cause}"
+            cause = "it failed too often" if met.refuse else "it asked to wait"
+            why = f"no request to {origin} for {met.least:.3g} s more: {cause}"
             _note(talk, request, "refuse", 0.0, why)
             return CoolingDown(f"{why}.", request=request, seconds=met.least)
         now = talk.now()

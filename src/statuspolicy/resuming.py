@@ -26,17 +26,17 @@ def resumable(response: Response, request: Request) -> str:
     """
     fields, asked = Fields(response.headers.raw), request.headers.get("range", "")
     if request.method != "GET":
-        return "its method is not GET"
+        return "the method is not GET"
     if response.status_code not in (200, 206):
-        return f"its status is {response.status_code}"
+        return f"the status code is {response.status_code}"
     if response.status_code == 206 and not re.fullmatch("bytes=[^,]+", asked, re.IGNORECASE):
-        return "it is a part, and not one range of bytes was asked for"
+        return "it is a part, and the request did not ask for one range of bytes"
     if response.status_code == 206 and (spoilt := flaw(fields)):
         return spoilt
     if not replayable(request):
-        return "its request has a body that can't be sent again"
+        return "the request has a body that can't be sent again"
     if (fields.get("accept-ranges") or "").lower() == "none":
-        return "its server has no ranges"
+        return "the server does not support ranges"
     return weakness(fields)
 
 
@@ -134,7 +134,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
 
     def _counted(self, part: bytes) -> bytes:
         if self._at + len(part) > self._part_end:
-            raise _Unfit("more came than was announced")
+            raise _Unfit("the server sent more bytes than it announced")
         self._at += len(part)
         self._asked = 0 if part else self._asked
         return part
@@ -144,9 +144,13 @@ class Resuming(SyncByteStream, AsyncByteStream):
         if self._error is None or self._at == self._end:
             return None
         if self._closed or self._at > self._end:
-            raise _Unfit("it was closed" if self._closed else "more came than was announced")
+            raise _Unfit(
+                "the response was closed"
+                if self._closed
+                else "the server sent more bytes than it announced"
+            )
         if self._asked >= self._attempts:
-            raise _Unfit(f"it was asked for {self._asked} times in vain")
+            raise _Unfit(f"gave up after {self._asked} attempts")
         self._asked += 1
         # The caller's own conditions were answered when the response came. If-Range now says
         # more than each of them, and no 304 or 412 comes between.
@@ -173,7 +177,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
         other = changed(old, new)
         resized = inf not in (length, self._length) and length != self._length
         for wrong, why in (
-            (self._closed, "it was closed"),
+            (self._closed, "the response was closed"),
             (not fits, f"the request for the rest was answered {status}"),
             (target(url) != target(self._request.url), "the rest came from another URL"),
             (spoilt, f"a 206 came, but {spoilt}"),
@@ -188,7 +192,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
         self._end = self._length if self._whole else self._end
         self._part_end = min(end, self._end)
         why = type(self._error).__name__
-        log.info("GET %s broke (%s), resumed at byte %d", target(url), why, first)
+        log.info("GET %s broke (%s) and is resumed at byte %d", target(url), why, first)
         return True
 
     def _told(self, why: Exception) -> TransportError:

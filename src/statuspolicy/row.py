@@ -76,7 +76,7 @@ class Row(Reckoned):
 
 
 # The row of what has none: it is handed over.
-NOTHING = Row("none", "", "", "nothing is known of it")
+NOTHING = Row("none", "", "", "no row is known for it")
 
 
 class Table(Mapping[Key, Duty]):
@@ -197,7 +197,7 @@ def _check(key: object, duty: Any) -> None:
     )
     if not known:
         raise ValueError(
-            f"{key!r} is no row of a policy table: write a status code from 100 to 600, "
+            f"{key!r} is not a key of a policy table: write a status code from 100 to 600, "
             'a class such as "5xx", or a subclass of httpx.TransportError.'
         )
     if isinstance(duty, type):
@@ -215,6 +215,6 @@ def _check(key: object, duty: Any) -> None:
         )
     if not callable(duty):
         raise TypeError(
-            f"Row {key!r}: {given(duty)} is no duty: write a callable that takes an Exchange and "
-            "returns a Verdict, such as statuspolicy.surface or statuspolicy.retry()."
+            f"Row {key!r}: {given(duty)} is not a duty: write a callable that takes an Exchange "
+            "and returns a Verdict, such as statuspolicy.surface or statuspolicy.retry()."
         )

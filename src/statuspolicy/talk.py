@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from .visit import Visit
 
 
-_MAYBE = "an earlier send of it may have been acted on"
+_MAYBE = "an earlier send of the request may have been acted on"
 _A_MOMENT = 0.001  # seconds that are no delay
 
 T = TypeVar("T")

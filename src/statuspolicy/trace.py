@@ -69,7 +69,7 @@ class Step(NamedTuple):
 def in_words(seconds: float) -> str:
     """A wait as it is read: three digits, or whole seconds."""
     if seconds > _EVER:
-        return "more seconds than any clock holds"
+        return "an endless time"
     return f"{seconds:.0f} s" if seconds >= 100 else f"{seconds:.3g} s"
 
 

@@ -164,10 +164,10 @@ def check(answer: object, who: Callable[[], str]) -> None:
         return
     if kind not in _PARTS:
         raise TypeError(
-            f"{who()} answered {given(answer)}: return a Verdict, such as "
+            f"{who()} returned {given(answer)}: return a Verdict, such as "
             "statuspolicy.Settle() or statuspolicy.Again(exchange.request)."
         )
     name, kinds = _PARTS[kind]
     if not isinstance(part := getattr(answer, name), kinds):
         wanted = " or ".join(f"{'an' if one is Exception else 'a'} {one.__name__}" for one in kinds)
-        raise TypeError(f"{who()} answered {kind.__name__}({name}={quoted(part)}): give {wanted}.")
+        raise TypeError(f"{who()} returned {kind.__name__}({name}={quoted(part)}): give {wanted}.")

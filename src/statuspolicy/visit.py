@@ -120,7 +120,7 @@ class Visit:
         self.from_here = True
         if isinstance(course, Missing):
             # §5.2.1.7: "SHOULD either respond using a stored response […] or […] 504".
-            self._status = CacheStatus(detail="nothing usable is stored")
+            self._status = CacheStatus(detail="no usable response is stored")
             return self._marked(stored_response(504, Headers(), b""))
         unmodified = course.unmodified
         return self._response(course.entry, self.now, course.span, unmodified=unmodified)
@@ -274,7 +274,9 @@ class Visit:
         if settled.keep is None or settled.begun is not None:
             return ""
         told = digits(settled.keep.fields.one("content-length"))
-        return "" if (told or 0) <= self._cache.entry_bytes else "it is longer than entry_bytes"
+        return (
+            "" if (told or 0) <= self._cache.entry_bytes else "it is longer than Cache.entry_bytes"
+        )
 
     def _recorded(self, response: Response, course: Forward, settled: Settled) -> Sequence[Change]:
         """Have a body stored as it is read; what changes at once, where it is there already."""

@@ -64,14 +64,11 @@ def wrap(
     wrapped already, or has a PolicyTransport.
     """
     if _is_wrapped(client):
-        raise ValueError(
-            f"{client!r} is wrapped already: wrap it once, or statuspolicy.unwrap(client) first."
-        )
+        raise ValueError("This client is wrapped already: call statuspolicy.unwrap(client) first.")
     before = transports(client)
     if any(isinstance(t, (PolicyTransport, AsyncPolicyTransport)) for t in before.values()):
         raise ValueError(
-            f"{client!r}: its transport is a PolicyTransport already: "
-            "give wrap a client without one."
+            "This client has a PolicyTransport already: give wrap a client without one."
         )
     from .jar import hasten  # here, where there is a client
 
@@ -122,7 +119,7 @@ def unwrap(client: ClientT) -> ClientT:
     wrapped.
     """
     if not _is_wrapped(client):
-        raise ValueError(f"{client!r} is not wrapped: there is nothing to undo.")
+        raise ValueError("This client is not wrapped: there is nothing to undo.")
     from statuspolicy.network import remove
 
     from .jar import undo
@@ -151,6 +148,6 @@ def unwrap(client: ClientT) -> ClientT:
 def _is_wrapped(client: Client | AsyncClient) -> bool:
     if not isinstance(client, (Client, AsyncClient)):
         other = of_the_other(client, Client)
-        instead = other or "it is no client: give an httpx.Client or httpx.AsyncClient."
+        instead = other or "it is not a client: give an httpx.Client or httpx.AsyncClient."
         raise TypeError(f"{given(client)}: {instead}")
     return wrapping(client) is not None

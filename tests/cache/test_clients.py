@@ -599,7 +599,7 @@ def test_a_validation_that_fails_is_nobodys_error_and_is_tried_once(cached, stat
     session.get(url)
     session.clock.now += 100
     assert session.get(url).content == b"old"
-    until(lambda: "behind its caller's back" in caplog.text or len(status_server.received) > 1)
+    until(lambda: "The background validation of" in caplog.text or len(status_server.received) > 1)
     assert session.get(url).content == b"old"
     assert session.clock.waits == []
 

@@ -26,9 +26,9 @@ def test_all_can_be_said():
         ({"storage": "file.db"}, "write a storage"),
         ({"storage": sp.MemoryStorage}, "write a storage"),
         ({"user": 7}, "write a name"),
-        ({"entry_bytes": 0}, "write bytes"),
-        ({"entry_bytes": 1.5}, "write bytes"),
-        ({"entry_bytes": True}, "write bytes"),
+        ({"entry_bytes": 0}, "write a number of bytes"),
+        ({"entry_bytes": 1.5}, "write a number of bytes"),
+        ({"entry_bytes": True}, "write a number of bytes"),
         ({"cache_status": 1}, "write True or False"),
         ({"collapse": "yes"}, "write True or False"),
     ],
@@ -40,7 +40,7 @@ def test_what_makes_no_sense_is_said_in_one_sentence(arguments, words):
 
 @each("size", [0, -1, True, 1.5, "1"])
 def test_a_memory_storage_wants_bytes(size):
-    with pytest.raises(ValueError, match="write bytes"):
+    with pytest.raises(ValueError, match="write a number of bytes"):
         sp.MemoryStorage(size)
 
 

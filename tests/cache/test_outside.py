@@ -73,13 +73,13 @@ def test_while_it_is_away_it_is_tried_every_5_seconds_and_said_once(flaky, now, 
         flaky.save(URL, entry(), False)
         now[0] += 0.5
     assert len(flaky.calls) == 10
-    assert caplog.messages == ["Flaky() fails, and requests go on without it: no answer"]
+    assert caplog.messages == ["Flaky() failed, and requests go on without it: no answer"]
 
 
 def test_an_error_without_words_is_named(flaky, caplog):
     flaky.away, flaky.error = True, OSError()
     flaky.load(URL, "ann")
-    assert caplog.messages == ["Flaky() fails, and requests go on without it: OSError()"]
+    assert caplog.messages == ["Flaky() failed, and requests go on without it: OSError()"]
 
 
 def test_when_it_is_back_it_is_used_again(flaky, now):

@@ -58,12 +58,12 @@ def start(program: str, *args: object) -> subprocess.Popen[str]:
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(ValueError, match="that is a folder; write the path of a file in it"):
+    with pytest.raises(ValueError, match="the path is a directory: write the path of a file in it"):
         sp.SQLiteStorage(tmp_path)
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(ValueError, match="its folder does not exist; make it first"):
+    with pytest.raises(ValueError, match="the directory does not exist: create it first"):
         sp.SQLiteStorage(tmp_path / "missing" / "cache.db")
 
 
@@ -87,8 +87,8 @@ def test_another_programs_database_is_left_alone(path, said, open_storage):
     assert path.read_bytes() == before
     (line,) = said()
     assert line == (
-        f"SQLiteStorage({str(path)!r}) fails, and requests go on without it: "
-        "it is another program's database; give it a path of its own"
+        f"SQLiteStorage({str(path)!r}) failed, and requests go on without it: "
+        "the file is another program's database, give another path"
     )
 
 
@@ -98,7 +98,7 @@ def test_a_file_that_never_was_a_cache_is_left_as_it_is(path, open_storage, said
     storage.save(URL, entry(), False)
     assert not storage.load(URL, "ann")
     (line,) = said()
-    assert line.endswith("it is no cache; give it a path of its own")
+    assert line.endswith("the file is not a cache, give another path")
     assert path.read_text() == "notes of mine\n" * 100
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
@@ -243,7 +243,7 @@ def test_a_damaged_file_is_set_aside_and_begun_anew(path, said, open_storage, da
     assert (path.parent / "cache.db.damaged").read_bytes() == before
     (line,) = said()
     assert line.startswith(f"SQLiteStorage({str(path)!r}) was damaged (")
-    assert line.endswith("): it is begun anew, the old is .damaged.")
+    assert line.endswith("): a new file was begun, the old one ends in .damaged.")
 
 
 def test_whatever_page_is_zeroed_nothing_wrong_is_served_and_it_goes_on(path, open_storage):
@@ -317,7 +317,7 @@ def test_a_damaged_row_is_dropped_and_never_served(path, said, open_storage, cha
     assert db.execute("SELECT count(*) FROM entry").fetchone() == (0,)
     db.close()
     (line,) = said()
-    assert "is dropped, for" in line
+    assert " was deleted: " in line
 
 
 def test_a_file_that_is_set_aside_leaves_what_belongs_to_the_new_one_alone(path, open_storage):
@@ -384,7 +384,7 @@ def test_several_processes_find_it_damaged_at_the_same_moment(path, everybody):
         for process in running:
             process.communicate(timeout=30)
         assert len(lines) == 1, lines
-        assert "begun anew" in lines[0]
+        assert "a new file was begun" in lines[0]
 
 
 # ── what a new file would not mend ─────────────────────────────────────────────────────

@@ -234,5 +234,7 @@ def test_it_does_not_wait_for_a_program_that_keeps_all_its_threads(make, portal,
 @pytest.mark.parametrize("name", ["MemoryStorage", "SQLiteStorage"])
 def test_bytes_that_are_none_are_refused(name, wrong, tmp_path):
     given = [tmp_path / "cache.db"] if name == "SQLiteStorage" else []
-    with pytest.raises(ValueError, match=rf"^{name}\(max_bytes=.*write bytes, 1 or more\.$"):
+    with pytest.raises(
+        ValueError, match=rf"^{name}\(max_bytes=.*write a number of bytes, 1 or more\.$"
+    ):
         getattr(sp, name)(*given, max_bytes=wrong)

@@ -614,7 +614,7 @@ def test_a_sqlite_file_that_can_not_even_be_removed_is_said_to_be_out_of_date(
     monkeypatch.setattr(sqlite.os, "remove", fail)
     storage.drop(URL, None)
     storage.close()
-    assert caplog.messages[-1] == f"{storage!r} could not forget 1 URLs: read-only"
+    assert caplog.messages[-1] == f"{storage!r}: 1 URLs could not be invalidated: read-only"
     monkeypatch.undo()
     assert not storage.load(URL, ""), "the same object still knows"
 
@@ -631,7 +631,7 @@ def test_an_invalidation_while_redis_is_away_is_made_at_close(tmp_path, caplog):
         server.freeze()
         storage.drop(URL, None)
         storage.close()
-        assert caplog.messages[-1].endswith("could not forget 1 URLs that were written to.")
+        assert caplog.messages[-1].endswith("1 URLs could not be invalidated.")
         server.thaw()
         storage.close()
         assert not sp.RedisStorage(server.url).load(URL, "")

@@ -81,7 +81,7 @@ def test_a_command_that_makes_no_sense_is_told_so_and_ends_with_2(arguments, tmp
     "arguments", [("explain", "503", "--url", "foo"), ("fetch", "foo"), ("download", "foo")]
 )
 def test_a_url_that_is_none_is_told_the_same_wherever_it_is_written(arguments):
-    assert "'foo' is not http or https with a host." in run(*arguments).output
+    assert "'foo' is not a URL: write http:// or https:// and a host." in run(*arguments).output
 
 
 # ── table ──────────────────────────────────────────────────────────────────────────────
@@ -101,10 +101,10 @@ def test_table_is_drawn_on_a_terminal():
 @each(
     ("code", "lines"),
     [
-        ("503", ["503 Service Unavailable (RFC 9110 §15.6.4)", "It gets: retry()"]),
+        ("503", ["503 Service Unavailable (RFC 9110 §15.6.4)", "The duty is retry()"]),
         ("299", ["299 is handled as 200.", "200 OK (RFC 9110 §15.3.1)"]),
-        ("405", ["It gets: not_allowed. 405: Allow lists the methods that the resource has"]),
-        ("ConnectError", ["It asks: nothing was sent."]),
+        ("405", ["The duty is not_allowed: 405: Allow lists the methods that the resource has"]),
+        ("ConnectError", ["In short: nothing was sent."]),
     ],
 )
 def test_table_shows_a_row(code, lines):
@@ -122,8 +122,8 @@ def test_table_shows_a_row(code, lines):
             ("503", "-X", "POST", "-H", "Retry-After: 5"),
             ["repeat after 5 s: the server asks to wait", "/ is sent after 5 s."],
         ),
-        (("503", "-X", "POST"), ["POST is not idempotent", "So it is handed over."]),
-        (("503", "--strict"), ["So it is handed over."]),
+        (("503", "-X", "POST"), ["POST is not idempotent", "So the response is handed over."]),
+        (("503", "--strict"), ["So the response is handed over."]),
         (("404",), ["GET https://example.org/ → 404 Not Found · settle"]),
         (
             ("302", "-X", "POST", "-H", "Location: /b", "--url", "http://example.org/a"),
@@ -133,19 +133,19 @@ def test_table_shows_a_row(code, lines):
             ("503", "-H", "Retry-After: 5", "--url", "https://me:secret@example.org/a"),
             ["So GET https://example.org/a is sent after 5 s."],
         ),
-        (("206",), ["nobody asked for a part", "So it is handed over."]),
+        (("206",), ["no range was requested", "So the response is handed over."]),
         (
             ("206", "-H", "Content-Range: bytes 0-4/9"),
             ["So ProtocolViolation is raised."],
         ),
         (
             ("206", "-R", "Range: bytes=0-4", "-H", "Content-Range: bytes 0-4/9"),
-            ["So it is handed over."],
+            ["So the response is handed over."],
         ),
         (("600",), ["repeat: at once, on another connection"]),
         (("600", "-X", "POST"), ["So UnparsableResponse is raised."]),
         (("ReadTimeout", "-X", "POST"), ["So ReadTimeout is raised."]),
-        (("299",), ["299 is handled as 200.", "So it is handed over."]),
+        (("299",), ["299 is handled as 200.", "So the response is handed over."]),
     ],
 )  # fmt: skip
 def test_explain_says_what_would_be_done(arguments, lines):
@@ -307,7 +307,7 @@ def test_download_into_a_link_a_device_or_a_pipe_leaves_each_what_it_is(status_s
     assert null not in ways or stat.S_ISCHR(null.lstat().st_mode)
     os.mkfifo(pipe)
     refused = run("download", url, "-o", pipe)
-    assert (refused.exit_code, "nobody reads from it" in refused.output) == (1, True)
+    assert (refused.exit_code, "no process reads from it" in refused.output) == (1, True)
     assert stat.S_ISFIFO(pipe.lstat().st_mode)
 
 
@@ -342,7 +342,7 @@ def test_download_goes_on_where_it_was_unless_it_is_told_not_to(status_server, t
 def test_download_ends_with_the_class_of_an_error(status_server, tmp_path, status, code):
     result = run("download", f"{status_server.url}/{status}", "-o", tmp_path / "file")
     assert result.exit_code == code
-    assert "that is no file" in result.stderr
+    assert "no file was saved" in result.stderr
 
 
 def test_download_that_is_interrupted_says_that_it_goes_on(status_server, tmp_path):
@@ -356,7 +356,7 @@ def test_download_that_is_interrupted_says_that_it_goes_on(status_server, tmp_pa
     url = status_server.script("/file", stalls, Ranged())
     result = run("download", url, "-o", tmp_path / "file")
     assert result.exit_code == 130
-    assert "The same command goes on" in result.stderr
+    assert "Give the same command again" in result.stderr
     assert run("download", url, "-o", tmp_path / "file").exit_code == 0
     assert (tmp_path / "file").read_bytes() == BODY
 
@@ -391,7 +391,7 @@ def test_serve_on_a_port_that_is_taken_says_so():
         port = server.port
         result = run("serve", "--port", port)
     assert result.exit_code == 2
-    assert f"Invalid value for --port: {port} can't be had (" in result.output
+    assert f"Invalid value for --port: {port} can't be used (" in result.output
     assert result.output.endswith("): give another, or 0 for any free one.\n")
 
 

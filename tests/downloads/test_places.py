@@ -128,7 +128,9 @@ def test_where_every_name_is_somebody_else_s_it_is_said(path):
     names = partfile._names("file")
     for name in names:
         path.with_name(name + ".part").write_bytes(MINE)
-    with pytest.raises(FileExistsError, match=r"file\.part and others like it are not of"):
+    with pytest.raises(
+        FileExistsError, match=r"file\.part and similar names belong to other files"
+    ):
         PartFile(path, "asked", True)
     assert held(path) == {name + ".part": MINE for name in names}
 
@@ -371,7 +373,7 @@ def test_a_pipe_that_nobody_reads_is_an_error_before_anything_is_sent(
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     url = status_server.script("/file", Ranged())
-    with pytest.raises(OSError, match="nobody reads from it"):
+    with pytest.raises(OSError, match="no process reads from it"):
         save(session, url, pipe)
     with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb"):
         monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: 1 / 0)
@@ -440,7 +442,7 @@ def test_what_is_no_file_by_the_time_that_it_is_whole_stays(session, status_serv
             path.with_name("pipe").rename(path)
 
     url = status_server.script("/file", Ranged())
-    with pytest.raises(FileExistsError, match="it stays as it is"):
+    with pytest.raises(FileExistsError, match="it was not replaced"):
         save(session, url, path, progress=taken)
     assert stat.S_ISFIFO(path.lstat().st_mode)
     assert beside(path) == ["file", "file.part", "file.part.json"]

@@ -161,12 +161,12 @@ def test_411_is_handed_over_where_what_has_to_be_read_for_it_is_too_long(content
 )
 def test_411_to_a_request_that_had_a_length_is_handed_over(options):
     verdict = STANDARD[411](exchange(411, request=httpx.Request("POST", URL, **options)))
-    assert verdict == Settle("the request had a Content-Length")
+    assert verdict == Settle("the request already had a Content-Length")
 
 
 def test_411_is_resubmitted_once():
     verdict = STANDARD[411](exchange(411, request=chunked(), answers=(503, 411)))
-    assert verdict == Settle("it was resubmitted with Content-Length already")
+    assert verdict == Settle("the request was already repeated with Content-Length")
 
 
 # ── 417 ────────────────────────────────────────────────────────────────────────────────
@@ -194,7 +194,7 @@ def test_417_waits_where_the_server_names_a_time():
 @pytest.mark.parametrize("sent", [{}, {"Expect": ""}, {"Expect": "coffee"}])
 def test_417_to_any_other_expectation_is_handed_over(sent):
     verdict = STANDARD[417](exchange(417, method="POST", sent=sent))
-    assert verdict == Settle("the request has no 100-continue expectation to leave out")
+    assert verdict == Settle("the request has no Expect: 100-continue to remove")
 
 
 def test_417_after_the_expectation_was_left_out_is_handed_over():

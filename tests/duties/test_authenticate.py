@@ -55,10 +55,10 @@ def test_a_callable_is_given_the_challenge_and_its_value_is_sent():
 @each(
     ("found", "why"),
     [
-        (exchange(401), "it names no challenge"),
-        (exchange(401, {"WWW-Authenticate": "@"}), "it names no challenge"),
-        (exchange(401, BEARER, abroad=True), "credentials stay at home, and this is another"),
-        (exchange(407, {"Proxy-Authenticate": "Basic"}), "no proxy is known to have sent it"),
+        (exchange(401), "the response has no challenge"),
+        (exchange(401, {"WWW-Authenticate": "@"}), "the response has no challenge"),
+        (exchange(401, BEARER, abroad=True), "the challenge is from another origin"),
+        (exchange(407, {"Proxy-Authenticate": "Basic"}), "the 407 may not come from a proxy"),
         (exchange(403, BASIC), ""),
         (exchange(httpx.ReadError("gone")), ""),
         (exchange(httpx.ProxyError("407 Proxy Authentication Required")), "httpx.Proxy(url, auth"),
@@ -130,12 +130,14 @@ def test_of_many_challenges_the_first_ones_alone_are_considered(waits):
 
         verdict = anyio.run(wait, verdict)
     assert given == [str(n) for n in range(16)]
-    assert verdict == Settle("nobody answers one of its first 16 challenges")
+    assert verdict == Settle("there are no credentials for the first 16 challenges")
 
 
 def test_where_nobody_has_an_answer_it_is_handed_over():
     duty = authenticate(lambda challenge: None)
-    assert decide(duty, exchange(401, BASIC)) == Settle("nobody answers it")
+    assert decide(duty, exchange(401, BASIC)) == Settle(
+        "there are no credentials for the challenge"
+    )
 
 
 def test_what_was_fetched_once_is_sent_without_asking_and_fetched_anew_when_it_is_refused():
@@ -249,7 +251,7 @@ def test_basic_answers_once_and_only_with_what_was_not_refused():
     verdict = decide(duty, found)
     assert verdict.request.headers["authorization"] == "Basic dXNlcjpwYXNzd29yZA=="
     second = next_of(found, verdict)
-    assert decide(duty, second) == Settle("its flow has no other answer")
+    assert decide(duty, second) == Settle("the auth flow has no other credentials")
 
 
 DIGEST = {"WWW-Authenticate": 'Digest realm="r", nonce="n1", qop="auth", algorithm=MD5'}
@@ -316,7 +318,7 @@ def test_a_digest_challenge_that_nobody_can_answer_is_handed_over_and_forgotten(
     duty = authenticate(httpx.DigestAuth("user", "password"))
     verdict = decide(duty, exchange(401, {"WWW-Authenticate": field}))
     assert isinstance(verdict, Settle)
-    assert "its challenge can't be answered (" in verdict.why
+    assert "the challenge can't be answered (" in verdict.why
     assert "Error(" not in verdict.why
     assert isinstance(decide(duty, exchange(401, DIGEST)), Again)
 
@@ -380,7 +382,7 @@ def test_a_token_that_can_not_be_read_hands_the_401_over():
     found = exchange(401, BEARER, sent={"Authorization": "Bearer old"})
     long = exchange(200)._replace(response=httpx.Response(200, content=iter([b"x"])))
     verdict = decide(duty, found).then(long)
-    assert "what its own request was answered, which can't be read within" in verdict.why
+    assert "the response to its own request, which can't be read within" in verdict.why
 
 
 class Stubborn(httpx.Auth):
@@ -540,7 +542,7 @@ def test_a_basic_token_is_kept_over_a_503():
 def test_a_digest_of_the_caller_s_own_is_not_sent_twice():
     request = httpx.Request("GET", URL, headers={"Authorization": "Digest nc=00000001"})
     story = replay(request, [(503, {"Retry-After": "1"})])
-    assert "its Digest counts each request" in story.trace.reason
+    assert "its Digest credentials are for one request" in story.trace.reason
 
 
 def test_it_is_named_in_its_row():

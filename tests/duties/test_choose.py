@@ -58,7 +58,7 @@ def test_where_it_chooses_nothing_the_server_s_preference_is_followed():
     story = replay(get(), [(300, OFFERS)], table=table)
     assert story.response.status_code == 300
     story = replay(get(), [(406, OFFERS)], table=table)
-    assert story.trace.reason.startswith("it offers /a.de (de), /a.en (t/x, en), a.fr (fr)")
+    assert story.trace.reason.startswith("the server offers /a.de (de), /a.en (t/x, en), a.fr (fr)")
 
 
 def test_in_a_row_for_failures_there_is_nothing_to_choose():
@@ -79,15 +79,17 @@ def test_a_choice_on_another_origin_leaves_credentials_at_home():
 def test_415_says_what_the_server_takes(table):
     headers = {"Accept-Post": "a/b, c/d,,", "Accept-Encoding": "gzip", "Accept-Patch": ""}
     verdict = table[415](exchange(415, headers))
-    assert verdict == Settle("it takes Accept-Post: a/b, c/d; Accept-Encoding: gzip")
-    assert table[415](exchange(415)) == Settle("it does not say what it takes")
+    assert verdict == Settle("the server accepts Accept-Post: a/b, c/d; Accept-Encoding: gzip")
+    assert table[415](exchange(415)) == Settle("the server does not say what it accepts")
     many = {"Accept": ", ".join(f"a/{n}" for n in range(100))}
     assert table[415](exchange(415, many)).why.endswith("a/7")
 
 
 def test_406_says_what_the_server_offers():
-    assert STANDARD[406](exchange(406, {"Accept": "a/b"})) == Settle("it takes Accept: a/b")
-    assert STANDARD[406](exchange(406)) == Settle("it does not say what it offers")
+    assert STANDARD[406](exchange(406, {"Accept": "a/b"})) == Settle(
+        "the server accepts Accept: a/b"
+    )
+    assert STANDARD[406](exchange(406)) == Settle("the server does not say what it offers")
     many = {"Link": ", ".join(f"</{n}>; rel=alternate" for n in range(100))}
     assert STANDARD[406](exchange(406, many)).why.endswith("/7")
 
@@ -116,10 +118,13 @@ def test_426_keeps_a_port_which_is_another_origin():
 
 def test_426_is_handed_over_where_it_asks_for_something_else_or_came_over_tls():
     for headers in ({}, {"Upgrade": "HTTP/3.0, TLSX"}):
-        assert upgrade_to_https(exchange(426, headers)) == Settle("it does not ask for TLS")
+        assert upgrade_to_https(exchange(426, headers)) == Settle("the server does not ask for TLS")
     table = STANDARD | {426: upgrade_to_https}
     story = replay(get(), [(426, {"Upgrade": "TLS/1.2"})] * 2, table=table)
-    assert (story.response.status_code, story.trace.reason) == (426, "it was asked over TLS")
+    assert (story.response.status_code, story.trace.reason) == (
+        426,
+        "the request was already sent over TLS",
+    )
 
 
 # ── who is told ────────────────────────────────────────────────────────────────────────

@@ -89,7 +89,7 @@ def test_an_operation_without_a_state_is_done():
 def test_an_operation_that_failed_is_handed_over_as_it_says(state):
     story = play(accepted("Operation-Location"), says(state, resourceLocation="/r"))
     assert story.response.json()["status"] == state
-    assert story.trace.reason == f"it ended as {state.lower()}"
+    assert story.trace.reason == f"the operation ended as {state.lower()}"
 
 
 def test_a_location_s_own_states_are_none_of_ours():
@@ -117,14 +117,34 @@ def test_another_field_or_a_member_of_the_body_or_a_callable_names_the_monitor()
 @each(
     ("first", "how", "why"),
     [
-        ((202, {}), poll(), "it names no status monitor"),
-        (httpx.Response(202, text="{"), poll(monitor="/url"), "it names no status monitor"),
-        (httpx.Response(202, json=["x"]), poll(monitor="/1"), "it names no status monitor"),
-        (httpx.Response(202, json=5), poll(monitor="/a/b"), "it names no status monitor"),
-        (httpx.Response(202, text="[" * 60_000), poll(monitor="/a"), "it names no status monitor"),
-        ((202, {}), poll(monitor=lambda r: None), "it names no status monitor"),
-        (accepted(url="ftp://x/"), poll(), "of its status monitor: its Location ftp://x/ is not"),
-        (accepted(url="http://[::"), poll(), "of its status monitor: its Location can't be parsed"),
+        ((202, {}), poll(), "the response names no status monitor"),
+        (
+            httpx.Response(202, text="{"),
+            poll(monitor="/url"),
+            "the response names no status monitor",
+        ),
+        (
+            httpx.Response(202, json=["x"]),
+            poll(monitor="/1"),
+            "the response names no status monitor",
+        ),
+        (httpx.Response(202, json=5), poll(monitor="/a/b"), "the response names no status monitor"),
+        (
+            httpx.Response(202, text="[" * 60_000),
+            poll(monitor="/a"),
+            "the response names no status monitor",
+        ),
+        ((202, {}), poll(monitor=lambda r: None), "the response names no status monitor"),
+        (
+            accepted(url="ftp://x/"),
+            poll(),
+            "the status monitor has no usable URL: its Location ftp://x/ is not",
+        ),
+        (
+            accepted(url="http://[::"),
+            poll(),
+            "the status monitor has no usable URL: its Location can't be parsed",
+        ),
         (accepted(url="http://home.example/"), poll(), "it leads from https to http"),
     ],
 )
@@ -177,9 +197,9 @@ def test_where_its_time_or_its_number_is_up_the_202_is_handed_over():
     story = play(first, 202, 202, how=poll(interval=10, within=35))
     assert (story.response.status_code, story.response.text) == (202, "wait")
     assert str(story.response.url) == URL
-    assert story.trace.reason == "requests on the side did not settle it within 35 s"
+    assert story.trace.reason == "side requests did not bring a decision within 35 s"
     story = play(accepted(), 202, 202, how=poll(times=2))
-    assert story.trace.reason == "2 requests on the side did not settle it"
+    assert story.trace.reason == "2 side requests did not bring a decision"
 
 
 def test_its_time_begins_with_the_202():
@@ -229,7 +249,7 @@ def test_done_may_read_states_of_its_own():
     how = poll(done=lambda r: r.json()["status"] != "running")
     story = play(accepted("Operation-Location"), says("running"), says("failed"), how=how)
     assert story.response.json() == {"status": "failed"}
-    assert story.trace.reason == "it is done"
+    assert story.trace.reason == "the operation is done"
 
 
 @each(
@@ -277,7 +297,10 @@ def test_result_says_where_it_is(result, asked):
 def test_a_result_whose_place_can_not_be_asked_is_what_the_monitor_said():
     story = play(accepted(), httpx.Response(200, json={"out": "ftp://x/"}), how=poll(result="/out"))
     assert story.response.status_code == 200
-    assert "of its result: its Location ftp://x/ is not http or https" in story.trace.reason
+    assert (
+        "the result has no usable URL: its Location ftp://x/ is not http or https"
+        in story.trace.reason
+    )
 
 
 def test_a_result_that_is_long_is_not_read_before_it_is_handed_over():
@@ -318,7 +341,7 @@ def test_a_failure_is_repeated_as_its_row_says_and_then_the_202_is_there_to_go_o
     assert story.response.status_code == 200
     story = play(accepted(), *[gone] * 4)
     assert story.response.status_code == 202
-    assert "its monitor can't be asked: ReadTimeout" in story.trace.reason
+    assert "the status monitor can't be asked: ReadTimeout" in story.trace.reason
     assert sp.poll_token(story.response)
 
 
@@ -471,11 +494,11 @@ def test_in_a_row_for_failures_there_is_nothing_to_poll():
         ({"result": ""}, TypeError, "the name of a header field"),
         ({"done": 5}, TypeError, "write a callable"),
         ({"progress": "x"}, TypeError, "write a callable"),
-        ({"interval": -1}, ValueError, "0 or more seconds"),
-        ({"within": "x"}, ValueError, "0 or more seconds"),
+        ({"interval": -1}, ValueError, "a number of seconds, 0 or more"),
+        ({"within": "x"}, ValueError, "a number of seconds, 0 or more"),
         ({"times": 0}, ValueError, "1 or more"),
         ({"times": True}, ValueError, "1 or more"),
-        ({"every": 1}, TypeError, "poll has no 'every'"),
+        ({"every": 1}, TypeError, "poll has no argument 'every'"),
     ],
 )
 def test_what_makes_no_sense_is_said_at_once(options, error, says):

@@ -43,8 +43,8 @@ def test_the_one_request_is_sent_over_what_the_application_returns():
     [
         (exchange(305, NAMED), "is never used for http"),
         (exchange(305, NAMED, url=URL, proxied=True), "in use already"),
-        (exchange(305, NAMED, url=URL, answers=(305,)), "a 305 again"),
-        (exchange(305, url=URL), "it names no proxy"),
+        (exchange(305, NAMED, url=URL, answers=(305,)), "the repeat was answered 305 again"),
+        (exchange(305, url=URL), "the response names no proxy"),
         (
             exchange(305, [("Location", "http://a/"), ("Location", "http://b/")], url=URL),
             "no proxy",
@@ -219,4 +219,4 @@ def test_a_407_through_a_tunnel_is_the_origin_s_and_gets_nothing(open_session, s
     response = open_session(client, table=table).get(url)
     assert response.status_code == 407
     assert len(server.received) == 1
-    assert "no proxy is known to have sent it" in sp.trace(response).reason
+    assert "the 407 may not come from a proxy" in sp.trace(response).reason

@@ -98,7 +98,7 @@ def test_300_and_unknown_codes_of_its_class_are_followed_for_safe_methods(code, 
     if method in SAFE:
         assert verdict == Follow("/b")
     else:
-        assert verdict == Settle(f"{method} is not sent elsewhere by a preference")
+        assert verdict == Settle(f"a preferred choice is not followed for {method}")
 
 
 @each("code", [300, 399])
@@ -133,8 +133,11 @@ def test_306_is_handed_over(table, method):
 @each(
     ("headers", "verdict"),
     [
-        ([], Settle("it names no Location")),
-        ([("Location", "/b"), ("location", "/c")], Settle("it names two different Locations")),
+        ([], Settle("the response has no Location")),
+        (
+            [("Location", "/b"), ("location", "/c")],
+            Settle("the response has two different Locations"),
+        ),
         ([("Location", "/b"), ("location", "/b")], "/b"),
         ([("Location", " /b\t"), ("LOCATION", "/b")], "/b"),
         ([("Location", "")], ""),

@@ -30,12 +30,12 @@ def test_what_the_application_returns_is_submitted(status, method):
     request = httpx.Request(method, URL, content=b"merged")
     found = exchange(status, {"Retry-After": "2"}, method=method)
     verdict = decide(resolve(lambda given: request if given is found else None), found)
-    assert verdict == Again(request, 2.0, unacted=True, why="as the application says")
+    assert verdict == Again(request, 2.0, unacted=True, why="with the application's request")
 
 
 def test_without_a_request_it_is_handed_over():
     verdict = decide(resolve(lambda exchange: None), exchange(409))
-    assert verdict == Settle("the application has no other request")
+    assert verdict == Settle("the application gave no other request")
 
 
 def test_a_verdict_of_its_own_is_taken():
@@ -53,7 +53,7 @@ def test_412_is_never_repeated_without_a_condition():
     """docs/status-codes.md: without its conditions a repeat would do what they prevented."""
     found = exchange(412, request=put(**{"If-Match": '"1"'}))
     verdict = decide(resolve(lambda exchange: put()), found)
-    assert verdict == Settle("the application's request has no condition, and the first one had")
+    assert verdict == Settle("the application's request has no condition, but the first one had")
     new = put(**{"If-Match": '"2"'})
     assert decide(resolve(lambda exchange: new), found).request is new
     assert isinstance(decide(resolve(lambda exchange: put()), exchange(412)), Again)
@@ -97,7 +97,7 @@ def test_it_is_asked_again_up_to_the_attempts():
     table = sp.STANDARD | {409: resolve(next_one)}
     story = replay(put(), [409] * 4, table=table)
     assert story.bodies == [b"mine", b"1", b"2", b"3"]
-    assert "of 4 attempts at most" in story.trace.reason
+    assert "gave up after 4 attempts (Limits.attempts)" in story.trace.reason
 
 
 def test_a_coroutine_function_is_awaited():
@@ -130,7 +130,10 @@ def test_510_is_extended_once():
     story = replay(put(), [httpx.Response(510, text="policy"), 200], table=table)
     assert story.sent[1].headers["man"] == "http://home.example/ext"
     story = replay(put(), [httpx.Response(510, text="policy"), 510], table=table)
-    assert (story.response.status_code, story.trace.reason) == (510, "a 510 again")
+    assert (story.response.status_code, story.trace.reason) == (
+        510,
+        "the repeat was answered 510 again",
+    )
 
 
 # ── perform ────────────────────────────────────────────────────────────────────────────
@@ -150,11 +153,14 @@ def test_449_is_repeated_with_the_echo_after_it_was_acted_on():
 def test_449_that_comes_again_or_asks_for_nothing_or_was_not_acted_on_is_handed_over():
     table = sp.STANDARD | {449: perform(lambda found: True)}
     story = replay(put(), [(449, ECHO), (449, ECHO)], table=table)
-    assert (story.response.status_code, story.trace.reason) == (449, "a 449 again")
+    assert (story.response.status_code, story.trace.reason) == (
+        449,
+        "the repeat was answered 449 again",
+    )
     story = replay(put(), [449], table=table)
-    assert story.trace.reason == "it has no Ms-Echo-Request"
+    assert story.trace.reason == "the response has no Ms-Echo-Request"
     story = replay(put(), [(449, ECHO)], table=sp.STANDARD | {449: perform(lambda found: False)})
-    assert story.trace.reason == "the application did not do what it asks for"
+    assert story.trace.reason == "the application did not do what the server asks"
 
 
 @each("duty", [resolve, extend, perform])
@@ -173,7 +179,7 @@ def test_they_are_named_in_their_rows():
 
 def test_a_duty_that_asks_to_inspect_twice_is_a_type_error():
     table = sp.STANDARD | {409: lambda e: Inspect(lambda e: Inspect(sp.surface))}
-    with pytest.raises(TypeError, match="about what had been read for it"):
+    with pytest.raises(TypeError, match="but the body was read already"):
         replay(put(), [409], table=table)
     with pytest.raises(TypeError, match="give a Callable"):
         replay(put(), [409], table=sp.STANDARD | {409: lambda e: Inspect(None)})

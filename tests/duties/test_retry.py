@@ -117,7 +117,7 @@ def test_a_wait_of_zero_is_said_to_be_at_once():
 @each("code", [429, 502, 503, 504])
 def test_without_a_time_idempotent_requests_back_off(code, method, sent):
     verdict = answer(code, method=method, sent=sent)
-    assert verdict.why == "the server names no time"
+    assert verdict.why == "with backoff"
     assert 0 <= verdict.after <= 0.5
     assert verdict.unacted is False
 
@@ -133,7 +133,7 @@ def test_without_a_time_nothing_else_is_repeated(code, method, sent):
 @each("code", [413, 509])
 def test_413_and_509_without_a_time_are_handed_over(code, method, sent):
     verdict = answer(code, method=method, sent=sent)
-    assert verdict == Settle("the server names no time to come back at")
+    assert verdict == Settle("the server names no time to wait")
 
 
 @each(("method", "sent"), YES + NO)
@@ -142,7 +142,7 @@ def test_425_is_repeated_once_with_the_first_backoff_whatever_the_method(method,
     assert (verdict.unacted, verdict.fresh) == (True, False)
     assert 0 <= verdict.after <= 0.5
     again = answer(425, method=method, sent=sent, answers=(425,))
-    assert again == Settle("it was repeated for 425 already")
+    assert again == Settle("the request was already repeated for 425")
 
 
 @each(("method", "sent"), YES + NO)
@@ -150,7 +150,7 @@ def test_421_is_repeated_once_at_once_on_another_connection_whatever_the_method(
     verdict = answer(421, method=method, sent=sent)
     assert (verdict.after, verdict.unacted, verdict.fresh) == (0.0, True, True)
     again = answer(421, method=method, sent=sent, answers=(421,))
-    assert again == Settle("it was repeated for 421 already")
+    assert again == Settle("the request was already repeated for 421")
 
 
 @pytest.mark.parametrize("headers", [{}, TOLD])
@@ -167,7 +167,7 @@ def test_408_is_repeated_once_at_once_on_another_connection_if_idempotent(method
     verdict = answer(408, method=method, sent=sent, can_renew=can_renew)
     assert (verdict.after, verdict.fresh) == (0.0, True)
     again = answer(408, method=method, sent=sent, answers=(408,))
-    assert again == Settle("it was repeated for 408 already")
+    assert again == Settle("the request was already repeated for 408")
 
 
 def test_an_earlier_answer_of_another_code_does_not_use_up_the_one_repeat():
@@ -257,7 +257,7 @@ def test_a_failure_counts_by_its_name():
     once = retry(times=1, wait=0.0)
     assert repeats(once(exchange(httpx.ReadError("no"))))
     again = once(exchange(httpx.ReadError("no"), answers=("ReadError",)))
-    assert again == Settle("it was repeated for ReadError already")
+    assert again == Settle("the request was already repeated for ReadError")
 
 
 # ── STRICT ─────────────────────────────────────────────────────────────────────────────
@@ -281,7 +281,7 @@ def test_strict_repeats_503_of_any_method_at_the_named_time_alone(method, sent):
     told = answer(503, TOLD, table="STRICT", method=method, sent=sent)
     assert (told.after, told.unacted) == (7.0, True)
     untold = answer(503, table="STRICT", method=method, sent=sent)
-    assert untold == Settle("the server names no time to come back at")
+    assert untold == Settle("the server names no time to wait")
 
 
 @each(("method", "sent"), YES + NO)
@@ -463,14 +463,14 @@ def test_the_stop_is_any_of_tenacity_s(outcome, stop, sent, elapsed, stops):
     found = exchange(outcome, answers=(503,) * (sent - 1), elapsed=elapsed)
     verdict = duty(found)
     if stops:
-        assert verdict == Settle("its stop says so")
+        assert verdict == Settle("stop= ends the repeats")
     else:
         assert verdict.after == 2.0
 
 
 def test_a_stop_sees_the_wait_that_the_server_names():
     duty = retry(stop=tenacity.stop_before_delay(5))
-    assert duty(exchange(503, TOLD)) == Settle("its stop says so", cool=Cool(7.0))
+    assert duty(exchange(503, TOLD)) == Settle("stop= ends the repeats", cool=Cool(7.0))
 
 
 def test_a_stop_may_look_at_the_failure():
@@ -495,7 +495,11 @@ def test_a_stop_may_look_at_the_failure():
             for number in (0, -1, 1.5, "3", True)
         ],
         *[
-            ({"wait": wait}, ValueError, f"retry(wait={wait!r}): write 0 or more seconds.")
+            (
+                {"wait": wait},
+                ValueError,
+                f"retry(wait={wait!r}): write a number of seconds, 0 or more.",
+            )
             for wait in (-1, -0.5, float("nan"))
         ],
         (
@@ -517,7 +521,10 @@ def test_a_stop_may_look_at_the_failure():
         (
             {"attempt": 5},
             TypeError,
-            "retry has no 'attempt': it takes attempts, times, wait, stop, unsafe, told, fresh.",
+            (
+                "retry has no argument 'attempt': write one of attempts, times, wait, stop, "
+                "unsafe, told, fresh."
+            ),
         ),
     ],
 )
@@ -567,4 +574,4 @@ def test_it_is_a_frozen_value():
 def test_an_argument_without_its_name_is_told_its_name(number):
     with pytest.raises(TypeError) as caught:
         retry(number)
-    assert str(caught.value) == f"retry({number!r}): name it, retry(attempts={number!r})."
+    assert str(caught.value) == f"retry({number!r}): pass it by name, retry(attempts={number!r})."

@@ -21,7 +21,7 @@ def garbage():
 
 def check_refused(verdict, found):
     assert isinstance(verdict, Refuse)
-    assert verdict.why == "not HTTP"
+    assert verdict.why == "the answer is not HTTP"
     error = verdict.error
     assert isinstance(error, UnparsableResponse)
     assert isinstance(error, httpx.RemoteProtocolError)

@@ -55,9 +55,9 @@ def test_101_that_nobody_asked_for_is_a_protocol_error(table, asked, got):
     assert isinstance(verdict.error, ProtocolViolation)
     assert isinstance(verdict.error, httpx.RemoteProtocolError)
     assert str(verdict.error) == (
-        "http://home.example/a switched to a protocol that nobody asked for (101 to GET)."
+        "http://home.example/a switched to a protocol that was not requested (101 to GET)."
     )
-    assert verdict.why == "switched to a protocol that nobody asked for"
+    assert verdict.why == "switched to a protocol that was not requested"
 
 
 def test_101_that_the_parser_refused_is_the_same_error_with_its_cause(table):
@@ -96,7 +96,7 @@ def test_204_is_handed_over_as_it_is(table, headers):
 )
 def test_204_that_announces_a_body_is_closed_unread(table, headers):
     verdict = table[204](exchange(204, headers))
-    assert verdict == Settle("a 204 has no body, but one was announced: closed unread", empty=True)
+    assert verdict == Settle("a 204 has no body, but one was announced: it is not read", empty=True)
 
 
 # ── 205 ────────────────────────────────────────────────────────────────────────────────
@@ -118,7 +118,7 @@ def note(request, response):
 def test_205_tells_the_view_and_waits_for_no_body_where_none_is_framed(headers, empty, on_reset):
     verdict = reset(on_reset)(exchange(205, headers))
     assert (verdict.empty, verdict.tell) == (empty, on_reset)
-    assert verdict.why == ("a 205 has no body: not waited for" if empty else "")
+    assert verdict.why == ("a 205 has no body: none is read" if empty else "")
 
 
 def test_205_in_the_tables_tells_nobody(table):
@@ -149,7 +149,9 @@ def test_206_that_says_what_came_is_handed_over(table, headers):
     assert table[206](exchange(206, headers, sent=RANGE)) == Settle()
 
 
-FLAGGED = Settle("its Content-Range can't be used: it may be joined with nothing")
+FLAGGED = Settle(
+    "its Content-Range is missing or not valid: the part must not be combined with others"
+)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,8 @@ def test_206_of_another_length_than_its_content_range_is_flagged(table):
     headers = {"Content-Range": "bytes 0-4/10", "Content-Length": "9"}
     verdict = table[206](exchange(206, headers, sent=RANGE))
     assert verdict == Settle(
-        "its Content-Length is not its Content-Range's: it may be joined with nothing"
+        "its Content-Length does not match its Content-Range: "
+        "the part must not be combined with others"
     )
 
 
@@ -196,11 +199,11 @@ def test_206_of_bytes_that_a_get_did_not_ask_for_is_a_protocol_error(table, span
     assert isinstance(verdict.error, ProtocolViolation)
     assert verdict.error.request is found.request
     assert str(verdict.error) == (
-        "http://home.example/a sent a part of something that was asked for whole (206 to GET)."
+        "http://home.example/a sent a part, but no range was requested (206 to GET)."
     )
 
 
-UNASKED = Settle("nobody asked for a part: it may be joined with nothing")
+UNASKED = Settle("no range was requested: the part must not be combined with others")
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "PATCH", "DELETE", "PROPFIND", "X"])
@@ -251,12 +254,12 @@ def test_304_that_answers_no_condition_is_asked_again(table, method, headers, af
     verdict = table[304](found)
     assert isinstance(verdict, Again)
     assert verdict.request is found.request
-    assert (verdict.after, verdict.why) == (after, "no condition was set")
+    assert (verdict.after, verdict.why) == (after, "the request has no condition")
 
 
 def test_304_that_answers_no_condition_is_asked_again_once(table):
     verdict = table[304](exchange(304, answers=(304,)))
-    assert verdict == Settle("a 304 again, to a request without conditions")
+    assert verdict == Settle("the repeat was answered 304 again, and it has no conditions")
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
@@ -273,4 +276,6 @@ def test_304_says_nothing_of_whether_a_request_was_acted_on(table, method):
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_511_is_handed_over_as_a_captive_portal_s_answer(table, headers, method):
     verdict = table[511](exchange(511, headers, method=method))
-    assert verdict == Settle("a captive portal answered, not the origin; its cookies are not kept")
+    assert verdict == Settle(
+        "a captive portal answered, not the origin; its cookies are not stored"
+    )

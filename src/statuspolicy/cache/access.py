@@ -48,10 +48,10 @@ async def alook(storage: Storage, url: str, who: str) -> Sequence[Entry]:
 def _is_odd(storage: Storage, found: Sequence[Entry], url: str, who: str) -> bool:
     """Whether something that a storage gave can't be served: it may be anything, and anybody's."""
     for entry in found:
-        why = entry.flaw or entry.undecodable if isinstance(entry, Entry) else "it is no Entry"
+        why = entry.flaw or entry.undecodable if isinstance(entry, Entry) else "it is not an Entry"
         if why or entry.who != who:
-            why = why or "it is somebody else's"
-            log.warning("%r: what is stored of %s is dropped, for %s.", storage, url, why)
+            why = why or "it belongs to another user"
+            log.warning("%r: the stored responses of %s were deleted: %s.", storage, url, why)
             return True
     return False
 

@@ -30,7 +30,7 @@ class Validations:
             try:
                 run()
             except Exception as error:  # noqa: BLE001 - nobody waits for it
-                log.info("%s could not be validated behind its caller's back: %r", key, error)
+                log.info("The background validation of %s failed: %r", key, error)
             finally:
                 self._running.pop(key, None)
 
@@ -50,7 +50,7 @@ class Validations:
                 with scope:
                     await run()
             except Exception as error:  # noqa: BLE001 - nobody waits for it
-                log.info("%s could not be validated behind its caller's back: %r", key, error)
+                log.info("The background validation of %s failed: %r", key, error)
             finally:
                 self._running.pop(key, None)
                 over.set()
@@ -66,7 +66,7 @@ class Validations:
             start()
         except RuntimeError as error:  # no thread is to be had
             del self._running[key]
-            log.info("%s is not validated behind its caller's back: %r", key, error)
+            log.info("The background validation of %s could not start: %r", key, error)
 
     def close(self, seconds: float) -> None:
         """Wait for what is under way, but no longer than that for all of it."""

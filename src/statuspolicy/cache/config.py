@@ -56,10 +56,12 @@ class Cache(Value):
             )
         if not (self.user is None or isinstance(self.user, str) or callable(self.user)):
             raise TypeError(
-                f"Cache(user={given(self.user)}): write a name, or a callable that tells one."
+                f"Cache(user={given(self.user)}): write a name, or a callable that returns one."
             )
         if type(self.entry_bytes) is not int or self.entry_bytes < 1:
-            raise ValueError(f"Cache(entry_bytes={self.entry_bytes!r}): write bytes, 1 or more.")
+            raise ValueError(
+                f"Cache(entry_bytes={self.entry_bytes!r}): write a number of bytes, 1 or more."
+            )
         for name in ("cache_status", "collapse"):
             if not isinstance(flag := getattr(self, name), bool):
                 raise TypeError(f"Cache({name}={flag!r}): write True or False.")

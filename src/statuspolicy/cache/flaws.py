@@ -26,20 +26,20 @@ def flaw(
     The parameters are those of an `Entry`.
     """
     if type(status) is not int or not 200 <= status <= 999 or status in NEVER:
-        return "its status is none that is stored"
+        return "its status code is never stored"
     if type(body) is not bytes:
-        return "its body is no bytes"
+        return "its body is not of type bytes"
     for moment in (asked, heard):
         if type(moment) not in (int, float) or not 0 <= moment <= _LAST:
-            return "its times are none"
+            return "its times are not valid"
     if type(who) is not str or not _selects(vary):
-        return "nothing says what selects it"
+        return "its user or its selecting fields are not valid"
     if type(headers) is not tuple or not all(map(_is_line, headers)):
-        return "its header section is none"
+        return "its header section is not valid"
     if not _is_part(part, body) if part is not None else status == 206:
-        return "it is not the part that it says"
+        return "its range does not match its body"
     told = digits(Fields(headers).one("content-length"))
-    return "" if told in (None, len(body)) else "its body is not as long as it says"
+    return "" if told in (None, len(body)) else "its body is not as long as its Content-Length"
 
 
 def undecodable(codings: str | None, body: bytes, digest: bytes = b"") -> str:

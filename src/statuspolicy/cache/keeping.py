@@ -37,23 +37,23 @@ def unstorable(asked: Asked, entry: Entry) -> str:
     """Why a response may not be stored, or would never be used; "" where it is."""
     said = entry.control
     if asked.method != "GET" and not _stands_for_get(asked, entry):
-        return f"its method is {asked.method}"
+        return f"the request's method is {asked.method}"
     if asked.method == "GET" and asked.has_body:
-        return "its request has a body"
+        return "the request has a body"
     if entry.status < 200 or entry.status in NEVER:
         return f"a {entry.status} is never stored"
     if "must-understand" in said and entry.status not in _UNDERSTOOD:
-        return "must-understand, and its status is not understood"
+        return "must-understand, and the status code is not known"
     if why := forbidden(asked, entry):
         return why
     if entry.status == 206:
-        flawed = flaw(entry.fields) if "range" in asked.fields else "nobody asked for a part"
+        flawed = flaw(entry.fields) if "range" in asked.fields else "no range was requested"
         if flawed:
             return flawed
     if entry.etag is None and "*" in members(entry.fields.get("vary") or ""):
-        return "no request ever selects it (Vary: *)"
+        return "Vary: * matches no request"
     if not (entry.explicit is not None or entry.status in HEURISTIC or _permitted(said)):
-        return "nothing says that it may be stored"
+        return "nothing in it allows to store it"
     return _useless(entry)
 
 
@@ -61,12 +61,12 @@ def forbidden(asked: Asked, entry: Entry) -> str:
     """Why a response may not be stored, by what the two say; "" where it may."""
     said = entry.control
     if asked.elsewhere:
-        return "its request has a target of its own"
+        return "the request has a target of its own"
     # §5.2.2.3: a cache that understands must-understand "SHOULD ignore the no-store directive".
     if "no-store" in asked.control or ("no-store" in said and "must-understand" not in said):
         return "no-store"
     if asked.anonymous and "private" in said:
-        return "it is private, and nothing says whose it is (user=)"
+        return "it is private, and its user is not known (user=)"
     return ""
 
 
@@ -79,10 +79,10 @@ def _useless(entry: Entry) -> str:
     if entry.confirmable and not entry.unnamed:
         return ""
     if entry.unchecked:
-        return "no-cache, and it has no validator"
+        return "no-cache without a validator"
     # Stale, it may still stand in for a server that is gone, where something said so much.
     usable = entry.lifetime > 0 or (entry.explicit is not None and not entry.bound)
-    return "" if usable else "it has neither freshness nor a validator"
+    return "" if usable else "it has neither a freshness lifetime nor a validator"
 
 
 def _stands_for_get(asked: Asked, entry: Entry) -> bool:

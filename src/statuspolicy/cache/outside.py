@@ -94,10 +94,10 @@ class Outside(Storage):
             try:
                 entry = Entry.load(url, who, dumped, body)
                 if self._name(entry.id) != name:  # or it would not be found when it is dropped
-                    raise ValueError("it is stored as another one")  # noqa: TRY301
+                    raise ValueError("its key is that of another response")  # noqa: TRY301
                 found.append(entry)
             except ValueError as error:
-                log.warning("%r: a response of %s is dropped, for %s.", self, url, error)
+                log.warning("%r: a stored response of %s was deleted: %s.", self, url, error)
                 damaged.append(key)
         return found, damaged
 
@@ -114,7 +114,9 @@ class Outside(Storage):
         except self._failures as error:
             if self._failed is None:
                 log.warning(
-                    "%r fails, and requests go on without it: %s", self, str(error) or repr(error)
+                    "%r failed, and requests go on without it: %s",
+                    self,
+                    str(error) or repr(error),
                 )
             self._failed = monotonic()
             self._until = self._failed + _REST

@@ -55,7 +55,7 @@ class RedisStorage(Outside):
         if not isinstance(prefix, str):
             raise TypeError(f"RedisStorage(prefix={given(prefix)}): write a string.")
         if type(ttl) not in (int, float) or not ttl >= 1:
-            raise ValueError(f"RedisStorage(ttl={ttl!r}): write seconds, 1 or more.")
+            raise ValueError(f"RedisStorage(ttl={ttl!r}): write a number of seconds, 1 or more.")
         super().__init__()
         self._own = isinstance(redis, str)
         self._redis, self._failures = _connected(redis)
@@ -84,7 +84,9 @@ class RedisStorage(Outside):
         if failed is not None and "WRONGTYPE" not in str(failed):
             raise failed
         if failed is not None:  # somebody else's keys; Redis itself is well
-            log.warning("%r: what is stored of %s is dropped, for its type.", self, url)
+            log.warning(
+                "%r: the stored responses of %s were deleted: its key had another type.", self, url
+            )
             self._redis.delete(self._token(url), self._place(url, who))
             return ()
         found, damaged = self._sound(
@@ -148,7 +150,7 @@ class RedisStorage(Outside):
     def close(self) -> None:
         """Close its connections, where they are its own; the next use opens them again."""
         if not self._pay_at_last():
-            log.warning("%r could not forget %d URLs that were written to.", self, len(self._owed))
+            log.warning("%r: %d URLs could not be invalidated.", self, len(self._owed))
         if self._own:
             self._redis.close()
 
@@ -188,13 +190,13 @@ def _connected(redis: Any) -> tuple[Any, tuple[type[Exception], ...]]:
             return library.Redis.from_url(redis, retry=retry, **waits), failures
         except ValueError:  # it may quote a password
             raise ValueError(
-                "RedisStorage: its URL can't be read: write "
-                '"redis://user:password@host:6379/0", what is special in them percent-encoded.'
+                "RedisStorage: the URL can't be parsed: write "
+                '"redis://user:password@host:6379/0", special characters percent-encoded.'
             ) from None
     if not isinstance(redis, library.Redis):
         raise TypeError(
-            f"RedisStorage({given(redis)}): write the URL of a Redis, or a redis.Redis (which in "
-            "async clients is used in threads)."
+            f"RedisStorage({given(redis)}): write the URL of a Redis server, or a redis.Redis "
+            "(async clients use it in threads)."
         )
     if redis.get_encoder().decode_responses:
         raise ValueError("RedisStorage: give a redis.Redis without decode_responses=True.")

@@ -24,10 +24,10 @@ def opened(url: str, who: str, dumped: bytes, body: bytes) -> dict[str, Any]:
 
     said = dumped[DIGEST:]
     if dumped != sealed(url, said) or said[:DIGEST] != digest(body):
-        raise ValueError("what is stored is not what was stored")
+        raise ValueError("the stored response does not match its digest")
     values: dict[str, Any] = json.loads(said[DIGEST:])
     if values["who"] != who:
-        raise ValueError("it is somebody else's")
+        raise ValueError("it belongs to another user")
     lines = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in values["headers"])
     vary, part = map(tuple, values["vary"]), values["part"]
     part = None if part is None else tuple(part)

@@ -65,7 +65,9 @@ class SQLiteStorage(Outside):
 
     def __init__(self, path: str | os.PathLike[str], *, max_bytes: int = 256 * 1024 * 1024) -> None:
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
-            raise ValueError(f"SQLiteStorage(max_bytes={max_bytes!r}): write bytes, 1 or more.")
+            raise ValueError(
+                f"SQLiteStorage(max_bytes={max_bytes!r}): write a number of bytes, 1 or more."
+            )
         if not isinstance(path, (str, os.PathLike)):
             raise TypeError(f"SQLiteStorage({given(path)}): write the path of a file.")
         if path == ":memory:":
@@ -75,9 +77,9 @@ class SQLiteStorage(Outside):
         super().__init__()
         self._path = os.path.abspath(os.fspath(path))
         if os.path.isdir(self._path):
-            raise ValueError(f"{self!r}: that is a folder; write the path of a file in it.")
+            raise ValueError(f"{self!r}: the path is a directory: write the path of a file in it.")
         if not os.path.isdir(os.path.dirname(self._path)):
-            raise ValueError(f"{self!r}: its folder does not exist; make it first.")
+            raise ValueError(f"{self!r}: the directory does not exist: create it first.")
         self._most = max_bytes
         self._lock = Lock()
         self._db: sqlite3.Connection | None = None
@@ -199,7 +201,7 @@ class SQLiteStorage(Outside):
             if not os.path.exists(f"{self._path}-lock") and os.path.getsize(self._path):
                 with open(self._path, "rb") as file:
                     if file.read(len(MAGIC)) != MAGIC:
-                        raise sqlite3.DatabaseError("it is no cache; give it a path of its own")
+                        raise sqlite3.DatabaseError("the file is not a cache, give another path")
 
     def _set_aside(self, error: Exception) -> None:
         """Give a damaged file another name, unless another process was faster."""
@@ -210,7 +212,11 @@ class SQLiteStorage(Outside):
                 with suppress(FileNotFoundError):
                     os.replace(f"{self._path}{end}", f"{self._path}.damaged{end}")
         if first:
-            log.warning("%r was damaged (%s): it is begun anew, the old is .damaged.", self, error)
+            log.warning(
+                "%r was damaged (%s): a new file was begun, the old one ends in .damaged.",
+                self,
+                error,
+            )
 
     def _remove(self) -> None:
         """Forget all of it: what is begun anew holds nothing that is out of date."""
@@ -220,9 +226,9 @@ class SQLiteStorage(Outside):
                     with suppress(FileNotFoundError):
                         os.remove(f"{self._path}{end}")
         except self._failures as error:
-            log.warning("%r could not forget %d URLs: %s", self, len(self._owed), error)
+            log.warning("%r: %d URLs could not be invalidated: %s", self, len(self._owed), error)
         else:
-            log.warning("%r could not be written to: it is begun anew.", self)
+            log.warning("%r could not be written to: the file was deleted.", self)
             self._owed = Owed()
 
     def _let_go(self) -> None:

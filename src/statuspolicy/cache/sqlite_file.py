@@ -53,9 +53,9 @@ def prepare(db: sqlite3.Connection) -> None:
             for statement in _SCHEMA:
                 db.execute(statement)
     elif not schema & ours:
-        raise sqlite3.DatabaseError("it is another program's database; give it a path of its own")
+        raise sqlite3.DatabaseError("the file is another program's database, give another path")
     elif schema != ours:
-        raise _WrongSchema("its tables are others")
+        raise _WrongSchema("its tables have another schema")
     # A crash of the program loses nothing; one of the machine may lose the last moments.
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA journal_size_limit = 4194304")

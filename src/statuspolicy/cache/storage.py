@@ -69,7 +69,9 @@ class MemoryStorage(Storage):
 
     def __init__(self, max_bytes: int = 64 * 1024 * 1024) -> None:
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
-            raise ValueError(f"MemoryStorage(max_bytes={max_bytes!r}): write bytes, 1 or more.")
+            raise ValueError(
+                f"MemoryStorage(max_bytes={max_bytes!r}): write a number of bytes, 1 or more."
+            )
         self._most = max_bytes
         self._size = 0
         self._lock = Lock()

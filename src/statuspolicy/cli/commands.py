@@ -27,7 +27,7 @@ def _headers(
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
-            raise click.BadParameter(f"that is no header field: write {HEADER!r}.")
+            raise click.BadParameter(f"this is not a header field: write {HEADER!r}.")
         headers.append((name.strip(), value.strip()))
     return headers
 
@@ -38,7 +38,9 @@ def _url(_context: click.Context, _parameter: click.Parameter, text: str) -> str
     except InvalidURL as error:
         raise click.BadParameter(f"{quoted(text)}: {str(error).rstrip('.')}.") from None
     if not (url.is_absolute_url and url.scheme in ("http", "https")):
-        raise click.BadParameter(f"{quoted(text)} is not http or https with a host.")
+        raise click.BadParameter(
+            f"{quoted(text)} is not a URL: write http:// or https:// and a host."
+        )
     return text
 
 
@@ -51,7 +53,7 @@ _strict = click.option(
     "table",
     is_flag=True,
     callback=_table,
-    help="By the older specifications to the letter.",
+    help="Use STRICT, the table of the older specifications.",
 )
 _method = click.option("-X", "--method", default="GET", show_default=True, help="The method.")
 
@@ -77,11 +79,12 @@ def show_table(table: Table, code: str | None) -> None:
 @_strict
 @_method
 @click.option("-H", "--header", "headers", multiple=True, metavar=HEADER, callback=_headers,
-              help="A field of the answer; may stand several times.")  # fmt: skip
+              help="A header field of the response; may be repeated.")  # fmt: skip
 @click.option("-R", "--request-header", "asked", multiple=True, metavar=HEADER,
-              callback=_headers, help="A field of the request.")  # fmt: skip
+              callback=_headers,
+              help="A header field of the request; may be repeated.")  # fmt: skip
 @click.option("--url", default="https://example.org/", show_default=True, callback=_url,
-              help="What is asked for.")  # fmt: skip
+              help="The URL of the request.")  # fmt: skip
 @click.argument("code")
 def explain(
     table: Table,
@@ -102,7 +105,7 @@ def explain(
 @_strict
 @_method
 @click.option("-H", "--header", "headers", multiple=True, metavar=HEADER, callback=_headers,
-              help="A field of the request; may stand several times.")  # fmt: skip
+              help="A header field of the request; may be repeated.")  # fmt: skip
 @click.option("-d", "--data", help="The body of the request.")
 @click.argument("url", callback=_url)
 @click.pass_context
@@ -127,13 +130,15 @@ def fetch(
 @cli.command()
 @_strict
 @click.option("-H", "--header", "headers", multiple=True, metavar=HEADER, callback=_headers,
-              help="A field of the request; may stand several times.")  # fmt: skip
+              help="A header field of the request; may be repeated.")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE",
-              help="The file to write; else the last part of the URL's path.")  # fmt: skip
+              help="The file to write; by default the last part of the URL's path.")  # fmt: skip
 @click.option("--segments", type=click.IntRange(1, 32), default=1, show_default=True,
-              help="Parts that are fetched at the same time.")  # fmt: skip
-@click.option("--sha256", metavar="HEX", help="What the file has to hash to.")
-@click.option("--no-resume", is_flag=True, help="Begin anew, whatever an earlier run left.")
+              help="How many parts are fetched at the same time.")  # fmt: skip
+@click.option("--sha256", metavar="HEX", help="The SHA-256 digest that the file must have.")
+@click.option(
+    "--no-resume", is_flag=True, help="Start from the beginning, even if a part is there."
+)
 @click.argument("url", callback=_url)
 @click.pass_context
 def download(
@@ -157,7 +162,9 @@ def download(
 
 
 @cli.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; any free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="The port; 0 is any free one."
+)
 def serve(port: int) -> None:
     """Serve any code on the loopback, until Ctrl-C.
 
@@ -167,7 +174,7 @@ def serve(port: int) -> None:
         serving = StatusServer(port=port)
     except OSError as error:
         raise click.BadParameter(
-            f"{port} can't be had ({error.strerror}): give another, or 0 for any free one.",
+            f"{port} can't be used ({error.strerror}): give another, or 0 for any free one.",
             param_hint="--port",
         ) from None
     with serving as server, suppress(KeyboardInterrupt):

@@ -65,8 +65,8 @@ _SHOWN = (
     Scene(600, "/600"),
 )
 _REFUSED = (
-    Scene("–", "/disconnect?then=200", sends="nothing, and hangs up, then 200"),
-    Scene("–", "/disconnect", "POST", content=b"body", sends="nothing, and hangs up"),
+    Scene("–", "/disconnect?then=200", sends="no answer, and closes, then 200"),
+    Scene("–", "/disconnect", "POST", content=b"body", sends="no answer, and closes"),
     Scene(503, "/503?retry-after=3600"),
     Scene(503, "/503?then=200", "POST", content=b"body", sends="503, then 200"),
     Scene(302, "/loop", sends="302 Location: /loop"),
@@ -184,8 +184,8 @@ def main() -> int:
     """Print the table; returns 1 where the two clients did not do the same."""
     head = f"{'row':<5}{'':<5}{'the server sends':<36}{'sent':>4}{'waited':>7}  "
     print("Each line: a real server, httpx.Client and httpx.AsyncClient, both wrapped.")
-    print("Waits are counted on a fake clock, not slept.\n")
-    print(f"{head}{'the caller gets':<26} what was decided, why, and where it is written")
+    print("Nothing sleeps: a fake clock counts the seconds of each wait.\n")
+    print(f"{head}{'the caller gets':<26} the decision, its reason, and the specification")
     differ = 0
     for scene in scenes():
         lines = []

@@ -27,7 +27,7 @@ def key_of(code: str, table: Table) -> Key:
         if isinstance(key, type) and key.__name__ == code:
             return key
     raise click.BadParameter(
-        f"{code!r} is no row: write a code from 100 to 600, or a failure such as ConnectError.",
+        f"{code!r} is not a row: write a code from 100 to 600, or a failure such as ConnectError.",
         param_hint="CODE",
     )
 
@@ -58,11 +58,11 @@ def duty_of(row: Row) -> str:
 
 
 def _in_words(row: Row, key: Key) -> str:
-    lines = [f"{row.name} {row.phrase} ({row.citation})", f"It asks: {row.says}."]
+    lines = [f"{row.name} {row.phrase} ({row.citation})", f"In short: {row.says}."]
     if row.key != key:
         lines.insert(0, f"{key} is handled as {row.name}.")
     said = (getdoc(row.duty) or "").partition("\n")[0] if isroutine(row.duty) else ""
-    lines.append(f"It gets: {duty_of(row)}{said and f'. {said}'}")
+    lines.append(f"The duty is {duty_of(row)}{said and f': {said}'}")
     words = WORDS.get(row.name)
     if words is not None and words.rules:
         lines.append(f"Rules: {'; '.join(words.rules)}.")
@@ -89,7 +89,7 @@ def explained(
     elif story.error is not None:
         what = f"{type(story.error).__name__} is raised"
     else:
-        what = "it is handed over"
+        what = "the response is handed over"
     return f"{_in_words(table.row(key), key)}\n{first}\nSo {what}."
 
 

@@ -86,7 +86,7 @@ def saved(
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         except KeyboardInterrupt:
-            return interrupted(" The same command goes on with what is there.")
+            return interrupted(" Give the same command again to continue.")
     if os.path.isfile(path):  # what went into a pipe may have gone to the standard output
         click.echo(path)
     return 0
@@ -149,5 +149,5 @@ def _named(url: str) -> str:
     path = url.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")[2]
     name = unquote(path.rpartition("/")[2])
     if name in ("", ".", "..") or "/" in name or "\\" in name or not name.isprintable():
-        raise click.UsageError(f"{printable(url)} names no file: give one with -o.")
+        raise click.UsageError(f"{printable(url)} has no file name: give one with -o.")
     return name

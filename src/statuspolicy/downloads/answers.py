@@ -48,7 +48,7 @@ class Source:
         first = self._at
         self._at += len(data)
         if self._at > self._end:
-            raise Anew("more came than was announced")
+            raise Anew("the server sent more bytes than it announced")
         return [(first, data)]
 
 
@@ -78,7 +78,7 @@ class Several(Source):
         try:
             return self._parts.feed(data)
         except Unreadable as why:
-            raise Anew(f"its multipart/byteranges can't be read: {why}") from None
+            raise Anew(f"its multipart/byteranges can't be parsed: {why}") from None
 
 
 def judge(
@@ -95,7 +95,7 @@ def judge(
     if known is None or asked is None or status not in (206, 416):
         raise NoFile
     if came_from != known.came_from:
-        raise Anew("another URL answered")  # a validator is one resource's own
+        raise Anew("the answer came from another URL")  # a validator is one resource's own
     return _part(fields, known, asked) if status == 206 else _end(fields, known, asked)
 
 
@@ -112,14 +112,14 @@ def _whole(fields: Fields, came_from: str, known: Journal | None) -> Source:
     # A server without ranges, or one whose file changed, sends the whole. One that is down, or
     # a network that wants a login, sends a page.
     if known is not None and not same and (kinds := _kinds(known.fields, fields)):
-        raise NoFile(f"it was {kinds[0]} before and is {kinds[1]} now")
+        raise NoFile(f"the media type was {kinds[0]} and is {kinds[1]} now")
     return Source(0, ENDLESS if end == inf else int(end), not same, length)
 
 
 def _kinds(old: Fields, new: Fields) -> tuple[str, str] | None:
     """The media types of both, where they differ."""
     before, now = (
-        (fields.get("content-type") or "").partition(";")[0].strip().lower()[:80] or "of no type"
+        (fields.get("content-type") or "").partition(";")[0].strip().lower()[:80] or "none"
         for fields in (old, new)
     )
     return None if before == now else (before, now)
@@ -133,7 +133,7 @@ def _part(fields: Fields, known: Journal, asked: Span) -> Source:
         try:
             return Several(fields, known.length)
         except Unreadable as why:
-            raise Anew(f"its multipart/byteranges can't be read: {why}") from None
+            raise Anew(f"its multipart/byteranges can't be parsed: {why}") from None
     if spoilt:
         raise Anew(spoilt)
     first, end, told = extent(206, fields)
@@ -142,7 +142,7 @@ def _part(fields: Fields, known: Journal, asked: Span) -> Source:
         raise Anew("the length changed")
     # §15.3.7.2: a part of what was asked for is no answer to a request for one range.
     if first != asked[0] or end > asked[1]:
-        raise Anew(f"bytes {asked[0]}-{asked[1] - 1} were asked for and {first}- came")
+        raise Anew(f"bytes {asked[0]}-{asked[1] - 1} were requested and {first}-{end - 1} came")
     return Source(int(first), int(end), False, length)
 
 
@@ -153,4 +153,4 @@ def _end(fields: Fields, known: Journal, asked: Span) -> Source:
     same = known.length in (None, length) and fields.get("etag") in (None, known.fields.get("etag"))
     if same and length == asked[0]:
         return Nothing(length)
-    raise Anew("it has no longer so many bytes")
+    raise Anew("the server no longer has the requested bytes")

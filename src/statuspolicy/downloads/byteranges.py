@@ -60,14 +60,14 @@ class ByteRanges:
             elif not self._next_part():
                 break
         if self.ended and len(self._buffer) > _MOST:
-            raise Unreadable("what follows it does not end")
+            raise Unreadable("the bytes after its last part do not end")
         return pieces
 
     def _next_part(self) -> bool:
         """Read a delimiter and a part's fields; False where they are not all there yet."""
         rest = self._buffer.lstrip(b"\r\n") if self._begun else self._buffer
         if self._begun and not rest.startswith(self._delimiter[: len(rest)]):
-            raise Unreadable("no boundary follows one of its parts")
+            raise Unreadable("one of its parts is not followed by the boundary")
         _, found, after = rest.partition(self._delimiter)
         if found and after.startswith(b"--"):
             self.ended = True
@@ -75,7 +75,7 @@ class ByteRanges:
         lines, whole, rest = after.partition(b"\r\n\r\n")
         if not (found and whole):
             if len(self._buffer) > _MOST:
-                raise Unreadable("one of its parts has no end of its fields")
+                raise Unreadable("the header fields of one of its parts do not end")
             return False
         self._begun = True
         self._open(lines)
@@ -88,9 +88,9 @@ class ByteRanges:
         told = content_range(Fields((name.strip(), value) for name, _, value in fields))
         self._parts += 1
         if told is None or self._parts > _PARTS:
-            raise Unreadable("one of its parts has no usable Content-Range")
+            raise Unreadable("one of its parts has no valid Content-Range")
         first, last, length = told
         if None not in (length, self._length) and length != self._length:
-            raise Unreadable("one of its parts is of another length")
+            raise Unreadable("one of its parts names another length of the whole")
         self._length = self._length if length is None else length
         self._at, self._left = first, last + 1 - first

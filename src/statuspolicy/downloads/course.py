@@ -65,7 +65,7 @@ class Course:
     ) -> None:
         policy = isinstance(transports(client)[None], (PolicyTransport, AsyncPolicyTransport))
         if not policy and wrapping(client) is None:  # something may stand above its policy
-            raise TypeError(f"{client!r} handles no status codes: statuspolicy.wrap(client) first.")
+            raise TypeError("This client is not wrapped: call statuspolicy.wrap(client) first.")
         self.path = Path(path)
         real, special = place(path)
         self._first = self._base = _request(client, url, headers)
@@ -223,7 +223,7 @@ class Course:
             log.warning("GET %s to %s: %s", target(self._first.url), self.path, words)
         if why := self.part.mismatch(digests.expected(said, self._sha256)):
             self.part.discard()
-            raise self._error(DigestMismatch, f"it is not what its digest says: {why}")
+            raise self._error(DigestMismatch, f"the file does not match its digest: {why}")
         self.part.finish()
         return self.path
 
@@ -254,9 +254,11 @@ class Course:
                 vars(response)[CONTENT] = decoded(entity, coding, MOST_SHOWN)
         reason = trace(response).reason
         # That it could not be resumed is no news of what is no file.
-        why = f" ({reason})" if reason and reason != f"its status is {status}" else ""
+        why = f" ({reason})" if reason and reason != f"the status code is {status}" else ""
         return HTTPStatusError(
-            printable(f"GET {url} was answered {status} {phrase(response)}{why}: that is no file."),
+            printable(
+                f"GET {url} was answered {status} {phrase(response)}{why}: no file was saved."
+            ),
             request=response.request,
             response=response,
         )
@@ -288,7 +290,7 @@ class Course:
         fields = Fields(response.headers.raw)
         coding = fields.get("content-encoding") or "identity"
         if coding != "identity" and self._first.headers["accept-encoding"] == "identity":
-            why = f"it is coded as {coding[:40]}, though identity was asked for"
+            why = f"it has Content-Encoding {coding[:40]}, but identity was requested"
             raise self._error(DownloadError, why)
         try:
             place = _place(response.request.url)
@@ -303,9 +305,9 @@ class Course:
     def _begin_anew(self, why: Anew) -> None:
         self._starts += 1
         if self._starts > STARTS:
-            text = f"it was begun {STARTS} times, and never came in one piece: {why}"
+            text = f"it was begun {STARTS} times and never became complete: {why}"
             raise self._error(DownloadError, text)
-        log.info("GET %s begins anew: %s", target(self._first.url), why)
+        log.info("GET %s starts from the beginning: %s", target(self._first.url), why)
         self._segments = 1  # changed or not, ranges of it led to nothing
         self.part.forget()
 

@@ -91,7 +91,7 @@ def differing(hashes: list[tuple[Told, Any]]) -> str:
     """Which of the digests is another than was reckoned, in words; or ""."""
     for (who, name, digest), each in hashes:
         if (found := each.digest()) != digest:
-            return f"{who} says {name} {digest.hex()}, and it is {found.hex()}"
+            return f"{who} says {name} {digest.hex()}, but it is {found.hex()}"
     return ""
 
 

@@ -60,8 +60,8 @@ class PartFile:
             self._give_up()
             raise
         raise FileExistsError(
-            f"{path.with_name(path.name + '.part')} and others like it are not of a download: "
-            "move them away, or name another file."
+            f"{path.with_name(path.name + '.part')} and similar names belong to other files: "
+            "move these away, or choose another path."
         )
 
     def _is_taken(self, resume: bool) -> bool:
@@ -105,7 +105,7 @@ class PartFile:
                 _lock(self._file)
             except BlockingIOError:
                 self._fresh = False
-                text = "another download is writing to it"
+                text = "another download is writing to this file"
                 raise BlockingIOError(errno.EWOULDBLOCK, text, str(self.part)) from None
             # The one who had it may have renamed it since.
             if _same(self._file, self.part):

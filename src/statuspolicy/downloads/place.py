@@ -23,7 +23,7 @@ def place(named: str | os.PathLike[str]) -> tuple[Path, bool]:
         return path, True
     real = Path(os.path.realpath(path)) if path.is_symlink() else path
     if not real.parent.is_dir():
-        raise FileNotFoundError(f"{real}: its folder does not exist; make it first.")
+        raise FileNotFoundError(f"{real}: the directory does not exist: create it first.")
     return real, False
 
 
@@ -55,5 +55,5 @@ def _file(path: Path) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(found.st_mode):
-        raise FileExistsError(f"{path} is no longer a file: it stays as it is.")
+        raise FileExistsError(f"{path} is no longer a regular file: it was not replaced.")
     return found

@@ -111,13 +111,13 @@ class Reading:
         """
         self.write()
         if why := differing(self._hashes):
-            raise Anew(f"a part is not what its digest says: {why}")
+            raise Anew(f"a part does not match its digest: {why}")
         job, length = self._job, self._source.closes
         if length is not None:
             self._part.measured(length)
             job.left = within(job.left, (0, length))
         elif job.left and not self._brought:
-            raise Anew("its answer brought nothing of what was asked for")
+            raise Anew("the answer had none of the requested bytes")
 
     def __enter__(self) -> Self:
         return self

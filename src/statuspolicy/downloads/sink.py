@@ -29,7 +29,7 @@ class Sink(PartFile):
             if error.errno != errno.ENXIO:
                 raise
             # To wait for a reader might be to wait for ever.
-            text = "nobody reads from it, or it is a socket"
+            text = "no process reads from it, or it is a socket"
             raise OSError(errno.ENXIO, text, str(path)) from None
         try:
             self._file = TemporaryFile(buffering=0)  # noqa: SIM115 - it stays open

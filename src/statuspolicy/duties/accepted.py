@@ -24,13 +24,13 @@ def not_acceptable(exchange: Exchange) -> Verdict:
     fields = exchange.fields
     offers = links.alternates(fields.get("link") or "", fields.get("alternates") or "")
     if offers:
-        return Settle(f"it offers {', '.join(map(str, offers[:_MOST]))}")
-    return Settle(_takes(fields) or "it does not say what it offers")
+        return Settle(f"the server offers {', '.join(map(str, offers[:_MOST]))}")
+    return Settle(_takes(fields) or "the server does not say what it offers")
 
 
 def unsupported(exchange: Exchange) -> Verdict:
     """415: the server takes other media types or codings (RFC 9110 §15.5.16)."""
-    return Settle(_takes(exchange.fields) or "it does not say what it takes")
+    return Settle(_takes(exchange.fields) or "the server does not say what it accepts")
 
 
 def _takes(fields: Fields) -> str:
@@ -39,4 +39,4 @@ def _takes(fields: Fields) -> str:
         values = members(fields.get(name.lower()) or "")
         if named := ", ".join(values[:_MOST]):
             said.append(f"{name}: {named}")
-    return f"it takes {'; '.join(said)}" if said else ""
+    return f"the server accepts {'; '.join(said)}" if said else ""

@@ -24,9 +24,9 @@ else:
 def with_length(exchange: Exchange) -> Verdict | Awaitable[Verdict]:
     """411: resubmit with Content-Length, once, where the whole body is known."""
     if exchange.times(411):
-        return Settle("it was resubmitted with Content-Length already")
+        return Settle("the request was already repeated with Content-Length")
     if "content-length" in exchange.request.headers:
-        return Settle("the request had a Content-Length")
+        return Settle("the request already had a Content-Length")
     length = body.length(exchange.request)
     if length is None:
         # Answered before it was sent to its end.
@@ -55,7 +55,7 @@ def without_expect(exchange: Exchange) -> Verdict:
     a 100-continue expectation SHOULD repeat that request without a 100-continue expectation".
     """
     if exchange.request.headers.get("expect", "").strip().lower() != "100-continue":
-        return Settle("the request has no 100-continue expectation to leave out")
+        return Settle("the request has no Expect: 100-continue to remove")
     request = body.copy(exchange.request)
     del request.headers["expect"]
     return Again(request, exchange.told or 0.0, unacted=True, why="without Expect")

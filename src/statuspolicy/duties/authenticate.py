@@ -70,22 +70,22 @@ class _Authenticate:
     def __call__(self, exchange: Exchange) -> Verdict:
         if exchange.status not in FIELDS:
             tunnel = exchange.code == 407  # CONNECT was answered so, before the request was sent
-            return Settle("for https, write httpx.Proxy(url, auth=...)" if tunnel else "")
+            return Settle("for https URLs, write httpx.Proxy(url, auth=...)" if tunnel else "")
         tunnelled = exchange.request.url.scheme == "https"  # what comes is the origin's
         if exchange.status == 407 and (tunnelled or not exchange.proxied):
             # Else any origin could ask for them.
-            return Settle("no proxy is known to have sent it: what is for one is kept back")
+            return Settle("the 407 may not come from a proxy: no proxy credentials are sent")
         # For a proxy's challenge the border is the proxy, whatever origin is asked for through it.
         if exchange.status == 401 and exchange.abroad:
-            return Settle("credentials stay at home, and this is another origin's challenge")
+            return Settle("the challenge is from another origin, which gets no credentials")
         asker = hop.origin(exchange.request.url) if exchange.status == 401 else ""
         field = exchange.fields.get(FIELDS[exchange.status][0]) or ""
         asked = [challenge._replace(origin=asker) for challenge in challenges(field)]
         if not asked:
-            return Settle("it names no challenge")
+            return Settle("the response has no challenge")
         purse = self._purse(asked[0])
         if purse.fetching:
-            return Settle("it asks for the very credentials that are being fetched")
+            return Settle("the request that fetches the credentials needs them itself")
         return Inspect(lambda exchange: purse.answer(exchange, asked), purse.turn)
 
     def _purse(self, challenge: Challenge) -> Flows | Tokens:

@@ -80,8 +80,8 @@ def upgrade_to_https(exchange: Exchange) -> Verdict:
     """
     named = members((exchange.fields.get("upgrade") or "").lower())
     if not any(name.partition("/")[0] == "tls" for name in named):
-        return Settle("it does not ask for TLS")
+        return Settle("the server does not ask for TLS")
     url = exchange.request.url
     if url.scheme != "http":
-        return Settle("it was asked over TLS")
+        return Settle("the request was already sent over TLS")
     return Follow(url.copy_with(scheme="https"), after=exchange.told or 0.0)

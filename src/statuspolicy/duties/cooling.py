@@ -17,7 +17,7 @@ def too_many_connections(exchange: Exchange) -> Verdict:
     """421 as older lists of the codes have it: too many connections from this address."""
     seconds = 1.0 if exchange.told is None else exchange.told
     cool = Cool(seconds, probe=True) if seconds <= exchange.limits.retry_after else None
-    return Settle("too many connections from here", cool=cool)
+    return Settle("too many connections from this address", cool=cool)
 
 
 @makes_duty

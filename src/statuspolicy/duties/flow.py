@@ -20,7 +20,7 @@ _MOST = 10  # requests on the side in one flow
 # a challenge that it can't read.
 _OF_DIGEST = (KeyError, NotImplementedError, ValueError)
 _TOO_LONG = "which can't be read within Limits.drain_bytes"
-_ITS_OWN = "what its own request was answered"
+_ITS_OWN = "the response to its own request"
 
 
 class Flows:
@@ -65,10 +65,11 @@ class _Run:
         request = self._copy()
         if request is None:
             return Settle(
-                "its flow wants the request's body, which is not in memory (Limits.replay_bytes)"
+                "the auth flow needs the request's body, "
+                "which is not in memory (Limits.replay_bytes)"
             )
         if self._auth.requires_response_body and exchange.body is None:
-            return Settle(f"its flow wants the answer's body, {_TOO_LONG}")
+            return Settle(f"the auth flow needs the response's body, {_TOO_LONG}")
         self._request = request
         self._sent = request.headers.raw.copy()
         self._steps = _steps(self._auth, request, exchange.can_await)
@@ -98,14 +99,16 @@ class _Run:
     def _yielded(self, request: Request | Exception | None) -> Any:
         """What is to be done with the next request of the flow."""
         if request is None:
-            return Settle("its flow has no other answer")
+            return Settle("the auth flow has no other credentials")
         if isinstance(request, Exception):
             kind = type(request).__name__
-            return Settle(f"its challenge can't be answered ({kind}: {request})")
+            return Settle(f"the challenge can't be answered ({kind}: {request})")
         own = self._exchange.request
         if request is not self._request and (request.method, request.url) != (own.method, own.url):
             self._shown = True
-            return Aside(request, self._told, times=_MOST, why="for the credentials", in_turn=True)
+            return Aside(
+                request, self._told, times=_MOST, why="to fetch the credentials", in_turn=True
+            )
         if request.headers.raw != self._sent and (how := self._how(request)):
             return self._over(self._answer(request, how))
         if self._shown:
@@ -118,7 +121,7 @@ class _Run:
         if answer.response is None:
             return self._over(Settle(f"the request for the credentials failed: {answer.error!r}"))
         if self._auth.requires_response_body and answer.body is None:
-            return self._over(Settle(f"its flow wants the body of {_ITS_OWN}, {_TOO_LONG}"))
+            return self._over(Settle(f"the auth flow needs the body of {_ITS_OWN}, {_TOO_LONG}"))
         return self._step(answer.response)
 
     def _which(self, request: Request) -> Challenge:

@@ -95,7 +95,9 @@ class Looks(Record):
         states = self.ticket.states and exchange.status != 202
         named = isinstance(self.how.result, str) and self.how.result[:1] == "/"
         if (states or named) and exchange.body is None and is_kept(response):
-            return Settle("its monitor's answer can't be decoded within Limits.drain_bytes")
+            return Settle(
+                "the status monitor's response can't be decoded within Limits.drain_bytes"
+            )
         state = documents.text(documents.document(exchange.body), "/status") if states else ""
         if not self._is_done(exchange, response, state.lower()):
             # The next look is a new request, whose challenge may be answered anew.
@@ -105,7 +107,7 @@ class Looks(Record):
             again = hop.request_to(asked.url, "GET", asked, limits=exchange.limits, keep_host=True)
             return self._replace(request=again)._look(exchange)
         if self.how.done is None and state.lower() in _FAILED:
-            return Use(response, f"it ended as {state.lower()}")
+            return Use(response, f"the operation ended as {state.lower()}")
         return self._result(exchange, response)
 
     def _is_done(self, exchange: Exchange, response: Response, state: str) -> bool:
@@ -118,22 +120,22 @@ class Looks(Record):
         if where is not None:
             url = led_to(where, response, exchange.body)
             if not url:
-                return Use(response, "" if callable(where) else "it names no result")
+                return Use(response, "" if callable(where) else "the response names no result")
         else:
             named = documents.text(documents.document(exchange.body), "/resourceLocation")
             own = ticket.url if ticket.method in ("PUT", "PATCH") else ticket.location
             url = (named or own) if ticket.states else ""
             if not url:
-                return Use(response, "it is done")
+                return Use(response, "the operation is done")
         # The caller's own URL is asked for with the caller's own request, any other with what
         # got this far: what was dropped doesn't come back.
         previous = self.main if url == ticket.url else exchange.request
         try:
             request = _get(hop.resolve(exchange.request.url, url), previous, exchange)
         except hop.Unusable as why:
-            return Use(response, f"of its result: {why}")
+            return Use(response, f"the result has no usable URL: {why}")
         ended = self._replace(answers=(), hops=0, ends=True)
-        return ended._send(request, 0.0, f"it is done: {hop.target(request.url)}")
+        return ended._send(request, 0.0, f"the operation is done: {hop.target(request.url)}")
 
     def _by_its_row(self, exchange: Exchange, verdict: Any) -> Any:
         """Do on the side what the row of an answer would have done."""
@@ -166,7 +168,7 @@ class Looks(Record):
     def _over(self, exchange: Exchange, why: str) -> Any:
         """Hand over what came; after a failure it is the 202, from which it can be resumed."""
         if exchange.response is None:
-            return Settle(f"its monitor can't be asked: {exchange.error!r}")
+            return Settle(f"the status monitor can't be asked: {exchange.error!r}")
         return Use(exchange.response, why)
 
 

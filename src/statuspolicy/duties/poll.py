@@ -66,7 +66,7 @@ class poll(Value):  # noqa: N801 - it stands in tables as a duty does: {202: pol
         for name in ("interval", "within"):
             value = getattr(self, name)
             if type(value) not in (int, float) or not value >= 0:
-                raise ValueError(f"poll({name}={value!r}): write 0 or more seconds.")
+                raise ValueError(f"poll({name}={value!r}): write a number of seconds, 0 or more.")
         if type(self.times) is not int or self.times < 1:
             raise ValueError(f"poll(times={self.times!r}): write a whole number, 1 or more.")
 

@@ -52,10 +52,10 @@ class _UseProxy:
         if exchange.proxied:
             return Settle("a proxy is in use already")
         if exchange.times(305):
-            return Settle("a 305 again")
+            return Settle("the repeat was answered 305 again")
         locations = set(exchange.fields.all("location"))
         if len(locations) != 1:
-            return Settle("it names no proxy")
+            return Settle("the response names no proxy")
         try:
             proxy = hop.resolve(exchange.request.url, locations.pop())
         except hop.Unusable as why:
@@ -69,7 +69,7 @@ class _UseProxy:
         if not isinstance(transport, AsyncBaseTransport if exchange.can_await else BaseTransport):
             kind = "AsyncHTTPTransport" if exchange.can_await else "HTTPTransport"
             raise TypeError(
-                f"use_proxy({given(self._accept)}) was answered {given(transport)}: "
+                f"use_proxy({given(self._accept)}) returned {given(transport)}: "
                 f"return an httpx.{kind}(proxy=...), or None for no."
             )
         why = f"through the proxy {hop.origin(proxy)}"

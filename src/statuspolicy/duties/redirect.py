@@ -65,7 +65,7 @@ def _choice(exchange: Exchange, methods: frozenset[str]) -> Verdict:
     if "location" not in exchange.fields:
         return Settle("the server names no preferred choice")
     if exchange.request.method not in methods:
-        return Settle(f"{exchange.request.method} is not sent elsewhere by a preference")
+        return Settle(f"a preferred choice is not followed for {exchange.request.method}")
     return _follow(exchange)
 
 
@@ -73,7 +73,11 @@ def _follow(exchange: Exchange, method: str | None = None, confirm: bool = False
     location = exchange.fields.one("location")
     if location is None:
         several = "location" in exchange.fields
-        return Settle("it names two different Locations" if several else "it names no Location")
+        return Settle(
+            "the response has two different Locations"
+            if several
+            else "the response has no Location"
+        )
     return Follow(
         location,
         method,

@@ -82,7 +82,7 @@ class _Resolved:
 
     def __call__(self, exchange: Exchange) -> Verdict:
         if self._times is not None and exchange.times(exchange.code) >= self._times:
-            return Settle(f"a {exchange.code} again")
+            return Settle(f"the repeat was answered {exchange.code} again")
         return Inspect(self._ask)
 
     def _ask(self, exchange: Exchange) -> Any:
@@ -90,19 +90,21 @@ class _Resolved:
 
     def _answered(self, exchange: Exchange, answer: Any) -> Verdict:
         if answer is None:
-            return Settle("the application has no other request")
+            return Settle("the application gave no other request")
         if not isinstance(answer, Request):
             verdicts.check(answer, lambda: f"{self._name}({given(self._resolver)})")
             verdict: Verdict = answer
             return verdict
         if self._careful and exchange.maybe_acted_on:
-            return Settle("resolve(..., even_if_acted_on=True) would submit another request")
+            return Settle("only resolve(..., even_if_acted_on=True) submits after that")
         # §15.5.13: the condition was to "prevent the request method from being applied" if it
         # does not hold.
         if exchange.status == 412 and _conditional(exchange.request) and not _conditional(answer):
-            return Settle("the application's request has no condition, and the first one had")
+            return Settle("the application's request has no condition, but the first one had")
         # The server says that it refused what was sent; this is the application's own decision.
-        return Again(answer, exchange.told or 0.0, unacted=True, why="as the application says")
+        return Again(
+            answer, exchange.told or 0.0, unacted=True, why="with the application's request"
+        )
 
 
 class _Performed:
@@ -115,9 +117,9 @@ class _Performed:
 
     def __call__(self, exchange: Exchange) -> Verdict:
         if not exchange.fields.get("ms-echo-request"):
-            return Settle("it has no Ms-Echo-Request")
+            return Settle("the response has no Ms-Echo-Request")
         if exchange.times(449):
-            return Settle("a 449 again")
+            return Settle("the repeat was answered 449 again")
         return Inspect(self._ask)
 
     def _ask(self, exchange: Exchange) -> Any:
@@ -125,7 +127,7 @@ class _Performed:
 
     def _done(self, exchange: Exchange, done: object) -> Verdict:
         if done is False:
-            return Settle("the application did not do what it asks for")
+            return Settle("the application did not do what the server asks")
         request = body.copy(exchange.request)
         request.headers["Ms-Echo-Reply"] = exchange.fields.get("ms-echo-request") or ""
         return Again(request, exchange.told or 0.0, unacted=True, why="with Ms-Echo-Reply")

@@ -59,7 +59,7 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
                     f"retry({name}={kind.__name__}) is a class: call it, {kind.__name__}(...)."
                 )
         if isinstance(self.wait, (int, float)) and not self.wait >= 0:
-            raise ValueError(f"retry(wait={self.wait!r}): write 0 or more seconds.")
+            raise ValueError(f"retry(wait={self.wait!r}): write a number of seconds, 0 or more.")
         if not (self.wait is None or isinstance(self.wait, (int, float)) or callable(self.wait)):
             raise TypeError(
                 f"retry(wait={self.wait!r}): write seconds or a tenacity wait, "
@@ -83,19 +83,21 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
     def _decided(self, exchange: Exchange) -> Settle | Again:
         told = exchange.told
         if told is None and self.told:
-            return Settle("the server names no time to come back at")
+            return Settle("the server names no time to wait")
         if self.times is not None and exchange.times(exchange.code) >= self.times:
-            return Settle(f"it was repeated for {exchange.code} already")
+            return Settle(f"the request was already repeated for {exchange.code}")
         if exchange.status == 421 and not exchange.can_renew:
-            return Settle("it asks for another connection, and over HTTP/2 only fresh=... has one")
+            return Settle(
+                "the server asks for another connection: over HTTP/2 only fresh=... makes one"
+            )
         unacted = exchange.unacted if self.unsafe is None else self.unsafe
         if not (unacted or exchange.idempotent):
             return Settle(f"{exchange.request.method} is not idempotent and may have been acted on")
         after, why = told, "the server asks to wait"
         if after is None:
-            after, why = self._backoff(exchange), "the server names no time"
+            after, why = self._backoff(exchange), "with backoff"
         if self.stop is not None and self.stop(_tenacity(exchange, after)):
-            return Settle("its stop says so")
+            return Settle("stop= ends the repeats")
         if not after:
             why = "at once, on another connection" if self.fresh else "at once"
         return Again(exchange.request, after, unacted, self.fresh, why, self.attempts)

@@ -68,12 +68,12 @@ def ticket(
     found = led_to(named if monitor is None else monitor, response, content)
     location = headers.get("location", "")
     if not found:
-        return "it names no status monitor"
+        return "the response names no status monitor"
     try:
         url = hop.resolve(base, found)
         location = str(hop.resolve(base, location)) if location else ""
     except hop.Unusable as why:
-        return f"of its status monitor: {why}"
+        return f"the status monitor has no usable URL: {why}"
     states = monitor is None and named in _OPERATIONS
     return Ticket(request.method, hop.target(base), str(url), states, location)
 
@@ -95,7 +95,7 @@ def read_ticket(token: str) -> Ticket:
     except (ValueError, TypeError, InvalidURL, hop.Unusable):
         pass
     raise ValueError(
-        f"{given(token)} is no token of a poll: give what statuspolicy.poll_token returned."
+        f"{given(token)} is not a poll token: give what statuspolicy.poll_token returned."
     )
 
 

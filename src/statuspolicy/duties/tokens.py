@@ -45,7 +45,7 @@ class Tokens:
 
     def answer(self, exchange: Exchange, asked: list[Challenge]) -> Any:
         """Answer the first challenge that can be: a verdict, or something to await for one."""
-        which = f"one of its first {_MOST} challenges" if len(asked) > _MOST else "it"
+        which = f"the first {_MOST} challenges" if len(asked) > _MOST else "the challenge"
         return self._answer(exchange, asked[:_MOST], which)
 
     def _answer(self, exchange: Exchange, asked: list[Challenge], which: str) -> Any:
@@ -58,7 +58,7 @@ class Tokens:
             if how:
                 made = partial(self._fetched, exchange, asked[n:], which, how)
                 return then(self._fetch(challenge), made)
-        return Settle(f"nobody answers {which}" if sent is None else REFUSED)
+        return Settle(f"there are no credentials for {which}" if sent is None else REFUSED)
 
     def _fetched(
         self, exchange: Exchange, asked: list[Challenge], which: str, how: str, value: Any
@@ -68,7 +68,7 @@ class Tokens:
             return self._answer(exchange, others, which)
         if not (isinstance(value, str) and value.isascii() and value.isprintable()):
             raise TypeError(
-                f"{given(self._credentials)} answered a challenge with {given(value)}: return "
+                f"{given(self._credentials)} returned {given(value)} for a challenge: return "
                 "the value of Authorization as a string of ASCII in one line, such as "
                 '"Bearer …", or None.'
             )

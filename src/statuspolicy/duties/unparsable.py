@@ -33,4 +33,4 @@ def refused(exchange: Exchange) -> Verdict:
         request=request,
     )
     error.__cause__ = exchange.error
-    return Refuse(error, "not HTTP")
+    return Refuse(error, "the answer is not HTTP")

@@ -27,12 +27,12 @@ def switched(exchange: Exchange) -> Verdict:
     # client in the corresponding request's Upgrade header field."
     if exchange.error is None and asked and _tokens(exchange.fields.get("upgrade")) <= asked:
         return Settle()
-    return _violation(exchange, "switched to a protocol that nobody asked for")
+    return _violation(exchange, "switched to a protocol that was not requested")
 
 
 def transformed(exchange: Exchange) -> Verdict:
     """203: a proxy changed what the origin said (RFC 9110 §15.3.4)."""
-    return Settle("the header section may not be the origin's own")
+    return Settle("a proxy may have changed the header section")
 
 
 def no_content(exchange: Exchange) -> Verdict:
@@ -41,7 +41,7 @@ def no_content(exchange: Exchange) -> Verdict:
     if "transfer-encoding" in exchange.fields or (
         "content-length" in exchange.fields and announced
     ):
-        return Settle("a 204 has no body, but one was announced: closed unread", empty=True)
+        return Settle("a 204 has no body, but one was announced: it is not read", empty=True)
     return Settle()
 
 
@@ -67,7 +67,7 @@ class _Reset:
         # RFC 9110 §15.3.6: no content in a 205. RFC 9112 §6.3 would read to the close, and hang.
         if framed:
             return Settle(tell=self._tell)
-        return Settle("a 205 has no body: not waited for", tell=self._tell, empty=True)
+        return Settle("a 205 has no body: none is read", tell=self._tell, empty=True)
 
     def __repr__(self) -> str:
         return "reset"
@@ -78,14 +78,14 @@ def partial(exchange: Exchange) -> Verdict:
     if "range" not in exchange.request.headers:
         unit = (exchange.fields.get("content-range") or "").partition(" ")[0].lower()
         if exchange.request.method == "GET" and unit == "bytes":
-            return _violation(exchange, "sent a part of something that was asked for whole")
+            return _violation(exchange, "sent a part, but no range was requested")
         # Some APIs mean a page of a list by it, or answer a call so that was carried out.
-        return Settle("nobody asked for a part: it may be joined with nothing")
+        return Settle("no range was requested: the part must not be combined with others")
     flaw = ranges.flaw(exchange.fields)
     # RFC 9110 §15.3.7.2: where there are several parts, each has a Content-Range of its own.
     if not flaw or flaw == ranges.SEVERAL:
         return Settle()
-    return Settle(f"{flaw}: it may be joined with nothing")
+    return Settle(f"{flaw}: the part must not be combined with others")
 
 
 def unmodified(exchange: Exchange) -> Verdict:
@@ -97,19 +97,23 @@ def unmodified(exchange: Exchange) -> Verdict:
     if "if-none-match" in headers or "if-modified-since" in headers:
         return Settle()
     if exchange.times(304):
-        return Settle("a 304 again, to a request without conditions")
-    return Again(exchange.request, exchange.told or 0.0, why="no condition was set")
+        return Settle("the repeat was answered 304 again, and it has no conditions")
+    return Again(exchange.request, exchange.told or 0.0, why="the request has no condition")
 
 
 def not_allowed(exchange: Exchange) -> Verdict:
     """405: Allow lists the methods that the resource has (RFC 9110 §15.5.6)."""
     allowed = ", ".join(members(exchange.fields.get("allow") or ""))
-    return Settle(f"it allows {allowed}" if allowed else "it does not say which methods it allows")
+    return Settle(
+        f"the server allows {allowed}"
+        if allowed
+        else "the server does not say which methods it allows"
+    )
 
 
 def portal(exchange: Exchange) -> Verdict:
     """511: a captive portal answers for itself, never for the origin (RFC 6585 §6)."""
-    return Settle("a captive portal answered, not the origin; its cookies are not kept")
+    return Settle("a captive portal answered, not the origin; its cookies are not stored")
 
 
 def _violation(exchange: Exchange, what: str) -> Verdict:

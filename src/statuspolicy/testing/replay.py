@@ -184,7 +184,9 @@ def _outcome(lines: Iterator[Line], request: Request, n: int) -> Reply:
     try:
         line = next(lines)
     except StopIteration:
-        raise LookupError(f"The script ends before request {n}, {quoted(request)}.") from None
+        raise LookupError(
+            f"The script ends before request {n}, {quoted(request)}: add a line."
+        ) from None
     if isinstance(line, int):
         line = Response(line)
     elif isinstance(line, tuple):
@@ -208,4 +210,4 @@ def _answer(effect: Ask) -> object:
     except Exception as error:
         effect.failed(error)
         raise
-    raise RuntimeError("A coroutine in a script waited for something real.")
+    raise RuntimeError("A coroutine in a script waited for real I/O: return at once.")
