@@ -1,4 +1,4 @@
-"""`trace`: what happened on the way to a response or an error."""
+"""`trace`: the steps that led to a response or an error."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from .httpx_internals import request_of
 from .row import NOTHING
 from .tables import STANDARD
 
-_MOST = 32  # errors that one is looked for in: a chain may be long, and a group large
+_MOST = 32  # errors that are searched: a chain may be long, and a group large
 
 
 def trace(result: Response | BaseException) -> Trace:
-    """What happened on the way to a response or an error: a step for each answer.
+    """Return the trace of a response or an error: a step for each answer.
 
-    It always answers: where nothing happened, its one step is derived from the status code
-    and the row of STANDARD. Of an error that somebody else made of one of httpx's, or of a
-    response (an SDK's), it is the trace of that; of one that a callable of the application
-    raised (a duty, `prepare`, `confirm`, a hook, the client's own hooks and auth, a body), the
-    last step names the callable.
+    There always is one: where nothing was decided, its one step is made from the status code and
+    the row of STANDARD. For an error that an SDK made from an error of httpx, or from a response,
+    it is the trace of that one. Where a callable of the application raised (a duty, `prepare`,
+    `confirm`, a hook, the client's own hooks and auth, a body), the last step names it.
 
     Raises TypeError for something that is neither a response nor an error.
     """
@@ -60,10 +59,10 @@ def trace(result: Response | BaseException) -> Trace:
 
 
 def _raised(error: BaseException) -> tuple[Request | None, str]:
-    """The request that was under way where an error was raised, and the callable that raised it.
+    """The current request when an error was raised, and the callable that raised it.
 
-    As its traceback tells: no exchange knows of what the library itself calls, a hook of the
-    client's or its auth, or what a transport calls, a body.
+    Both are taken from the traceback: an exchange does not see the callables that the library
+    calls by itself, such as the client's hooks and auth, or a body.
     """
     request, why, below = None, "", error.__traceback__
     while below is not None:
@@ -88,22 +87,22 @@ def _package(module: dict[str, Any]) -> str:
     return str(module.get("__name__")).partition(".")[0]
 
 
-# By what holds the library's functions: the `__module__` of its classes is rewritten by who shows
-# them as its own (openai).
+# By the globals of the library's functions: some packages (openai) overwrite the `__module__` of
+# its classes.
 _PACKAGES = {_package(globals()), _package(Client.close.__globals__)}
 
 
 def _source(error: BaseException) -> Response | BaseException:
-    """What an error was made of: the nearest that is known here; the error itself where none is.
+    """The nearest response or error with a trace that led to an error; else the error itself.
 
-    That is its response, its cause, or what was being handled when it was raised.
+    It is searched in the error's response, its cause and its context.
     """
     from .response import kept_trace
 
     found: list[BaseException] = [error]
-    for one in found:  # which grows meanwhile
+    for one in found:  # the list grows meanwhile
         response: Any = None
-        with suppress(Exception):  # it may be a property of somebody's own
+        with suppress(Exception):  # it may be a property that raises
             response = getattr(one, "response", None)
         if kept_trace(one) is not None or isinstance(one, RequestError):
             return one
@@ -121,7 +120,7 @@ def _source(error: BaseException) -> Response | BaseException:
 
 
 def _with_notes(kept: Trace, result: Response | BaseException) -> Trace:
-    """The same, with what the answer says besides: it may have been read since."""
+    """The trace with the notes of the response, whose body may have been read since."""
     if not isinstance(result, Response) or not kept:
         return kept
     from statuspolicy.notes import joined, notes

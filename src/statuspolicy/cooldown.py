@@ -1,4 +1,4 @@
-"""Origins that asked for rest, or that failed again and again: how long nobody bothers them."""
+"""Cooldowns: origins that asked to wait, or failed again and again, get no requests for a time."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from random import uniform
 
 from statuspolicy._value import Record
 
-# Seconds: what rounding may eat of a wait, so that nobody comes back a tick too early.
+# Seconds: a rounding error of a wait, so that no request comes a moment too early.
 _TICK = 0.001
-# Seconds that one request may be the only one to a half-open origin before the next may try.
+# Seconds until the next request may probe a half-open origin.
 _LEASE = 30.0
-# Seconds after which those who wait for a half-open origin look again.
+# Seconds after which requests that wait for a half-open origin try again.
 _LOOK = 1.0
-# Seconds over which those who were held back come at most.
+# Seconds over which the waiting requests are spread at most.
 _SPREAD = 30.0
-# Origins that are looked through each time.
+# With so few origins, all are checked each time.
 _FEW = 16
 
 
 class Cool(Record):
-    """What a verdict may say of the origin that answered: let it rest.
+    """A cooldown of the origin that answered, as a part of a verdict.
 
-    seconds: how long.
-    after: how many such verdicts in a row it takes; any other answer begins the count anew.
-    probe: afterwards one request at a time, until one is answered otherwise (half-open).
-    refuse: meanwhile requests are not sent late, but refused at once (`CoolingDown`).
-    told: seconds that it is to rest at any rate, since it asked for that itself.
+    seconds: its length.
+    after: how many such verdicts in a row start it; any other response resets the count.
+    probe: whether afterwards one request at a time is sent, until one gets a response of another
+        row (half-open).
+    refuse: whether requests meanwhile raise `CoolingDown` at once; else they wait.
+    told: seconds that the origin itself asked to wait; they hold in any case.
     """
 
     seconds: float
@@ -37,11 +38,11 @@ class Cool(Record):
 
 
 class Rest(Record):
-    """What a request to a cooling origin meets.
+    """The wait of a request to a cooling origin.
 
-    seconds: until it may be sent, jitter included, so that those who wait don't all come at
-        once; at least `least` of it has to be waited.
-    refuse: it is not to be sent at all.
+    seconds: until it may be sent, with jitter, so that waiting requests don't come all at once.
+    least: the part of `seconds` that has to be waited in any case.
+    refuse: whether it must not be sent at all.
     """
 
     seconds: float
@@ -49,14 +50,14 @@ class Rest(Record):
     refuse: bool = False
 
     def within(self, room: float) -> float | None:
-        """Seconds to wait where there is room for so many; None where there is too little."""
+        """Seconds to wait within `room`; None where it is too short."""
         if self.least > room:
             return None
         return self.seconds if self.seconds < room else (self.least + room) / 2
 
 
 class _Asked:
-    """It asked for rest: until when, and how long that was."""
+    """A cooldown that the origin asked for."""
 
     __slots__ = ("seconds", "until")
 
@@ -77,14 +78,14 @@ class _Asked:
 
 
 class _Watched:
-    """It is probed, or its failures are counted: they open it, and probes close it again."""
+    """A circuit breaker: failures open it, probes close it again."""
 
     __slots__ = ("cool", "forgotten", "free", "strikes", "until")
 
     def __init__(self, cool: Cool) -> None:
         self.cool, self.strikes = cool, 0
-        self.until: float | None = None  # it is left alone until then, and half-open afterwards
-        self.free = 0.0  # from then on the next probe may go
+        self.until: float | None = None  # open until then, and half-open afterwards
+        self.free = 0.0  # the time of the next probe
         self.forgotten = 0.0
 
     def strike(self, cool: Cool, now: float) -> bool:
@@ -124,14 +125,14 @@ class _Origin:
 
 
 class Cooldowns(OrderedDict[str, _Origin]):
-    """The origins that rest, or are being watched; empty in ordinary times."""
+    """The origins that cool down, or whose failures are counted; usually empty."""
 
     _swept = 0.0
 
     def cool(self, origin: str, cool: Cool, now: float) -> bool:
-        """Let an origin rest; whether its rest begins with this.
+        """Start a cooldown of an origin; returns False where it was cooling down already.
 
-        Raises ValueError for seconds that are none.
+        Raises ValueError for negative seconds.
         """
         if not (cool.seconds >= 0 and cool.told >= 0):
             raise ValueError(f"{cool!r}: write a number of seconds, 0 or more.")
@@ -139,7 +140,7 @@ class Cooldowns(OrderedDict[str, _Origin]):
         known = self.pop(origin, None)
         if known is None or not known.matters(now):
             known = _Origin()
-        self[origin] = known  # as the one that was used last
+        self[origin] = known  # as the last one used
         watch = cool.probe or cool.refuse or cool.after > 1
         told, begins = cool.told if watch else cool.seconds, False
         if watch:
@@ -148,9 +149,9 @@ class Cooldowns(OrderedDict[str, _Origin]):
         return known.asked.cool(told, now) if told else begins
 
     def approach(self, origin: str, now: float) -> Rest | None:
-        """What a request that is about to be sent meets; None where the way is free.
+        """The wait of the next request to an origin; None where it may be sent now.
 
-        A free way to a half-open origin is taken by asking.
+        With None, the request becomes the probe of a half-open origin.
         """
         self._sweep(now)
         known = self.get(origin)
@@ -159,18 +160,18 @@ class Cooldowns(OrderedDict[str, _Origin]):
         asked = known.asked.approach(now)
         watched = known.watched
         if watched is None or (asked and not watched.cool.refuse):
-            return asked  # whoever waits asks again afterwards
+            return asked  # a request that waited asks again
         return watched.approach(now) or asked
 
     def abandon(self, origin: str, asked: float) -> None:
-        """Who took the way at that time was not answered: it is free again."""
+        """Let the next probe be sent: the one from that time got no response."""
         known = self.get(origin)
         watched = None if known is None else known.watched
         if watched is not None and watched.free == asked + _LEASE:
             watched.free = asked
 
     def warm(self, origin: str, now: float) -> None:
-        """The origin answered otherwise. A rest that it asked for still holds."""
+        """Close the circuit breaker. A cooldown that the origin asked for still holds."""
         known = self.get(origin)
         if known is not None and known.watched is not None:
             until = known.watched.until
@@ -179,7 +180,7 @@ class Cooldowns(OrderedDict[str, _Origin]):
         self._sweep(now)
 
     def _sweep(self, now: float) -> None:
-        """Let go of what is over; of many at most once a second, or each request would pay."""
+        """Forget cooldowns that are over; of many at most once a second, to keep requests fast."""
         if len(self) > _FEW and now < self._swept + 1.0:
             return
         self._swept = now

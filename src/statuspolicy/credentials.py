@@ -5,10 +5,10 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-# What never goes to another origin, whatever else is set (RFC 9110 §15.4).
+# Fields that never go to another origin, whatever else is set (RFC 9110 §15.4).
 _ALWAYS = frozenset({"authorization", "proxy-authorization", "cookie", "cookie2"})
-# Patterns of names that look like credentials, as services call them. To leave a harmless field
-# behind costs nothing there; to take a secret along can't be undone.
+# Name patterns of fields with credentials, as services call them. A harmless field that is not sent
+# costs little; a secret that was sent can't be taken back.
 SENSITIVE_HEADERS = (
     "*-cert",
     "*-cert-*",
@@ -72,7 +72,7 @@ SENSITIVE_HEADERS = (
     "x-registry-config",
     "x-requestdigest",
 )
-# These match a pattern above and are no credentials.
+# These match a pattern above, but are not credentials.
 _HARMLESS = frozenset(
     {
         "accept-signature",

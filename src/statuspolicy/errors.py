@@ -1,7 +1,7 @@
-"""What the policy raises: subclasses of the HTTP library's own exceptions.
+"""The exceptions of statuspolicy: subclasses of those of the HTTP library.
 
-Each carries the trace (`statuspolicy.trace(error)`) and keeps the request that it is
-about, where the client would put the first request of the exchange in its place.
+Each has a trace (`statuspolicy.trace(error)`) and keeps the request of its hop, where the client
+would set the first request of the exchange.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _AboutItsRequest(RequestError):
 
 
 def about(error: TransportError, request: Request) -> None:
-    """Let a failure of the transport keep the request that it is about, as ours do."""
+    """Make a failure of the transport keep the request of its hop, as our exceptions do."""
     if not isinstance(error, _AboutItsRequest):
         kind: Any = type(error)
         error.__class__ = _kind(kind)
@@ -47,44 +47,44 @@ def about(error: TransportError, request: Request) -> None:
 
 @cache
 def _kind(kind: Any) -> Any:
-    """The library's own exception, which keeps its request; it is still named as it was."""
+    """A subclass of an exception of the library, with the same name, that keeps its request."""
     named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__reduce__": _plain}
     return type(kind.__name__, (_AboutItsRequest, kind), named)
 
 
 def _plain(error: TransportError) -> tuple[Any, ...]:
-    # A class made at run time has no name to be pickled by; the library's own has.
+    # pickle can't find a class that was made at run time; it finds the class of the library.
     return type(error).__mro__[2], error.args, vars(error)
 
 
 class RedirectLoop(_AboutItsRequest, TooManyRedirects):
-    """A redirect leads to a request that was already sent in this exchange."""
+    """A redirect leads to a request that was already sent in the same exchange."""
 
 
 class RedirectCapExceeded(_AboutItsRequest, TooManyRedirects):
-    """One redirect more than `Limits.redirects`."""
+    """There are more redirects than `Limits.redirects`."""
 
 
 class RedirectBlackHole(_AboutItsRequest, TooManyRedirects):
-    """Each Location holds the URI that it came from, so the URI grows without end."""
+    """Each Location contains the whole URI before it, so that the URI grows without end."""
 
 
 class ProtocolViolation(_AboutItsRequest, RemoteProtocolError):
-    """An answer that nobody asked for: a 101 without Upgrade, a 206 without Range."""
+    """A response that was not requested: a 101 without Upgrade, a 206 without Range."""
 
 
 class UnparsableResponse(_AboutItsRequest, RemoteProtocolError):
-    """Bytes came that are no status line and no header section (row 600)."""
+    """The response has no valid status line or header section (row 600)."""
 
 
 class TotalTimeout(_AboutItsRequest, TimeoutException):
-    """`Limits.total` seconds have passed and the exchange is not over."""
+    """The exchange did not finish within `Limits.total` seconds."""
 
 
 class CoolingDown(_AboutItsRequest, TransportError):
-    """Not sent: the origin asked for rest, or failed again and again.
+    """A request was not sent, since its origin is cooling down.
 
-    seconds: until it may be asked again.
+    seconds: until a request may be sent to the origin.
     """
 
     def __init__(
@@ -95,8 +95,8 @@ class CoolingDown(_AboutItsRequest, TransportError):
 
 
 class DownloadError(_AboutItsRequest, RemoteProtocolError):
-    """What a server sends can't be the one file that is downloaded."""
+    """The responses of a server don't make one file."""
 
 
 class DigestMismatch(DownloadError):
-    """A file came whole, and is not what its digest says: none is left behind."""
+    """A downloaded file does not match its digest, and was deleted."""

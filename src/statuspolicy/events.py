@@ -1,7 +1,7 @@
-"""What an `observer` is told, as it happens: small values, one class an event.
+"""The events that an `observer` is called with: small values, one class for each event.
 
-An observer is a plain callable that takes one of these. It runs within the exchange, so it
-should be quick; what it raises is logged and changes nothing.
+An observer is a plain callable with one parameter. It runs within the exchange, so it should be
+quick; an exception of it is logged and changes nothing.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ._lib import Request, Response
 class Attempt(Record):
     """A request is about to be sent.
 
-    request: as it goes out.
-    attempt: how often this request will have been sent with it, from 1 (a hop is a new one).
-    hops: redirects that led to it.
-    aside: whether it is sent on the side.
+    request: the request as it is sent.
+    attempt: the number of this send, from 1 (a hop is a new request).
+    hops: the number of redirects before it.
+    aside: whether it is a side request.
     """
 
     request: Request
@@ -30,7 +30,7 @@ class Attempt(Record):
 
 
 class Decision(Record):
-    """An answer or a failure was decided about: the step that the trace gets, refusals too."""
+    """A decision was made about a response or failure; `step` is its step in the trace."""
 
     step: Step
 
@@ -39,7 +39,7 @@ class Wait(Record):
     """A wait begins.
 
     seconds: how long.
-    request: what was answered, or what is held back while its origin cools down.
+    request: the request that was answered, or that waits for the cooldown of its origin.
     """
 
     seconds: float
@@ -49,9 +49,9 @@ class Wait(Record):
 class Settled(Record):
     """The exchange has ended.
 
-    request: of the last hop.
-    response, error: what is handed over or raised; one of them is None.
-    trace: all that led to it.
+    request: the request of the last hop.
+    response, error: the response that is handed over, or the error that is raised; else None.
+    trace: the steps of the exchange.
     """
 
     request: Request

@@ -1,4 +1,4 @@
-"""What a duty sees: one answer or failure, and all that led to it, as values."""
+"""`Exchange`: a response or failure and all that led to it, as a duty sees it."""
 
 from __future__ import annotations
 
@@ -23,49 +23,48 @@ from .streams import content_of
 if TYPE_CHECKING:
     from statuspolicy.interim import Interim
 
-# These answers say by themselves that the request was not acted on: 411 and 417 (RFC 9110
+# By these codes the server says that it did not act on the request: 411 and 417 (RFC 9110
 # §15.5.12, §15.5.18), 421 (§15.5.20), 425 (RFC 8470 §5.2: "unwilling to risk processing").
 _REFUSED = frozenset({411, 417, 421, 425})
 # These where they also name a time to come back: 413 and 503 (RFC 9110 §15.5.14, §15.6.4),
 # 429 (RFC 6585 §4), 509.
 _REFUSED_FOR_NOW = frozenset({413, 429, 503, 509})
-# These say that the server can't do what it was asked for; any other 5xx may come after the fact.
-# (So may a 503: a gateway says it of what it passed on. That is enough to ask for the same again,
-# and too little to build on.)
+# By these codes the server says that it can't do what was requested; any other 5xx may come after
+# it has done that. (A 503 too, from a gateway: that is enough to repeat the request, but no proof.)
 _NOT_DONE = frozenset({501, 505, 510, 511})
 
 
 class Exchange(Reckoned):
-    """One answer or failure and what led to it. Frozen: a duty changes nothing.
+    """A response or failure and what led to it. Frozen: a duty changes nothing.
 
-    request: the request as it was sent, but for what `prepare` wrote into it.
-    response: the answer, its body unread; None where there was none.
-    error: the failure, where there was no answer.
-    fields: the header section of the answer, names in lower case.
-    steps: what was answered and decided before, oldest first.
-    limits: the bounds of this exchange.
-    now: seconds since the epoch, at this answer.
-    elapsed: seconds since the first answer or failure of the exchange.
-    answers: what this request was answered with before (a hop is a new request).
-    hops: redirects followed so far.
-    main: where this is the answer to a request on the side, what the exchange is about.
-    can_ask: whether the application has a `confirm` to ask.
-    can_renew: whether another connection can be had.
-    can_sign: whether a `prepare` makes each send ready anew.
+    request: the request as it was sent, without the changes of `prepare`.
+    response: the response, its body unread; None for a failure.
+    error: the failure; None for a response.
+    fields: the header section of the response, names in lower case.
+    steps: the steps of the trace so far, oldest first.
+    limits: the limits of this exchange.
+    now: seconds since the epoch, at this response.
+    elapsed: seconds since the first response or failure of the exchange.
+    answers: the earlier answers to this request, as codes (a hop is a new request).
+    hops: the number of redirects followed so far.
+    main: the main exchange, where this is the answer to a side request; else None.
+    can_ask: whether the application has a `confirm`.
+    can_renew: whether another connection can be used.
+    can_sign: whether a `prepare` signs each send anew.
     reused: whether the connection is known to have served another request before.
-    unsent: whether it is known that nobody can have read the request: not a byte of it was
-        sent, or none arrived where it was sent to.
-    begun: whether it is known that some of the request was sent, to where it may have been read.
+    unsent: whether the server is known not to have received any byte of the request.
+    begun: whether some bytes of the request are known to have been sent, so that the server may
+        have read them.
     left: seconds until `Limits.total` ends the exchange.
-    abroad: whether credentials stay behind, since the exchange has left its first origin.
+    abroad: whether credentials are no longer sent, since the exchange has left its first origin.
     proxied: whether a request that was answered 305 or 407 is known to have gone to a proxy.
-    can_await: whether a duty may answer with an awaitable.
-    duty: what the row of this answer does.
-    interim: the responses that went before this answer, where the transport shows them.
-    began: the first bytes of an answer that could not be parsed, where they are known.
+    can_await: whether a duty may return an awaitable.
+    duty: the duty of the row of this answer.
+    interim: the interim responses before this one, where the transport shows them.
+    began: the first bytes of a response that could not be parsed, where they are known.
     maybe_acted_on: whether the server may have acted on an earlier send of this request, whose
-        answer was lost or was an error of the server's. A 404, 409, 412 or 423 may then come of
-        its own success. False for a request that only reads.
+        response was lost or was a server error. A 404, 409, 412 or 423 may then be caused by
+        that earlier success. False for a safe method.
     """
 
     request: Request
@@ -114,33 +113,33 @@ class Exchange(Reckoned):
 
     @property
     def attempt(self) -> int:
-        """How often this request has been sent."""
+        """How often this request was sent."""
         return len(self.answers) + 1
 
     @property
     def redirected(self) -> bool:
-        """Whether the answer is a redirect."""
+        """Whether the response is a redirect."""
         return 300 <= (self.status or 0) < 400 and self.status != 304
 
     @property
     def safe(self) -> bool:
-        """Whether the request only reads (RFC 9110 §9.2.1)."""
+        """Whether the method is safe: the request only reads (RFC 9110 §9.2.1)."""
         return self.request.method in SAFE
 
     @property
     def idempotent(self) -> bool:
-        """Whether sending the request twice does no more than once (RFC 9110 §9.2.2)."""
+        """Whether the request, sent twice, does the same as once (RFC 9110 §9.2.2)."""
         key = self.request.headers.get("idempotency-key", "")  # an empty one names nothing
         return self.request.method in IDEMPOTENT or bool(key.strip())
 
     @lazy
     def told(self) -> float | None:
-        """Seconds that the server asks to wait; None where it asks nothing readable."""
+        """Seconds that the server asks to wait; None where it names no valid time."""
         return told(self.status, self.fields, self.now)
 
     @property
     def unacted(self) -> bool:
-        """Whether it is sure that the server did not act on the request."""
+        """Whether the server is known not to have acted on the request."""
         if self.error is not None:
             return self.unsent or failure.unacted(self.error, self.begun, self.request)
         if self.status == 408:
@@ -153,7 +152,7 @@ class Exchange(Reckoned):
 
     @property
     def leaves_doubt(self) -> bool:
-        """Whether the server may have acted on a request that changes something."""
+        """Whether the server may have acted on an unsafe request."""
         status = self.status
         if status is None or status == 408:
             return not self.unacted
@@ -161,7 +160,7 @@ class Exchange(Reckoned):
 
     @property
     def body(self) -> bytes | None:
-        """The answer's content, decoded, where it was read before (`Inspect`); else None."""
+        """The decoded content of the response, where it was read (`Inspect`); else None."""
         return None if self.response is None else content_of(self.response)
 
     def times(self, code: int | str) -> int:

@@ -10,10 +10,10 @@ _MOST = 9  # links that are shown
 
 
 class Interim(Record):
-    """A response that went before an answer (RFC 9110 §15.2).
+    """An interim response before the final one (RFC 9110 §15.2).
 
     code: its status code.
-    links: what the Link fields of a 103 lead to (RFC 8297 §2).
+    links: the links of a 103 (RFC 8297 §2).
     """
 
     code: int

@@ -1,4 +1,4 @@
-"""What no exchange may exceed. The guard enforces these, whatever a duty says."""
+"""`Limits`: the bounds of an exchange. The guard enforces them, whatever a duty says."""
 
 from __future__ import annotations
 
@@ -39,19 +39,18 @@ def _at_least_zero(value: Value) -> None:
             )
 
 
-# What these may say.
+# The allowed values of these arguments.
 _WORDS = {"cooling": ("wait", "send", "raise"), "cross_origin": ("strip", "stop", "keep")}
 
 
 class RetryBudget(Value):
     """A token bucket for each origin: a repeat takes a token, time brings tokens back.
 
-    So a client that meets an outage repeats a little and then stops multiplying it.
-    A repeat that waited as long as the server asked takes none: it was invited. One that is
-    answered well gives its token back.
+    So a client makes an outage only a little worse, and then stops to repeat. A repeat that waited
+    as long as the server asked takes no token. A repeat that succeeds gives its token back.
 
-    tokens: how many repeats may come at once.
-    per_second: how many tokens come back each second.
+    tokens: the size of the bucket: how many repeats may follow each other.
+    per_second: how many tokens are added each second.
     """
 
     tokens: float = 20.0
@@ -62,29 +61,30 @@ class RetryBudget(Value):
 
 
 class Limits(Value):
-    """The bounds of one exchange (all that one call of the client sends).
+    """The bounds of one exchange: all that one call of the client sends.
 
-    redirects: hops in one exchange; the next one is refused.
-    attempts: sends of one request, the first included (a hop is a new request).
+    redirects: how many redirects one exchange follows; the next one raises an error.
+    attempts: how often one request is sent, the first send included (a hop is a new request).
         RFC 9110 §9.2.2 says that a client SHOULD NOT automatically retry a failed
         automatic retry. Four sends are a deviation: rate limits and rolling restarts
         take more than one try, and the wait between them grows.
-    deadline: seconds after the first answer or failure within which another send may
-        start and a wait may end. The first attempt is never cut by it.
-    total: seconds within which all of it has to be over: every attempt, every wait, and the
-        reading of the body (`TotalTimeout` is raised). None for no such limit.
-    retry_after: seconds; a longer wait isn't slept, the response is handed over at once.
-    retry_budget: tokens for repeats, for each origin; None for no such bound.
-    cooling: what becomes of a request to an origin that said 429 or 503 and when to come
-        back: "wait" as long as these limits allow (else it is sent at once), "send" it at
-        once, or "raise" `CoolingDown`. What asks for more than `retry_after` cools nothing: its
-        response is handed over, and says so.
-    replay_bytes: how much of a one-shot request body is kept for sending it again.
-    expect_wait: seconds that the body of a request with `Expect: 100-continue` is held back, for
-        a 100 or another answer to come before it (RFC 9110 §10.1.1).
+    deadline: seconds after the first response or failure in which another send may start and a
+        wait may end. It never ends the first attempt.
+    total: seconds for the whole exchange: all attempts, all waits, and the reading of the body
+        (then `TotalTimeout` is raised). None for no such limit.
+    retry_after: the longest wait in seconds; where the server asks for more, the response is
+        handed over at once.
+    retry_budget: tokens for repeats, for each origin; None for no such limit.
+    cooling: what happens to a request to an origin that answered 429 or 503 with a time to wait:
+        "wait" as long as these limits allow (else it is sent at once), "send" it at once, or
+        "raise" `CoolingDown`. A time above `retry_after` starts no cooldown.
+    replay_bytes: how many bytes of a one-shot request body are kept for sending it again.
+    expect_wait: seconds that the body of a request with `Expect: 100-continue` waits for a 100 or
+        another response (RFC 9110 §10.1.1).
     drain_bytes, drain_seconds: how much of an intermediate response is read to keep its
-        connection alive, before it is closed. While an exchange is under way, what it is decoded to
-        has the same bound: beyond it `Exchange.body` is None and `content` raises DecodingError.
+        connection alive; where there is more, the connection is closed. During an exchange its
+        decoded body has the same limit: above it `Exchange.body` is None and `content` raises
+        DecodingError.
         (What is handed over, and what `history` and an error's `response` hold, is decoded as
         the library decodes it, when the caller reads it.)
     uri_length: bytes; a Location that leads to a longer URI is not followed.

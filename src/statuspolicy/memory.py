@@ -18,13 +18,13 @@ __all__ = ["Memory"]
 Move: TypeAlias = "tuple[int, str]"
 
 
-_LONGEST_MOVE, _LONGEST = 4_096, 300  # characters of what is remembered
+_LONGEST_MOVE, _LONGEST = 4_096, 300  # characters of a remembered redirect, of an origin
 
 
 def short(text: str) -> str:
-    """Text that tells as much as this one and takes little memory.
+    """A short text that identifies a long one.
 
-    (Where each request asks, its length is looked at first: that is cheaper than a call.)
+    (In hot paths the caller checks the length first: that is cheaper than a call.)
     """
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… {hash(text)}"
 
@@ -37,7 +37,7 @@ T = TypeVar("T")
 def _changing(
     method: Callable[Concatenate[SelfT, P], T],
 ) -> Callable[Concatenate[SelfT, P], T]:
-    """As `alone`, and afterwards `busy` says what there is."""
+    """As `alone`; afterwards `busy` is up to date."""
 
     @alone
     @wraps(method)
@@ -51,12 +51,12 @@ def _changing(
 
 
 class Memory:
-    """One client's memory, in this process, bounded: what was used longest ago goes first.
+    """The memory of a client: permanent redirects, cooldowns and retry budgets, in this process.
 
-    Threads and tasks share it, and so may several clients.
+    Threads and tasks share it, and several clients may.
 
-    entries: how many moves and how many origins it holds at most. Moves with more than 4,096
-        characters are not remembered.
+    entries: how many redirects and how many origins it holds at most: the least recently used one
+        is forgotten first. Redirects with more than 4,096 characters are not remembered.
     """
 
     def __init__(self, entries: int = 1024) -> None:
@@ -66,7 +66,7 @@ class Memory:
         self._lock = Lock()
         self.moves: OrderedDict[str, tuple[Move, float]] = OrderedDict()
         self.cooling = Cooldowns()
-        # Empty while both are: then a transport has nothing to look up before it sends.
+        # Empty while both are empty: then a transport has nothing to look up before a send.
         self.busy: list[bool] = []
         self._noticed: OrderedDict[str, None] = OrderedDict()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
@@ -84,7 +84,7 @@ class Memory:
 
     @_changing
     def recall(self, url: str, now: float) -> Move | None:
-        """Where a URL has moved to, permanently, and by which code."""
+        """The permanent redirect of a URL: its code and target; None where there is none."""
         move, until = self.moves.get(url, (None, now))
         if until <= now:
             self.moves.pop(url, None)
@@ -94,7 +94,7 @@ class Memory:
 
     @_changing
     def remember(self, url: str, move: Move | None, seconds: float, now: float) -> None:
-        """Keep where a URL has moved to for so many seconds; None forgets it."""
+        """Remember a permanent redirect for so many seconds; None forgets it."""
         self.moves.pop(url, None)
         if move is not None and len(url) + len(move[1]) <= _LONGEST_MOVE:
             self.moves[url] = (move, now + seconds)
@@ -102,14 +102,14 @@ class Memory:
 
     @_changing
     def forget_moves_to(self, url: str) -> None:
-        """A URL is gone: so are the moves that lead there."""
+        """Forget the permanent redirects to a URL that is gone."""
         gone = [a for a, ((_, b), _) in self.moves.items() if b.partition("#")[0] == url]
         for moved in gone:
             del self.moves[moved]
 
     @alone
     def spend(self, origin: str, budget: RetryBudget, now: float) -> float | None:
-        """Take a token from an origin's retry budget: how many are left, None where none was."""
+        """Take a token from a retry budget; returns how many are left, None for an empty one."""
         origin = origin if len(origin) <= _LONGEST else short(origin)
         tokens, filled = self._buckets.pop(origin, (budget.tokens, now))
         tokens = min(budget.tokens, tokens + (now - filled) * budget.per_second)
@@ -120,7 +120,7 @@ class Memory:
 
     @alone
     def refund(self, origin: str, budget: RetryBudget) -> None:
-        """Give a token back: the repeat that took it was answered."""
+        """Give a token back, since the repeat that took it succeeded."""
         origin = origin if len(origin) <= _LONGEST else short(origin)
         if origin in self._buckets:
             tokens, filled = self._buckets[origin]
@@ -128,7 +128,7 @@ class Memory:
 
     @alone
     def notice(self, what: str) -> bool:
-        """Whether this is new, so that it is said once."""
+        """Whether a notice is new, so that it is logged only once."""
         what = short(what)
         new = what not in self._noticed
         self._noticed[what] = None
@@ -137,24 +137,24 @@ class Memory:
 
     @_changing
     def cool(self, origin: str, cool: Cool, now: float) -> bool:
-        """Let an origin rest; whether its rest begins with this."""
+        """Start a cooldown of an origin; returns False where it was cooling down already."""
         begins = self.cooling.cool(origin if len(origin) <= _LONGEST else short(origin), cool, now)
         self._forget(self.cooling)
         return begins
 
     @_changing
     def approach(self, origin: str, now: float) -> Rest | None:
-        """What a request to an origin meets; None where it may be sent."""
+        """The wait of the next request to an origin; None where it may be sent now."""
         return self.cooling.approach(origin if len(origin) <= _LONGEST else short(origin), now)
 
     @alone
     def abandon(self, origin: str, asked: float) -> None:
-        """Who asked then whether the way is free went and was not answered: the next may go."""
+        """Let the next probe be sent: the one from that time got no response."""
         self.cooling.abandon(origin if len(origin) <= _LONGEST else short(origin), asked)
 
     @_changing
     def warm(self, origin: str, now: float) -> None:
-        """An origin answered as one that is well."""
+        """Note a good response of an origin: its circuit breaker closes."""
         self.cooling.warm(origin if len(origin) <= _LONGEST else short(origin), now)
 
     def _forget(self, kept: OrderedDict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The configuration that transports and engine share; nothing changes it."""
+"""`Overrides` for one request, and the configuration that transports and engine share."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Observer: TypeAlias = Callable[["Event"], object]
 
 
 class Overrides(Value):
-    """Another table, other limits or another `confirm`, for one request.
+    """Another table, other limits or another `confirm` for one request.
 
     As in `client.get(url, extensions={"statuspolicy": Overrides(limits=Limits(total=5))})`.
 
-    table, limits, confirm: as of `statuspolicy.PolicyTransport`; None for the transport's own.
-    resume: a body that breaks while it is read goes on with what a Range request brings.
+    table, limits, confirm: as of `statuspolicy.PolicyTransport`; None for those of the transport.
+    resume: whether a body that breaks while it is read is resumed with a Range request.
 
     Raises TypeError for an argument of the wrong kind.
     """
@@ -58,16 +58,16 @@ class Overrides(Value):
 
 
 class Unstored(Overrides):
-    """For a request whose body goes to a file: a cache would hold its segments in memory too."""
+    """The overrides of a download: a cache would hold its segments in memory too."""
 
     resume: bool = True
     cache: None = None
 
 
 class Resumed(Overrides):
-    """For a request that was sent and answered in another life.
+    """The overrides of a poll that is resumed: its first request was sent in another process.
 
-    abroad: whether credentials stay behind from the start.
+    abroad: whether no credentials are sent from the start.
     """
 
     table: Table | None = None
@@ -76,26 +76,26 @@ class Resumed(Overrides):
 
 
 class Plan(Record):
-    """What a transport was told, as values.
+    """The configuration of a transport, and of one call.
 
-    cookies: gives the jar; None for one an exchange.
-    confirm: the application's answer to a redirect that has to be confirmed.
+    cookies: returns the cookie jar; None for a new jar in each exchange.
+    confirm: asks the application about a redirect that has to be confirmed.
     fresh: makes a transport with connections of its own.
     allow_hop: whether a request may lead to the next one.
-    prepare: makes each request ready just before it is sent.
-    observer: is told what happens.
-    resume: whether a body that breaks is to go on; None for never, as its row may say.
-    follow: what the call itself said with `follow_redirects=`; None where it said nothing.
-    cache: what is stored, and for whom.
-    user: whose the call is by the cache's `user`, "" for nobody's, where that was asked already.
-    validate: ask the server also where what is stored is fresh.
+    prepare: changes each request just before it is sent.
+    observer: is called with each event.
+    resume: whether a body that breaks is resumed; None for never, whatever its row says.
+    follow: the `follow_redirects=` of the call; None where it has none.
+    cache: the cache of the client.
+    user: the user of the call by the cache's `user`, "" for none; None where it was not called yet.
+    validate: whether to validate a stored response even if it is fresh.
     began: when the call began, where that is known; `Limits.total` counts from then.
     sent: when the first request was sent, where that is known.
-    closed: is set when the transport is closed, which ends the waits of this plan's exchanges.
-    is_async: whether what an application answers can be awaited.
-    proxied: whether a URL is asked for through a proxy.
-    answered: the answer to the first request, where that was sent in another life.
-    abroad: whether that had left the origin that its credentials are for.
+    closed: set when the transport is closed; it ends the waits of the exchanges.
+    is_async: whether the callables of the application may return awaitables.
+    proxied: whether a URL is requested through a proxy.
+    answered: the response to the first request of a poll that is resumed.
+    abroad: whether the poll had left the origin of its credentials.
     """
 
     table: Table
@@ -122,16 +122,16 @@ class Plan(Record):
     abroad: bool = False
 
     def resumes(self, asked: bool) -> bool:
-        """Whether a response's body is to go on where it breaks; `asked` is what its row says."""
+        """Whether a body that breaks is resumed; `asked` is the `resume` of its verdict."""
         return self.resume is not None and (self.resume or asked)
 
     @property
     def looks_first(self) -> bool:
-        """Whether there is something to do before the first request is sent."""
+        """Whether anything has to be done before the first request is sent."""
         return bool(self.prepare or self.observer or self.limits.total)
 
     def overridden(self, override: object) -> Plan:
-        """The plan for a request that brings its own table."""
+        """The configuration for a request with its own table or overrides."""
         if isinstance(override, Table):
             return self._replace(table=override)
         if not isinstance(override, Overrides):

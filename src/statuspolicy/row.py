@@ -1,4 +1,4 @@
-"""A row says what a code asks of a client and holds its duty. A table is immutable."""
+"""`Row` and `Table`: what each code asks of a client, and the duty that does it."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ Key: TypeAlias = "int | str | type[TransportError]"
 MakerT = TypeVar("MakerT", bound=Callable[..., Any])
 
 _CLASSES = {f"{n}xx": n for n in range(1, 6)}
-# A client follows these by itself unless it is told that the policy declined them.
+# A client follows these by itself, unless the response says that the policy declined them.
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# Never handed over in passing: these, and a captive portal's answer, whose cookies would
-# end in the client's jar (RFC 6585 §6).
+# These are always decided about; 511 too, or the cookies of a captive portal would get into the
+# client's jar (RFC 6585 §6).
 _LOOKED_AT = REDIRECTS | {511}
 
 
 def makes_duty(factory: MakerT) -> MakerT:
-    """Mark a function that makes a duty and is none, so that a table can tell."""
+    """Mark a function that makes a duty, so that a table can refuse the function itself."""
     marked: Any = factory
     marked.makes_duty = True
     return factory
 
 
 def surface(exchange: Exchange) -> Verdict:
-    """The duty that hands the response over as it is, or raises the failure."""
+    """The duty that hands a response over as it is, or raises a failure."""
     return Settle()
 
 
 def resume(exchange: Exchange) -> Verdict:
-    """The duty that hands a response over whose body goes on if it breaks while it is read.
+    """The duty that hands a response over, and resumes its body if it breaks while it is read.
 
-    For a row of GET's answers, `{200: resume}`: what is missing is asked for with Range and
-    If-Range, given a strong validator (RFC 9110 §14.2, §13.1.5). Where it can't be had, the
-    library's own error is raised, with a note that says why.
+    As in `{200: resume}`, for GET: the missing bytes are requested with Range and If-Range, given
+    a strong validator (RFC 9110 §14.2, §13.1.5). Where that fails, the error of the library is
+    raised, with a note that says why.
     """
     return Settle(resume=True)
 
 
 class Row(Reckoned):
-    """One line of the table.
+    """One row of a table.
 
     key: a status code, a class ("4xx"), or an exception class of the HTTP library.
-    phrase: what the code is called.
-    citation: where it is specified.
+    phrase: the reason phrase of the code.
+    citation: its specification.
     says: what the specification asks of a client.
-    duty: what is done.
+    duty: the callable that decides.
     """
 
     key: Key
@@ -67,7 +67,7 @@ class Row(Reckoned):
 
     @lazy
     def name(self) -> str:
-        """The key as it is written in a trace."""
+        """The key as a trace shows it."""
         return self.key.__name__ if isinstance(self.key, type) else str(self.key)
 
     def __str__(self) -> str:
@@ -75,19 +75,19 @@ class Row(Reckoned):
         return f"{self.name:<20} {self.phrase:<32} {duty:<24} {self.citation}: {self.says}"
 
 
-# The row of what has none: it is handed over.
+# The row for a failure without a row: it is raised.
 NOTHING = Row("none", "", "", "no row is known for it")
 
 
 class Table(Mapping[Key, Duty]):
-    """What each code gets. Immutable: `table | {503: duty}` makes a new one.
+    """The duty of each status code. Immutable: `table | {503: duty}` makes a new table.
 
-    Keys are a status code, a class of them ("4xx"), or an exception class of the HTTP
-    library. A class on the right (of codes or of exceptions) replaces every row of that
-    class, before the right's own exact keys apply. A code without a row gets its class's:
-    499 is handled as 400 (RFC 9110 §15).
+    A key is a status code, a class of codes ("4xx"), or an exception class of the HTTP library.
+    In `table | other`, a class (of codes or of exceptions) replaces all rows of that class, and
+    then the exact keys of `other` apply. A code without a row has the row of its class: 499 is
+    handled as 400 (RFC 9110 §15).
 
-    Raises TypeError or ValueError, in one sentence, for a key or a duty that is none.
+    Raises TypeError or ValueError for a key or a duty that is not valid.
     """
 
     __slots__ = ("__dict__", "_rows")
@@ -98,9 +98,9 @@ class Table(Mapping[Key, Duty]):
             _check(row.key, row.duty)
 
     def row(self, key: Key) -> Row:
-        """The row that decides about a code (or an exception class), fallbacks included.
+        """The row of a code or an exception class, fallbacks included.
 
-        Raises ValueError for a string that is no class of codes.
+        Raises ValueError for a string that is not a class of codes.
         """
         rows = self._rows
         if key in rows:
@@ -120,7 +120,7 @@ class Table(Mapping[Key, Duty]):
         return NOTHING
 
     def match(self, outcome: Response | TransportError) -> Row:
-        """The row that decides about what a transport returned or raised."""
+        """The row of a response or a failure."""
         if isinstance(outcome, TransportError):
             key = failure.row_key(outcome)
             return NOTHING if key is None else self.row(key)
@@ -130,7 +130,7 @@ class Table(Mapping[Key, Duty]):
 
     @cached_property
     def quiet(self) -> frozenset[int]:
-        """The codes whose response is handed over untouched, with nothing to decide."""
+        """The codes of responses that are handed over untouched, without a decision."""
         return frozenset(
             code
             for code in range(100, 600)
@@ -175,12 +175,12 @@ class Table(Mapping[Key, Duty]):
 
 
 def _generality(key: Key) -> int:
-    """The most general exception first, so that the more special one on the right wins."""
+    """A sort key: general exceptions first, so that the more special ones win."""
     return len(key.__mro__) if isinstance(key, type) else 0
 
 
 def _order(item: tuple[Key, Row]) -> tuple[int, int, str]:
-    """Codes in their order, a class after its codes, failures last."""
+    """A sort key: codes in order, a class after its codes, failures last."""
     key = item[0]
     if isinstance(key, int):
         return (0, key, "")

@@ -150,8 +150,8 @@ class Parts(SyncByteStream, AsyncByteStream):
 
 
 def content_of(response: Response) -> bytes | None:
-    """A response's content, where it was read."""
+    """The content of a response; None where it was not read or can't be decoded."""
     try:
         return response.content
-    except (RuntimeError, DecodingError):  # it wasn't read, or is not what it says it is
+    except (RuntimeError, DecodingError):  # not read, or not decodable
         return None

@@ -1,7 +1,7 @@
-"""STANDARD and STRICT: rows and nothing else, in the order of the registry.
+"""The tables STANDARD and STRICT, in the order of the registry.
 
-A row: the code, what it is called, where it is specified, what the specification asks of a
-client, and the duty that does it. `surface` hands the response over: nothing is to be done.
+A row has the code, its reason phrase, its specification, what that asks of a client, and the duty
+that does it. Without a duty it is `surface`: the response is handed over.
 """
 
 from ._lib import (
@@ -148,6 +148,6 @@ STRICT = STANDARD | {
 
 
 def following(table: Table) -> Table:
-    """A table that hands over no redirect: in the place of such a row is STANDARD's."""
+    """A table that follows redirects: STANDARD's row in place of each that hands one over."""
     surfaced = [code for code in REDIRECTS if table.row(code).duty is surface]
     return table | {code: STANDARD[code] for code in surfaced} if surfaced else table

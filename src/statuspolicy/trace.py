@@ -1,4 +1,4 @@
-"""What happened in an exchange, as plain values: nothing here keeps a response alive."""
+"""`Trace` and `Step`: what happened in an exchange. Plain values, which keep no response alive."""
 
 # No `from __future__ import annotations`: a NamedTuple compiles each string among them at import.
 from itertools import groupby
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
 
 
 class Step(NamedTuple):
-    """One answer or failure, and what was decided about it.
+    """One response or failure, and the decision about it.
 
-    method, url: of the request; no userinfo.
+    method, url: of the request, without userinfo.
     code: the status code, or the name of the exception.
-    phrase: what the code is called, or what the exception says.
+    phrase: the reason phrase, or the message of the exception.
     row: the row of the table that decided ("503", "5xx", "ConnectError").
-    citation: where that row's specification stands.
+    citation: the specification of that row.
     verdict: "settle", "follow", "repeat", "aside", "use", "refuse", "wait" for an origin that
         cools down, or "raise" where a callable of the application raised.
     wait: seconds waited before the next request.
-    reason: why, in words.
-    told: seconds that the server asked to wait; None where it asked nothing.
-    budget: repeats that are left to the origin's retry budget; None where it wasn't asked.
-    cache: what the cache did, as Cache-Status says it (RFC 9211); "" where there is none.
-    interim: the responses that went before the answer, where the transport shows them.
+    reason: the reason for the decision, in words.
+    told: seconds that the server asked to wait; None where it named no time.
+    budget: repeats left in the origin's retry budget; None where it was not used.
+    cache: what the cache did, as a Cache-Status field (RFC 9211); "" without a cache.
+    interim: the interim responses before this one, where the transport shows them.
     """
 
     method: str
@@ -56,7 +56,7 @@ class Step(NamedTuple):
             line += f" ({self.budget:.3g} repeats left)"
         if self.cache:
             line += f" ({self.cache})"
-        # What comes after a long URL is still seen.
+        # A long URL is cut, so that the text after it is still shown.
         url = printable(self.url, max(LINE - len(line), PART))
         line = printable(f"{printable(self.method, PART)} {url}{line}")
         return f"{line} [row {self.row}, {self.citation}]" if self.citation else line
@@ -67,7 +67,7 @@ class Step(NamedTuple):
 
 
 def in_words(seconds: float) -> str:
-    """A wait as it is read: three digits, or whole seconds."""
+    """A wait in words, with three digits or in whole seconds."""
     if seconds > _EVER:
         return "an endless time"
     return f"{seconds:.0f} s" if seconds >= 100 else f"{seconds:.3g} s"
@@ -77,7 +77,7 @@ _EVER = 1e12  # seconds
 
 
 class Trace(tuple[Step, ...]):
-    """The steps of an exchange, oldest first; `print(trace)` gives a line for each."""
+    """The steps of an exchange, oldest first; `print(trace)` prints a line for each."""
 
     __slots__ = ()
 
@@ -103,9 +103,9 @@ class Trace(tuple[Step, ...]):
         return f"<Trace: {self.requests} requests, {self.waited:g} s waited>"
 
 
-# The code of a step that took the place of a request: a move remembered from before.
+# The code of a step without a request: a permanent redirect that was remembered.
 REMEMBERED = "remembered"
-# The code of a step that is no answer either: the origin had asked for rest before.
+# The code of a step without a response: the origin is cooling down.
 COOLING = "cooling"
-# And of one whose request was not sent, since a callable of the application raised.
+# The code of a step whose request was not sent, since a callable of the application raised.
 NOT_SENT = "not sent"

@@ -1,4 +1,4 @@
-"""What a duty may answer. Small values: the engine acts on them, once the guard agrees."""
+"""Verdicts: the values that a duty returns. The engine acts on them, once the guard agrees."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Settle(Record):
 
     why: the reason, for the trace.
     tell: called with the request and the response before they are handed over.
-    empty: what follows the header section is no body: close it unread, hand over none.
-    resume: a body that breaks while it is read goes on with what a Range request brings.
-    cool: how the origin is to be left alone from now on.
+    empty: whether the response has no body, whatever follows: it is closed unread.
+    resume: whether a body that breaks while it is read is resumed with a Range request.
+    cool: a cooldown of the origin that begins now.
     """
 
     why: str = ""
@@ -33,15 +33,15 @@ class Settle(Record):
 
 
 class Follow(Record):
-    """Go there. The guard builds the request, so no duty can carry a secret along.
+    """Follow a redirect. The guard builds the request, so that no duty can send a secret along.
 
-    url: where to, relative to the request's own URL.
+    url: the target, relative to the URL of the request.
     method: None keeps the method and the body; "GET" or "HEAD" drop the body.
-    after: seconds to wait before.
-    confirm: whether the application's `confirm` has to say yes.
-    remember: seconds that this move short-cuts later requests for.
-    unstored: no cache stores the redirect, whatever it says of itself.
-    tell: called with the request and the next one, once the guard has let it pass.
+    after: seconds to wait before the next request.
+    confirm: whether the application's `confirm` has to allow it.
+    remember: seconds for which later requests to the URL go to the target at once; 0 for none.
+    unstored: whether the redirect must not be stored by a cache, whatever its fields say.
+    tell: called with the request and the next one, once the guard has permitted it.
     """
 
     url: URL | str
@@ -55,16 +55,16 @@ class Follow(Record):
 
 
 class Again(Record):
-    """Send this once more. Another method or URL than the last makes it a hop.
+    """Send a request once more. With another method or URL it counts as a hop.
 
     request: the request to send; `exchange.request` for the same.
-    after: seconds to wait before.
-    unacted: the server did not act on the request, so any method may be repeated; after a
-        failure also elsewhere.
-    fresh: on another connection.
-    attempts: sends of this request at most; None for `Limits.attempts`.
-    cool: how the origin is to be left alone from now on; this request keeps to `after`.
-    over: a transport for this one send; it is closed with what it brings.
+    after: seconds to wait before it is sent.
+    unacted: whether it is sure that the server did not act on the request, so that any method
+        may be repeated; after a failure also at another URL.
+    fresh: whether to use another connection.
+    attempts: how often this request is sent at most; None for `Limits.attempts`.
+    cool: a cooldown of the origin that begins now; this request waits `after` all the same.
+    over: a transport for this one send; it is closed with the response.
     """
 
     request: Request
@@ -78,24 +78,24 @@ class Again(Record):
 
 
 class Aside(Record):
-    """Send something on the side (a token, a status monitor) and decide with its answer.
+    """Send a side request (for a token, to a status monitor) and decide with its response.
 
-    It counts neither as an attempt nor as a hop, and passes the guard's rules for
-    credentials, schemes and replay. While it is under way the response that the exchange is
-    about is closed, its body kept readable; one above `Limits.drain_bytes` can't be kept, and
-    is handed over in place of asking.
+    It counts neither as an attempt nor as a hop, but the guard's rules for credentials, schemes
+    and bodies hold. Meanwhile the main response is closed, and its body stays readable. A body
+    above `Limits.drain_bytes` can't be kept: then no side request is sent, and the main response
+    is handed over.
 
-    request: what to send.
-    then: the duty that decides; its exchange is about the answer, `exchange.main` about
-        what led here. Its Settle hands the main response over, its Use another one.
-    within: seconds since the first answer of the exchange that asides may take.
-    times: how many there may be in a row.
-    after: seconds to wait before.
-    read: read the answer first, so that `then` sees its body (above `Limits.drain_bytes` it
-        stays unread).
+    request: the side request.
+    then: the duty that decides; its exchange has the side response, and `exchange.main` is the
+        exchange before it. Its Settle hands the main response over, its Use another one.
+    within: seconds since the first answer of the exchange in which side requests may be sent.
+    times: how many side requests may follow each other.
+    after: seconds to wait before it is sent.
+    read: whether to read the side response first, so that `then` sees its body (above
+        `Limits.drain_bytes` it stays unread).
     tell: called with the request and the response that led to it, before it is sent.
-    cool: how the origin that answered is to be left alone from now on.
-    in_turn: whether the turn of the `Inspect` that led to it is kept meanwhile.
+    cool: a cooldown of the origin that answered, which begins now.
+    in_turn: whether the lock of the `Inspect` before it is kept meanwhile.
     """
 
     request: Request
@@ -111,14 +111,14 @@ class Aside(Record):
 
 
 class Inspect(Record):
-    """Read this answer's body first, then decide with it (`exchange.body`).
+    """Read the body of the response first, then decide with it (`exchange.body`).
 
-    It is read within `Limits.drain_bytes`, and stays readable for whoever gets the response; of
-    a longer one nothing is read, and `exchange.body` is None.
+    The body stays readable for the caller. A body above `Limits.drain_bytes` is not read, and
+    `exchange.body` is None.
 
     then: the duty that decides.
-    turn: what one exchange at a time may be at, from before `then` is asked until it is decided
-        what becomes of this answer.
+    turn: a lock that the exchange holds from before `then` is called until this response is
+        decided about.
     """
 
     then: Callable[..., Any]
@@ -127,16 +127,16 @@ class Inspect(Record):
 
 
 class Use(Record):
-    """Hand over another response in this one's place."""
+    """Hand over another response in place of this one."""
 
     response: Response
     why: str = ""
 
 
 class Refuse(Record):
-    """Raise this error.
+    """Raise an error.
 
-    cool: how the origin is to be left alone from now on.
+    cool: a cooldown of the origin that begins now.
     """
 
     error: Exception
@@ -158,7 +158,7 @@ _PARTS: dict[type, tuple[str, tuple[type, ...]]] = {
 
 
 def check(answer: object, who: Callable[[], str]) -> None:
-    """Raise TypeError, in one sentence that begins with `who`, where an answer is no verdict."""
+    """Raise TypeError, in one sentence that begins with `who`, where a value is not a verdict."""
     kind = type(answer)
     if kind is Settle:
         return

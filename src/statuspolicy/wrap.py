@@ -1,7 +1,7 @@
-"""A whole client: what a bare transport can't know is set up here.
+"""`wrap` and `unwrap`: give a client policy transports that know the client.
 
 The client's own choice of transport (proxies, mounts) holds on every hop, its cookie jar is
-shared, and a call's `follow_redirects=` counts.
+shared, and the `follow_redirects=` of a call counts.
 """
 
 from __future__ import annotations
@@ -52,15 +52,14 @@ def wrap(
     The other parameters are those of `statuspolicy.PolicyTransport`; the cookie jar and the
     route of each hop are the client's own.
 
-    `follow_redirects=` on a call counts: with True also a redirect that the table surfaces is
-    followed, as its row of STANDARD says. On the client False can't be told from the default
-    (`table=STANDARD | {"3xx": surface}` says it), and True changes nothing.
+    `follow_redirects=` on a call counts: with True, a redirect that the table hands over is
+    followed too, as its row of STANDARD says. On the client, False is the default and so has no
+    meaning (write `table=STANDARD | {"3xx": surface}`), and True changes nothing.
 
-    A transport that is put above the client's own later sees what the client sends; hops and
-    repeats go on beneath it. A mount that is added later is plain httpx, but for hops that lead
-    there.
+    A transport that is put above the client's own later sees the requests of the client, but not
+    hops and repeats. A mount that is added later is plain httpx, but hops may lead there.
 
-    Raises TypeError for something that is no client, and ValueError for a client that is
+    Raises TypeError for an object that is not a client, and ValueError for a client that is
     wrapped already, or has a PolicyTransport.
     """
     if _is_wrapped(client):
@@ -94,7 +93,7 @@ def wrap(
             clock=clock,
         )
 
-    # The first may raise for a wrong argument, before anything of the client is changed.
+    # This may raise for a wrong argument, before anything of the client is changed.
     policies = {p: policy(p, t) for p, t in before.items() if t is not None}
     done = Wrapping(of, policies[None].plan.clock, policies)
     changed: Any = client
@@ -112,10 +111,10 @@ def wrap(
 def unwrap(client: ClientT) -> ClientT:
     """Undo `wrap`; returns the same client.
 
-    What somebody has put above since then stays: a transport, whose requests are no longer
-    handled, or a `send`.
+    A transport or a `send` that was put above since then stays; its requests are no longer
+    handled.
 
-    Raises TypeError for something that is no client, and ValueError for a client that isn't
+    Raises TypeError for an object that is not a client, and ValueError for a client that isn't
     wrapped.
     """
     if not _is_wrapped(client):
@@ -133,7 +132,7 @@ def unwrap(client: ClientT) -> ClientT:
         if policy is not None:
             found[place] = policy._inner
     for policy in hidden.values():
-        policy.retire()  # somebody has put another transport above it
+        policy.retire()  # another transport was put above it
     put_transports(client, found)
     for transport in found.values():
         remove(transport)

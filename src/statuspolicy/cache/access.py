@@ -14,7 +14,7 @@ from statuspolicy.printable import log
 
 
 def look(storage: Storage, url: str, who: str) -> Sequence[Entry]:
-    """What is stored of a URL for somebody; nothing where the storage fails, and nothing odd."""
+    """The valid stored responses of a URL for a user; none where the storage fails."""
     try:
         found = storage.load(url, who)
         if type(storage) is MemoryStorage:
@@ -46,7 +46,7 @@ async def alook(storage: Storage, url: str, who: str) -> Sequence[Entry]:
 
 
 def _is_odd(storage: Storage, found: Sequence[Entry], url: str, who: str) -> bool:
-    """Whether something that a storage gave can't be served: it may be anything, and anybody's."""
+    """Whether a storage returned something that can't be served: not valid, or of another user."""
     for entry in found:
         why = entry.flaw or entry.undecodable if isinstance(entry, Entry) else "it is not an Entry"
         if why or entry.who != who:
@@ -57,10 +57,10 @@ def _is_odd(storage: Storage, found: Sequence[Entry], url: str, who: str) -> boo
 
 
 def change(storage: Storage, changes: Iterable[Change], sent: Sent | None = None) -> None:
-    """Save and drop what is to be.
+    """Save and delete entries.
 
-    sent: the request that it comes of. What was asked for before its URL was invalidated is not
-        stored, and what can't be dropped is owed.
+    sent: the request that led to the changes. A response to a request from before an invalidation
+        is not stored, and a URL that can't be deleted is owed.
     """
     steps = _Steps(storage, changes, sent)
     for method, given in steps.all:
@@ -83,7 +83,7 @@ async def achange(storage: Storage, changes: Iterable[Change], sent: Sent | None
 
 
 class _Steps:
-    """What is asked of a storage, one after the other: the name of a method and its arguments."""
+    """The calls of a storage, one after the other: a method's name and its arguments."""
 
     __slots__ = ("_failed", "_said", "_sent", "all")
 
@@ -108,14 +108,14 @@ class _Steps:
                 saving[sent] = one.url
                 if not sent.overtaken:
                     yield "save", (one.url, one.entry, one.same)
-                    # An invalidation that came meanwhile may have dropped what was there before.
+                    # An invalidation that came meanwhile may have deleted only the entry before.
                     if sent.overtaken:
                         yield "drop", (one.url, [one.entry.id])
             finally:
                 saving.pop(sent, None)
 
     def go_on_after(self, error: BaseException, method: str, url: str) -> bool:
-        """Whether a failure was the storage's; what could not be dropped is to be later."""
+        """Whether an error is a failure of the storage; a URL that was not deleted is owed."""
         fails = isinstance(error, Exception)
         self._failed = True
         if method == "drop" or self._sent.overtaken or not fails:
@@ -124,7 +124,7 @@ class _Steps:
             if not self._said:
                 log.error(_FAILED, exc_info=error)
             self._said = True
-        else:  # a task was cancelled, or a program interrupted: nothing else is done of it
+        else:  # cancelled or interrupted: the other changes are not done
             for following, given in self.all:
                 if following == "drop":
                     self._failed = True

@@ -1,4 +1,4 @@
-"""What a cache sees of a request."""
+"""A request as the cache sees it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from statuspolicy.cache import control
 from statuspolicy.cache.control import Control
 from statuspolicy.fields import Fields
 
-# What a request can say that makes a difference to a cache.
+# The fields of a request that change what a cache may do.
 _SAYS = frozenset(
     {
         b"cache-control", b"content-length", b"if-match", b"if-modified-since", b"if-none-match",
@@ -17,14 +17,14 @@ _SAYS = frozenset(
 
 
 class Asked(Record):
-    """A request, as values.
+    """The parts of a request that the rules of the cache read.
 
-    url: without fragment; what stands where userinfo would is the Host that is sent, where it is
-        another than the URL's.
-    lines: its header section.
-    who: whose answer it gets.
-    anonymous: whether nothing says whose it is, and more than one may get what is stored for it.
-    elsewhere: whether it asks for something else than its URL (a `target` of its own).
+    url: without fragment. Where the request sends another Host than the URL's, that Host stands
+        in the place of userinfo.
+    lines: the header section.
+    who: the user that the response belongs to.
+    anonymous: whether the user is not known, so that several users may get the stored response.
+    elsewhere: whether the request sets a `target` of its own, other than its URL.
     """
 
     method: str
@@ -36,17 +36,17 @@ class Asked(Record):
 
     @lazy
     def names(self) -> frozenset[bytes]:
-        """Those of its fields, in lower case."""
+        """The names of its fields, in lower case."""
         return frozenset([name.lower() for name, _ in self.lines])
 
     @lazy
     def plain(self) -> bool:
-        """Whether it is a GET that says nothing to a cache."""
+        """Whether it is a GET without a field that the cache has to heed."""
         return self.method == "GET" and not self.elsewhere and self.names.isdisjoint(_SAYS)
 
     @lazy
     def fields(self) -> Fields:
-        """Its header section, to be read."""
+        """The header section."""
         return Fields(self.lines)
 
     @lazy
@@ -56,11 +56,11 @@ class Asked(Record):
 
     @lazy
     def has_body(self) -> bool:
-        """Whether it has content, which may say more of what it asks for than its URL does."""
+        """Whether the request has content: then the URL alone does not name the resource."""
         length = self.fields.get("content-length")
         return length not in (None, "0") or "transfer-encoding" in self.fields
 
     @lazy
     def conditional(self) -> bool:
-        """Whether its caller set a condition that a stored response can answer (§4.3.2)."""
+        """Whether the caller set a condition that a stored response can answer (§4.3.2)."""
         return b"if-none-match" in self.names or b"if-modified-since" in self.names

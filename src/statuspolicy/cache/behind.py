@@ -1,4 +1,4 @@
-"""Validations behind a caller's back (RFC 5861 §3): few at a time, ended with the client."""
+"""Background validations (RFC 5861 §3): few at a time, ended with the client."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import Any
 from statuspolicy.locks import alone
 from statuspolicy.printable import log
 
-_MOST = 8  # at a time; what comes on top is validated when it is asked for again
+_MOST = 8  # at the same time; others are validated at their next request
 
 
 class Validations:
-    """What is validated while its caller has a stale response already."""
+    """The background validations of a client: their callers have a stale response already."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        # What ends each: the thread, or a task's cancel scope and the event that it is over.
+        # The thread of each, or a task's cancel scope and the event that it has ended.
         self._running: dict[str, Any] = {}
 
     def start(self, key: str, run: Callable[[], object]) -> None:
-        """Run it in a thread of its own, unless one for `key` is under way."""
+        """Validate in a new thread, unless a validation of `key` is running."""
 
         def validate() -> None:
             try:
@@ -34,13 +34,13 @@ class Validations:
             finally:
                 self._running.pop(key, None)
 
-        # What an application's callables know of their caller, they know here too.
+        # The callables of the application see the context variables of the caller.
         work = copy_context().run
         thread = Thread(target=work, args=(validate,), name=f"statuspolicy: {key}", daemon=True)
         self._begin(key, thread, thread.start)
 
     def start_task(self, key: str, run: Callable[[], Awaitable[object]]) -> None:
-        """Run it in a task of its own, unless one for `key` is under way."""
+        """Validate in a new task, unless a validation of `key` is running."""
         import anyio
 
         scope, over = anyio.CancelScope(), anyio.Event()
@@ -57,19 +57,19 @@ class Validations:
 
         self._begin(key, (scope, over), lambda: _spawn(validate))
 
-    @alone  # nobody waits for a thread that has not begun
+    @alone  # `close` must not wait for a thread that has not started
     def _begin(self, key: str, handle: object, start: Callable[[], object]) -> None:
         if key in self._running or len(self._running) >= _MOST:
             return
         self._running[key] = handle
         try:
             start()
-        except RuntimeError as error:  # no thread is to be had
+        except RuntimeError as error:  # the system gives no thread
             del self._running[key]
             log.info("The background validation of %s could not start: %r", key, error)
 
     def close(self, seconds: float) -> None:
-        """Wait for what is under way, but no longer than that for all of it."""
+        """Wait until the running validations have ended, for `seconds` at most."""
         end = monotonic() + seconds
         for thread in self._all():
             thread.join(max(0.0, end - monotonic()))
@@ -79,14 +79,14 @@ class Validations:
         return [*self._running.values()]
 
     async def aclose(self) -> None:
-        """End what is under way, and wait until it has."""
+        """Cancel the running validations, and wait until they have ended."""
         for scope, over in [*self._running.values()]:
             scope.cancel()
             await over.wait()
 
 
 def _spawn(task: Callable[[], Awaitable[None]]) -> None:
-    """A task that its caller does not wait for, in the event loop that runs here."""
+    """Start a task in the running event loop; nobody waits for it."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         trio.lowlevel.spawn_system_task(task, context=copy_context())
@@ -94,7 +94,7 @@ def _spawn(task: Callable[[], Awaitable[None]]) -> None:
     import asyncio
 
     running = asyncio.ensure_future(task())
-    _TASKS.add(running)  # the loop itself holds on to it by a weak reference alone
+    _TASKS.add(running)  # the event loop keeps only a weak reference
     running.add_done_callback(_TASKS.discard)
 
 

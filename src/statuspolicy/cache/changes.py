@@ -18,7 +18,7 @@ class Save(Record):
 
 
 class Drop(Record):
-    """Forget the entries of a URL with these ids; None for all, whosever they are."""
+    """Delete the entries of a URL with these ids; None for all entries of all users."""
 
     url: str
     ids: Sequence[str] | None = None

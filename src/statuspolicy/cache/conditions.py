@@ -1,4 +1,4 @@
-"""Conditions (RFC 9110 §13, RFC 9111 §4.3): the caller's own, and those of a validation."""
+"""Conditions (RFC 9110 §13, RFC 9111 §4.3): those of the caller, and those of a validation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from statuspolicy.cache.entry import LONGEST_TAG, Entry, Line
 from statuspolicy.dates import http_date
 from statuspolicy.fields import members
 
-_TAGS = 10  # that one request asks about
+_TAGS = 10  # entity tags in one request
 
 
 def known_already(asked: Asked, entry: Entry) -> bool:
-    """Whether a stored response is what the caller's own conditions say that he has (§4.3.2)."""
+    """Whether the caller has the stored response already, by the conditions (§4.3.2)."""
     tags = asked.fields.get("if-none-match")
     if tags is not None:  # RFC 9110 §13.1.3: then If-Modified-Since is ignored
         known = members(tags)
@@ -26,10 +26,9 @@ def known_already(asked: Asked, entry: Entry) -> bool:
 
 
 def validating(entries: Sequence[Entry]) -> tuple[list[Line], list[Entry]]:
-    """What asks which of several is right, by their entity tags (§4.3.1); and of which it asks.
+    """The If-None-Match that validates several responses (§4.3.1), and the responses it names.
 
-    entries: the newest first. Of many only some are asked about, or the server would refuse the
-        line for its length.
+    entries: the newest first. A server refuses a line that is too long, so only some are named.
     """
     tags: set[bytes] = set()
     said, about = b"", []
@@ -46,9 +45,10 @@ def validating(entries: Sequence[Entry]) -> tuple[list[Line], list[Entry]]:
 
 
 def validated(entries: Sequence[Entry], answer: Entry, ours: bool) -> list[Entry]:
-    """Which of these, the newest first, a 304 speaks of (§4.3.4).
+    """The stored responses that a 304 confirms (§4.3.4); entries: the newest first.
 
-    ours: whether the cache set the condition; a caller's may be about what only he has.
+    ours: whether the cache set the condition; one of the caller may be about a response that
+        only the caller has.
     """
     entries = [entry for entry in entries if entry.confirmable]
     etag = answer.etag
@@ -70,5 +70,5 @@ def validated(entries: Sequence[Entry], answer: Entry, ours: bool) -> list[Entry
 
 
 def _opaque(etag: str) -> str:
-    """RFC 9110 §8.8.3.2: the weak comparison leaves out the W/."""
+    """The entity tag without W/, for the weak comparison (RFC 9110 §8.8.3.2)."""
     return etag.removeprefix("W/")

@@ -1,4 +1,4 @@
-"""`Cache`: that there is one, where it keeps its responses, and whose they are."""
+"""`Cache`: the configuration of a client's cache."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from statuspolicy.printable import given
 class Cache(Value):
     """A private HTTP cache (RFC 9111) for a client: `wrap(client, cache=Cache())`.
 
-    storage: where responses are kept; None for a `MemoryStorage()` of its own.
-    user: whose responses these are, as a name or as a callable that tells it of a request, and is
-        asked once a call. It takes the place of the rule below. "" or None is nobody: then the
-        rule holds, and nothing `private` is stored.
-    entry_bytes: a response with a longer body isn't stored.
-    cache_status: write a Cache-Status field (RFC 9211) into each response.
-    collapse: of several requests that would validate the same response at the same time, one
-        asks and the others wait for what it learns, no longer than their own timeouts; where it
-        fails, those with the same timeouts have failed too.
+    storage: where responses are stored; None for a new `MemoryStorage()`.
+    user: the user that responses belong to: a name, or a callable that takes the request and
+        returns the name; it is called once for each call of the client. With "" or None the user
+        is not known: then the rule below holds, and no `private` response is stored.
+    entry_bytes: the longest body in bytes; a response with a longer one isn't stored.
+    cache_status: whether to write a Cache-Status field (RFC 9211) into each response.
+    collapse: whether equal requests wait for one validation: one of them asks the server, and the
+        others wait for its result, no longer than their own timeouts. Where it fails, those with
+        the same timeouts fail too.
 
-    Whose a response is: without `user`, a stored response answers only the client that got it
-    (in a storage that is shared, any client whose request has no cookies of its jar), and only
-    requests with the same Authorization, the same Cookie field of the caller's own and the same
-    `Limits.sensitive_headers`. A shared storage keeps nothing that is `private` for nobody.
+    Without `user`, a stored response answers only the client that received it (in a shared
+    storage: each client, for requests without cookies from its jar), and only requests with the
+    same Authorization, the same Cookie field set by the caller, and the same
+    `Limits.sensitive_headers`. A shared storage keeps no `private` response without a user.
 
-    A Host that isn't the URL's is part of what was asked for, and a request with a `target` of its
-    own passes the cache by.
+    A Host other than the URL's is part of the key, and a request with a `target` of its own is
+    not cached.
 
-    Raises TypeError or ValueError for an argument that is none of these.
+    Raises TypeError or ValueError for an argument with another type or value.
     """
 
     storage: Storage | None = None
@@ -42,7 +42,7 @@ class Cache(Value):
 
     @property
     def kept(self) -> Storage:
-        """The storage, which is there once this is made."""
+        """The storage; never None after `__init__`."""
         assert self.storage is not None
         return self.storage
 

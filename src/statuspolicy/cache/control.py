@@ -1,4 +1,4 @@
-"""Cache-Control (RFC 9111 §5.2): what its lines say, however oddly they are written."""
+"""Cache-Control (RFC 9111 §5.2), parsed leniently."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TypeAlias
 
 from statuspolicy.fields import Fields, digits, members
 
-# What each directive was given: None where it stands alone.
+# The argument of each directive; None where it has none.
 Control: TypeAlias = "dict[str, str | None]"
 
 NOTHING_SAID: Control = {}
-# The two that may name fields, and then say less than when they stand alone.
+# These two may name fields: then they hold for these fields alone.
 _QUALIFIED = frozenset({"no-cache", "private"})
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 
 
 def control(fields: Fields) -> Control:
-    """The directives of a message, names in lower case, arguments without their quotes.
+    """The directives of a message: names in lower case, arguments without quotes.
 
     §4.2.1: where a directive stands twice, "either the first occurrence should be used or the
     response should be considered stale".
@@ -30,7 +30,7 @@ def control(fields: Fields) -> Control:
         name, equals, argument = member.partition("=")
         given = _unquoted(argument) if equals else None
         if name[-1:] in (" ", "\t"):
-            # §5.2 has no white space around "=": it is that directive, but nothing it says is read.
+            # §5.2 allows no white space around "=": the directive counts, its argument does not.
             name, given = name.rstrip(" \t"), ""
         name = name.lower()
         if name in _QUALIFIED and name in said:
@@ -53,9 +53,9 @@ def asked(fields: Fields) -> Control:
 
 
 def seconds(said: Control, name: str) -> float | None:
-    """A directive's seconds; None where it isn't there, 0 where what it says can't be read.
+    """The seconds of a directive: None where it is missing, 0 where it can't be parsed.
 
-    §1.2.2: what is too large to be represented is as good as the greatest that can be.
+    §1.2.2: a value that is too large to be represented counts as the largest that can be.
     """
     return None if name not in said else digits(said[name]) or 0.0
 
@@ -63,7 +63,7 @@ def seconds(said: Control, name: str) -> float | None:
 def named(said: Control, name: str) -> frozenset[str]:
     """The fields that a qualified directive names, in lower case (§5.2.2.4).
 
-    None where one of them is no name: then it is as if the directive stood alone.
+    Empty where one of them is not a valid name: then the directive holds for the whole response.
     """
     names = [field.lower() for field in members(said.get(name) or "")]
     return frozenset(names) if all(_TOKEN.fullmatch(field) for field in names) else frozenset()

@@ -22,14 +22,14 @@ Line: TypeAlias = "tuple[bytes, bytes]"
 Lines: TypeAlias = "Sequence[tuple[bytes, bytes]]"
 Span: TypeAlias = "tuple[int, int]"  # the first and the last byte
 
-# What no header field of a request can hold.
+# Characters that no header field of a request can hold.
 _CONTROL = re.compile("[\0\n\v\f\r]").search
 # Bytes of an entity tag: servers refuse a request with a line of some 8 KB.
 LONGEST_TAG = 2_000
 
 
 class Entry(Reckoned):
-    """A stored response, and what its request was.
+    """A stored response, with the data of its request.
 
     status, headers, body: as they came (the body not decoded), but for the fields that may
         not be stored.
@@ -49,7 +49,7 @@ class Entry(Reckoned):
     part: tuple[int, int, int | None] | None = None
 
     def at(self, asked: float, heard: float, date: bytes) -> Entry:
-        """The same, as of an answer that said nothing new but its Date."""
+        """The same response with a new Date, confirmed by an answer that had no other news."""
         headers, place, reckoned = self.headers, self._place_of_date, self._of_its_time
         values = vars(self).copy()
         for name in reckoned:
@@ -62,28 +62,28 @@ class Entry(Reckoned):
 
     @lazy
     def _of_its_time(self) -> tuple[str, ...]:
-        """What is reckoned anew for one of another time."""
+        """The names of the lazy values that depend on the times and the Date."""
         lasting = not self.dated and (self.modified is None or "max-age" in self.control)
         kept_else = ("fields", "served", "explicit", "_initial_age")
         return kept_else if lasting else (*kept_else, "lifetime")
 
     @lazy
     def _place_of_date(self) -> int:
-        """Where its Date stands, or would."""
+        """The index of the Date line; the end where there is none."""
         names = [name.lower() for name, _ in self.headers]
         return names.index(b"date") if b"date" in names else len(names)
 
     @lazy
     def id(self) -> str:
-        """What it takes the place of: the same user's, for the same selecting fields."""
+        """The key within a URL: a new response with the same key replaces it."""
         return repr((self.who, self.vary, self.part is not None))
 
     @lazy
     def lines(self) -> frozenset[tuple[bytes, bytes]] | None:
-        """Its header section without Date, to see whether another one says anything new.
+        """The header section without Date, to compare it with a newer one.
 
-        None where that can't be seen line by line: a name stands twice, or what it says holds
-        for one answer alone (Age), or depends on who repeats it (cookies, what `no-cache` names).
+        None where it can't be compared line by line: a name is repeated, a field is valid for
+        one answer alone (Age), or has to come from the server (cookies, fields of `no-cache`).
         """
         once = len({name.lower() for name, _ in self.headers}) == len(self.headers)
         if not once or self.aged or self.has_cookies or self.checked:
@@ -92,27 +92,27 @@ class Entry(Reckoned):
 
     @lazy
     def aged(self) -> bool:
-        """Whether it came from another cache, and says so."""
+        """Whether it has an Age field: it came from another cache."""
         return any(name.lower() == b"age" for name, _ in self.headers)
 
     @lazy
     def dated(self) -> bool:
-        """Whether it says until when it is fresh."""
+        """Whether it has an Expires field."""
         return "expires" in self.fields
 
     @lazy
     def ascii(self) -> bool:
-        """Whether its header section is, as nearly all are."""
+        """Whether the header section is ASCII, as nearly all are."""
         return all(name.isascii() and value.isascii() for name, value in self.headers)
 
     @lazy
     def encoded(self) -> bool:
-        """Whether its body has to be decoded (RFC 9110 §8.4)."""
+        """Whether the body has a Content-Encoding (RFC 9110 §8.4)."""
         return "content-encoding" in self.fields
 
     @lazy
     def has_cookies(self) -> bool:
-        """Whether it sets any."""
+        """Whether it sets cookies."""
         return "set-cookie" in self.fields
 
     @lazy
@@ -127,19 +127,19 @@ class Entry(Reckoned):
 
     @lazy
     def etag(self) -> str | None:
-        """Its entity tag, as it was written; None for one that no request could name."""
+        """The entity tag as it was written; None for one that a request can't hold."""
         tag = self.fields.one("etag")
         return None if tag is None or _CONTROL(tag) else tag
 
     @lazy
     def modified(self) -> str | None:
-        """Its Last-Modified, where that is a date."""
+        """The Last-Modified field; None where it is not a date."""
         value = self.fields.one("last-modified")
         return value if http_date(value, self.heard) is not None else None
 
     @lazy
     def changed(self) -> float | None:
-        """Its Last-Modified, as a time."""
+        """The Last-Modified in seconds since the epoch."""
         return http_date(self.modified, self.heard)
 
     @property
@@ -149,7 +149,7 @@ class Entry(Reckoned):
 
     @property
     def confirmable(self) -> bool:
-        """Whether a 304 can say that it is still right.
+        """Whether a 304 can confirm it.
 
         RFC 9110 §13.2.1: conditions are ignored where the answer "would have been a status code
         other than a 2xx (Successful) or 412": a 304 is never about any other.
@@ -158,21 +158,21 @@ class Entry(Reckoned):
 
     @lazy
     def date(self) -> float:
-        """When it was made; without a usable Date, when it came (RFC 9110 §6.6.1)."""
+        """The Date in seconds since the epoch, else the time of arrival (RFC 9110 §6.6.1)."""
         sent = http_date(self.fields.one("date"), self.heard)
         return self.heard if sent is None else sent
 
     @lazy
     def explicit(self) -> float | None:
-        """The freshness lifetime in seconds, where the response says it (§4.2.1).
+        """The explicit freshness lifetime in seconds (§4.2.1); None where there is none.
 
-        What can't be read is "invalid freshness information", which is no freshness.
+        Where it can't be parsed it is 0: "invalid freshness information".
         """
         return freshness.explicit(self.control, self.fields, self.date, self.heard)
 
     @lazy
     def lifetime(self) -> float:
-        """How long it is fresh, in seconds of its age."""
+        """The freshness lifetime in seconds, heuristic where none is explicit (§4.2.1, §4.2.2)."""
         if self.explicit is not None:
             return self.explicit
         return freshness.heuristic(self.status, self.control, self.date, self.changed)
@@ -184,7 +184,7 @@ class Entry(Reckoned):
         return freshness.initial_age(self.date, self.asked, self.heard, said)
 
     def age(self, now: float) -> float:
-        """How old it is, in seconds (§4.2.3: current_age)."""
+        """The current age in seconds (§4.2.3: current_age)."""
         resident_time = now - self.heard
         return self._initial_age + resident_time if resident_time > 0 else self._initial_age
 
@@ -195,24 +195,24 @@ class Entry(Reckoned):
 
     @lazy
     def unchecked(self) -> bool:
-        """Whether it may not be used at all before it was validated (§5.2.2.4)."""
+        """Whether it must be validated before each use (§5.2.2.4)."""
         return "no-cache" in self.control and not self.checked
 
     @lazy
     def checked(self) -> frozenset[str]:
-        """The fields that are not used before it was validated: those that `no-cache` names."""
+        """The fields that `no-cache` names: they are used only after a validation."""
         return named(self.control, "no-cache")
 
     @lazy
     def length(self) -> float:
-        """How many bytes the whole has; infinite where a part doesn't say."""
+        """The length of the whole in bytes; infinite where a part doesn't say."""
         if self.part is None:
             return len(self.body)
         return inf if self.part[2] is None else self.part[2]
 
     @lazy
     def served(self) -> Lines:
-        """The header section as it is handed over unvalidated, but for Age.
+        """The header section for a hit without validation, but for Age.
 
         §5.2.2.4: the fields that `no-cache` names are not used without validation.
         """
@@ -222,7 +222,7 @@ class Entry(Reckoned):
         return [line for line in self.headers if line[0].lower() not in hidden]
 
     def validated_by(self, answer: Entry) -> Lines:
-        """The same, just validated: of the fields that `no-cache` names, those of the answer."""
+        """The header section after a validation: fields of `no-cache` as the 304 has them."""
         if not self.checked:
             return self.served
         hidden = {name.encode() for name in self.checked - {*answer.fields}}
@@ -231,7 +231,7 @@ class Entry(Reckoned):
 
     @lazy
     def conditions(self) -> list[tuple[bytes, bytes]]:
-        """What asks the server whether it is still right (§4.3.1)."""
+        """The conditions that validate it (§4.3.1)."""
         if not self.confirmable:
             return []
         tag = self.tag
@@ -242,18 +242,18 @@ class Entry(Reckoned):
 
     @property
     def tag(self) -> bytes | None:
-        """Its entity tag as it is asked about; None for one that no server would take back."""
+        """The entity tag for If-None-Match; None for one that servers would refuse."""
         tag = self.fields.raw("etag") if self.etag else b""
         return tag if 0 < len(tag) <= LONGEST_TAG else None
 
     @lazy
     def size(self) -> int:
-        """The bytes that it takes in memory, about, with what is reckoned of it at a hit."""
+        """The approximate size in memory in bytes, lazy values included."""
         return len(self.body) + size(self.headers, self.vary)
 
     @lazy
     def flaw(self) -> str:
-        """What is wrong with it, whoever made it; "" where nothing is."""
+        """Why the values are not valid, whoever made them; "" where they are."""
         return flaw(
             self.status, self.headers, self.body, self.asked, self.heard, self.who, self.vary,
             self.part,
@@ -261,7 +261,7 @@ class Entry(Reckoned):
 
     @lazy
     def undecodable(self) -> str:
-        """Why its body can't be decoded; "" where it can, or is a part, which needs the others."""
+        """Why the body can't be decoded; "" where it can, or is only a part."""
         return self._undecodable(b"")
 
     def _undecodable(self, digest: bytes) -> str:
@@ -270,8 +270,10 @@ class Entry(Reckoned):
         return undecodable(self.fields.get("content-encoding"), self.body, digest)
 
     def dump(self, url: str) -> bytes:
-        """All but the body, for a storage that keeps bytes: a digest of it all and of the URL, a
-        digest of the body (`DIGEST` bytes each), and the rest.
+        """The entry without its body, for a storage that keeps bytes.
+
+        First a digest of the URL and the following, then a digest of the body (`DIGEST` bytes
+        each), then JSON.
         """
         import json
 
@@ -288,16 +290,16 @@ class Entry(Reckoned):
 
     @classmethod
     def load(cls, url: str, who: str, dumped: bytes, body: bytes) -> Entry:
-        """What was dumped, with its body.
+        """The entry that was dumped, with its body.
 
-        Raises ValueError where either is damaged or forged, or is another URL's, another version's
-        or somebody else's.
+        Raises ValueError where either is damaged or forged, or belongs to another URL, version or
+        user.
         """
         try:
             entry = cls(body=body, **opened(url, who, dumped, body))
         except ValueError:
             raise
-        except Exception as error:  # anything may be there: other types, other names, an abyss
+        except Exception as error:  # the data may be anything: other types, names, deep nesting
             raise ValueError(f"a stored response is damaged: {error!r}"[:200]) from error
         why = entry.flaw or entry._undecodable(dumped[DIGEST : 2 * DIGEST])
         if why:

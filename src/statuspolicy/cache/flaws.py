@@ -1,4 +1,4 @@
-"""What is wrong with a stored response, wherever it comes from: nothing odd reaches a caller."""
+"""Checks of a stored response, so that no invalid one reaches a caller."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 from statuspolicy.decoding import Decoding, Undecodable
 from statuspolicy.fields import Fields, digits
 
-# RFC 3229 §10.4.1 (226), RFC 6585 §3–6: never stored. A 304 is about what is stored already,
+# RFC 3229 §10.4.1 (226), RFC 6585 §3–6: never stored. A 304 is about a stored response,
 # a 416 about one range, and a 412 about one condition.
 NEVER = frozenset({226, 304, 412, 416, 428, 429, 431, 511})
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _BREAKS = re.compile(rb"[\r\n]").search
-_MOST = 256 * 1024 * 1024  # bytes of a decoded body, of which a few raw ones may be any number
-_DECODED = 4096  # bodies of which it is known that they can be decoded
-_LAST = 253_402_300_799  # the end of the year 9999, beyond which no date can be written
+_MOST = 256 * 1024 * 1024  # bytes of a decoded body: a few coded ones may expand without end
+_DECODED = 4096  # bodies that were decoded once without an error
+_LAST = 253_402_300_799  # the end of the year 9999: no later date can be written
 
 
 def flaw(
     status: Any, headers: Any, body: Any, asked: Any, heard: Any, who: Any, vary: Any, part: Any
 ) -> str:
-    """What is wrong with the values of a stored response, of whatever types; "" where nothing is.
+    """Why the values of a stored response are not valid; "" where they are.
 
     The parameters are those of an `Entry`.
     """
@@ -43,10 +43,10 @@ def flaw(
 
 
 def undecodable(codings: str | None, body: bytes, digest: bytes = b"") -> str:
-    """Why a body can't be decoded, and would be an error again and again; "" where it can.
+    """Why a body can't be decoded; "" where it can.
 
     codings: its Content-Encoding (RFC 9110 §8.4).
-    digest: of the body, where it is known: what can be decoded is decoded once.
+    digest: of the body, where it is known; a body with a known digest is decoded once.
     """
     known = digest and (codings, digest)
     if known in _decoded:

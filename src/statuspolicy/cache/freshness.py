@@ -52,7 +52,7 @@ def initial_age(date: float, asked: float, heard: float, said: str | None) -> fl
     apparent_age, response_delay = heard - date, heard - asked
     if said is None:
         return max(0.0, apparent_age, response_delay)
-    # §5.1: of a list "use the first member"; a value that is no number is ignored.
+    # §5.1: of a list "use the first member"; a value that is not a number is ignored.
     values = members(said) or [""]
     age_value = digits(values[0]) or 0.0
     return max(0.0, apparent_age, age_value + max(0.0, response_delay))

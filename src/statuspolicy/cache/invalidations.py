@@ -1,4 +1,4 @@
-"""What was invalidated, and when: nothing that was asked for earlier is stored after it."""
+"""Invalidations (RFC 9111 §4.4): no response to an earlier request is stored after one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from weakref import WeakKeyDictionary
 
 from statuspolicy.locks import alone
 
-_URLS = 4096  # whose last invalidation is known
-_OWED, _CHARACTERS = 10_000, 4_000_000  # URLs that are still to be dropped, and their length
+_URLS = 4096  # URLs with a known last invalidation
+_OWED, _CHARACTERS = 10_000, 4_000_000  # URLs that still have to be deleted, and their length
 
 
 class Owed:
-    """URLs that a storage could not drop, and has to before anything of them is used."""
+    """URLs that a storage could not delete: it has to, before it serves any of them."""
 
     def __init__(self) -> None:
         self._urls: OrderedDict[str, None] = OrderedDict()
@@ -23,7 +23,7 @@ class Owed:
 
     @alone
     def add(self, url: str, most: int = _OWED) -> None:
-        """One more; beyond so many, what has waited longest goes."""
+        """Add a URL; of more than `most`, the oldest is forgotten."""
         self._remove(url)
         self._urls[url] = None
         self._characters += len(url)
@@ -32,7 +32,7 @@ class Owed:
 
     @alone
     def remove(self, url: str) -> None:
-        """It is dropped."""
+        """Remove a URL that was deleted from the storage."""
         self._remove(url)
 
     def _remove(self, url: str) -> None:
@@ -44,7 +44,7 @@ class Owed:
         return url in self._urls
 
     def __iter__(self) -> Iterator[str]:
-        # Without the lock, which a thread may have held when this process was forked off.
+        # Without the lock: a thread may have held it when this process was forked.
         return iter([*self._urls])
 
     def __len__(self) -> int:
@@ -52,15 +52,15 @@ class Owed:
 
 
 class Invalidations:
-    """The invalidations of a storage that this process made, in their order (RFC 9111 §4.4).
+    """The invalidations that this process made in a storage, in order (RFC 9111 §4.4).
 
-    URLs are known by their hashes, so that long ones take no more memory. Where two have the
-    same hash, or an invalidation is too old to be known, a response is not stored that could
-    have been; never the other way round.
+    URLs are kept as hashes, so that long ones take no more memory. Where two URLs have the same
+    hash, or an invalidation is too old to be known, a response is not stored that could have
+    been; never the other way round.
 
-    now: how many there were.
-    owed: what could not be dropped from the storage.
-    saving: the URLs of which something is being stored, by who does.
+    now: the number of invalidations.
+    owed: the URLs that could not be deleted from the storage.
+    saving: the URLs that are being stored now, by request.
     """
 
     def __init__(self) -> None:
@@ -69,15 +69,15 @@ class Invalidations:
         self.saving: dict[Sent, str] = {}
         self._lock = Lock()
         self._last: OrderedDict[int, int] = OrderedDict()
-        self._forgotten = 0  # the newest of those that are not known any more
+        self._forgotten = 0  # the newest invalidation that is no longer known
 
     def last(self, url: str) -> int:
-        """The number of a URL's last invalidation, or of one that may have been."""
+        """The number of the last invalidation of a URL, or of one that may have been of it."""
         return self._last.get(hash(url), self._forgotten)
 
     @alone
     def add(self, url: str, since: int) -> int:
-        """Invalidate a URL; the number of that, or `since` where that was not the first since."""
+        """Invalidate a URL; returns its number, or `since` where another one came after that."""
         first = self.last(url) <= since
         self.now += 1
         self._last[hash(url)] = self.now
@@ -88,7 +88,7 @@ class Invalidations:
 
 
 class Sent:
-    """When the request for a URL was sent, as invalidations count."""
+    """The moment when a request was sent, counted in invalidations."""
 
     __slots__ = ("_invalidations", "_then", "_url")
 
@@ -99,28 +99,28 @@ class Sent:
 
     @property
     def owed(self) -> Owed:
-        """What could not be dropped from the storage."""
+        """The URLs that could not be deleted from the storage."""
         return self._invalidations.owed
 
     @property
     def saving(self) -> dict[Sent, str]:
-        """The URLs of which something is being stored."""
+        """The URLs that are being stored now."""
         return self._invalidations.saving
 
     @property
     def overtaken(self) -> bool:
-        """Whether its URL was invalidated since, other than by its own answer."""
+        """Whether the URL was invalidated since, other than by the request's own response."""
         known, then = self._invalidations, self._then
         return known.now > then and known.last(self._url) > then
 
     def invalidate(self, url: str) -> None:
-        """Invalidate a URL by its answer."""
+        """Invalidate a URL because of the response."""
         then = self._invalidations.add(url, self._then)
         if url == self._url:
             self._then = then
 
     def dropped(self, url: str) -> None:
-        """What is stored of a URL is dropped, but for what is being stored at this moment."""
+        """Note that a URL was deleted; it is owed again where it is being stored at this moment."""
         if url in [*self.saving.values()]:
             self.owed.add(url)
         elif url in self.owed:
@@ -131,8 +131,8 @@ _KNOWN: WeakKeyDictionary[object, Invalidations] = WeakKeyDictionary()
 
 
 def of(storage: object) -> Invalidations:
-    """Those of a storage, which all its clients in this process share."""
+    """The invalidations of a storage, shared by all its clients in this process."""
     try:
         return _KNOWN.setdefault(storage, Invalidations())
-    except TypeError:  # it has no hash, or no weak references: each client has its own
+    except TypeError:  # not hashable, or no weak references: each client has its own
         return Invalidations()

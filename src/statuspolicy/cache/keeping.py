@@ -1,4 +1,4 @@
-"""What may be stored (RFC 9111 §3), and which of its header fields (§3.1, §3.2)."""
+"""Storing responses (RFC 9111 §3), and their header fields (§3.1, §3.2)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from statuspolicy.dates import http_date
 from statuspolicy.fields import Fields, members
 from statuspolicy.ranges import flaw
 
-# §5.2.2.3: whose "requirements […] for caching" are understood. That is each registered one's.
+# §5.2.2.3: codes with "requirements […] for caching" that are understood: each registered one.
 _UNDERSTOOD = frozenset(map(int, HTTPStatus))
-# §3.1, and what RFC 9110 §7.6.1 says is of one connection.
+# §3.1, and the fields of one connection (RFC 9110 §7.6.1).
 _HOP_BY_HOP = frozenset(
     {
         "connection", "keep-alive", "proxy-authenticate", "proxy-authentication-info",
         "proxy-authorization", "proxy-connection", "te", "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
-# §3.2: never updated. The body is stored as it came, so what says how to read it stays.
+# §3.2: never updated. The stored body does not change, so the fields that describe it stay.
 _OF_THE_BODY = frozenset({"content-length", "content-encoding", "content-range"})
 _NOTHING_NEW = frozenset(name.encode() for name in _HOP_BY_HOP | _OF_THE_BODY)
 
@@ -34,7 +34,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def unstorable(asked: Asked, entry: Entry) -> str:
-    """Why a response may not be stored, or would never be used; "" where it is."""
+    """Why a response is not stored; "" where it is."""
     said = entry.control
     if asked.method != "GET" and not _stands_for_get(asked, entry):
         return f"the request's method is {asked.method}"
@@ -58,7 +58,7 @@ def unstorable(asked: Asked, entry: Entry) -> str:
 
 
 def forbidden(asked: Asked, entry: Entry) -> str:
-    """Why a response may not be stored, by what the two say; "" where it may."""
+    """Why request and response forbid to store the response; "" where they allow it."""
     said = entry.control
     if asked.elsewhere:
         return "the request has a target of its own"
@@ -75,18 +75,18 @@ def _permitted(said: Control) -> bool:
 
 
 def _useless(entry: Entry) -> str:
-    """Why a response could never be used again; "" where it could."""
+    """Why a stored response could never be used; "" where it could."""
     if entry.confirmable and not entry.unnamed:
         return ""
     if entry.unchecked:
         return "no-cache without a validator"
-    # Stale, it may still stand in for a server that is gone, where something said so much.
+    # A stale response with an explicit lifetime can still be used when the server is gone.
     usable = entry.lifetime > 0 or (entry.explicit is not None and not entry.bound)
     return "" if usable else "it has neither a freshness lifetime nor a validator"
 
 
 def _stands_for_get(asked: Asked, entry: Entry) -> bool:
-    """RFC 9110 §9.3.3: a POST's answer, if it is explicitly fresh and says to be the resource's."""
+    """Whether a response to POST is a representation of its URL, and fresh (RFC 9110 §9.3.3)."""
     location = entry.fields.one("content-location")
     return (
         asked.method == "POST"
@@ -98,7 +98,7 @@ def _stands_for_get(asked: Asked, entry: Entry) -> bool:
 
 
 def of_the_origin(base: str, location: str) -> str | None:
-    """The key of what a field names, where it has the request's origin."""
+    """The key of the URL in a field; None where it has another origin than the request."""
     try:
         key = named(base, location)
         return key if urlsplit(key)[:2] == urlsplit(base)[:2] else None
@@ -107,9 +107,9 @@ def of_the_origin(base: str, location: str) -> str | None:
 
 
 def named(base: str, location: str) -> str:
-    """The key of what a field names, of whatever origin. Raises ValueError where it is no URL.
+    """The key of the URL in a field, of any origin. Raises ValueError where it is not a URL.
 
-    What a server says of itself it may say by the Host that was sent, too.
+    A server may name itself by the Host that was sent, too.
     """
     url, here = urlsplit(urljoin(base, location)), urlsplit(base)
     path = f"{url.path or '/'}{url.query and '?' + url.query}"
@@ -125,12 +125,12 @@ def named(base: str, location: str) -> str:
 def _origin(url: SplitResult) -> tuple[str, str | None, int | None] | None:
     try:
         return url.scheme, url.hostname, url.port or _PORTS.get(url.scheme)
-    except ValueError:  # the Host that was sent is none
+    except ValueError:  # the Host that was sent is not valid
         return None
 
 
 def storable_lines(headers: Iterable[tuple[bytes, bytes]], fields: Fields) -> Headers:
-    """The header section without what may not be stored (§3.1)."""
+    """The fields of a header section that may be stored (§3.1)."""
     dropped = _HOP_BY_HOP | {name.lower() for name in members(fields.get("connection") or "")}
     if "transfer-encoding" in fields:
         # RFC 9112 §6.3: before it goes on, "MUST first remove the received Content-Length field".
@@ -139,10 +139,9 @@ def storable_lines(headers: Iterable[tuple[bytes, bytes]], fields: Fields) -> He
 
 
 def only_the_time(old: Entry, new: Iterable[tuple[bytes, bytes]], heard: float) -> bytes | None:
-    """The Date of a newer header section that says nothing else that isn't stored already.
+    """The Date of a newer header section that differs from the stored one in Date alone.
 
-    b"" where it has none; None where it says more, or no usable date. (So its validators, too, are
-    the stored ones.)
+    b"" where it has none; None where other fields differ, or the Date is not valid.
     """
     known, date = old.lines, b""
     if known is None:
@@ -160,10 +159,10 @@ def only_the_time(old: Entry, new: Iterable[tuple[bytes, bytes]], heard: float) 
 
 
 def updated(old: Headers, new: Iterable[tuple[bytes, bytes]], fields: Fields) -> Headers:
-    """A stored header section that takes every field of a newer one (§3.2).
+    """A stored header section, updated with the fields of a newer one (§3.2).
 
-    "with the following exceptions": what may not be stored, and what the stored body depends on.
-    Age is of one answer: without a new one there is none.
+    "with the following exceptions": fields that may not be stored, and fields of the stored body.
+    Age is valid for one answer alone: without a new one there is none.
     """
     lines = [
         line

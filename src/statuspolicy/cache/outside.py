@@ -1,4 +1,4 @@
-"""What storages outside this process have in common: they may be away, and they may wait."""
+"""Base class of storages outside this process: they may fail, and their calls may block."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 K = TypeVar("K")
 
-_REST = 5.0  # seconds until a storage that failed is tried again
-_QUIET = 60.0  # seconds without a failure until one is news again
+_REST = 5.0  # seconds between two tries of a storage that failed
+_QUIET = 60.0  # seconds without a failure until the next one is logged again
 _OWED = 10_000  # URLs
 _THREADS = 16  # of an event loop
 
 
 class Outside(Storage):
-    """A storage outside this process. While it is away, requests go on without it.
+    """A storage outside this process. While it fails, requests go on without it.
 
-    It is said once that it is away, it is left alone for 5 seconds at a time, and what it was
-    to forget meanwhile it forgets before it is used again.
+    A failure is logged once, and the storage is not used for the next 5 seconds. Deletions that
+    failed meanwhile are done before the storage is used again.
     """
 
     shared = True
     _failures: tuple[type[Exception], ...]
 
     def __init__(self) -> None:
-        self._until: float | None = None  # when it is tried again; None: it isn't away
-        self._failed: float | None = None  # when it last failed; None: it was said to be back
+        self._until: float | None = None  # the time of the next try; None while it works
+        self._failed: float | None = None  # the time of the last failure; None after "works again"
         self._owed = Owed()
 
     @staticmethod
     @abstractmethod
     def _name(one: str) -> bytes:
-        """As what an entry with an id is stored."""
+        """The key under which an entry with an id is stored."""
 
     @abstractmethod
     def _load(self, url: str, who: str) -> Sequence[Entry]: ...
@@ -59,7 +59,7 @@ class Outside(Storage):
         return self._tried(lambda: self._load(url, who)) or ()
 
     def save(self, url: str, entry: Entry, same: bool) -> None:
-        if entry.flaw:  # it would be dropped when it is loaded
+        if entry.flaw:  # it would be deleted when it is loaded
             return
         self._tried(lambda: self._save(url, entry, same))
 
@@ -84,16 +84,16 @@ class Outside(Storage):
     def _sound(
         self, url: str, who: str, stored: Iterable[tuple[K, Any, Any, Any]]
     ) -> tuple[list[Entry], list[K]]:
-        """What of the stored can be served, and the keys of what is damaged.
+        """The entries that are valid, and the keys of those that are damaged.
 
-        stored: key, name, what was dumped, body.
+        stored: key, name, dump and body of each.
         """
         found: list[Entry] = []
         damaged: list[K] = []
         for key, name, dumped, body in stored:
             try:
                 entry = Entry.load(url, who, dumped, body)
-                if self._name(entry.id) != name:  # or it would not be found when it is dropped
+                if self._name(entry.id) != name:  # or it could not be deleted by its id
                     raise ValueError("its key is that of another response")  # noqa: TRY301
                 found.append(entry)
             except ValueError as error:
@@ -102,12 +102,12 @@ class Outside(Storage):
         return found, damaged
 
     def _tried(self, work: Callable[[], T]) -> T | None:
-        """What came of it; None where the storage is away."""
+        """The result of a call; None where the storage fails, or failed a moment ago."""
         now = monotonic()
         if self._until is not None:
             if now < self._until:
                 return None
-            self._until = now + _REST  # one tries it, and the others still go on without it
+            self._until = now + _REST  # one request tries it, the others go on without it
         try:
             self._pay()
             done = work()
@@ -128,24 +128,24 @@ class Outside(Storage):
         return done
 
     def _pay(self) -> None:
-        """Forget what was to be forgotten while the storage was away."""
+        """Do the deletions that failed before."""
         for url in self._owed:
             self._drop(url, None)
             self._owed.remove(url)
 
     def _pay_at_last(self) -> bool:
-        """Try once more to forget all that is to be: there may be no next use; whether it is."""
+        """Do the deletions that failed before, as the last chance; returns whether all are done."""
         if self._owed:
-            self._until = None  # however short it was left alone
+            self._until = None  # try it now, even after a failure
             self._tried(lambda: None)
         return not self._owed
 
 
 async def in_thread(work: Callable[..., T], *args: Any) -> T:
-    """Call it in a thread, as asyncio and trio both can.
+    """Call a function in a thread, from asyncio or trio.
 
-    The threads are none of those that a program has by itself: all of those may be waiting for
-    a request, which would wait here for one of them.
+    The threads are not those of the default limiter: all of these may be waiting for a request,
+    which would wait here for one of them.
     """
     from anyio import CapacityLimiter, to_thread
 
@@ -158,7 +158,7 @@ async def in_thread(work: Callable[..., T], *args: Any) -> T:
 
 @cache
 def _limiters() -> RunVar[Any]:
-    """Each event loop's own."""
+    """The limiter of each event loop."""
     from anyio.lowlevel import RunVar
 
     return RunVar("statuspolicy.storage")

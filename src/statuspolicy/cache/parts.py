@@ -1,4 +1,4 @@
-"""Ranges of stored responses, and parts that are joined (RFC 9111 §3.3, §3.4)."""
+"""Ranges of stored responses, and combining of parts (RFC 9111 §3.3, §3.4)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _OF_A_PART = frozenset({b"content-range", b"content-length"})
 
 
 def span(asked: Fields, entry: Entry) -> Span | None:
-    """The first and last byte that a request asks of a stored response.
+    """The first and last byte of the range that a request asks for.
 
-    None where the response doesn't hold them, and where it isn't one range of bytes.
+    None where the stored response doesn't have them, or the request asks for several ranges.
     """
     found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", asked.get("range") or "", re.IGNORECASE)
     if found is None or not (found[1] or found[2]):
         return None
     length = entry.length
-    if not found[1]:  # the last so many
+    if not found[1]:  # a suffix: the last n bytes
         first, last = max(0.0, length - int(found[2])), length - 1
     else:
         first, last = float(found[1]), min(float(found[2] or inf), length - 1)
@@ -32,7 +32,7 @@ def span(asked: Fields, entry: Entry) -> Span | None:
 
 
 def if_range(asked: Fields, entry: Entry) -> bool:
-    """Whether a range may be answered: If-Range, where there is one, fits (RFC 9110 §13.1.5)."""
+    """Whether If-Range allows a 206 (RFC 9110 §13.1.5); True without If-Range."""
     if "if-range" not in asked:
         return True
     condition = asked.one("if-range")
@@ -44,7 +44,7 @@ def if_range(asked: Fields, entry: Entry) -> bool:
 
 
 def cut(entry: Entry, first: int, last: int) -> tuple[Headers, bytes]:
-    """The header section and body of a 206 for a range that is held."""
+    """The header section and body of a 206 for a stored range."""
     length = "*" if entry.length == inf else f"{entry.length:.0f}"
     begin, _ = _held(entry)
     lines = (line for line in entry.served if line[0].lower() not in _OF_A_PART)
@@ -54,7 +54,7 @@ def cut(entry: Entry, first: int, last: int) -> tuple[Headers, bytes]:
 
 
 def missing(entry: Entry) -> int | None:
-    """The first byte that a stored beginning lacks; None where it can't be completed."""
+    """The first byte that is missing after a stored beginning; None where it can't be completed."""
     if entry.part is None or entry.part[0] != 0 or weakness(entry.fields):
         return None
     return entry.part[1] + 1

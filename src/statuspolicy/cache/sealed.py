@@ -8,18 +8,18 @@ DIGEST = 16  # bytes
 
 
 def digest(content: bytes) -> bytes:
-    from hashlib import blake2b  # here: who stores in memory needs none
+    from hashlib import blake2b  # here, since a MemoryStorage does not need it
 
     return blake2b(content, digest_size=DIGEST).digest()
 
 
 def sealed(url: str, said: bytes) -> bytes:
-    """What is said, behind what will tell whether it was damaged, or is another URL's."""
+    """The data behind a digest of the URL and the data."""
     return digest(url.encode("utf-8", "surrogatepass") + b"\0" + said) + said
 
 
 def opened(url: str, who: str, dumped: bytes, body: bytes) -> dict[str, Any]:
-    """What was dumped, but for the body. Raises anything where something else was."""
+    """The values of a dump, without the body. Raises any exception for other data."""
     import json
 
     said = dumped[DIGEST:]

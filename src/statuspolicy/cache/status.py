@@ -1,4 +1,4 @@
-"""Cache-Status (RFC 9211): what the cache did with a request, in a word or two."""
+"""Cache-Status (RFC 9211): what the cache did with a request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from statuspolicy._value import Record
 
-# §2.2: why a request went on to the server.
+# §2.2: why a request was sent to the server.
 Forwarded: TypeAlias = Literal[
     "bypass", "method", "uri-miss", "vary-miss", "request", "stale", "partial"
 ]
@@ -16,15 +16,15 @@ _MOST = 10**15 - 1  # RFC 8941 §3.3.1: an integer has 15 digits at most
 
 
 class CacheStatus(Record):
-    """What the cache did; `str()` gives it as the field's value.
+    """What the cache did with a request; `str()` gives the value of a Cache-Status field.
 
-    forwarded: why the request went on to the server; None for a hit, and, with a detail, where
-        nothing was stored and the server was not to be asked.
-    answer: the status code that came, where it isn't the one that is handed over.
-    ttl: seconds of freshness that are left, below 0 where it is stale.
-    stored: whether the answer is stored, once it is read to its end.
-    collapsed: whether it waited for another request's validation.
-    detail: more, in words.
+    forwarded: why the request was sent to the server; None for a hit, and, with a detail, for
+        an `only-if-cached` request without a stored response.
+    answer: the status code of the server, where another one is handed over.
+    ttl: the remaining freshness in seconds, below 0 where the response is stale.
+    stored: whether the response is stored, once it is read to its end.
+    collapsed: whether the request waited for the validation of another one.
+    detail: more information in words.
     """
 
     forwarded: Forwarded | None = None

@@ -1,4 +1,4 @@
-"""Where stored responses are kept: the protocol, and the storage in this process's memory."""
+"""Storages of responses: the protocol, and the storage in the memory of this process."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Protocol
 from statuspolicy.cache.entry import Entry
 from statuspolicy.locks import alone
 
-VARIANTS = 32  # responses of a URL for one user: of more, what was stored longest ago goes
+VARIANTS = 32  # responses of a URL for one user; of more, the oldest is deleted
 _USUAL = 300  # characters of a URL and a user's name, which the size of an entry includes
 
 
 class Storage(Protocol):
-    """What a storage of responses can do. Threads and tasks use it at the same time.
+    """The protocol of a storage of responses. Threads and tasks use it at the same time.
 
-    shared: whether other processes or programs see it too.
+    shared: whether other processes or programs use it too.
 
-    The methods that begin with `a` do the same without blocking an event loop. What a storage
-    raises costs no request anything: it is logged, and the request goes on without it.
+    The methods that begin with `a` do the same without blocking an event loop. An exception of a
+    storage is logged, and the request goes on without it.
     """
 
     shared: bool
 
     def load(self, url: str, who: str) -> Sequence[Entry]:
-        """What is stored of a URL for somebody."""
+        """The stored responses of a URL for a user."""
         ...
 
     def save(self, url: str, entry: Entry, same: bool) -> None:
@@ -34,11 +34,11 @@ class Storage(Protocol):
         ...
 
     def drop(self, url: str, ids: Sequence[str] | None) -> None:
-        """Forget the entries of a URL with these ids; None for all, whosever they are."""
+        """Delete the entries of a URL with these ids; None for all entries of all users."""
         ...
 
     def close(self) -> None:
-        """Let go of files and connections; the next use opens them again."""
+        """Close files and connections; the next use opens them again."""
         ...
 
     async def aload(self, url: str, who: str) -> Sequence[Entry]:
@@ -59,10 +59,9 @@ class Storage(Protocol):
 
 
 class MemoryStorage(Storage):
-    """Stored responses in this process's memory: what was used longest ago goes first.
+    """A storage in the memory of this process: the least recently used response is deleted first.
 
-    max_bytes: how much it holds at most, in memory: header sections, URLs and what Python itself
-        takes are counted too.
+    max_bytes: its size in bytes at most, with header sections, URLs and the overhead of Python.
     """
 
     shared = False
@@ -75,7 +74,7 @@ class MemoryStorage(Storage):
         self._most = max_bytes
         self._size = 0
         self._lock = Lock()
-        # By URL and user, and by id; and who has something of a URL.
+        # The entries by URL and user, and by id; and the users of each URL.
         self._kept: OrderedDict[tuple[str, str], dict[str, tuple[Entry, int]]] = OrderedDict()
         self._users: dict[str, dict[str, None]] = {}
 
@@ -99,10 +98,10 @@ class MemoryStorage(Storage):
                 return
             self._size -= old[1]
         size = entry.size + _long(url, entry.who)
-        if size > self._most:  # it would push out all others, and then itself
+        if size > self._most:  # it would delete all others, and then itself
             self._tidy(place, entries)
             return
-        # First, since Ctrl-C may come anywhere: what no user is known of is never dropped.
+        # First, since Ctrl-C may come anywhere: an entry without a known user is never deleted.
         self._users.setdefault(url, {})[entry.who] = None
         entries[one] = entry, size
         self._size += size
@@ -125,7 +124,7 @@ class MemoryStorage(Storage):
             self._tidy((url, who), entries)
 
     def _tidy(self, place: tuple[str, str], entries: dict[str, tuple[Entry, int]]) -> None:
-        """Let go of a place where nothing is left."""
+        """Remove the keys of a URL and user without entries."""
         if entries:
             return
         url, who = place
@@ -136,7 +135,7 @@ class MemoryStorage(Storage):
             self._users.pop(url, None)
 
     def close(self) -> None:
-        """Nothing to let go of: what is stored stays for the next use."""
+        """Do nothing: the stored responses stay for the next use."""
 
     async def aload(self, url: str, who: str) -> Sequence[Entry]:
         return self.load(url, who)
@@ -155,5 +154,5 @@ class MemoryStorage(Storage):
 
 
 def _long(url: str, who: str) -> int:
-    """The bytes that an unusually long URL and name of a user take."""
+    """The extra bytes of an unusually long URL and user."""
     return max(0, len(url) + 3 * len(who) - _USUAL)  # who is in the id, too

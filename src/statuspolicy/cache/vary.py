@@ -1,4 +1,4 @@
-"""Vary (RFC 9111 §4.1): which of the stored responses a request selects."""
+"""Vary (RFC 9111 §4.1): the stored responses that a request selects."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import TypeAlias
 from statuspolicy.credentials import is_credential
 from statuspolicy.fields import Fields, members
 
-# The selecting fields and what the request said in each, None where it wasn't there.
+# The selecting fields and their values in the request, None where one is missing.
 Selecting: TypeAlias = "tuple[tuple[str, str | None], ...]"
 
-# A name that no field has: it "always fails to match".
+# A name that no field has: `Vary: *` "always fails to match".
 _STAR: Selecting = (("", "*"),)
 
-# RFC 9110 §12.4.2, §12.5: what is preferred is said by weights, not by the order, and the
-# names are case-insensitive.
+# RFC 9110 §12.4.2, §12.5: weights say what is preferred, not the order, and names are
+# case-insensitive.
 _WEIGHTED = frozenset({"accept", "accept-charset", "accept-encoding", "accept-language"})
 
 
 def selecting(response: Fields, request: Fields) -> Selecting:
-    """What of a request selects its response; with `Vary: *` nothing ever does."""
+    """The selecting fields of a response, with their values in the request."""
     vary = response.get("vary")
     if vary is None:
         return ()
@@ -31,15 +31,15 @@ def selecting(response: Fields, request: Fields) -> Selecting:
 
 
 def selects(vary: Selecting, request: Fields) -> bool:
-    """Whether a request says the same in each selecting field as the one that was answered."""
+    """Whether a request has the same value in each selecting field."""
     return all(normal(name, request.get(name)) == said for name, said in vary)
 
 
 def normal(name: str, value: str | None) -> str | None:
-    """A form that is the same for values that mean the same.
+    """A normal form: equal for values with the same meaning.
 
-    §4.1 allows what has "identical semantics": other white space around a list's members,
-    another order where it says nothing, another case where that says nothing.
+    §4.1 allows "identical semantics": other white space around the members of a list, and
+    another order or case where that has no meaning.
     """
     if value is None:
         return None
@@ -66,6 +66,6 @@ def _weighed(part: str, keep_case: bool) -> str:
         if name.lower() == "q" and re.fullmatch(r"[01](\.\d{0,3})?", value):
             weight = f"{float(value):g}"
             kept += [] if weight == "1" else [f"q={weight}"]
-        else:  # a media type's parameter may be any text
+        else:  # the parameter of a media type may be any text
             kept.append(f"{name.lower()}{equals}{value if keep_case else value.lower()}")
     return ";".join(kept)
