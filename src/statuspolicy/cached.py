@@ -1,4 +1,4 @@
-"""The cache in an exchange: asked before each send, told after it, and where all else fails."""
+"""The cache in an exchange: before each send, after it, and in place of an error."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 Final: TypeAlias = Settle | Use | Refuse
 
-# How often a request waits for another that asks the same: the first may have been cancelled, or
-# its answer may still be read.
+# How often a request waits for an equal one: the first may have been cancelled, or its response may
+# still be read.
 _WAITS = 2
 
 
 def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
-    """What the cache answers in the server's place; None where the server is to be asked."""
+    """The stored response that answers the request; None where the request has to be sent."""
     request, clock = talk.sent, talk.plan.clock
     if talk.plan.prepare is not None:
         # What it writes may say whose the answer is, and select it.
@@ -59,10 +59,10 @@ def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
             return Reply(_same(flight.failure, request))
         if flight.alone:
             break
-    visit.collapsed = waits > 0 and not visit.sends  # somebody else asked meanwhile
+    visit.collapsed = waits > 0 and not visit.sends  # the other request stored it
     response = visit.served()
     if response is not None and response.status_code in talk.answers:
-        visit = yield from looked_up(True)  # what was decided against is no answer now
+        visit = yield from looked_up(True)  # this response was already decided about
         response = visit.served()
     talk.visit = visit
     if response is None:
@@ -75,21 +75,21 @@ def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
 
 
 def _patience(timeouts: Any) -> float:
-    """Seconds after which a request of its own would have brought an answer, or an error."""
+    """Seconds after which a request with these timeouts has a response or an error."""
     given = timeouts or {}
     kinds = ("pool", "connect", "write", "read")
     return sum(inf if given.get(kind) is None else given[kind] for kind in kinds)
 
 
 def _same(failure: Any, request: Request) -> TransportError:
-    """The failure of another request for the same, as this one's own."""
+    """The failure of an equal request, as a failure of this one."""
     own: TransportError = type(failure)(str(failure), request=request)
     own.__cause__ = failure
     return own
 
 
 def sent(talk: Talk, visit: Visit) -> Flow[Reply]:
-    """What a send brings, once the cache was told of it."""
+    """Send a request, and let the cache handle the response."""
     visit.now = talk.plan.clock.time()  # it may have waited
     shelf = talk.plan.cache
     assert shelf is not None
@@ -99,7 +99,7 @@ def sent(talk: Talk, visit: Visit) -> Flow[Reply]:
 
 
 def _settled(talk: Talk, visit: Visit, reply: Reply) -> Flow[Reply]:
-    """What an answer means for what is stored; what is stored may be handed over in its place."""
+    """Update the cache by a response; a stored response may be handed over in its place."""
     answer = reply.outcome
     if isinstance(answer, Exception):
         visit.tell_others(answer)
@@ -121,14 +121,14 @@ def _settled(talk: Talk, visit: Visit, reply: Reply) -> Flow[Reply]:
 
 
 def not_again(verdict: Decided, exchange: Exchange) -> Decided:
-    """A verdict that doesn't ask for what is stored once more; another request may be sent."""
+    """A verdict that doesn't repeat a request that the cache would answer again."""
     if isinstance(verdict, Again) and verdict.request is exchange.request:
         return Settle("the cache answered: a repeat would bring the same response")
     return verdict
 
 
 def passed(talk: Talk, shelf: Shelf, verdict: Follow | Again) -> Flow[None]:
-    """A redirect was followed: one that is stored is remembered as a short cut."""
+    """Note a redirect that was followed, if it is stored."""
     if isinstance(verdict, Follow):
         key, visit = hop.key(talk.went), talk.visit
         if visit is not None and (visit.keeps if talk.straight else visit.from_here):
@@ -141,7 +141,7 @@ def passed(talk: Talk, shelf: Shelf, verdict: Follow | Again) -> Flow[None]:
 
 
 def forgotten(talk: Talk) -> Flow[None]:
-    """The short cuts that were taken lead nowhere."""
+    """Forget the remembered redirects that were followed in vain."""
     for url, key in talk.shortcuts:
         yield Remember(url, None)
         if talk.plan.cache is not None:
@@ -150,12 +150,12 @@ def forgotten(talk: Talk) -> Flow[None]:
 
 
 def stand_in(talk: Talk, visit: Visit, exchange: Exchange, verdict: Final) -> Final:
-    """A stale response where all else failed (RFC 9111 §4.2.4, RFC 5861 §4)."""
+    """A stale response in place of a final error (RFC 9111 §4.2.4, RFC 5861 §4)."""
     outcome = exchange.error if exchange.response is None else exchange.response
     if outcome is None or not isinstance(verdict, Settle):
         return verdict
     spare = visit.stand_in(outcome, talk.plan.clock.time())
-    talk.take_cookies(exchange)  # what stands in for it has none of its own
+    talk.take_cookies(exchange)  # the stale response has none
     return (
         verdict
         if spare is None

@@ -1,4 +1,4 @@
-"""A client's cache: where its responses are, and whose each of them is."""
+"""A cache as a client uses it: its storage, and the user that each request belongs to."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from .hop import key
 from .httpx_internals import field_names, words
 from .visit import Visit, normal
 
-# What most requests have and nobody is known by, as the library writes it.
+# Fields that most requests have and that identify nobody, as the library writes them.
 _USUAL = (b"Accept", b"Accept-Encoding", b"Accept-Language", b"Connection", b"Host", b"User-Agent")
-# A client asks for the same in the same words again and again.
+# A client sends equal requests again and again.
 _KNOWN, _LONG = 256, 1024
 
 
@@ -53,9 +53,9 @@ class Shelf:
         self._known: dict[object, Asked] = {}
 
     def user(self, request: Request) -> str | None:
-        """Whose a request is by the cache's `user`: "" for nobody's, None where there is none.
+        """The user of a request by the cache's `user`: "" for none, None without that option.
 
-        It is asked once a call, by its caller: elsewhere a callable may not know who that is.
+        Called once for each call, in the caller's context: elsewhere it may not know the user.
         """
         user: Any = self.cache.user
         who = user(request) if callable(user) else user
@@ -67,7 +67,7 @@ class Shelf:
         return who
 
     def asked(self, request: Request, cookies: Cookies | None, user: str | None = None) -> Asked:
-        """A request as the rules see it. user: as the method of that name told."""
+        """A request as the rules see it. user: as `user()` returned it."""
         elsewhere = "target" in request.extensions
         said = words(request), user
         known = None if elsewhere else self._known.get(said)
@@ -83,10 +83,10 @@ class Shelf:
             of_jar = b"cookie" in field_names(request.headers)
             client = self._client if of_jar or not self.storage.shared else ""
             who = client + self._secrets(request, lines, cookies)
-        # With `user=` several people share a client, and nobody's may be anybody's.
+        # With `user=` several people share a client: a response without a user may be anybody's.
         anonymous = not user and (user is not None or not who)
         asked = Asked(request.method, key(request), lines, who, anonymous, elsewhere)
-        # The other fields are known by their names, and short.
+        # The other fields are usual ones, and short.
         if usual and not elsewhere and len(asked.url) + len(who) < _LONG:
             if len(self._known) >= _KNOWN:
                 self._known.clear()
@@ -101,12 +101,12 @@ class Shelf:
         validate: bool = False,
         since: float = inf,
     ) -> Visit:
-        """One request's visit. validate, since: as in the cache's `plan`."""
+        """Look a request up. validate, since: as in the cache's `plan`."""
         course = plan(asked, stored, now, validate, since)
         return Visit(self.cache, self._invalidations, asked, course, now)
 
     def close(self, seconds: float) -> None:
-        """End what runs behind the callers' backs, and let the storage go."""
+        """End the background validations, and close the storage."""
         self.validations.close(seconds)
         change(self.storage, self._owed_drops())
         self.storage.close()
@@ -118,11 +118,11 @@ class Shelf:
         await self.storage.aclose()
 
     def drops(self, url: str) -> Sequence[Change]:
-        """What forgets all that is stored of a URL."""
+        """The changes that delete a URL."""
         return [Drop(url)]
 
     def invalidated(self, request: Request, response: Response | None) -> Sequence[Change]:
-        """What is not right any more after a request, and its answer where one came."""
+        """The invalidations after a request and its response; None where none came."""
         asked = Asked(request.method, key(request), tuple(request.headers.raw))
         answer = None
         if response is not None:
@@ -130,7 +130,7 @@ class Shelf:
         return normal(asked, invalidated(asked, answer))
 
     def owe(self, request: Request) -> None:
-        """Nobody will know what became of a request: what it may have changed is dropped later."""
+        """Owe the invalidations of a request with an unknown outcome."""
         for one in self.invalidated(request, None):
             self._owed.add(one.url)
 
@@ -138,7 +138,7 @@ class Shelf:
         return [*map(Drop, self._owed)]
 
     def look(self, url: str, who: str) -> Sequence[Entry]:
-        """What is stored of a URL for somebody; nothing while it can't be dropped as it has to."""
+        """The stored responses of a URL for a user; none while a deletion of the URL is owed."""
         if self._owed and url in self._owed:
             change(self.storage, [Drop(url)])
             return ()
@@ -152,7 +152,7 @@ class Shelf:
         return await alook(self.storage, url, who)
 
     def change(self, changes: Sequence[Change], sent: Sent | None = None) -> None:
-        """Save and drop what is to be. sent: when the request was that it comes of."""
+        """Save and delete entries. sent: the moment of the request that led to it."""
         change(self.storage, changes, sent)
 
     async def achange(self, changes: Sequence[Change], sent: Sent | None = None) -> None:
@@ -160,7 +160,7 @@ class Shelf:
         await achange(self.storage, changes, sent)
 
     def _secrets(self, request: Request, lines: Lines, cookies: Cookies | None) -> str:
-        """A digest of all by which a server may tell one user from another."""
+        """A digest of the fields by which a server may tell users apart."""
         fields = Fields(lines)
         secret = (name for name in fields if name != "cookie" and self._limits.sensitive(name))
         told = [f"{name}: {fields.get(name)}" for name in secret]

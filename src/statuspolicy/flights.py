@@ -1,6 +1,6 @@
-"""One for all: of those who would ask the server the same, one does and the others wait.
+"""Collapsed requests: one of several equal requests is sent, and the others wait for its result.
 
-They wait once, all for the same answer, and none of them for another that waits.
+Each waits once, for the request that was sent, never for another one that waits.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from statuspolicy.locks import Turn
 
 
 class Flights:
-    """The requests that are under way and that others may wait for, of threads and of tasks."""
+    """The running requests that others may wait for, of threads and of tasks."""
 
     def __init__(self) -> None:
-        # By event loop and by what is asked for. Who leaves takes his own out again.
+        # By event loop and key. Each request removes itself.
         self.under_way: dict[tuple[object, str], Flight] = {}
 
     def flight(self, key: str, timeouts: object) -> Flight:
-        """A request that asks for what `key` says, unless another does."""
+        """A request for `key`, which may have to wait for a running one."""
         return Flight(self, key, timeouts)
 
 
 class Flight(Turn):
-    """One request: it is the one that asks, or it waits for what that one learns.
+    """One request: it is sent, or waits for the result of the one that is.
 
-    timeouts: how long it waits for a server.
-    failure: what came to the one that asked, which is as good as this one's own.
-    alone: whether it goes on by itself: what came is nothing that it could use, or it has waited
-        as long as it would.
+    timeouts: the timeouts of the request.
+    failure: the failure of the request that was sent, which counts as this one's own.
+    alone: whether it has to be sent by itself: the result is of no use to it, or it has waited
+        long enough.
     """
 
     def __init__(self, flights: Flights, key: str, timeouts: object) -> None:
@@ -44,11 +44,11 @@ class Flight(Turn):
         self.alone = False
 
     def came(self, failure: Exception | None, useless: bool) -> None:
-        """What those who wait for this one are to know of its answer."""
+        """Note the result for the requests that wait for this one."""
         self._failure, self._useless = failure, useless
 
     def enter(self, seconds: float) -> bool:
-        """Whether it asks; else it has waited in a thread, for so long at most."""
+        """Whether it is to be sent; else it has waited for the other one, in a thread."""
         self._who, self._over = get_ident(), Event()
         first = self._under_way.setdefault(self._place, self)
         if first is not self:
@@ -58,7 +58,7 @@ class Flight(Turn):
         return first is self
 
     async def aenter(self, seconds: float) -> bool:
-        """Whether it asks; else it has waited in a task, for so long at most."""
+        """Whether it is to be sent; else it has waited for the other one, in a task."""
         import anyio  # here, so that a program without async never loads it
         from anyio.lowlevel import current_token
 
@@ -73,12 +73,12 @@ class Flight(Turn):
         return first is self
 
     def _learn(self, first: Flight, over: bool) -> None:
-        # Somebody more patient than the one that failed asks himself.
+        # A request with other timeouts than the one that failed is sent by itself.
         self.failure = first._failure if first._timeouts == self._timeouts else None
         self.alone = not over or first._useless or first._failure is not None
 
     def leave(self) -> None:
-        """Let those go on who wait for this one."""
+        """Let the requests go on that wait for this one."""
         if self._under_way.get(self._place) is self:
             del self._under_way[self._place]
         if self._over is not None:

@@ -61,7 +61,7 @@ class Hands(Grip[BaseTransport]):
         try:
             wire = self.wire(effect, transport, watch)
             if wire is None:
-                # In one expression: from where it comes, to where it is closed.
+                # One expression, so that Ctrl-C can't come between the response and its place.
                 self.held = transport.handle_request(request)
             else:
                 during(WIRE, wire, self._take, transport, request)

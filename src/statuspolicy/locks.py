@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def alone(method: Callable[Concatenate[SelfT, P], T]) -> Callable[Concatenate[SelfT, P], T]:
-    """A method that is called while nobody else has the object's `_lock`."""
+    """Make a method hold the object's `_lock` while it runs."""
 
     @wraps(method)
     def locked(self: SelfT, /, *args: P.args, **options: P.kwargs) -> T:
@@ -36,31 +36,31 @@ def alone(method: Callable[Concatenate[SelfT, P], T]) -> Callable[Concatenate[Se
 
 
 class Turn:
-    """What one exchange at a time may be at: of the threads one, and of an event loop's tasks."""
+    """A lock: at most one exchange holds it, in a thread or in a task of an event loop."""
 
     def __init__(self) -> None:
-        # It knows whose it is, so that who was interrupted as he took it can leave it.
+        # The lock knows its owner, so that a thread that was interrupted meanwhile can release it.
         self._lock = RLock()
         self._owner: int | None = None
 
     def enter(self, seconds: float) -> bool:
-        """Wait for it so long in a thread; whether it came."""
+        """Acquire the lock within `seconds`, in a thread; returns whether it was acquired."""
         if self._owner == get_ident():
-            return False  # it is this thread's own, further out
+            return False  # this thread holds it already
         if not self._lock.acquire(timeout=min(max(seconds, 0.0), TIMEOUT_MAX)):
             return False
         self._owner = get_ident()
         return True
 
     def leave(self) -> None:
-        """Let the next thread in, where this one may have entered."""
+        """Release the lock, if this thread holds it."""
         if self._owner == get_ident():
             self._owner = None
-        with suppress(RuntimeError):  # it is another's
+        with suppress(RuntimeError):  # another one holds it
             self._lock.release()
 
     async def aenter(self, seconds: float) -> bool:
-        """Wait for it so long in a task; whether it came."""
+        """Acquire the lock within `seconds`, in a task; returns whether it was acquired."""
         import anyio  # here, so that a program without async never loads it
 
         lock = self._of_this_loop()
@@ -70,8 +70,8 @@ class Turn:
         return False
 
     def aleave(self) -> None:
-        """Let the next task in, where this one may have entered."""
-        with suppress(RuntimeError):  # it is another's
+        """Release the lock, if this task holds it."""
+        with suppress(RuntimeError):  # another one holds it
             self._of_this_loop().release()
 
     def _of_this_loop(self) -> Any:
@@ -83,7 +83,7 @@ class Turn:
         return locks[self]
 
 
-# One thing: for each event loop the locks of the turns that are still used.
+# The locks of each event loop that are still used.
 _loops: dict[str, Any] = {}
 
 

@@ -1,4 +1,4 @@
-"""A response body that is stored once it was read to its end, as it is handed on."""
+"""A response body that is stored, once the caller has read it to its end."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ._lib import AsyncByteStream, SyncByteStream
 class Recording(SyncByteStream, AsyncByteStream):
     """A body on its way to the caller.
 
-    begun: what of it is stored already, and comes first.
-    most: bytes; what is longer isn't stored.
-    whole: what of the storage changes, given what came.
-    sent: when its request was.
+    begun: the stored beginning, which comes first.
+    most: bytes; a longer body isn't stored.
+    whole: returns the changes of the storage for the whole body.
+    sent: the moment of its request.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Recording(SyncByteStream, AsyncByteStream):
                 self._parts.clear()
 
     def _changes(self) -> Sequence[Change]:
-        """Asked at the end alone: a body that broke, or that nobody read on, isn't stored."""
+        """The changes at the end of the body: one that broke or was abandoned isn't stored."""
         return self._whole(b"".join(self._parts)) if self._left >= 0 else ()
 
     def __iter__(self) -> Iterator[bytes]:

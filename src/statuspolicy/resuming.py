@@ -85,7 +85,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
                 rest = self._rest()
                 if rest is None:
                     return
-                # In one expression: from where it comes, to where it is closed.
+                # One expression, so that Ctrl-C can't come between the response and its place.
                 self._answer = answer = self._send(rest)
                 if not self._joins(answer):
                     return

@@ -1,4 +1,4 @@
-"""One request's visit to the cache: what of the pure rules becomes of requests and responses."""
+"""The lookup of one request in the cache: applies the pure rules to requests and responses."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ _GONE = (
     ConnectError, ConnectTimeout, ReadError, ReadTimeout, RemoteProtocolError, WriteError,
     WriteTimeout,
 )  # fmt: skip
-# A 304 that says no more than that.
+# A 304 without header fields.
 _BARE_304 = Entry(304, (), b"", 0.0, 0.0)
 # RFC 5861 §4.
 _ERRORS = frozenset({500, 502, 503, 504})
-# RFC 9110 §15.4.5: what a 304 has of the response that it stands for.
+# RFC 9110 §15.4.5: the fields of a 304 that the response to a GET would have.
 _OF_A_304 = frozenset(
     {b"cache-control", b"content-location", b"date", b"etag", b"expires", b"last-modified", b"vary"}
 )
 
 
 class Visit:
-    """One request's visit to the cache, from what is stored to what becomes of its answer.
+    """The lookup of one request in the cache, up to the storing of its response.
 
-    sent: when it was sent, as invalidations count.
+    sent: the moment when it was sent, counted in invalidations.
     """
 
     sent: Sent
@@ -66,16 +66,16 @@ class Visit:
         self._cache = cache
         self._invalidations = invalidations
         self.asked = asked
-        self.now = now  # when it is asked
+        self.now = now  # the time of the request
         self.course = course
         self._status: CacheStatus | None = None
-        self.from_here = False  # whether the cache itself made the response
-        self.collapsed = False  # whether it waited for another request's answer
-        self.flight: Flight | None = None  # for whose answer others wait
+        self.from_here = False  # whether the response comes from the cache
+        self.collapsed = False  # whether it waited for the result of another request
+        self.flight: Flight | None = None  # the request that others wait for
 
     @property
     def status(self) -> CacheStatus:
-        """What the cache did so far."""
+        """The Cache-Status so far."""
         if self._status is None:
             self._status = CacheStatus(
                 self.course.why if isinstance(self.course, Forward) else None,
@@ -85,12 +85,12 @@ class Visit:
 
     @property
     def sends(self) -> bool:
-        """Whether the server is asked."""
+        """Whether the request has to be sent."""
         return isinstance(self.course, Forward)
 
     @property
     def simple(self) -> bool:
-        """Whether a hit, or one request and its answer, is all that comes of it."""
+        """Whether it is a hit, or one request and its response, and nothing else."""
         course = self.course
         if isinstance(course, Forward):
             return course.why != "partial" and not (course.lines and self._cache.collapse)
@@ -98,22 +98,22 @@ class Visit:
 
     @property
     def queues(self) -> bool:
-        """Whether it waits where somebody asks the same already."""
+        """Whether it waits for an equal request that is running."""
         validates = isinstance(self.course, Forward) and bool(self.course.lines)
         return validates and self._cache.collapse
 
     @property
     def keeps(self) -> bool:
-        """Whether the response is stored, or will be once it was read."""
+        """Whether the response is stored, or will be once it is read."""
         return self.from_here or self.status.stored
 
     @property
     def behind(self) -> bool:
-        """Whether the stored response is stale, and to be validated behind the caller's back."""
+        """Whether the stored response is stale and needs a background validation."""
         return isinstance(self.course, Serve) and self.course.behind
 
     def served(self) -> Response | None:
-        """The response that the cache gives by itself."""
+        """The stored response, or a 504; None where the request has to be sent."""
         course = self.course
         if isinstance(course, Forward):
             return None
@@ -126,7 +126,7 @@ class Visit:
         return self._response(course.entry, self.now, course.span, unmodified=unmodified)
 
     def equipped(self, request: Request) -> Request:
-        """The request as it goes on, now, with the cache's own conditions."""
+        """The request as it is sent now, with the conditions of the cache."""
         assert isinstance(self.course, Forward)
         self.sent = Sent(self.asked.url, self._invalidations)
         lines = self.course.lines
@@ -135,15 +135,15 @@ class Visit:
         return body.copy(request, headers=extended(request.headers, lines))
 
     def settled(self, response: Response, now: float) -> tuple[Response | None, Sequence[Change]]:
-        """What is handed over in an answer's place, and what of the storage changes.
+        """The response to hand over, and the changes of the storage.
 
-        None: the answer is unusable, and the request is to be sent without our conditions.
+        None: the response is unusable, and the request has to be sent without our conditions.
         """
         course = self.course
         assert isinstance(course, Forward)
         if course.forgives and self.may_stand_in(
             response
-        ):  # what stands in for it stays, whatever it says of itself
+        ):  # the stale response stays stored, whatever the fields of the error say
             self._status = CacheStatus(course.why)
             return self._marked(response), ()
         headers = response.headers.raw
@@ -177,20 +177,20 @@ class Visit:
         return self._marked(response), changes
 
     def tell_others(self, failure: Exception | None = None) -> None:
-        """Tell those who wait for what came whether it is of use to them."""
+        """Give the result to the requests that wait for it."""
         if self.flight is not None:
-            # Not every failure is theirs, too: the total of one exchange may be over, say.
+            # Not every failure counts for them: it may be the Limits.total of this exchange, say.
             gone = failure if type(failure) in _GONE else None
             self.flight.came(gone, useless=failure is not None or not self.keeps)
 
     def may_stand_in(self, response: Response) -> bool:
-        """Whether something stale may take an answer's place."""
+        """Whether a stale response may be used in place of an error."""
         course = self.course
         failed = response.status_code in _ERRORS
         return failed and isinstance(course, Forward) and course.forgives
 
     def stand_in(self, outcome: Response | Exception, now: float) -> Response | None:
-        """A stale response in place of an error, where one may (§4.2.4, RFC 5861 §4)."""
+        """The stale response in place of an error, if that is allowed (§4.2.4, RFC 5861 §4)."""
         course = self.course
         if not isinstance(course, Forward) or course.spare is None:
             return None
@@ -214,7 +214,7 @@ class Visit:
     # ── responses ─────────────────────────────────────────────────────────────────────
 
     def _span(self, entry: Entry) -> Span | None:
-        """What was asked for of a response that was just validated."""
+        """The requested range of a response that was just validated."""
         asked = self.asked
         if asked.plain or b"range" not in asked.names or not parts.if_range(asked.fields, entry):
             return None
@@ -231,11 +231,11 @@ class Visit:
         validated: Entry | None = None,
         unmodified: bool = False,
     ) -> Response:
-        """A stored response, as it is handed over.
+        """Make the response of a stored entry.
 
         span, unmodified: as of a `Serve`.
-        forwarded, answer, detail: why the server was asked, and what it said.
-        validated: the 304 by which it said that this is still right.
+        forwarded, answer, detail: as of a CacheStatus.
+        validated: the 304 that confirmed it.
         """
         status, content, age = entry.status, entry.body, entry.age(now)
         lines = entry.served if validated is None else entry.validated_by(validated)
@@ -253,7 +253,7 @@ class Visit:
         # The encoding is said where it is known, or the library looks for it.
         headers = written(lines, "ascii" if entry.ascii else None)
         if entry.has_cookies and not (validated is not None and validated.has_cookies):
-            # They were taken in when they came; by now the jar may know better.
+            # The jar took these cookies when they came; it may have newer ones.
             headers = without_cookies(headers)
         response = stored_response(status, headers, content, entry.encoded)
         ttl = None if entry.lifetime == inf else entry.lifetime - age
@@ -270,7 +270,7 @@ class Visit:
         return response
 
     def _too_long(self, settled: Settled) -> str:
-        """Why nothing is kept of a body as it is read, where it says how long it is."""
+        """Why a body is too long to be stored, by its Content-Length; "" where it isn't."""
         if settled.keep is None or settled.begun is not None:
             return ""
         told = digits(settled.keep.fields.one("content-length"))
@@ -279,7 +279,7 @@ class Visit:
         )
 
     def _recorded(self, response: Response, course: Forward, settled: Settled) -> Sequence[Change]:
-        """Have a body stored as it is read; what changes at once, where it is there already."""
+        """Store a body while it is read; returns the changes at once where it is in memory."""
         keep, begun, cache = settled.keep, settled.begun, self._cache
         assert keep is not None
 
@@ -300,20 +300,20 @@ class Visit:
         return ()
 
     def _continued(self, response: Response, settled: Settled) -> Response:
-        """The whole, of which the beginning was stored and the rest came."""
+        """The whole response, from the stored beginning and the rest that comes."""
         begun, keep = settled.begun, settled.keep
         assert begun is not None
         assert keep is not None
         lines = parts.whole(begun, keep)
         if isinstance(response.stream, ByteStream):
             return stored_response(200, written(lines), b"".join(response.stream), begun.encoded)
-        # The very response that is open, so that whoever holds it can close it.
+        # The open response itself, so that it can be closed.
         response.status_code, response.headers = 200, written(lines)
         return response
 
 
 def normal(asked: Asked, changes: Sequence[Change]) -> Sequence[Change]:
-    """The same, where the URLs that a field named are as the library writes them."""
+    """The changes, with the URLs of header fields as the library writes them."""
     return [c if c.url == asked.url else c._replace(url=_normal(c.url)) for c in changes]
 
 

@@ -1,4 +1,4 @@
-"""A write that is sent: what becomes of what is stored where nobody knows its outcome."""
+"""Sending unsafe requests: stored responses are invalidated where the outcome is not known."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def sending(shelf: Shelf, send: Send) -> Flow[Reply]:
-    """What a send brings. What it may have changed unseen is invalidated (RFC 9111 §4.4)."""
+    """Send a request; invalidate what it may have changed without a response (RFC 9111 §4.4)."""
     request = send.request
     reply: Reply
     if request.method in SAFE:
@@ -24,7 +24,7 @@ def sending(shelf: Shelf, send: Send) -> Flow[Reply]:
         return reply
     try:
         reply = yield send
-    except GeneratorExit:  # its task was cancelled, its own body failed, or the like
+    except GeneratorExit:  # its task was cancelled, or its body raised
         shelf.owe(request)
         raise
     error = reply.outcome

@@ -103,7 +103,7 @@ def test_table_is_drawn_on_a_terminal():
     [
         ("503", ["503 Service Unavailable (RFC 9110 §15.6.4)", "The duty is retry()"]),
         ("299", ["299 is handled as 200.", "200 OK (RFC 9110 §15.3.1)"]),
-        ("405", ["The duty is not_allowed: 405: Allow lists the methods that the resource has"]),
+        ("405", ["The duty is not_allowed: 405: Allow lists the methods of the resource"]),
         ("ConnectError", ["In short: nothing was sent."]),
     ],
 )

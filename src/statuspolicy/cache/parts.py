@@ -61,7 +61,7 @@ def missing(entry: Entry) -> int | None:
 
 
 def joined(old: Entry, new: Entry) -> Entry | None:
-    """Both as one, if they are of the same representation and leave no gap; else None.
+    """Two parts combined, if they are of the same representation and leave no gap; else None.
 
     §3.4: only where both "share the same strong validator".
     """
@@ -85,7 +85,7 @@ def joined(old: Entry, new: Entry) -> Entry | None:
 
 
 def continues(old: Entry, new: Entry) -> bool:
-    """Whether a new part leaves no gap to what is stored of the same representation."""
+    """Whether a new part can be combined with the stored one without a gap."""
     resized = inf not in (old.length, new.length) and old.length != new.length
     if new.part is None or resized or not _same(old, new):
         return False
@@ -94,17 +94,19 @@ def continues(old: Entry, new: Entry) -> bool:
 
 
 def whole(old: Entry, new: Entry) -> Headers:
-    """The header section of a whole whose beginning is stored and whose end comes."""
+    """The header section of a 200 made of a stored beginning and the rest that comes."""
     return (*_lines(old, new), (b"Content-Length", b"%d" % (_held(new)[1] + 1)))
 
 
 def _held(entry: Entry) -> Span:
-    """The first and last byte of an entry's body, by what it says of itself."""
+    """The first and last byte of the body of an entry."""
     return (0, len(entry.body) - 1) if entry.part is None else entry.part[:2]
 
 
 def _lines(old: Entry, new: Entry) -> Headers:
-    """§3.4: "a cache MUST update the stored response header fields using the header fields
+    """The updated header section of a combined response.
+
+    §3.4: "a cache MUST update the stored response header fields using the header fields
     provided in the new response".
     """
     lines = updated(old.headers, new.headers, new.fields)
@@ -112,5 +114,5 @@ def _lines(old: Entry, new: Entry) -> Headers:
 
 
 def _same(old: Entry, new: Entry) -> bool:
-    """Whether two are of the same bytes, as their strong validators tell."""
+    """Whether two entries have the same strong validator."""
     return not (weakness(old.fields) or weakness(new.fields) or changed(old.fields, new.fields))

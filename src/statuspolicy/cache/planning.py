@@ -1,4 +1,4 @@
-"""Before a request is sent: whether a stored response answers it (RFC 9111 §4)."""
+"""Reuse of stored responses, before a request is sent (RFC 9111 §4)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.vary import selects
 from statuspolicy.methods import SAFE
 
-# The server is to judge these, and what comes of it is no answer to another request.
+# The server has to evaluate these; a stored response can't answer them.
 _FOR_THE_SERVER = frozenset({b"if-match", b"if-unmodified-since"})
 
 
@@ -25,11 +25,11 @@ def plan(
     validate: bool = False,
     since: float = inf,
 ) -> Course:
-    """What becomes of a request, given what is stored for its URL.
+    """How a request is answered: by a stored response, after a validation, or by the server.
 
-    validate: ask the server even where the stored response is fresh.
-    since: what the server was asked for after that, on behalf of another request, is validated
-        for this one too, however short it is fresh (§4: "collapse requests").
+    validate: whether to validate even a fresh response.
+    since: a response that another request validated after this time counts as validated for
+        this request too (§4: "collapse requests").
     """
     course = _plan(asked, stored, now, validate, since)
     if asked.plain:
@@ -89,9 +89,9 @@ def _plan(
 
 
 def _preference(entry: Entry) -> tuple[bool, float, float]:
-    """Of several, "the most recent one (as determined by the Date header field)" (§4).
+    """The most recent of several responses, "as determined by the Date header field" (§4).
 
-    Before one that "omits the Vary header field" goes one with "a valid Vary field value" (§4.1).
+    One with "a valid Vary field value" goes before one that "omits the Vary header field" (§4.1).
     """
     return bool(entry.vary), entry.date, entry.heard
 
@@ -103,7 +103,7 @@ def _serve(asked: Asked, entry: Entry) -> Serve | None:
     if entry.status not in (200, 206):
         return Serve(entry)  # RFC 9110 §13.2.1, §14.2: conditions and ranges are for a 200
     serve = _ranged(asked, entry)
-    # RFC 9110 §13.2.2: the condition is judged first, the range where it doesn't hold.
+    # RFC 9110 §13.2.2: first the condition is evaluated; the range counts if it is false.
     fits = entry.part is None or serve is not None
     if fits and asked.conditional and known_already(asked, entry):
         return Serve(entry, unmodified=True)
@@ -111,7 +111,7 @@ def _serve(asked: Asked, entry: Entry) -> Serve | None:
 
 
 def _ranged(asked: Asked, entry: Entry) -> Serve | None:
-    """What of a stored response answers a request; a range is GET's alone (RFC 9110 §14.2)."""
+    """The range of a stored response that a GET asks for (RFC 9110 §14.2)."""
     ranged = asked.method == "GET" and b"range" in asked.names
     if not ranged or not parts.if_range(asked.fields, entry):
         return Serve(entry) if entry.part is None else None
@@ -120,7 +120,7 @@ def _ranged(asked: Asked, entry: Entry) -> Serve | None:
 
 
 def _fresh(wanted: Control, entry: Entry, age: float) -> bool:
-    """§4.2: response_is_fresh, and fresh enough for who asks (§5.2.1)."""
+    """Whether a response is fresh (§4.2), and fresh enough for the request (§5.2.1)."""
     if entry.unchecked or age >= entry.lifetime or "no-cache" in wanted:
         return False
     # RFC 8246 §2: an immutable response is not validated while it is fresh, as "upon a reload".
@@ -131,13 +131,13 @@ def _fresh(wanted: Control, entry: Entry, age: float) -> bool:
 
 
 def _refuses_age(wanted: Control, age: float) -> bool:
-    """Whether a response is older than the caller has it, stale or not."""
+    """Whether a response is older than the max-age of the request."""
     most = seconds(wanted, "max-age") if wanted else None
     return "no-cache" in wanted or (most is not None and age > most)
 
 
 def _welcome_stale(wanted: Control, entry: Entry, age: float) -> bool:
-    """§5.2.1.2: max-stale, of any age or by so many seconds; never older than max-age."""
+    """Whether max-stale allows a stale response (§5.2.1.2); never one older than max-age."""
     if "max-stale" not in wanted or "min-fresh" in wanted:
         return False
     most = inf if wanted["max-stale"] is None else seconds(wanted, "max-stale") or 0.0
@@ -145,7 +145,7 @@ def _welcome_stale(wanted: Control, entry: Entry, age: float) -> bool:
 
 
 def _in_the_window(wanted: Control, entry: Entry, age: float) -> bool:
-    """RFC 5861 §3."""
+    """Whether stale-while-revalidate allows a stale response (RFC 5861 §3)."""
     window = seconds(entry.control, "stale-while-revalidate") or 0.0
     if entry.bound or wanted.keys() & {"no-cache", "max-age", "min-fresh"}:
         return False
@@ -153,7 +153,7 @@ def _in_the_window(wanted: Control, entry: Entry, age: float) -> bool:
 
 
 def _stale_if_error(wanted: Control, entry: Entry, age: float) -> bool:
-    """RFC 5861 §4, in the response or the request."""
+    """Whether stale-if-error allows a stale response (RFC 5861 §4)."""
     for said in (entry.control, wanted):
         window = seconds(said, "stale-if-error")
         if window is not None and age - entry.lifetime <= window:
@@ -162,15 +162,16 @@ def _stale_if_error(wanted: Control, entry: Entry, age: float) -> bool:
 
 
 def _may_validate(asked: Asked) -> bool:
-    """Whether the cache may set conditions of its own.
+    """Whether the cache may set conditions.
 
-    A caller's go on as they are: their 304 is his. HEAD asks by itself (§4.3.5).
+    Conditions that the caller set are sent as they are, and a 304 to them is handed over. A HEAD
+    is sent without conditions (§4.3.5).
     """
     return asked.method == "GET" and not asked.conditional
 
 
 def _complete(asked: Asked, entry: Entry, selected: Sequence[Entry]) -> Forward:
-    """§3.4: ask for what a stored beginning lacks, if it is still the beginning."""
+    """The Range request for the bytes after a stored beginning (§3.4), with If-Range."""
     begin = parts.missing(entry)
     if begin is None or not _may_validate(asked) or b"range" in asked.names:
         return Forward("partial", selected=selected)

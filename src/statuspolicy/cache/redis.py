@@ -1,4 +1,4 @@
-"""Stored responses in Redis, or in Valkey."""
+"""`RedisStorage`: a storage in Redis or Valkey."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _BODY = slice(_TOKEN + DIGEST, _TOKEN + 2 * DIGEST)  # where the digest of the b
 
 
 class RedisStorage(Outside):
-    """Stored responses in Redis or Valkey, which the programs of a fleet share.
+    """A storage in Redis or Valkey, which several machines share.
 
-    redis: its URL (`redis://`, `rediss://`, `unix://`), or a `redis.Redis` with timeouts of your
-        own. In async clients it is used in threads, so that it works in asyncio and in trio; a
-        `redis.asyncio.Redis` isn't taken.
-    prefix: what the names of its keys begin with.
-    ttl: seconds until what wasn't stored or validated again is gone.
+    redis: the URL of the server (`redis://`, `rediss://`, `unix://`), or a `redis.Redis` with
+        timeouts of your own. Async clients use it in threads, so that it works in asyncio and in
+        trio; a `redis.asyncio.Redis` is not accepted.
+    prefix: the beginning of all its keys.
+    ttl: seconds until a response is deleted that was not stored or validated again.
 
-    How much is kept, and that what was used longest ago goes first, is for Redis to see to:
-    `maxmemory`, and `maxmemory-policy allkeys-lru`. Bodies are kept as they are: who can read
-    that Redis can read them.
+    Redis itself limits the size and deletes the least recently used keys: set `maxmemory` and
+    `maxmemory-policy allkeys-lru`. Bodies are not encrypted: whoever can read that Redis can read
+    them.
 
-    While Redis is away, requests go on without it. That is logged once, not at each request;
-    it is tried again after 5 seconds, and first forgets what it was to forget meanwhile.
+    While Redis fails, requests go on without it. The failure is logged once, and Redis is tried
+    again after 5 seconds; first it does the deletions that failed.
 
-    Raises TypeError or ValueError for an argument that is none of these, and ImportError without
-    the extra `redis`.
+    Raises TypeError or ValueError for an argument with another type or value, and ImportError
+    without the extra `redis`.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class RedisStorage(Outside):
     def __repr__(self) -> str:
         return f"RedisStorage({self._prefix!r})"
 
-    # A URL has a token, and each user a hash with what is stored for him. An entry counts only
-    # with the token of its URL: to forget all of it, whosever it is, the token is enough. And
-    # since Redis may let go of any key at any time, what is there without its token is nothing.
+    # A URL has a token, and each user of it a hash with the entries. An entry counts only with the
+    # token of its URL: to invalidate the URL for all users, deleting the token is enough. And
+    # since Redis may evict any key at any time, entries without a token don't count.
 
     @staticmethod
     def _name(one: str) -> bytes:
@@ -83,7 +83,7 @@ class RedisStorage(Outside):
         failed = next((one for one in (token, stored) if isinstance(one, Exception)), None)
         if failed is not None and "WRONGTYPE" not in str(failed):
             raise failed
-        if failed is not None:  # somebody else's keys; Redis itself is well
+        if failed is not None:  # keys of another program; Redis itself works
             log.warning(
                 "%r: the stored responses of %s were deleted: its key had another type.", self, url
             )
@@ -113,8 +113,8 @@ class RedisStorage(Outside):
         )
         new = token + entry.dump(url)
         fields = {b"h" + name: new}
-        # Another program may have stored another body there by now. (Where one does so right
-        # now, the two don't fit, and are dropped when they are loaded.)
+        # Another program may have stored another body meanwhile. (Where one does so right
+        # now, the two don't match, and are deleted when they are loaded.)
         if not same or old is None or old[_BODY] != new[_BODY]:
             fields[b"b" + name] = entry.body
         writes = self._redis.pipeline(transaction=True).hset(place, mapping=fields)
@@ -123,7 +123,7 @@ class RedisStorage(Outside):
             self._thin_out(url, entry.who, token)
 
     def _thin_out(self, url: str, who: str, token: bytes) -> None:
-        """Forget what counts no more, and of many those that are the oldest."""
+        """Delete entries that no longer count, and of many the oldest."""
         place = self._place(url, who)
         names = [name[1:] for name in self._redis.hkeys(place) if name[:1] == b"h"]
         dumped = self._redis.hmget(place, [b"h" + name for name in names])
@@ -148,7 +148,7 @@ class RedisStorage(Outside):
             self._redis.hdel(self._place(url, who), *fields)
 
     def close(self) -> None:
-        """Close its connections, where they are its own; the next use opens them again."""
+        """Close the connections that it made itself; the next use opens them again."""
         if not self._pay_at_last():
             log.warning("%r: %d URLs could not be invalidated.", self, len(self._owed))
         if self._own:
@@ -162,7 +162,7 @@ class RedisStorage(Outside):
 
 
 def heard_of(dumped: bytes) -> float:
-    """When a response came that was dumped; before all others where it is damaged."""
+    """The time of the response in a dump; 0 where that is damaged."""
     try:
         return float(json.loads(dumped[2 * DIGEST :])["heard"])
     except (ValueError, KeyError, TypeError):
@@ -170,7 +170,7 @@ def heard_of(dumped: bytes) -> float:
 
 
 def _connected(redis: Any) -> tuple[Any, tuple[type[Exception], ...]]:
-    """What speaks to Redis, and what that raises when it can't."""
+    """The Redis client, and the exceptions that it raises when it fails."""
     try:
         import redis as library
         from redis.backoff import NoBackoff
@@ -183,12 +183,12 @@ def _connected(redis: Any) -> tuple[Any, tuple[type[Exception], ...]]:
         if "://" not in redis:
             host = redis.rpartition("@")[2]  # without a password
             raise ValueError(f"RedisStorage({quoted(host)}): write redis://{printable(host)}.")
-        # Once more, and at once: a kept connection that has ended says nothing of Redis.
+        # One more try at once: a connection from the pool may be closed while Redis works.
         retry = Retry(NoBackoff(), 1)
         waits = {"socket_connect_timeout": _CONNECT, "socket_timeout": _ANSWER}
         try:
             return library.Redis.from_url(redis, retry=retry, **waits), failures
-        except ValueError:  # it may quote a password
+        except ValueError:  # its message may quote a password
             raise ValueError(
                 "RedisStorage: the URL can't be parsed: write "
                 '"redis://user:password@host:6379/0", special characters percent-encoded.'

@@ -1,4 +1,4 @@
-"""After an answer came: what becomes of it, and of what is stored (RFC 9111 §3, §4.3, §4.4)."""
+"""Storing, updating and invalidating, after a response came (RFC 9111 §3, §4.3, §4.4)."""
 
 from __future__ import annotations
 
@@ -29,20 +29,21 @@ from statuspolicy.fields import digits
 from statuspolicy.methods import SAFE
 from statuspolicy.ranges import content_range, flaw
 
-# Gateways: what became of the request behind them they don't say.
+# A gateway does not say whether the server behind it acted on the request.
 _UNKNOWN = frozenset({502, 504})
-# RFC 9110 §13.1, RFC 4918 §10.4: conditions of what is to be changed.
+# RFC 9110 §13.1, RFC 4918 §10.4: the conditions of a write.
 _CONDITIONS = frozenset({b"if", b"if-match", b"if-none-match", b"if-unmodified-since"})
 
 
 class Settled(Record):
-    """What becomes of an answer.
+    """What the cache does with a response.
 
-    changes: what of the storage changes at once.
+    changes: the changes of the storage that are made at once.
     serve: a stored response to hand over in its place.
-    keep: what the answer is stored as, once its body was read.
+    keep: the entry to store, once the body was read.
     begun: the stored beginning that comes before its body.
-    unusable: it answers nothing that was asked: the request is to be sent as it came.
+    unusable: whether it answers only the cache's own conditions, so that the request is sent
+        again without them.
     why: why it isn't stored, in words.
     """
 
@@ -55,25 +56,25 @@ class Settled(Record):
 
 
 def confirmed(forward: Forward, lines: Iterable[Line], asked: float, heard: float) -> Entry | None:
-    """The stored response that a 304 says is right, where it tells nothing else but the time.
+    """The stored response that a 304 confirms, where the 304 differs in its Date alone.
 
-    Most are like that, and for them this does what `settle` would. None for all others.
+    Most are like that; for them this does the same as `settle`, faster. None for all others.
 
-    lines: its header section.
+    lines: the header section of the 304.
     """
     if forward.why == "partial" or len(forward.entries) != 1 or not forward.selected:
         return None
     if not forward.lines:
-        return None  # nobody asked for a 304
+        return None  # no condition was sent
     old = forward.entries[0]
     date = only_the_time(old, lines, heard)
     return None if date is None else old.at(asked, heard, date or _written(int(heard)))
 
 
 def settle(asked: Asked, forward: Forward, answer: Entry) -> Settled:
-    """What becomes of an answer, given what its request was forwarded for.
+    """Decide what the cache does with a response, by the reason for which its request was sent.
 
-    answer: as it came, its body not read yet.
+    answer: the response, its body not read yet.
     """
     if forward.why == "partial" and forward.lines and answer.status in (206, 304, 416):
         return _rest(asked, forward, answer)
@@ -83,11 +84,11 @@ def settle(asked: Asked, forward: Forward, answer: Entry) -> Settled:
         return Settled(_head(asked, forward, answer))
     changes = invalidated(asked, answer)
     ids = [entry.id for entry in forward.selected]
-    if answer.status == 410:  # RFC 9110 §15.5.11: what refers to it is dropped
+    if answer.status == 410:  # RFC 9110 §15.5.11: redirects to it are deleted
         changes = [*changes, Drop(asked.url)]
     why = unstorable(asked, answer)
     if why:
-        # What it says instead of them holds; an error says nothing of them, nor does a part.
+        # It replaces them; an error or a part does not.
         says = answer.status in (404, 410) or (answer.status < 400 and answer.status != 206)
         if ids and says:
             changes = [*changes, Drop(asked.url, ids)]
@@ -100,9 +101,9 @@ def settle(asked: Asked, forward: Forward, answer: Entry) -> Settled:
 def complete(
     asked: Asked, forward: Forward, keep: Entry, body: bytes, most: float = inf
 ) -> list[Change]:
-    """What of the storage changes now that a body was read to its end.
+    """The changes of the storage once a body was read to its end.
 
-    most: bytes; parts that would be longer together are not joined.
+    most: bytes; parts that would be longer together are not combined.
     """
     entry = keep._replace(body=body)
     told = digits(keep.fields.one("content-length"))
@@ -119,7 +120,7 @@ def complete(
 
 
 def _kept(answer: Entry) -> Entry:
-    """An answer as it is stored: no field that may not be, and a Date.
+    """The entry of a response: without fields that may not be stored, and with a Date.
 
     RFC 9110 §6.6.1: without one, "append a corresponding Date header field […] if it is cached".
     """
@@ -127,7 +128,7 @@ def _kept(answer: Entry) -> Entry:
 
 
 def _dated(headers: Headers, answer: Entry) -> Headers:
-    """A header section with the Date of the answer that it is of."""
+    """A header section with the Date of the response."""
     if http_date(answer.fields.one("date"), answer.heard) is not None:
         return headers
     lines = (line for line in headers if line[0].lower() != b"date")
@@ -147,15 +148,15 @@ def _written(seconds: int) -> bytes:
 
 
 def _not_modified(asked: Asked, forward: Forward, answer: Entry) -> Settled:
-    """304: freshen what it speaks of, and hand that over; the caller's own 304 is his."""
+    """A 304 freshens a stored response; a 304 to a condition of the caller is handed over."""
     ours = bool(forward.lines)
     picked = validated(forward.entries if ours else forward.selected, answer, ours)
     if ours and not picked:
-        # It is disregarded, and what it should have been about is out of date: the row of 304
-        # asks once more, and finds nothing to ask about.
+        # The 304 confirms no stored response, so those are out of date: the row of 304 repeats
+        # the request, then without conditions.
         return Settled([Drop(asked.url, [entry.id for entry in forward.entries])])
     if ours:
-        del picked[1:]  # of variants with the same tag, the newest
+        del picked[1:]  # the newest of the variants with the same entity tag
     fresh = [_freshened(asked, old, answer) for old in picked]
     changes: list[Change] = []
     for old, new in zip(picked, fresh, strict=True):
@@ -164,26 +165,27 @@ def _not_modified(asked: Asked, forward: Forward, answer: Entry) -> Settled:
 
 
 def _freshened(asked: Asked, old: Entry, answer: Entry) -> Entry:
-    """A stored response with all that a newer header section says (§3.2, §4.3.4)."""
+    """A stored response, updated by a newer header section (§3.2, §4.3.4)."""
     headers = _dated(updated(old.headers, answer.headers, answer.fields), answer)
     entry = old._replace(headers=headers, asked=answer.asked, heard=answer.heard)
     return entry._replace(vary=selecting(entry.fields, asked.fields))
 
 
 def _stored(asked: Asked, old: Entry, new: Entry) -> list[Change]:
-    """What is stored in an old response's place once it was freshened."""
+    """The entries that replace a response that was freshened."""
     if forbidden(asked, new):
         return [Drop(asked.url, [old.id])]
     if new.id == old.id:
         return [Save(asked.url, new, same=True)]
-    # One that this request doesn't select was picked for it by its tag. Whether it is still right
-    # for those that do, the 304 doesn't say: §4.3.4 updates those "that could have been chosen".
+    # This request doesn't select the entry; its entity tag matched. Whether it is still right for
+    # the requests that select it, the 304 doesn't say: §4.3.4 updates those "that could have been
+    # chosen".
     gone = [Drop(asked.url, [old.id])] if selects(old.vary, asked.fields) else []
     return [*gone, Save(asked.url, new)]
 
 
 def _head(asked: Asked, forward: Forward, answer: Entry) -> list[Change]:
-    """§4.3.5: "a HEAD response can be used to invalidate or update a cached GET response"."""
+    """Update or invalidate stored responses by a response to HEAD (§4.3.5)."""
     selected = [entry for entry in forward.selected if entry.part is None]
     if answer.status in (404, 410):
         return [Drop(asked.url, [entry.id for entry in selected])] if selected else []
@@ -204,7 +206,7 @@ def _head(asked: Asked, forward: Forward, answer: Entry) -> list[Change]:
 
 
 def _rest(asked: Asked, forward: Forward, answer: Entry) -> Settled:
-    """What a stored beginning lacked, or something else that nobody asked for."""
+    """A response to the Range request of the cache: the missing part, or another response."""
     old = forward.entries[0]
     part = content_range(answer.fields)
     begun = old.part[1] + 1 if old.part is not None else 0
@@ -220,13 +222,14 @@ def _rest(asked: Asked, forward: Forward, answer: Entry) -> Settled:
 
 
 def invalidated(asked: Asked, answer: Entry | None) -> list[Change]:
-    """§4.4: "A cache MUST invalidate the target URI […] when it receives a non-error status code
-    in response to an unsafe request method", and MAY what Location and Content-Location name.
+    """The invalidations after an unsafe request.
 
-    Besides: where nobody knows whether it was acted on, and where an error says that what the
-    caller knows, which may be what is stored, is out of date.
+    §4.4: "A cache MUST invalidate the target URI […] when it receives a non-error status code
+    in response to an unsafe request method", and MAY the URIs of Location and Content-Location.
+    They are invalidated too where the server may have acted on the request without a response,
+    and where an error says that a condition of the caller is out of date.
 
-    answer: None where none came to what may have been sent.
+    answer: the response; None where none came.
     """
     if answer is None:
         return [] if asked.method in SAFE else [*map(Drop, _targets(asked))]
@@ -245,7 +248,7 @@ def invalidated(asked: Asked, answer: Entry | None) -> list[Change]:
 
 
 def _targets(asked: Asked) -> list[str]:
-    """What a method changes: its target, and what COPY and MOVE write to (RFC 4918 §10.3)."""
+    """The URLs that a method changes: its target, and the Destination of COPY and MOVE."""
     destination = asked.fields.one("destination") if asked.method in ("COPY", "MOVE") else None
     try:
         return [asked.url] if destination is None else [asked.url, named(asked.url, destination)]

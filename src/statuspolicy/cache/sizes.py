@@ -1,4 +1,4 @@
-"""How much memory a stored response takes, beside its body."""
+"""The size of a stored response in memory, without its body."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _READ = frozenset({b"cache-control", b"etag"})
 
 
 def size(headers: Iterable[tuple[bytes, bytes]], vary: Iterable[tuple[str, str | None]]) -> int:
-    """Bytes, about, with what is reckoned of it at a hit."""
+    """The approximate size in bytes, with the lazy values that a hit computes."""
     total = _ITSELF
     for name, value in headers:
         total += _LINE + 2 * len(name) + len(value)

@@ -1,4 +1,4 @@
-"""Stored responses in a SQLite file."""
+"""`SQLiteStorage`: a storage in a file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LOAD = """
 _FRESHEN = f"""
     UPDATE entry SET dumped = ?, used = ?
     WHERE url = ? AND id = ? AND substr(dumped, {DIGEST + 1}, {DIGEST}) = ?"""  # noqa: S608 - a number
-# Of many of one URL and user, those that were stored and used longest ago.
+# The oldest of too many entries of one URL and user.
 _TOO_MANY = f"""
     DELETE FROM entry WHERE n IN (SELECT n FROM entry WHERE url = ? AND who = ?
     ORDER BY used DESC, n DESC LIMIT -1 OFFSET {VARIANTS})"""  # noqa: S608 - a number
@@ -46,19 +46,18 @@ _EVICT = "DELETE FROM entry WHERE n = (SELECT n FROM entry ORDER BY used, n LIMI
 
 
 class SQLiteStorage(Outside):
-    """Stored responses in a file, which outlive the program and which several may use at once.
+    """A storage in a SQLite file, which several processes may use at the same time.
 
-    path: the file's; it is made where there is none, for its owner alone to read. What begins
-        with the same name belongs to it (`-wal`, `-shm`, `-lock`). It may not be on a network
-        drive.
-    max_bytes: how much it holds at most; what was used longest ago goes first. (On the disk,
-        some megabytes come on top.)
+    path: the file. It is created if it is missing, readable for its owner alone. Files with the
+        same name and `-wal`, `-shm` or `-lock` belong to it. It must not be on a network drive.
+    max_bytes: its size in bytes at most; the least recently used response is deleted first. (On
+        the disk it takes some megabytes more.)
 
-    A damaged file is set aside as `<path>.damaged`, and begun anew. Nothing damaged is served.
-    Where it can't be used (a full disk, a folder that is gone), that is logged once, and
-    requests go on without it.
+    A damaged file is renamed to `<path>.damaged`, and a new one is begun. A damaged response is
+    never served. Where the file can't be used (a full disk, a missing directory), that is logged
+    once, and requests go on without it.
 
-    Raises ValueError for a path whose folder doesn't exist, or that is a folder.
+    Raises ValueError for a path in a missing directory, or of a directory.
     """
 
     _failures = (sqlite3.Error, OSError)
@@ -116,7 +115,7 @@ class SQLiteStorage(Outside):
         place, dumped = (_key(url), self._name(entry.id)), entry.dump(url)
         digest = dumped[DIGEST : 2 * DIGEST]
         with transaction(db):
-            # Another process may have stored another body there by now.
+            # Another process may have stored another body meanwhile.
             if same and db.execute(_FRESHEN, (dumped, time(), *place, digest)).rowcount:
                 return
             db.execute("DELETE FROM entry WHERE url = ? AND id = ?", place)
@@ -147,7 +146,7 @@ class SQLiteStorage(Outside):
     def close(self) -> None:
         """Close the file; the next use opens it again.
 
-        Where it can't be written to, and so can't forget what it has to, it is removed.
+        Where invalidations could not be written to it, the file is deleted.
         """
         paid = self._pay_at_last()
         self._closed(paid)
@@ -162,7 +161,7 @@ class SQLiteStorage(Outside):
 
     @alone
     def _use(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do something with the file; where that is damaged, with a new one."""
+        """Call a function with the database; where the file is damaged, with a new one."""
         begun_anew = False
         try:
             while True:
@@ -178,7 +177,7 @@ class SQLiteStorage(Outside):
             raise
 
     def _connection(self) -> sqlite3.Connection:
-        """A connection to the file that is there now."""
+        """A connection to the file that the path leads to now."""
         if self._db is None or which_file(self._path) != self._file:
             self._let_go()
             self._leave_others_alone()
@@ -193,9 +192,9 @@ class SQLiteStorage(Outside):
         return self._db
 
     def _leave_others_alone(self) -> None:
-        """Raise where a file is no database, and never was one of ours: then it is no damaged one.
+        """Raise where the file belongs to another program: then it is not a damaged cache.
 
-        What makes it one is the lock beside it, which is made before it is.
+        A cache has a lock file beside it, which is made first.
         """
         with suppress(FileNotFoundError):
             if not os.path.exists(f"{self._path}-lock") and os.path.getsize(self._path):
@@ -204,7 +203,7 @@ class SQLiteStorage(Outside):
                         raise sqlite3.DatabaseError("the file is not a cache, give another path")
 
     def _set_aside(self, error: Exception) -> None:
-        """Give a damaged file another name, unless another process was faster."""
+        """Rename a damaged file, unless another process was faster."""
         with self._alone():
             first = which_file(self._path) == self._file
             self._let_go()
@@ -219,7 +218,7 @@ class SQLiteStorage(Outside):
             )
 
     def _remove(self) -> None:
-        """Forget all of it: what is begun anew holds nothing that is out of date."""
+        """Delete the file: a new one holds no response that is out of date."""
         try:
             with self._alone():
                 for end in ("-wal", "-shm", ""):
@@ -232,14 +231,14 @@ class SQLiteStorage(Outside):
             self._owed = Owed()
 
     def _let_go(self) -> None:
-        # SQLite sees whether a file was moved, and leaves what belongs to its successor alone.
+        # SQLite notices that a file was moved, and leaves the files of its successor alone.
         db, self._db = self._db, None
         if db is not None:
             db.close()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """While no other process opens the file, or sets it aside."""
+        """Keep other processes from opening or renaming the file."""
         lock = f"{self._path}-lock"
         make(lock)
         with closing(sqlite3.connect(lock, timeout=_PATIENCE, isolation_level=None)) as turn:
@@ -248,7 +247,7 @@ class SQLiteStorage(Outside):
 
 
 def _key(text: str) -> bytes:
-    """Text as it is looked up: any, even what is no Unicode."""
+    """Text as a key, even if it is not valid Unicode."""
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -259,7 +258,7 @@ _HELD: list[Lock] = []
 
 
 def _before_fork() -> None:
-    """No thread is within SQLite while the process forks: its child could never enter it."""
+    """Wait until no thread is within SQLite: a forked child could never get its lock."""
     _HELD.extend(one._lock for one in _ALL if one._lock.acquire(timeout=_PATIENCE))
 
 
@@ -269,7 +268,7 @@ def _in_parent() -> None:
 
 
 def _in_child() -> None:
-    """The parent's connections are the parent's: the child may not even close them."""
+    """Leave the connections to the parent: the child must not even close them."""
     from ctypes import py_object, pythonapi
 
     _HELD.clear()

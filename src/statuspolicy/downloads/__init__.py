@@ -1,1 +1,1 @@
-"""A file from a URL, whole or not there: pure rooms, the disk, and two loops."""
+"""Downloads: a file that is complete, or not there."""

@@ -1,4 +1,4 @@
-"""What an answer brings of a file, by its status and fields alone (RFC 9110 §14, §15.3.7)."""
+"""The bytes of a file in a response, by its status and fields alone (RFC 9110 §14, §15.3.7)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from statuspolicy.ranges import SEVERAL, changed, extent, flaw
 
 
 class Anew(Exception):
-    """What comes can't be joined with what is there, and why: it has to begin anew."""
+    """The response can't be combined with the part that is there, for this reason: start again."""
 
 
 class NoFile(Exception):
-    """What comes is not the file at all, and why; "" where its status says that."""
+    """The response is not the file, for this reason; "" where its status says so."""
 
 
 class Source:
-    """Where the bytes of an answer belong.
+    """The place of a response's bytes in the file.
 
-    first, end: its first byte's place, and that after its last; `ENDLESS` where nobody told.
-    anew: what was there before is of no use.
-    length: of the whole, where this answer tells it.
+    first, end: the positions of its first byte, and after its last; `ENDLESS` if unknown.
+    anew: whether the part that is there is of no use.
+    length: the length of the whole, if the response names it.
     """
 
     def __init__(self, first: int, end: int, anew: bool, length: int | None) -> None:
@@ -35,16 +35,16 @@ class Source:
 
     @property
     def goes_on(self) -> bool:
-        """Whether more is announced."""
+        """Whether more bytes are announced."""
         return self._at < self._end
 
     @property
     def closes(self) -> int | None:
-        """Where a whole that told no length ends, once its body did."""
+        """The length of a whole without a Content-Length, once its body has ended; else None."""
         return self._at if self._end == ENDLESS else None
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """The pieces of what came, each with its place. Raises Anew."""
+        """The pieces of the data, each with its position. Raises Anew."""
         first = self._at
         self._at += len(data)
         if self._at > self._end:
@@ -53,13 +53,13 @@ class Source:
 
 
 class Nothing(Source):
-    """Nothing of the file: it is whole, and what comes speaks of that."""
+    """A response without bytes of the file, which is complete."""
 
     def __init__(self, length: int) -> None:
-        super().__init__(0, 1, False, length)  # more is announced, and not wanted
+        super().__init__(0, 1, False, length)  # more bytes are announced, but not wanted
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:  # noqa: ARG002 - as a Source's
-        """None of it belongs anywhere."""
+        """No pieces."""
         return []
 
 
@@ -84,9 +84,9 @@ class Several(Source):
 def judge(
     status: int, fields: Fields, came_from: str, known: Journal | None, asked: Span | None
 ) -> Source:
-    """Where the bytes of an answer belong.
+    """The place of a response's bytes in the file.
 
-    known: of what is there; None where nothing is. asked: the span that was asked for.
+    known: the journal of the part that is there, if any. asked: the requested span.
 
     Raises Anew or NoFile.
     """
@@ -109,8 +109,8 @@ def _whole(fields: Fields, came_from: str, known: Journal | None) -> Source:
         and not changed(known.fields, fields)
         and (length is None or known.length in (None, length))
     )
-    # A server without ranges, or one whose file changed, sends the whole. One that is down, or
-    # a network that wants a login, sends a page.
+    # A server without ranges, or with a changed file, sends the whole file. A server that is down,
+    # or a network that wants a login, sends a page.
     if known is not None and not same and (kinds := _kinds(known.fields, fields)):
         raise NoFile(f"the media type was {kinds[0]} and is {kinds[1]} now")
     return Source(0, ENDLESS if end == inf else int(end), not same, length)
@@ -140,14 +140,14 @@ def _part(fields: Fields, known: Journal, asked: Span) -> Source:
     length = None if told == inf else int(told)
     if None not in (length, known.length) and length != known.length:
         raise Anew("the length changed")
-    # §15.3.7.2: a part of what was asked for is no answer to a request for one range.
+    # §15.3.7.2: a response to a request for one range has all of that range.
     if first != asked[0] or end > asked[1]:
         raise Anew(f"bytes {asked[0]}-{asked[1] - 1} were requested and {first}-{end - 1} came")
     return Source(int(first), int(end), False, length)
 
 
 def _end(fields: Fields, known: Journal, asked: Span) -> Source:
-    """§15.5.17: a 416 has "a Content-Range header field specifying the current length"."""
+    """The source of a 416, which has a Content-Range with "the current length" (§15.5.17)."""
     told = re.fullmatch(r"bytes \*/(\d{1,18})", fields.one("content-range") or "", re.ASCII)
     length = int(told[1]) if told else -1
     same = known.length in (None, length) and fields.get("etag") in (None, known.fields.get("etag"))

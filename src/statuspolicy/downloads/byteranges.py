@@ -1,4 +1,4 @@
-"""`multipart/byteranges` (RFC 9110 §14.6), read as it comes and within bounds."""
+"""`multipart/byteranges` (RFC 9110 §14.6), parsed while it comes and within bounds."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import re
 from statuspolicy.fields import Fields
 from statuspolicy.ranges import content_range
 
-_MOST = 16 * 1024  # bytes of what is no content: a part's fields, or what stands before the first
+_MOST = 16 * 1024  # bytes before the first part, or of the fields of one part
 _PARTS = 1000
 
 
 class Unreadable(Exception):
-    """It is not what it says to be, and why."""
+    """A body is not valid multipart/byteranges, for this reason."""
 
 
 def boundary(content_type: str) -> bytes:
     """The delimiter that a Content-Type names. Raises Unreadable."""
-    # RFC 2046 §5.1.1: 1 to 70 of these characters, the last no space.
+    # RFC 2046 §5.1.1: 1 to 70 of these characters, the last one not a space.
     allowed = r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]"
     found = re.search(rf';\s*boundary=(?:"({allowed})"|([^\s;"]+))', content_type, re.IGNORECASE)
     named = (found[1] or found[2]) if found else ""
@@ -27,26 +27,26 @@ def boundary(content_type: str) -> bytes:
 
 
 class ByteRanges:
-    """The parts of one body.
+    """The parser of one body.
 
-    length: of the whole that they are parts of, where it is known.
+    length: the length of the whole file, if it is known.
 
-    A part's content is not searched for the boundary, since its Content-Range says how long it
-    is: what follows it has to be one.
+    The content of a part is not searched for the boundary: its Content-Range gives its length,
+    and the boundary has to follow.
     """
 
     def __init__(self, content_type: str, length: int | None = None) -> None:
         self._delimiter = boundary(content_type)
         self._length = length
         self._buffer = b""
-        self._left = 0  # bytes of the part under way
-        self._at = 0  # where they belong
+        self._left = 0  # bytes still to come of the current part
+        self._at = 0  # their position
         self._parts = 0
         self._begun = False
         self.ended = False
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """What came, each piece with the place of its first byte. Raises Unreadable."""
+        """The pieces of the data, each with the position of its first byte. Raises Unreadable."""
         self._buffer += data
         pieces: list[tuple[int, bytes]] = []
         while not self.ended:
@@ -64,7 +64,7 @@ class ByteRanges:
         return pieces
 
     def _next_part(self) -> bool:
-        """Read a delimiter and a part's fields; False where they are not all there yet."""
+        """Parse a delimiter and the fields of a part; False where they are not complete yet."""
         rest = self._buffer.lstrip(b"\r\n") if self._begun else self._buffer
         if self._begun and not rest.startswith(self._delimiter[: len(rest)]):
             raise Unreadable("one of its parts is not followed by the boundary")

@@ -1,6 +1,6 @@
-"""The course of one download: what is asked for next, who fetches it, and when it is over.
+"""The state of one download: the next requests, who sends them, and when it is complete.
 
-It neither sends nor waits: the two loops do.
+It does no I/O on the network: the two loops do.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from ..response import keep_trace, phrase
 from ..routing import wrapping
 from ..transport import AsyncPolicyTransport, PolicyTransport
 
-MOST_SHOWN = 64 * 1024  # bytes of an error's entity that the caller gets
-STARTS = 4  # how often a file is begun before its server is given up
+MOST_SHOWN = 64 * 1024  # bytes of an error's content that the caller gets
+STARTS = 4  # how often a file is begun at most
 _OURS = ("range", "if-range", "if-match", "if-none-match", "if-modified-since",
          "if-unmodified-since")  # fmt: skip
 
@@ -46,10 +46,10 @@ Progress: TypeAlias = Callable[[int, "int | None"], object]
 
 
 class Course:
-    """One download, from the part that is there to the whole file.
+    """One download, from the part that is there to the complete file.
 
     The parameters are those of `download`. Raises TypeError or ValueError for a client or a
-    header field that won't do, and OSError where the part file can't be had.
+    header field that is not allowed, and OSError where the part file can't be opened.
     """
 
     def __init__(
@@ -74,21 +74,21 @@ class Course:
         self._progress = progress
         self._sha256 = sha256
         self._starts = 1
-        self._lock = Lock()  # of who tells how far it is
-        # What each thread reads now, so that it is closed whenever Ctrl-C comes.
+        self._lock = Lock()  # held while `progress` is called
+        # The response that each thread reads, to close it when Ctrl-C comes.
         self.held: dict[int, Response] = {}
         self._halted = Event()
         self._jobs: list[Job] = []
-        self._count = 0  # bytes that were there when the round began
-        self._said: dict[str, str] = {}  # what later answers say that the file hashes to
-        self._unverified: list[str] = []  # what an answer says of a part of it, and nobody verifies
+        self._count = 0  # bytes of the part when the round began
+        self._said: dict[str, str] = {}  # digests of the file from later responses
+        self._unverified: list[str] = []  # digests of a part that can't be verified
         self._last: Response | None = None
         self.complete = False
-        self.abroad = False  # whether the rest is asked for where the client's own stays behind
+        self.abroad = False  # whether the rest is requested without the client's auth and hooks
         asked = _digest(target(self._first.url))
         self.part = Sink(real) if special else PartFile(real, asked, resume)
 
-    # ── a round: one answer that says how things stand, then all that is missing ─────────
+    # ── a round: one response that tells the state, then all missing bytes ────────────────
 
     def lead(self) -> Request:
         """The request that a round begins with."""
@@ -97,24 +97,24 @@ class Course:
 
     @property
     def _leading(self) -> Span | None:
-        """What a round begins with; None for the whole."""
+        """The span of the first request of a round; None for the whole."""
         if not self._count:
             return None
-        # Where nothing is missing, the server is asked whether that is still so.
+        # If nothing is missing, the request asks whether the file is still the same.
         shared = shares(self.part.missing, self._segments if self._length else 1)
         return shared[0][0] if shared else (self._count, ENDLESS)
 
     def hear(self, response: Response) -> list[Job]:
-        """What is to be fetched, now that the first answer is there. Its own job comes first.
+        """The jobs after the first response of a round; its own job comes first.
 
-        Raises HTTPStatusError or DownloadError for what is no file.
+        Raises HTTPStatusError or DownloadError for a response that is not the file.
         """
         try:
             source = self._judged(response, self._leading)
         except Anew as why:
             self._begin_anew(why)
             return []
-        self._base = response.request  # after a redirect, the last hop's: it is asked for the rest
+        self._base = response.request  # after redirects, the request of the last hop
         home, answered = self._first.url, (*response.history, response)
         self.abroad = not all(same_origin(home, each.request.url) for each in answered)
         if source.anew:
@@ -133,12 +133,12 @@ class Course:
         return self._jobs
 
     def _apart(self, response: Response, source: Source) -> bool:
-        """Whether the rest may be fetched in segments."""
+        """Whether the missing bytes may be fetched in segments."""
         journal = self.part.journal
         assert journal is not None
         if not journal.joinable or journal.length is None or response.http_version == "HTTP/2":
-            # Over HTTP/2 they would share one connection, and the first answer, which is left
-            # before its end, would go on filling that.
+            # Over HTTP/2 they would share one connection, and the rest of the first response, which
+            # is not read to its end, would still fill that.
             return False
         units = members(response.headers.get("accept-ranges", "").lower())
         return response.status_code == 206 or (source.anew and "bytes" in units)
@@ -147,12 +147,12 @@ class Course:
         """The request for the next bytes of a job."""
         request = self._asking(self._base, job.left[0])
         if self._in_thread:
-            # Nothing else could keep a thread from sending after it was told to stop.
+            # Nothing else could stop a thread from sending after the round has ended.
             request.extensions = {**request.extensions, "trace": job.heed}
         return request
 
     def reading(self, job: Job, response: Response) -> Reading:
-        """What an answer brings of a job.
+        """A reader for the response to a job.
 
         Raises Anew, Halted, HTTPStatusError or DownloadError.
         """
@@ -169,23 +169,23 @@ class Course:
         if response.status_code == 206 and (journal := self.part.journal) is not None:
             said = digests.said_of_part(Fields(response.headers.raw), journal.fields)
             told = digests.expected(said)
-            # Each of many parts would say the same.
+            # All parts would give the same warning.
             self._unverified = self._unverified or digests.unverified(said)
         job.response = response
         return Reading(self.part, job, source, told)
 
     def failed(self, job: Job, error: BaseException) -> None:
-        """A job has failed. The others go on where that is of any use."""
+        """Note that a job has failed; the other jobs go on where that is of use."""
         job.failure = error
         if isinstance(error, TransportError):
             bound(error)
-        # A thread may come back late, when another round is under way.
+        # A thread may return late, during another round.
         if not (job.halted.is_set() or isinstance(error, (TransportError, HTTPStatusError))):
             self.halt()
 
     @property
     def halted(self) -> bool:
-        """Whether the round is over, whatever is still missing."""
+        """Whether the round has ended, even if bytes are missing."""
         return self._halted.is_set()
 
     def halt(self) -> None:
@@ -195,7 +195,7 @@ class Course:
             job.cut(_cut)
 
     def weigh(self) -> None:
-        """What came of a round: complete, or another one. Raises what can't be helped."""
+        """End a round: note whether the file is complete. Raises a failure that ends all."""
         failures = [job.failure for job in self._jobs if job.failure is not None]
         failures = [error for error in failures if not isinstance(error, Halted)]
         for error in failures:
@@ -206,8 +206,8 @@ class Course:
                 self._begin_anew(error)
                 return
         for error in failures:
-            # Some servers give a client no more than one or two connections. The rest comes
-            # in one stream then.
+            # Some servers allow a client only one or two connections: then the rest is
+            # fetched over one.
             if len(self._jobs) == 1 or self.part.count == self._count:
                 raise error
             self._segments = 1
@@ -216,7 +216,7 @@ class Course:
     # ── the end ──────────────────────────────────────────────────────────────────────────
 
     def finish(self) -> Path:
-        """The whole file under its own name. Raises DigestMismatch, and leaves none then."""
+        """Give the complete file its own name. Raises DigestMismatch, and deletes it then."""
         assert self.part.journal is not None
         said = digests.said(200, self.part.journal.fields) | self._said
         for words in (*digests.unverified(said), *self._unverified):
@@ -228,12 +228,12 @@ class Course:
         return self.path
 
     def close(self) -> None:
-        """Whatever became of it: no thread goes on, and what can be gone on with stays."""
+        """End the download: all threads stop, and a part that can be resumed stays."""
         self._halted.set()
         self.part.close()
 
     def tell(self) -> None:
-        """Tell the caller how far it is."""
+        """Call `progress`."""
         if self._progress is not None and not self.halted:
             self._tell()
 
@@ -243,9 +243,9 @@ class Course:
         self._progress(self.part.count, self._length)
 
     def refusal(self, response: Response, entity: bytes | None = None) -> HTTPStatusError:
-        """The error that says what came in place of a file; its response has a short entity.
+        """The error for a response that is not the file; its response has a short content.
 
-        entity: as it came; it may be longer than is shown.
+        entity: the raw content; it may be longer than is shown.
         """
         status, url = response.status_code, target(response.request.url)
         if entity is not None and len(entity) <= MOST_SHOWN:
@@ -253,7 +253,7 @@ class Course:
                 coding = response.headers.get("content-encoding")
                 vars(response)[CONTENT] = decoded(entity, coding, MOST_SHOWN)
         reason = trace(response).reason
-        # That it could not be resumed is no news of what is no file.
+        # This reason is about resuming, so it explains nothing here.
         why = f" ({reason})" if reason and reason != f"the status code is {status}" else ""
         return HTTPStatusError(
             printable(
@@ -263,7 +263,7 @@ class Course:
             response=response,
         )
 
-    # ── what the rest is made of ─────────────────────────────────────────────────────────
+    # ── helpers ──────────────────────────────────────────────────────────────────────────
 
     @property
     def _length(self) -> int | None:
@@ -308,7 +308,7 @@ class Course:
             text = f"it was begun {STARTS} times and never became complete: {why}"
             raise self._error(DownloadError, text)
         log.info("GET %s starts from the beginning: %s", target(self._first.url), why)
-        self._segments = 1  # changed or not, ranges of it led to nothing
+        self._segments = 1  # ranges of this file did not work
         self.part.forget()
 
     def _error(self, kind: type[DownloadError], why: str) -> DownloadError:
@@ -322,7 +322,7 @@ class Course:
 def _request(
     client: Client | AsyncClient, url: URL | str, headers: Mapping[str, str] | None
 ) -> Request:
-    extensions = {OVERRIDE: Unstored()}  # a body that breaks goes on by itself
+    extensions = {OVERRIDE: Unstored()}  # not cached, and resumed if the body breaks
     given = {name.lower(): value for name, value in (headers or {}).items()}
     given = {"accept-encoding": "identity", **given}
     request = client.build_request("GET", url, headers=given, extensions=extensions)
@@ -333,7 +333,7 @@ def _request(
 
 
 def _place(url: URL) -> str:
-    """A digest of a URL without its query, where a signature stands that is new each time."""
+    """A digest of a URL without its query, which may have a new signature each time."""
     return _digest(origin(url) + url.raw_path.partition(b"?")[0].decode("ascii"))
 
 
@@ -344,7 +344,7 @@ def _digest(text: str) -> str:
 
 
 def _cut(response: Response) -> None:
-    """End a read that another thread waits in; over HTTP/2 it is not that thread's alone."""
+    """End the read of another thread; not over HTTP/2, where threads share the connection."""
     if response.http_version != "HTTP/2":
         with suppress(Exception):
             stream = response.extensions["network_stream"]

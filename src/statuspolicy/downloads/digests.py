@@ -1,6 +1,6 @@
-"""What a file has to hash to: the digest fields of a response, and the caller's own.
+"""Digests of a file: from the digest fields of a response, and from the caller.
 
-Each digest that a server sent is verified, or it is said that it can't be.
+Each digest that a server sent is verified, or a warning says that it can't be.
 """
 
 from __future__ import annotations
@@ -12,41 +12,41 @@ from typing import Any, BinaryIO, TypeAlias
 
 from statuspolicy.fields import Fields, members
 
-# RFC 9530 §7.2 has these, and `md5` and `sha` only against accidents: a file that is not what
-# they say is broken all the same.
+# The algorithms of RFC 9530 §7.2. `md5` and `sha` protect only against accidents: a file that does
+# not match them is broken all the same.
 _ALGORITHMS = {
     "sha-256": ("sha256", 32), "sha-512": ("sha512", 64), "md5": ("md5", 16), "sha": ("sha1", 20),
 }  # fmt: skip
-# Repr-Digest and Digest (RFC 3230) are of the whole file, whatever part of it is sent; the other
-# two of what is sent (RFC 9530 §2, §3, RFC 1864).
+# Repr-Digest and Digest (RFC 3230) are of the whole file, even in a 206; the other two are of the
+# content that is sent (RFC 9530 §2, §3, RFC 1864).
 OF_THE_FILE = ("repr-digest", "digest")
 OF_THE_CONTENT = ("content-digest", "content-md5")
 NAMES = (*OF_THE_FILE, *OF_THE_CONTENT)
 _BLOCK = 1024 * 1024
-_SHOWN = 80  # characters of what can't be read
+_SHOWN = 80  # characters of an invalid digest in a warning
 
-Told: TypeAlias = "tuple[str, str, bytes]"  # who says it, the algorithm, the digest
+Told: TypeAlias = "tuple[str, str, bytes]"  # its source, the algorithm, the digest
 
 
 def said(status: int, fields: Fields) -> dict[str, str]:
-    """The digest fields of an answer that speak of the whole file."""
+    """The digest fields of a response that are about the whole file."""
     names = {200: NAMES, 206: OF_THE_FILE}.get(status, ())
     return {name: value for name in names if (value := fields.get(name)) is not None}
 
 
 def expected(said: Fields | Mapping[str, str], sha256: str | None = None) -> list[Told]:
-    """What the whole file, or the content of a 206, has to hash to.
+    """The digests that the whole file, or the content of a 206, must have.
 
-    said: the digest fields that speak of it. sha256: what the caller says.
+    said: the digest fields about it. sha256: the digest from the caller.
     """
     told = [] if sha256 is None else [("sha256=", "sha256", bytes.fromhex(sha256))]
     return told + [one for name in NAMES for one, _ in _read(said, name) if one is not None]
 
 
 def said_of_part(part: Fields, whole: Fields) -> dict[str, str]:
-    """The digest fields of a 206 that speak of its content.
+    """The digest fields of a 206 that are about its content.
 
-    whole: the fields of the 200. Some servers repeat what they said of the whole.
+    whole: the fields of the 200. Some servers repeat the digests of the whole in a 206.
     """
     return {
         name: value
@@ -56,7 +56,7 @@ def said_of_part(part: Fields, whole: Fields) -> dict[str, str]:
 
 
 def unverified(said: Mapping[str, str]) -> list[str]:
-    """What a server says of a file and nobody can verify, in words."""
+    """The digests of a server that can't be verified, as warnings."""
     words = []
     for name in NAMES:
         read = _read(said, name)
@@ -71,7 +71,7 @@ def unverified(said: Mapping[str, str]) -> list[str]:
 
 
 def mismatch(file: BinaryIO, told: list[Told]) -> str:
-    """Which of the digests the file is not, in words; "" where it is all of them."""
+    """The first digest that a file does not match, in words; "" where it matches all."""
     hashes = hashing(told)
     file.seek(0)
     while hashes and (block := file.read(_BLOCK)):
@@ -81,14 +81,14 @@ def mismatch(file: BinaryIO, told: list[Told]) -> str:
 
 
 def hashing(told: list[Told]) -> list[tuple[Told, Any]]:
-    """Each digest, with what reckons the one that it is compared with."""
+    """Each digest with a hash object, to compute the digest of the data."""
     import hashlib
 
     return [(one, hashlib.new(one[1], usedforsecurity=False)) for one in told]
 
 
 def differing(hashes: list[tuple[Told, Any]]) -> str:
-    """Which of the digests is another than was reckoned, in words; or ""."""
+    """The first digest that the data does not match, in words; or ""."""
     for (who, name, digest), each in hashes:
         if (found := each.digest()) != digest:
             return f"{who} says {name} {digest.hex()}, but it is {found.hex()}"
@@ -96,7 +96,7 @@ def differing(hashes: list[tuple[Told, Any]]) -> str:
 
 
 def _read(said: Fields | Mapping[str, str], name: str) -> list[tuple[Told | None, str]]:
-    """What a field says; None for what can't be read, beside the words."""
+    """The digests in a field, each beside its text; None for one that can't be parsed."""
     value = said.get(name)
     if value is None:
         return []
@@ -125,8 +125,10 @@ def _key(member: str) -> str:
 
 
 def _bytes(value: str) -> Iterator[bytes]:
-    """What a value may stand for: a byte sequence between colons, as it has to be; or bare, or
-    quoted, as it was in Digest; its padding may lack (RFC 8941 §4.2.7). Or hexadecimal digits.
+    """The bytes that a value may mean.
+
+    It should be a byte sequence between colons; in Digest it is bare or quoted. The padding may be
+    missing (RFC 8941 §4.2.7). Some servers send hexadecimal digits.
     """
     text = value.strip(':"').rstrip("=").replace("-", "+").replace("_", "/")
     with suppress(Error, UnicodeEncodeError):

@@ -1,4 +1,4 @@
-"""What is kept beside a part of a file, so that it can be gone on with after a crash."""
+"""The journal beside a part of a file, so that a download can be resumed after a crash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from statuspolicy.fields import Fields, digits
 from statuspolicy.ranges import extent, weakness
 
 MOST = 64 * 1024  # bytes
-# What has to be known of the response that the part began with.
+# The fields that are kept of the response that the part began with.
 _KEPT = (
     "etag", "last-modified", "date", "content-type", "content-encoding", "content-length",
     "accept-ranges", *digests.NAMES,
@@ -22,13 +22,13 @@ _KEPT = (
 
 
 class Journal(Record):
-    """A part of a file, as values.
+    """The description of a part of a file.
 
-    asked: a digest of the URL that was asked for. (It may hold secrets, and this is a file.)
-    came_from: a digest of the URL that answered, without its query: where a signature stands.
-    lines: the fields of the response that it began with.
-    length: of the whole; None where it is not known.
-    there: the bytes that are there.
+    asked: a digest of the requested URL. (The URL may hold secrets, and this is a file.)
+    came_from: a digest of the URL that answered, without its query, which may be signed.
+    lines: the fields of the response that the part began with.
+    length: the length of the whole; None where it is not known.
+    there: the spans of bytes that are there.
     """
 
     asked: str
@@ -39,12 +39,12 @@ class Journal(Record):
 
     @property
     def fields(self) -> Fields:
-        """The header section of the response that it began with."""
+        """The header section of the response that the part began with."""
         return Fields((name.encode(), value.encode()) for name, value in self.lines)
 
     @property
     def joinable(self) -> bool:
-        """Whether more can be had of the very same bytes (RFC 9110 §13.1.5, §14.3)."""
+        """Whether more bytes of the representation can be requested (RFC 9110 §13.1.5, §14.3)."""
         fields = self.fields
         return not weakness(fields) and (fields.get("accept-ranges") or "").lower() != "none"
 
@@ -55,14 +55,14 @@ class Journal(Record):
 
 
 def begun(asked: str, came_from: str, fields: Fields) -> Journal:
-    """The journal of a file of which nothing is there yet; `fields` are of a 200."""
+    """The journal of a file without bytes yet; `fields` are of a 200."""
     lines = tuple((name, value) for name in _KEPT for value in fields.all(name))
     end = extent(200, fields)[1]
     return Journal(asked, came_from, lines, None if end == inf else int(end))
 
 
 def written(journal: Journal) -> bytes:
-    """The journal as it is kept, a checksum and a line of JSON; b"" where it is of no use."""
+    """The journal as a checksum and a line of JSON; b"" where the part can't be resumed."""
     if not (journal.there and journal.joinable):
         return b""
     whole = _line(journal)
@@ -70,7 +70,7 @@ def written(journal: Journal) -> bytes:
 
 
 def written_blank(asked: str) -> bytes:
-    """A journal that only says that a part is one of ours."""
+    """A journal that only marks a part as one of ours."""
     return _line(Journal(asked, "", (), None))
 
 
@@ -82,12 +82,12 @@ def _line(journal: Journal) -> bytes:
 
 
 def is_one(data: bytes) -> bool:
-    """Whether these are a journal's bytes, damaged or not."""
+    """Whether data is a journal, damaged or not."""
     return re.match(rb'[0-9a-f]{8} \{"version": ', data) is not None
 
 
 def read(data: bytes, asked: str, size: int) -> Journal | None:
-    """The journal of a part of `size` bytes; None where it is damaged, or of something else."""
+    """The journal of a part of `size` bytes; None where it is damaged, or of another URL."""
     from zlib import crc32
 
     checksum, _, line = data.rstrip(b"\n").partition(b" ")
@@ -102,12 +102,12 @@ def read(data: bytes, asked: str, size: int) -> Journal | None:
         journal = Journal(**told)
         sound = journal.asked == asked and _sound(journal, size)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
-        return None  # the checksum was right, so somebody wrote it: it is not believed either
+        return None  # the checksum is right, but another program wrote it
     return journal if sound and journal.there and journal.joinable else None
 
 
 def _sound(journal: Journal, size: int) -> bool:
-    """Whether the spans are some that a part of that size can have."""
+    """Whether a part of that size can have these spans."""
     length = ENDLESS if journal.length is None else journal.length
     merged: list[Span] = []
     for span in journal.there:

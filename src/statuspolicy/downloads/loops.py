@@ -24,7 +24,7 @@ from ..streams import ONE_READ
 from .course import MOST_SHOWN, Course, Progress
 
 MOST_SEGMENTS = 32
-_LINGER = 1.0  # seconds for threads that were told to stop
+_LINGER = 1.0  # seconds to wait for threads that have to stop
 _TICK = 0.1  # seconds
 
 
@@ -39,33 +39,33 @@ def download(
     sha256: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Path:
-    """Save what a URL holds as a file that is whole, or not there (RFC 9110 §14, §15.3.7).
+    """Save a URL as a file that is complete, or not there (RFC 9110 §14, §15.3.7).
 
-    client: a wrapped `httpx.Client`; redirects, waits and repeats are its table's. Its cache has
-        no part in it.
-    path: the file. Until it is whole there are `path.part` and `path.part.json` beside it; a
-        file that is there already is replaced at the end, at once, and keeps its permissions, but
-        no setuid or setgid. A `path.part` that is not a download's is left alone (the part has
-        another name then), and one of another URL stays until the new file begins to come. A
-        link is followed. A device or a named pipe gets the bytes once all are there and verified.
-    segments: how many parts are fetched at the same time, 1 to 32, where the server has ranges
-        and a strong validator; elsewhere one, and over HTTP/2, where all share a connection.
-    resume: go on with a part that an earlier download of the URL left behind, a killed one
-        too. It is joined only with bytes of the very same representation; where that changed,
-        or the part is damaged, the file is begun anew.
-    progress: `progress(done, total)`, bytes, told as they come, one call at a time and from
-        the thread that fetched them; total is None while nobody knows it.
-    sha256: what the file has to hash to, in hexadecimal. Repr-Digest, Content-Digest, Digest
-        and Content-MD5 of the server are verified in any case (RFC 9530); what can't be, since
-        it can't be read or its algorithm is unknown, is a warning in the log.
-    headers: more header fields. The content is asked for uncoded; with an Accept-Encoding of
-        your own it is saved as it is coded.
+    client: a wrapped `httpx.Client`; its table decides about redirects, waits and repeats. Its
+        cache is not used.
+    path: the file. Until it is complete there are `path.part` and `path.part.json` beside it. An
+        existing file is replaced at the end, in one step; it keeps its permissions, but no setuid
+        or setgid. A `path.part` of another program is left alone (then the part has another
+        name), and one of another URL stays until bytes of the new file come. A symbolic link is
+        followed. A device or a named pipe gets the bytes once all are there and verified.
+    segments: how many parts are fetched at the same time, 1 to 32, if the server supports ranges
+        and sends a strong validator; else one, and over HTTP/2, where all share a connection.
+    resume: whether to continue a part of an earlier download of the URL, even a killed one. It is
+        combined only with bytes of the same representation; if that changed, or the part is
+        damaged, the download starts from the beginning.
+    progress: `progress(done, total)` in bytes, called while they come, one call at a time and in
+        the thread that fetched them; total is None while it is not known.
+    sha256: the digest that the file must have, in hexadecimal. Repr-Digest, Content-Digest, Digest
+        and Content-MD5 of the server are always verified (RFC 9530); one that can't be parsed or
+        has an unknown algorithm is a warning in the log.
+    headers: more header fields. The content is requested without Content-Encoding; with an
+        Accept-Encoding of your own it is saved as it is encoded.
 
-    Returns the path. A part that can be gone on with stays behind when it is interrupted.
+    Returns the path. When it is interrupted, a part that can be resumed stays.
 
-    Raises HTTPStatusError for an answer that is no file (its response has the entity, where
-    that is short), DownloadError where what comes can't be the one file, DigestMismatch where
-    it is not what a digest says, what the client raises, and OSError of the disk, which is
+    Raises HTTPStatusError for a response that is not the file (it has the content, if that is
+    short), DownloadError where the responses don't make one file, DigestMismatch where the file
+    does not match a digest, the exceptions of the client, and OSError of the disk;
     BlockingIOError where another download is writing to the same path.
     """
     if not isinstance(client, Client):
@@ -103,7 +103,7 @@ def _round(client: Client, course: Course, jobs: list[Job], response: Response) 
             work = copy_context().run
             Thread(target=work, args=(_fetch, client, course, job), daemon=True).start()
         _fetch(client, course, jobs[0], response)
-        # A join() that Ctrl-C interrupts would take the thread for ended (in Python 3.11).
+        # After a join() that Ctrl-C interrupts, Python 3.11 takes the thread for ended.
         for job in jobs:
             while not (job.over.wait(_TICK) or course.halted):
                 pass
@@ -111,7 +111,7 @@ def _round(client: Client, course: Course, jobs: list[Job], response: Response) 
         course.halt()
         raise
     finally:
-        # One that waits for a server's Retry-After holds nothing, and sends nothing afterwards.
+        # A thread that waits for a Retry-After holds nothing, and sends nothing afterwards.
         end = monotonic() + _LINGER
         for job in jobs:
             job.over.wait(max(0.0, end - monotonic()))
@@ -134,7 +134,7 @@ def _fetch(client: Client, course: Course, job: Job, response: Response | None =
                     reading.end()
             course.tell()
             response = None
-    except BaseException as error:  # noqa: BLE001 - it is weighed with what became of the others
+    except BaseException as error:  # noqa: BLE001 - `weigh` looks at the failures of all jobs
         course.failed(job, error)
     finally:
         job.over.set()
@@ -142,7 +142,7 @@ def _fetch(client: Client, course: Course, job: Job, response: Response | None =
 
 def _send(client: Client, course: Course, request: Request, abroad: bool = False) -> Response:
     send = partial(alone, client, request) if abroad else partial(client.send, request, stream=True)
-    # In one expression: from where it comes, to where it is closed.
+    # One expression, so that Ctrl-C can't come between the response and its place.
     response = course.held[get_ident()] = send()
     if response.status_code in (200, 206, 416):
         return response
@@ -168,8 +168,8 @@ async def adownload(
 ) -> Path:
     """As `download`, for a wrapped `httpx.AsyncClient`, in asyncio and trio.
 
-    `progress` is told in the event loop; the disk is waited for in threads. A download that is
-    cancelled leaves its part behind and no connection open.
+    `progress` is called in the event loop; the disk is used in threads. A download that is
+    cancelled keeps its part, and leaves no connection open.
     """
     if not isinstance(client, AsyncClient):
         instead = "give an httpx.AsyncClient, or a Client to download."
@@ -233,7 +233,7 @@ async def _afetch(client: AsyncClient, course: Course, job: Job, response: Respo
                 await _aclose(response)
             course.tell()
             response = None
-    except Exception as error:  # noqa: BLE001 - it is weighed with what became of the others
+    except Exception as error:  # noqa: BLE001 - `weigh` looks at the failures of all jobs
         course.failed(job, error)
 
 
@@ -261,10 +261,10 @@ async def _asend(
 
 
 async def _each(parts: AsyncParts, take: Callable[[bytes], Awaitable[bool]]) -> bool:
-    """Let each part be taken, until that says that it is enough; whether all were.
+    """Call `take` with each part until it returns True; returns whether all parts were taken.
 
-    To leave the loop would leave generators behind that nobody closes: the next read is
-    cancelled, which ends them all. Only a stream that never reads is left so.
+    To leave the loop would leave generators open: the next read is cancelled instead, which
+    ends them all. Only a stream that never waits is left so.
     """
     import anyio
 
@@ -284,7 +284,7 @@ async def _each(parts: AsyncParts, take: Callable[[bytes], Awaitable[bool]]) -> 
                     error = failed
                     scope.cancel()
         except Exception:
-            if not scope.cancel_called:  # how the rest ends is nobody's affair
+            if not scope.cancel_called:  # errors after the last part don't matter
                 raise
     if error is not None:
         raise error
@@ -306,7 +306,7 @@ def _check(
     sha256: object,
     headers: object,
 ) -> None:
-    """Raise TypeError or ValueError where an argument makes no sense."""
+    """Raise TypeError or ValueError for an argument that is not valid."""
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"path={given(path)}: write the path of a file.")
     if not isinstance(resume, bool):

@@ -1,4 +1,4 @@
-"""The file under its temporary name, beside its journal: locked, synced, renamed when whole."""
+"""The file under its temporary name, with its journal: locked, synced, renamed at the end."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from statuspolicy.downloads.spans import ENDLESS, Span, gaps, with_span
 from statuspolicy.fields import Fields
 from statuspolicy.locks import alone
 
-_MOST_NAMES = 10  # that are tried for a part
-# Another user's, a directory, a socket. A link somebody put there for us: that is an error.
+_MOST_NAMES = 10  # names that are tried for a part
+# A file of another user, a directory, a socket. (A symbolic link there is an error.)
 _NOT_OURS = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENXIO)
 _FOREIGN = b"?"
-EVERY = 1.0  # seconds between two records, each of which waits for the disk
+EVERY = 1.0  # seconds between two writes of the journal, which wait for the disk
 
 
 class PartFile:
     """`NAME.part` and `NAME.part.json`, in the directory of the file that they become.
 
-    path: of the file; no link. asked: a digest of the URL that is asked for; a part of something
-        else is not taken up. resume: whether a part that is there is taken up at all.
+    path: the path of the file, not of a link. asked: a digest of the requested URL; a part of
+        another URL is not resumed. resume: whether a part may be resumed.
 
-    A `NAME.part` without such a journal is somebody else's: it is left alone, and the part is
-    `NAME.1.part`. One of another URL is there until what takes its place begins to come.
+    A `NAME.part` without a journal belongs to another program: it is left alone, and the part is
+    `NAME.1.part`. A part of another URL stays until bytes of the new file come.
 
-    The part is locked by the operating system as long as this lives, so a process that was
-    killed leaves no lock behind. Its methods may be called from several threads.
+    The operating system locks the part as long as this object lives, so a killed process leaves
+    no lock behind. The methods may be called from several threads.
 
-    Raises BlockingIOError where another download, of this process or of another one, has it.
+    Raises BlockingIOError where another download uses the part.
     """
 
-    _blank = False  # whether the journal on the disk says that nothing is there
+    _blank = False  # whether the journal on the disk has no bytes
 
     def __init__(self, path: Path, asked: str, resume: bool) -> None:
         self.path = path
@@ -50,9 +50,9 @@ class PartFile:
         self._lock = threading.Lock()
         self._recorded = time.monotonic()
         self.journal: Journal | None = None
-        self.epoch = 0  # how often it was begun anew
-        self._file: Any = None  # held from where it is opened: Ctrl-C may come anywhere
-        self._fresh = False  # whether what is there is of no use to anybody
+        self.epoch = 0  # how often the file was begun
+        self._file: Any = None  # set by the call that opens it: Ctrl-C may come anywhere
+        self._fresh = False  # whether the part may be deleted
         try:
             if self._is_taken(resume):
                 return
@@ -65,7 +65,7 @@ class PartFile:
         )
 
     def _is_taken(self, resume: bool) -> bool:
-        """Open a part, under the first name that is not somebody else's."""
+        """Open a part, under the first name that no other program uses."""
         for name in _names(self.path.name):
             self.part = self.path.with_name(name + ".part")
             self.side = self.path.with_name(name + ".part.json")
@@ -89,8 +89,8 @@ class PartFile:
         return False
 
     def _open(self) -> None:
-        """Open the part that is there, or else a new one. It is this process's own now."""
-        opener = partial(os.open, mode=private(self.path))  # no more permissions than the file has
+        """Open an existing part, or create one, and lock it."""
+        opener = partial(os.open, mode=private(self.path))  # not more permissions than the file has
         while True:
             self._fresh = False
             try:
@@ -99,7 +99,7 @@ class PartFile:
                 self._fresh = True
                 try:
                     self._file = open(self.part, "x+b", buffering=0, opener=opener)  # noqa: SIM115
-                except FileExistsError:  # somebody was quicker
+                except FileExistsError:  # another process was faster
                     continue
             try:
                 _lock(self._file)
@@ -107,7 +107,7 @@ class PartFile:
                 self._fresh = False
                 text = "another download is writing to this file"
                 raise BlockingIOError(errno.EWOULDBLOCK, text, str(self.part)) from None
-            # The one who had it may have renamed it since.
+            # Its former owner may have renamed it meanwhile.
             if _same(self._file, self.part):
                 return
             self._file.close()
@@ -120,13 +120,13 @@ class PartFile:
             self._file = None
 
     def _mark(self) -> None:
-        """Say on the disk that it is a download's, and that nothing is there yet."""
+        """Write a journal without bytes, which marks the part as one of ours."""
         self._put(journal.written_blank(self._asked))
         self._blank = True
 
     @property
     def missing(self) -> list[Span]:
-        """What is not there yet."""
+        """The missing spans."""
         now = self.journal
         assert now is not None
         return gaps(now.there, ENDLESS if now.length is None else now.length)
@@ -138,29 +138,29 @@ class PartFile:
 
     @alone
     def begin(self, came_from: str, fields: Fields) -> None:
-        """Anew, with the response that has these fields. What is there is lost."""
+        """Begin the file again, with a response that has these fields; the old bytes are lost."""
         self.epoch += 1
         if not self._blank:
-            self._mark()  # what speaks of the bytes goes before them
+            self._mark()  # the old journal goes before the bytes that it describes
         self._fresh = True
         self._file.truncate(0)
         self.journal = journal.begun(self._asked, came_from, fields)
 
     @alone
     def forget(self) -> None:
-        """As if nothing were there; it is lost only where something else begins."""
+        """Forget the part; its bytes are lost only when a new file begins."""
         self.epoch += 1
         self.journal = None
 
     @alone
     def measured(self, length: int) -> None:
-        """The length of the whole, where it is known only now."""
+        """Set the length of the whole."""
         assert self.journal is not None
         self.journal = self.journal._replace(length=length)
 
     @alone
     def write(self, first: int, data: bytes, epoch: int) -> None:
-        """Put bytes in their place, and now and then on record; not what is of an older epoch."""
+        """Write bytes, and sometimes the journal; bytes of an older epoch are ignored."""
         if self.journal is None or epoch != self.epoch:
             return
         self._file.seek(first)
@@ -173,9 +173,9 @@ class PartFile:
             self.record()
 
     def record(self) -> bool:
-        """Write the journal, once what it speaks of is on the disk: a crash finds no lie.
+        """Write the journal, after the bytes that it names: so it is right after a crash.
 
-        False where a part can't be gone on with, so there is nothing to record.
+        False where the part can't be resumed, so that there is nothing to write.
         """
         self._recorded = time.monotonic()
         line = b"" if self.journal is None else journal.written(self.journal)
@@ -187,7 +187,7 @@ class PartFile:
         return True
 
     def _put(self, line: bytes, sync: bool = False) -> None:
-        """Write the file beside the part, or leave it as it was."""
+        """Write the journal file in one step."""
         file, name = self._temporary()
         try:
             with file:
@@ -202,8 +202,8 @@ class PartFile:
             raise
 
     def _temporary(self) -> tuple[BinaryIO, str | Path]:
-        """A new file, and its name; nothing that is not ours is written to, or taken away."""
-        self._drop_new()  # one of us may have been killed
+        """A new temporary file, and its name; files of other programs are not touched."""
+        self._drop_new()  # an earlier process may have been killed
         try:
             return open(self._new, "xb"), self._new
         except OSError as error:
@@ -221,11 +221,11 @@ class PartFile:
                 self._new.unlink(missing_ok=True)
 
     def mismatch(self, told: list[Told]) -> str:
-        """Which of the digests the whole file is not, in words; or ""."""
+        """The first digest that the complete file does not match, in words; or ""."""
         return digests.mismatch(self._file, told)
 
     def finish(self) -> None:
-        """The whole file, on the disk under its own name, or under none."""
+        """Rename the complete part to the file, in one step."""
         assert self.journal is not None
         assert self.journal.length is not None
         self._file.truncate(self.journal.length)
@@ -242,7 +242,7 @@ class PartFile:
                 os.close(directory)
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Delete the part and its journal."""
         self._unlink_side()
         self.part.unlink(missing_ok=True)
         self.journal = None
@@ -253,8 +253,8 @@ class PartFile:
 
     @alone
     def close(self) -> None:
-        """Let go of it; what can be gone on with stays, on record."""
-        with suppress(OSError):  # of a full disk: what was recorded before still holds
+        """Close the part; one that can be resumed stays, with its journal."""
+        with suppress(OSError):  # of a full disk: the last journal is still right
             if not self.record() and self._fresh and _same(self._file, self.part):
                 self.discard()
         self.journal = None
@@ -266,12 +266,12 @@ def _names(name: str) -> list[str]:
 
 
 def _plainly(path: str, flags: int) -> int:
-    """Open what is a file or nothing, without waiting and without following a link."""
+    """Open a regular file, without waiting and without following a link."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
 def _content(path: Path) -> bytes | None:
-    """The beginning of a file; None where there is none. What is no file says nothing of ours."""
+    """The beginning of a file; None where there is none, `_FOREIGN` for anything else."""
     try:
         with open(path, "rb", opener=_plainly) as file:
             plain = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
@@ -279,13 +279,13 @@ def _content(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:  # so that nobody's can be there
+        if error.errno == errno.ENAMETOOLONG:  # no file can have this name
             raise
         return _FOREIGN
 
 
 def _lock(file: BinaryIO) -> None:
-    with suppress(ImportError):  # Windows: there nothing keeps two downloads to a path apart
+    with suppress(ImportError):  # Windows: there two downloads to a path are not detected
         from fcntl import LOCK_EX, LOCK_NB, flock
 
         flock(file, LOCK_EX | LOCK_NB)

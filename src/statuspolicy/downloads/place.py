@@ -1,4 +1,4 @@
-"""What the path of a file leads to, and what has to stay of a file that is replaced."""
+"""The file that a path leads to, and the permissions of a file that is replaced."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import BinaryIO
 
 
 def place(named: str | os.PathLike[str]) -> tuple[Path, bool]:
-    """The file that a path names, a link followed as open() does; whether it is a device or so.
+    """The file that a path leads to through links, and whether it is a device or a pipe.
 
-    Raises OSError where it names none, or the system follows no such link.
+    Raises OSError where the path is a directory, or can't be a file.
     """
     path, found = Path(named), None
     with suppress(FileNotFoundError, NotADirectoryError):
@@ -28,20 +28,20 @@ def place(named: str | os.PathLike[str]) -> tuple[Path, bool]:
 
 
 def private(path: Path) -> int:
-    """The permissions of what will take a file's place, while its owner has to write to it."""
+    """The permissions of the part of a file, which its owner has to write to."""
     old = _file(path)
     return 0o666 if old is None else (stat.S_IMODE(old.st_mode) & 0o777) | 0o600
 
 
 def make_alike(file: BinaryIO, path: Path) -> None:
-    """Give an open file the owner and the permissions of the one whose place it will take.
+    """Give an open file the owner and the permissions of the file that it will replace.
 
-    Raises FileExistsError where that is no file any more.
+    Raises FileExistsError where that is no longer a regular file.
     """
     old = _file(path)
     if old is None:
         return
-    # AttributeError: Windows. Only root gives a file away; what can't be done is left.
+    # AttributeError: Windows. Only root can change the owner; a failure is ignored.
     for owner in ((-1, old.st_gid), (old.st_uid, -1)):
         with suppress(OSError, AttributeError):
             os.fchown(file.fileno(), *owner)

@@ -1,4 +1,4 @@
-"""One answer's bytes on their way to their places in the file."""
+"""`Reading`: writes the bytes of one response to their positions in the file."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from statuspolicy.downloads.partfile import PartFile
 from statuspolicy.downloads.spans import Span, within, without
 from statuspolicy.locks import alone
 
-ONE_WRITE = 256 * 1024  # bytes that are held before they are written
+ONE_WRITE = 256 * 1024  # bytes that are collected for one write
 
 
 class Halted(Exception):
-    """Another job of the same download has failed, or all of it was interrupted."""
+    """The download has ended: another job failed, or it was interrupted."""
 
 
 class Job:
-    """What one thread or task fetches.
+    """The bytes that one thread or task fetches.
 
-    left: the bytes that it still has to, in order.
-    halted: set where all is over.
-    epoch: of the part file, when it began.
-    source: of the answer that is there already.
-    over: set where it is done, or has failed. (Not of a task.)
-    response: what it reads now.
+    left: the spans that are still missing, in order.
+    halted: set when the download ends.
+    epoch: the epoch of the part file when the job began.
+    source: the source of a response that is there already.
+    over: set when the job is done or has failed. (In threads only.)
+    response: the response that it reads now.
     """
 
     def __init__(self, left: list[Span], halted: Event, epoch: int) -> None:
@@ -43,26 +43,26 @@ class Job:
 
     @alone
     def put_away(self) -> None:
-        """It reads its response no more."""
+        """Note that the response is no longer read."""
         self.response = None
 
     @alone
     def cut(self, how: Callable[[Any], object]) -> None:
-        """End the response that it reads now; it isn't put away meanwhile."""
+        """Call `how` with the response that is read now."""
         if self.response is not None:
             how(self.response)
 
     def heed(self, name: str = "", info: object = None) -> None:  # noqa: ARG002 - as httpcore calls it
-        """Raise Halted where all is over. (Told by the library, of what it is about to do.)"""
+        """Raise Halted if the download has ended. (The library calls it before each step.)"""
         begins = not name or name.endswith(("connect_tcp.started", "request_headers.started"))
         if begins and self.halted.is_set():
             raise Halted
 
 
 class Reading:
-    """What is wanted of an answer goes into the part file, in pieces worth a write.
+    """Writes the wanted bytes of a response into the part file, in large pieces.
 
-    told: what all of the answer has to hash to.
+    told: the digests that the content of the response must have.
     """
 
     def __init__(self, part: PartFile, job: Job, source: Source, told: list[Told]) -> None:
@@ -75,7 +75,7 @@ class Reading:
         self._hashes = hashing(told) if told else []
 
     def take(self, data: bytes) -> bool:
-        """Take what came; whether it is time to write. Raises Anew, and Halted."""
+        """Collect data; returns whether it is time to write. Raises Anew and Halted."""
         job = self._job
         job.heed()
         for _, each in self._hashes:
@@ -89,11 +89,11 @@ class Reading:
 
     @property
     def enough(self) -> bool:
-        """Whether all that is wanted has come, and more would."""
+        """Whether all wanted bytes have come, and more bytes would follow."""
         return not self._job.left and self._source.goes_on
 
     def write(self) -> None:
-        """Write what is held, each run of bytes at once."""
+        """Write the collected bytes, each run in one write."""
         held, self._held, self._size = self._held, [], 0
         self._brought = self._brought or bool(held)
         while held:
@@ -105,9 +105,9 @@ class Reading:
             self._part.write(first, b"".join(run), self._job.epoch)
 
     def end(self) -> None:
-        """The body has come to its end.
+        """Note the end of the body.
 
-        Raises Anew where it brought nothing of any use, or is not what its digest says.
+        Raises Anew where it had none of the wanted bytes, or does not match its digest.
         """
         self.write()
         if why := differing(self._hashes):
@@ -128,6 +128,6 @@ class Reading:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Whatever ended it, what came is kept."""
+        """Write the bytes that came, even after an error."""
         self._job.put_away()
         self.write()

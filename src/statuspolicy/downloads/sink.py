@@ -1,4 +1,4 @@
-"""A device or a named pipe, which gets a file at the end, once it is whole and verified."""
+"""`Sink`: a device or a named pipe, which gets the file once it is complete and verified."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _BLOCK = 256 * 1024
 
 
 class Sink(PartFile):
-    """A file without a name until it is whole, which then is copied to where the path leads.
+    """A temporary file that is copied to a device or a pipe at the end.
 
-    It can't be gone on with later. Raises OSError where nobody may write to it, or nobody reads.
+    It can't be resumed. Raises OSError where the path can't be written to, or no process reads.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,7 +28,7 @@ class Sink(PartFile):
         except OSError as error:
             if error.errno != errno.ENXIO:
                 raise
-            # To wait for a reader might be to wait for ever.
+            # A reader may never come.
             text = "no process reads from it, or it is a socket"
             raise OSError(errno.ENXIO, text, str(path)) from None
         try:
@@ -45,14 +45,14 @@ class Sink(PartFile):
         self.epoch = 0
 
     def _mark(self) -> None:
-        """There is nobody to be told whose it is."""
+        """Do nothing: a temporary file needs no mark."""
 
     def record(self) -> bool:
-        """Nothing is recorded."""
+        """Write no journal."""
         return False
 
     def finish(self) -> None:
-        """All of it, to where the path leads."""
+        """Copy the file to the device or the pipe."""
         assert self.journal is not None
         self._file.seek(0)
         left = self.journal.length or 0
@@ -65,12 +65,12 @@ class Sink(PartFile):
         self.journal = None
 
     def discard(self) -> None:
-        """There is nothing to leave behind."""
+        """Forget the file."""
         self.journal = None
 
     @alone
     def close(self) -> None:
-        """Let go of both."""
+        """Close both."""
         self.journal = None
         self._file.close()
         os.close(self._sink)

@@ -1,4 +1,4 @@
-"""Spans of bytes: what is there, what is missing, and who fetches what of it."""
+"""Spans of bytes: those that are there, those that are missing, and their shares."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 Span: TypeAlias = tuple[int, int]  # the first byte, and the one after the last
-ENDLESS = 1 << 62  # where a body ends whose length nobody told: beyond every Content-Range
+ENDLESS = 1 << 62  # the end of a body of unknown length: above every Content-Range
 LEAST = 64 * 1024  # bytes that are worth a request of their own
 
 
 def with_span(spans: Iterable[Span], new: Span) -> list[Span]:
-    """In order and apart from each other, the new one in its place."""
+    """The spans with a new one added: sorted and merged."""
     merged: list[Span] = []
     for first, end in sorted([*spans, new]):
         if merged and first <= merged[-1][1]:
@@ -22,7 +22,7 @@ def with_span(spans: Iterable[Span], new: Span) -> list[Span]:
 
 
 def without(spans: Iterable[Span], gone: Span) -> list[Span]:
-    """What is left of them."""
+    """The spans without the bytes of `gone`."""
     left: list[Span] = []
     for first, end in spans:
         cut = ((first, min(end, gone[0])), (max(first, gone[1]), end))
@@ -31,13 +31,13 @@ def without(spans: Iterable[Span], gone: Span) -> list[Span]:
 
 
 def within(spans: Iterable[Span], bounds: Span) -> list[Span]:
-    """What of them lies within the bounds."""
+    """The parts of the spans within the bounds."""
     cut = ((max(first, bounds[0]), min(end, bounds[1])) for first, end in spans)
     return [span for span in cut if span[0] < span[1]]
 
 
 def gaps(there: Iterable[Span], length: int) -> list[Span]:
-    """What is not there of so many bytes."""
+    """The missing spans of `length` bytes."""
     left = [(0, length)] if length else []
     for span in there:
         left = without(left, span)
@@ -45,7 +45,7 @@ def gaps(there: Iterable[Span], length: int) -> list[Span]:
 
 
 def shares(spans: list[Span], most: int) -> list[list[Span]]:
-    """Equal shares of some bytes, in order: at most so many, and none too small to be worth it."""
+    """Equal shares of the spans, in order: `most` at most, and none too small for a request."""
     count = sum(end - first for first, end in spans)
     size = max(-(-count // most), LEAST)
     shared: list[list[Span]] = []

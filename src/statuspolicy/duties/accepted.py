@@ -1,4 +1,4 @@
-"""406 and 415: what the server would have accepted, for the trace."""
+"""The duties for 406 and 415: what the server accepts goes into the trace."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 else:
     links = OnDemand("statuspolicy.links", None)
 
-_MOST = 8  # things that are named
+_MOST = 8  # alternatives or types that are named
 _NAMES = ("Accept", "Accept-Post", "Accept-Patch", "Accept-Encoding")
 
 

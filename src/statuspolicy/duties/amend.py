@@ -1,4 +1,4 @@
-"""Repair the request and send it once more: 411, 417."""
+"""The duties for 411 and 417: repair the request and send it once more."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ else:
 
 
 def with_length(exchange: Exchange) -> Verdict | Awaitable[Verdict]:
-    """411: resubmit with Content-Length, once, where the whole body is known."""
+    """411: repeat once with Content-Length, if the whole body is known."""
     if exchange.times(411):
         return Settle("the request was already repeated with Content-Length")
     if "content-length" in exchange.request.headers:
         return Settle("the request already had a Content-Length")
     length = body.length(exchange.request)
     if length is None:
-        # Answered before it was sent to its end.
+        # The server answered before the body was sent to its end.
         content = body.read(exchange.request, exchange.limits.replay_bytes)
         return later.then(content, partial(_measured, exchange))  # type: ignore[no-any-return]
     return _resubmitted(exchange, body.copy(exchange.request), length)
@@ -49,7 +49,7 @@ def _resubmitted(exchange: Exchange, request: Request, length: int) -> Again:
 
 
 def without_expect(exchange: Exchange) -> Verdict:
-    """417: repeat without the expectation, once.
+    """417: repeat once without Expect.
 
     RFC 9110 §10.1.1: "A client that receives a 417 […] in response to a request containing
     a 100-continue expectation SHOULD repeat that request without a 100-continue expectation".

@@ -1,4 +1,4 @@
-"""A challenge and its answer: in which fields, how often, and the request that carries it."""
+"""Answers to challenges: their fields, how often, and the request that carries the credentials."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .._lib import Request
 from ..exchange import Exchange
 from ..verdicts import Again
 
-# A challenge comes in the one field, and is answered in the other.
+# The field of a challenge, and the field of its answer.
 FIELDS = {
     401: ("www-authenticate", "Authorization"),
     407: ("proxy-authenticate", "Proxy-Authorization"),
@@ -19,15 +19,15 @@ REFUSED = "the credentials were refused"
 
 
 def carried(exchange: Exchange) -> str | None:
-    """The credentials that this request was refused with."""
+    """The credentials of the request that was refused; None where it had none."""
     value: str | None = exchange.request.headers.get(FIELDS[exchange.status or 401][1])
     return value
 
 
 def answered(exchange: Exchange, challenge: Challenge) -> set[str]:
-    """How a challenge was answered on the way to this request, where it still has the answer.
+    """How a challenge was answered before, if the request still has the credentials.
 
-    "kept" credentials were there before; "asked" and "stale" ones were made for the challenge.
+    "kept" credentials were known before; "asked" and "stale" ones were made for the challenge.
     """
     if carried(exchange) is None:
         return set()  # another request, after a hop
@@ -36,17 +36,17 @@ def answered(exchange: Exchange, challenge: Challenge) -> set[str]:
 
 
 def next_answer(exchange: Exchange, challenge: Challenge) -> str:
-    """How a challenge may be answered now; "" where it was, and is handed over."""
+    """How a challenge may be answered now; "" where it was answered already."""
     before = answered(exchange, challenge)
     if "asked" not in before:
         return "asked"
-    # Digest's nonce may be too old where the password is right (RFC 7616 §3.3).
+    # The nonce of Digest may be too old although the password is right (RFC 7616 §3.3).
     stale = challenge.scheme == "digest" and challenge.stale and "stale" not in before
     return "stale" if stale else ""
 
 
 def again(exchange: Exchange, challenge: Challenge, request: Request, how: str) -> Again:
-    """Send a request that has the credentials for a challenge."""
+    """The verdict that sends a request with the credentials for a challenge."""
     marks = exchange.request.extensions.get(ANSWERED, ())
     extensions = {**request.extensions, ANSWERED: (*marks, (*key_of(challenge), how))}
     realm = f' for "{challenge.realm}"' if challenge.realm else ""
@@ -61,7 +61,7 @@ def again(exchange: Exchange, challenge: Challenge, request: Request, how: str) 
 
 
 def with_field(exchange: Exchange, value: str) -> Request:
-    """The request with an answer in its field."""
+    """The request with credentials in the right field."""
     request = body.copy(exchange.request)
     request.headers[FIELDS[exchange.status or 401][1]] = value
     return request

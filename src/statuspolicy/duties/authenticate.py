@@ -1,4 +1,4 @@
-"""401 and 407: a challenge is answered, once (RFC 9110 §11, §15.5.2, §15.5.8)."""
+"""The duty for 401 and 407: answer each challenge once (RFC 9110 §11, §15.5.2, §15.5.8)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .answering import FIELDS
 from .flow import Flows
 from .tokens import Credentials, Tokens
 
-_MOST = 256  # of those who ask that are told apart: a server writes its realms
+_MOST = 256  # realms that are remembered: servers choose their names
 
 
 @makes_duty
@@ -30,23 +30,23 @@ def authenticate(
     """A duty for 401 and 407 that answers each challenge of the first origin once.
 
     credentials: an `httpx.Auth`, whose flow is run from its start for each 401, and whose other
-        requests are sent on the side; or a callable that is given a `Challenge` and returns the
+        requests are sent as side requests; or a callable that takes a `Challenge` and returns the
         value of Authorization, such as "Bearer …", or None where it has none (then the next
         challenge is tried). It may be a coroutine function in async clients.
 
-    As in `STANDARD | {401: authenticate(fetch_token)}`. What a callable returned is kept, and
-    asked for again when it is refused: by one of the requests that were refused meanwhile, for
-    all of them. The same challenge (scheme and realm) a second time is handed over; Digest's
-    `stale=true` earns one more answer.
+    As in `STANDARD | {401: authenticate(fetch_token)}`. The value that a callable returned is
+    kept. When it is refused, one request calls it again, for all requests that were refused
+    meanwhile. If the same challenge (scheme and realm) comes a second time, the response is
+    handed over; `stale=true` of Digest allows one more answer.
 
-    In row 407 it answers the HTTP proxy through which an http URL is asked for, also after a
-    redirect to another origin; no origin gets what is for a proxy. For https URLs
-    a proxy's credentials are the transport's: `httpx.Proxy(url, auth=...)`.
+    In row 407 it answers the HTTP proxy of an http URL, also after a redirect to another origin;
+    no origin gets credentials for a proxy. For https URLs the transport needs the credentials of
+    the proxy: `httpx.Proxy(url, auth=...)`.
 
-    A request on the side to another origin leaves Authorization and Cookie at home, as every
-    hop does; what that origin needs goes into its body.
+    A side request to another origin has no Authorization and no Cookie, as every hop; write what
+    that origin needs into its body.
 
-    Raises TypeError for something that is neither.
+    Raises TypeError for an object that is neither.
     """
     known: object = credentials
     if isinstance(known, type) or not (isinstance(known, Auth) or callable(known)):
@@ -69,13 +69,13 @@ class _Authenticate:
 
     def __call__(self, exchange: Exchange) -> Verdict:
         if exchange.status not in FIELDS:
-            tunnel = exchange.code == 407  # CONNECT was answered so, before the request was sent
+            tunnel = exchange.code == 407  # the answer to CONNECT, before the request was sent
             return Settle("for https URLs, write httpx.Proxy(url, auth=...)" if tunnel else "")
-        tunnelled = exchange.request.url.scheme == "https"  # what comes is the origin's
+        tunnelled = exchange.request.url.scheme == "https"  # so the origin answered
         if exchange.status == 407 and (tunnelled or not exchange.proxied):
-            # Else any origin could ask for them.
+            # Otherwise any origin could ask for credentials of a proxy.
             return Settle("the 407 may not come from a proxy: no proxy credentials are sent")
-        # For a proxy's challenge the border is the proxy, whatever origin is asked for through it.
+        # Credentials of a proxy may be sent to each origin through it; those of an origin may not.
         if exchange.status == 401 and exchange.abroad:
             return Settle("the challenge is from another origin, which gets no credentials")
         asker = hop.origin(exchange.request.url) if exchange.status == 401 else ""
@@ -89,12 +89,12 @@ class _Authenticate:
         return Inspect(lambda exchange: purse.answer(exchange, asked), purse.turn)
 
     def _purse(self, challenge: Challenge) -> Flows | Tokens:
-        """What is held for those who ask so."""
+        """The credentials for the origin and realm of a challenge."""
         credentials = self._credentials
         if isinstance(credentials, DigestAuth):
-            key: tuple[str, ...] = (challenge.origin,)  # whose nonces it counts
+            key: tuple[str, ...] = (challenge.origin,)  # Digest counts the nonces of an origin
         elif isinstance(credentials, Auth):
-            key = ()  # it has one state, whoever asks
+            key = ()  # it has one state for all origins
         else:
             key = (challenge.origin, short(challenge.realm))
         return self._kept(key)

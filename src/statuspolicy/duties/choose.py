@@ -1,4 +1,4 @@
-"""300 and 406: one of several representations (RFC 9110 §15.4.1, §15.5.7). 426: over TLS."""
+"""The duties for 300 and 406, which choose a representation, and for 426, which uses TLS."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Chooser: TypeAlias = Callable[[Request, Response], "URL | str | Awaitable[URL | 
 
 @makes_duty
 def choose(chooser: Chooser) -> Callable[[Exchange], Verdict]:
-    """A duty for 300 and 406: the application picks one of what is offered, and it is asked for.
+    """A duty for 300 and 406: the application chooses a representation, which is requested.
 
-    chooser: `chooser(request, response) -> URL or None`. `alternatives(response)` gives what
-        the header section offers; the body was read (above `Limits.drain_bytes` it wasn't).
-        None leaves it to the server's own preference, in the Location of a 300. It may be a
-        coroutine function in async clients.
+    chooser: `chooser(request, response) -> URL or None`. `alternatives(response)` lists the
+        offers in the header section; the body was read (unless it is above
+        `Limits.drain_bytes`). With None the preferred choice of the server is used, in the
+        Location of a 300. It may be a coroutine function in async clients.
 
-    Method and body are kept.
+    The method and the body stay the same.
 
-    Raises TypeError for something that can't be called.
+    Raises TypeError for an object that can't be called.
     """
     if not callable(chooser) or isinstance(chooser, type):
         raise TypeError(
@@ -65,7 +65,7 @@ class _Chosen:
 
 
 def alternatives(response: Response) -> tuple[Alternative, ...]:
-    """What a response offers in `Link: rel=alternate` (RFC 8288) and `Alternates` (RFC 2295)."""
+    """The representations in `Link: rel=alternate` (RFC 8288) and `Alternates` (RFC 2295)."""
     if not isinstance(response, Response):
         raise TypeError(f"alternatives({given(response)}): give an httpx.Response.")
     headers = response.headers
@@ -73,10 +73,10 @@ def alternatives(response: Response) -> tuple[Alternative, ...]:
 
 
 def upgrade_to_https(exchange: Exchange) -> Verdict:
-    """The duty for 426 that sends the same request over https, where that is what is asked for.
+    """The duty for 426 that sends the same request over https, if the server asks for TLS.
 
-    RFC 9110 §15.5.22: `Upgrade` names the protocols that the server would take; it has to name
-    TLS. An https URL gets no other, so that it is asked once.
+    RFC 9110 §15.5.22: `Upgrade` names the protocols that the server accepts; it has to name TLS.
+    An https URL is not repeated.
     """
     named = members((exchange.fields.get("upgrade") or "").lower())
     if not any(name.partition("/")[0] == "tls" for name in named):

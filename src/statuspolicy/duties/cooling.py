@@ -1,4 +1,4 @@
-"""Leave an origin alone for a while: 421 to the letter, and a breaker around any duty."""
+"""Duties that start a cooldown: 421 by the older specifications, and `breaker` for any duty."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def too_many_connections(exchange: Exchange) -> Verdict:
 def breaker(
     duty: Duty = surface, *, failures: int = 5, seconds: float = 30.0
 ) -> Callable[[Exchange], Verdict | Awaitable[Verdict]]:
-    """A duty that leaves an origin alone which fails again and again.
+    """A circuit breaker: a duty that stops requests to an origin that fails again and again.
 
-    It does what `duty` does, and counts. After the last of `failures` in a row the origin is
-    not asked for `seconds`: requests to it raise `CoolingDown` at once. Then one request at a
-    time probes it, until one is answered by another row.
+    It does the same as `duty`, and counts. After `failures` in a row, requests to the origin raise
+    `CoolingDown` at once, for `seconds`. Then one request at a time probes the origin, until one
+    gets a response of another row.
 
-    duty: what is done about each answer meanwhile.
-    failures: answers in a row by rows that have this duty.
-    seconds: how long the origin is left alone.
+    duty: the duty for each of the failures.
+    failures: how many answers in a row, of rows with this duty, open the circuit breaker.
+    seconds: how long no request is sent to the origin.
 
     As in `STANDARD | {"5xx": breaker(), ConnectError: breaker(retry())}`.
 
-    Raises TypeError or ValueError for an argument that makes no sense.
+    Raises TypeError or ValueError for an argument with another type or value.
     """
     return _Breaker(duty, failures, seconds)
 

@@ -1,4 +1,4 @@
-"""An `httpx.Auth` as an answer to a challenge: its flow, from the start, with what we have."""
+"""An `httpx.Auth` answers a challenge: its flow is run from the start."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ..exchange import Exchange
 from ..verdicts import Again, Aside, Settle
 from .answering import REFUSED, again, answered, next_answer, with_field
 
-_MOST = 10  # requests on the side in one flow
-# What the library's Digest makes of an algorithm that it doesn't know, of auth-int alone, and of
-# a challenge that it can't read.
+_MOST = 10  # side requests of one flow
+# The exceptions of the library's Digest for an unknown algorithm, for auth-int alone, and for a
+# challenge that it can't parse.
 _OF_DIGEST = (KeyError, NotImplementedError, ValueError)
 _TOO_LONG = "which can't be read within Limits.drain_bytes"
 _ITS_OWN = "the response to its own request"
@@ -26,7 +26,7 @@ _ITS_OWN = "the response to its own request"
 class Flows:
     """An Auth, and how often it has answered.
 
-    turn: is an exchange's while a flow runs, so that one fetches a token for all.
+    turn: the lock that an exchange holds while a flow runs, so that one fetches a token for all.
     """
 
     fetching = False  # its flow sends nothing itself
@@ -37,20 +37,20 @@ class Flows:
         self.turn = Turn()
 
     def answer(self, exchange: Exchange, asked: list[Challenge]) -> Any:
-        """Run its flow: a verdict, or something to await for one."""
+        """Run the flow; returns a verdict or an awaitable of one."""
         return _Run(self, exchange, asked)()
 
 
 class _Run:
-    """One run of a flow, about one 401 or 407. It is over with the request that it makes.
+    """One run of a flow, for one 401 or 407; it ends with the request that it makes.
 
-    What it offers before it has seen the challenge (a token that it holds) is tried once, and
-    once more where another run has answered meanwhile; then it is shown the challenge.
+    Credentials that the flow has before it sees the challenge (a token) are tried once, and once
+    more after another run. Then the flow gets the challenge.
     """
 
     def __init__(self, flows: Flows, exchange: Exchange, asked: list[Challenge]) -> None:
         self._flows = flows
-        # What a challenge that can't be answered does to its state is not kept.
+        # A challenge that can't be answered must not change its state.
         self._auth = copy(flows.auth) if isinstance(flows.auth, DigestAuth) else flows.auth
         self._kept = f"kept {flows.answers}"
         self._exchange = exchange
@@ -58,7 +58,7 @@ class _Run:
         self._shown = False
 
     def __call__(self) -> Any:
-        """Run it: a verdict, or something to await for one."""
+        """Run the flow; returns a verdict or an awaitable of one."""
         exchange = self._exchange
         if not any(next_answer(exchange, challenge) for challenge in self._asked):
             return Settle(REFUSED)
@@ -76,7 +76,7 @@ class _Run:
         return self._step(None)
 
     def _copy(self) -> Request | None:
-        """The request that the flow may write into."""
+        """A copy of the request, which the flow may change."""
         request = body.copy(self._exchange.request)
         if self._auth.requires_request_body:
             content = body.known(request)
@@ -84,7 +84,7 @@ class _Run:
                 return None
             request = body.copy(request, stream=ByteStream(content))
         if self._exchange.status == 407:
-            # A flow knows one field; the origin's own credentials stay out of it.
+            # A flow writes Authorization only; it must not see the credentials of the origin.
             sent = request.headers.pop("proxy-authorization", "")
             request.headers.pop("authorization", None)
             if sent:
@@ -97,7 +97,7 @@ class _Run:
         return then(_stepped(self._steps, response, unusable), self._yielded)
 
     def _yielded(self, request: Request | Exception | None) -> Any:
-        """What is to be done with the next request of the flow."""
+        """Handle the next request of the flow."""
         if request is None:
             return Settle("the auth flow has no other credentials")
         if isinstance(request, Exception):
@@ -117,7 +117,7 @@ class _Run:
         return self._step(self._as_401())
 
     def _told(self, answer: Exchange) -> Any:
-        """Go on with what was answered on the side."""
+        """Give the side response to the flow."""
         if answer.response is None:
             return self._over(Settle(f"the request for the credentials failed: {answer.error!r}"))
         if self._auth.requires_response_body and answer.body is None:
@@ -146,7 +146,7 @@ class _Run:
         return again(self._exchange, challenge, request, how)
 
     def _as_401(self) -> Response:
-        """The answer as a flow reads it: a line for each challenge."""
+        """The response as a flow expects it: a 401 with a line for each challenge."""
         exchange = self._exchange
         assert exchange.response is not None
         lines = [
@@ -163,7 +163,7 @@ class _Run:
 
 
 def _steps(auth: Auth, request: Request, can_await: bool) -> Any:
-    """The flow; in the library's own words where an Auth has its own for threads or tasks."""
+    """The generator of the flow; the sync or async one where an Auth defines it."""
     kind: Any = type(auth)
     if can_await and kind.async_auth_flow is not Auth.async_auth_flow:
         return auth.async_auth_flow(request)
@@ -173,7 +173,7 @@ def _steps(auth: Auth, request: Request, can_await: bool) -> Any:
 
 
 def _stepped(steps: Any, response: Response | None, unusable: Any) -> Any:
-    """The next request of a flow; None at its end, or the error where it can't go on."""
+    """The next request of a flow; None at its end, or an error that ends it."""
     if hasattr(steps, "asend"):
         return _astepped(steps, response, unusable)
     try:

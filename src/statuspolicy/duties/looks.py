@@ -1,4 +1,4 @@
-"""The looks of a poll: each answer by its own row, until it is done, and the result."""
+"""The steps of a poll: each response by its own row, until it is done, and the result."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from .ticket import Progress, Ticket, led_to
 
 _ENDED = ("succeeded", "completed")
 _FAILED = ("failed", "canceled", "cancelled")
-_LONGEST = 30.0  # seconds between two looks where the server names no time
-# What the accepted request said of its own target and answer, and not of another's.
+_LONGEST = 30.0  # seconds between two steps where the server names no time
+# Fields that are about the accepted request, not about the monitor.
 _ITS_OWN = frozenset({"range", "prefer", "idempotency-key"})
 
 
 class Looks(Record):
-    """A poll under way.
+    """A running poll.
 
-    how: the `poll` that says what to do.
-    ticket: what is polled. main: the request that was accepted.
-    began: when, in seconds since the exchange's first answer.
-    request: what the monitor is asked with. looks: how often it was.
-    answers: to the request under way, in a row. hops: that led to it.
-    ends: whether that is for the result.
+    how: the `poll` with the options.
+    ticket: the token of the poll. main: the request that was accepted.
+    began: when it began, in seconds since the first response of the exchange.
+    request: the request to the monitor. looks: how often it was sent.
+    answers: the answers to the current request in a row. hops: the redirects before it.
+    ends: whether the current request is for the result.
     """
 
     how: Any
@@ -77,13 +77,13 @@ class Looks(Record):
         return tell
 
     def seen(self, exchange: Exchange) -> Any:
-        """Decide about an answer."""
+        """Decide about a side response."""
         if exchange.response is not None and exchange.response.is_success:
             return self._succeeded(exchange)
         return self._by(exchange.duty, exchange, exchange)
 
     def _by(self, duty: Any, asked: Exchange, answer: Exchange) -> Any:
-        """What a duty says of an answer to what was asked, done on the side."""
+        """Call a duty with a side response, and do its verdict with side requests."""
         counted = answer._replace(answers=self.answers, hops=self.hops)
         return then(duty(counted), partial(self._by_its_row, asked))
 
@@ -100,7 +100,7 @@ class Looks(Record):
             )
         state = documents.text(documents.document(exchange.body), "/status") if states else ""
         if not self._is_done(exchange, response, state.lower()):
-            # The next look is a new request, whose challenge may be answered anew.
+            # The next step is a new request: its challenge may be answered again.
             kept = {k: v for k, v in exchange.request.extensions.items() if k != ANSWERED}
             asked = body.copy(exchange.request, extensions=kept) if not self.hops else self.request
             assert asked is not None
@@ -127,8 +127,8 @@ class Looks(Record):
             url = (named or own) if ticket.states else ""
             if not url:
                 return Use(response, "the operation is done")
-        # The caller's own URL is asked for with the caller's own request, any other with what
-        # got this far: what was dropped doesn't come back.
+        # The caller's own URL is requested with the fields of the caller's request, any other URL
+        # with the fields of the last request: credentials that were dropped stay so.
         previous = self.main if url == ticket.url else exchange.request
         try:
             request = _get(hop.resolve(exchange.request.url, url), previous, exchange)
@@ -138,7 +138,7 @@ class Looks(Record):
         return ended._send(request, 0.0, f"the operation is done: {hop.target(request.url)}")
 
     def _by_its_row(self, exchange: Exchange, verdict: Any) -> Any:
-        """Do on the side what the row of an answer would have done."""
+        """Do the verdict of a row with side requests."""
         if isinstance(verdict, Inspect):
             return verdict._replace(then=lambda read: self._by(verdict.then, read, read))
         if isinstance(verdict, Aside) and exchange.body is not None:
@@ -166,14 +166,14 @@ class Looks(Record):
         return len(self.answers) + 1 < (verdict.attempts or exchange.limits.attempts)
 
     def _over(self, exchange: Exchange, why: str) -> Any:
-        """Hand over what came; after a failure it is the 202, from which it can be resumed."""
+        """Hand over the response; after a failure the 202, from which the poll can be resumed."""
         if exchange.response is None:
             return Settle(f"the status monitor can't be asked: {exchange.error!r}")
         return Use(exchange.response, why)
 
 
 def _get(url: URL | str, previous: Request, exchange: Exchange) -> Request:
-    """A GET of a URL as the exchange's request would have asked for it."""
+    """A GET of a URL with the fields of an earlier request."""
     request = hop.request_to(URL(url), "GET", previous, limits=exchange.limits, bodiless=True)
     request.headers = written(
         [

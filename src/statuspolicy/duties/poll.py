@@ -1,4 +1,4 @@
-"""202: what was accepted is not finished, and a status monitor tells when it is."""
+"""`poll`, the duty for 202: ask the status monitor until the operation is done."""
 
 from __future__ import annotations
 
@@ -16,31 +16,34 @@ from .ticket import Progress, Ticket, ticket
 
 
 class poll(Value):  # noqa: N801 - it stands in tables as a duty does: {202: poll(within=60)}
-    """A duty for 202 that asks the status monitor until it is done, and hands over the result.
+    """A duty for 202 that asks the status monitor until the operation is done, then hands over the
+    result.
 
-    monitor: where to ask. None: what `Operation-Location`, `Azure-AsyncOperation` or `Location`
-        names. The name of another header field, a JSON Pointer into the 202's body
-        ("/links/status"), or a callable that makes a URL of the 202.
-    done: a callable that is given what the monitor answered with 2xx. None: anything but 202;
-        and where one of the first two fields named the monitor, a JSON body whose "status" is
-        "succeeded", "failed" or "canceled", or that has none.
-    result: where the result is. None: as those fields' inventors have it: "resourceLocation" in
-        the body, else the URL that was PUT or PATCHed, else `Location` of the 202; with
-        `Location` as the monitor, what it answered last. Else as `monitor`, from the monitor's
-        last answer; a callable may answer None: that answer is the result.
-    progress: is told before each wait (a `Progress`).
-    interval: seconds before the second look where the server names no time; it doubles from
-        look to look, up to 30 s.
-    within: seconds that the poll may take, waits included. `Limits.deadline` doesn't bind it;
-        `Limits.total` does, and each wait is within `Limits.retry_after`.
-    times: requests that it may send.
+    monitor: the URL of the status monitor. None: from `Operation-Location`,
+        `Azure-AsyncOperation` or `Location`. Else the name of another header field, a JSON
+        Pointer into the body of the 202 ("/links/status"), or a callable that takes the 202 and
+        returns the URL.
+    done: a callable that takes each 2xx response of the monitor and returns whether it is done.
+        None: it is done with any code but 202; where one of the first two fields named the
+        monitor, with a "status" of "succeeded", "failed" or "canceled" in a JSON body, or
+        without one.
+    result: the URL of the result. None, as Azure defines it: "resourceLocation" in the body, else
+        the URL of the PUT or PATCH, else `Location` of the 202; if `Location` named the monitor,
+        its last response is the result. Else as `monitor`, from the last response of the
+        monitor; a callable may return None: then that response is the result.
+    progress: a callable that takes a `Progress`, called before each wait.
+    interval: seconds before the second step where the server names no time; it doubles with each
+        step, up to 30 s.
+    within: seconds for the whole poll, waits included. `Limits.deadline` doesn't limit it, but
+        `Limits.total` does, and `Limits.retry_after` limits each wait.
+    times: how many requests it may send.
 
-    Each answer is treated as its row says (a 503 with Retry-After is waited for); what its row
-    would hand over ends the poll, and is handed over. Where the time is up, the monitor can't be
-    asked, or its answer has to be read and can't be decoded within `Limits.drain_bytes`, it is
-    the 202, and `poll_token` of that resumes the poll later.
+    Each response is handled by its row (a 503 with Retry-After is waited for); a response that
+    its row hands over ends the poll. When the time is up, when the monitor can't be asked, or when
+    its response can't be decoded within `Limits.drain_bytes`, the 202 is handed over, and its
+    `poll_token` resumes the poll later.
 
-    Raises TypeError or ValueError for an argument that is none of these.
+    Raises TypeError or ValueError for an argument with another type or value.
     """
 
     monitor: str | Callable[[Response], URL | str | None] | None = None
@@ -71,7 +74,7 @@ class poll(Value):  # noqa: N801 - it stands in tables as a duty does: {202: pol
             raise ValueError(f"poll(times={self.times!r}): write a whole number, 1 or more.")
 
     def __call__(self, exchange: Exchange) -> Verdict:
-        """Look where the monitor is, and ask it."""
+        """Find the monitor, and ask it."""
         if exchange.response is None:
             return Settle()  # a row for failures
         if self.monitor is None or (isinstance(self.monitor, str) and self.monitor[:1] != "/"):
@@ -84,5 +87,5 @@ class poll(Value):  # noqa: N801 - it stands in tables as a duty does: {202: pol
         return Settle(found) if isinstance(found, str) else self.at(found, exchange)
 
     def at(self, found: Ticket, exchange: Exchange, after: float | None = None) -> Any:
-        """Ask the monitor that a ticket names, after so many seconds."""
+        """Ask the monitor of a token, after so many seconds."""
         return Looks(self, found, exchange.request, exchange.elapsed).first(exchange, after)

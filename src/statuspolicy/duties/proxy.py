@@ -21,16 +21,16 @@ Accept: TypeAlias = Callable[[Request, URL], "Transport | Awaitable[Transport | 
 
 @makes_duty
 def use_proxy(accept_proxy: Accept) -> Callable[[Exchange], Verdict | Awaitable[Verdict]]:
-    """A duty for 305, which is else never obeyed: RFC 9110 §15.4.6 calls it a security hole.
+    """A duty for 305, which other duties never obey: RFC 9110 §15.4.6 calls it a security hole.
 
     accept_proxy: `accept_proxy(request, proxy)` returns the transport that sends this one
-        request, such as `httpx.HTTPTransport(proxy=str(proxy))`, or None for no. It is closed
-        with what it brings. It may be a coroutine function in async clients.
+        request, such as `httpx.HTTPTransport(proxy=str(proxy))`, or None to refuse. The transport
+        is closed with its response. It may be a coroutine function in async clients.
 
-    It is asked only about an https URL, so that the proxy sees nothing but the tunnel, and
-    where no proxy is in use already; and only once for a request.
+    It is called only for an https URL, so that the proxy sees only the tunnel, only without another
+    proxy, and only once for a request.
 
-    Raises TypeError for something that can't be called.
+    Raises TypeError for an object that can't be called.
     """
     if not callable(accept_proxy) or isinstance(accept_proxy, type):
         raise TypeError(

@@ -17,7 +17,7 @@ _GET_OR_HEAD = ("GET", "HEAD")
 
 
 def moved(exchange: Exchange) -> Verdict:
-    """301, 302: safe methods and POST, as GET, follow; any other is kept and confirmed."""
+    """301, 302: follow safe methods, and POST as GET; other methods stay, and are confirmed."""
     # RFC 9110 §15.4.2: "For historical reasons, a user agent MAY change the request method
     # from POST to GET for the subsequent request."
     if exchange.request.method == "POST":
@@ -37,7 +37,7 @@ def see_other_strict(exchange: Exchange) -> Verdict:
 
 
 def same_method(exchange: Exchange) -> Verdict:
-    """307, 308: method and body are kept; unsafe methods are confirmed, if anyone can be asked."""
+    """307, 308: follow with the same method and body; unsafe methods are confirmed, if possible."""
     return _follow(exchange, confirm=not exchange.safe and exchange.can_ask)
 
 
@@ -47,17 +47,17 @@ def confirmed(exchange: Exchange) -> Verdict:
 
 
 def preferred_choice(exchange: Exchange) -> Verdict:
-    """300: the server's preference, in Location, is followed for safe methods."""
+    """300: follow the preferred choice in Location, for safe methods."""
     return _choice(exchange, SAFE)
 
 
 def preferred_choice_strict(exchange: Exchange) -> Verdict:
-    """300: the server's preference is followed for GET and HEAD."""
+    """300: follow the preferred choice, for GET and HEAD."""
     return _choice(exchange, frozenset(_GET_OR_HEAD))
 
 
 def never(exchange: Exchange) -> Verdict:
-    """305: not obeyed, or any server could put itself between (RFC 9110 §15.4.6)."""
+    """305: never use the proxy: any server could name itself (RFC 9110 §15.4.6)."""
     return Settle("a proxy that a response names is never used")
 
 
@@ -89,9 +89,9 @@ def _follow(exchange: Exchange, method: str | None = None, confirm: bool = False
 
 
 def _permanence(exchange: Exchange) -> float:
-    """Seconds that a 301 or 308 short-cuts later requests for; 0 for not at all.
+    """Seconds for which a 301 or 308 is remembered; 0 for not at all.
 
-    Only what came over https can't have been forged on the way.
+    Only a response over https can't have been forged on the way.
     """
     request, response = exchange.request, exchange.response
     if response is None or response.status_code not in (301, 308):

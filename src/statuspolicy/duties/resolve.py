@@ -1,4 +1,4 @@
-"""409, 412, 423, 449, 510: the application says what to send, and it is sent."""
+"""The duties for 409, 412, 423, 449 and 510: the application gives the next request."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ Resolver: TypeAlias = Callable[
 
 @makes_duty
 def resolve(resolver: Resolver, *, even_if_acted_on: bool = False) -> Callable[[Exchange], Verdict]:
-    """A duty for 409, 412 and 423: the application resolves it, and its request is submitted.
+    """A duty for 409, 412 and 423: the application resolves the conflict with another request.
 
-    resolver: is given the exchange, whose `body` was read; it returns the request to submit,
-        None to hand the answer over, or a verdict of its own, such as an `Aside` that fetches
-        what is there now and decides with it. It may be a coroutine function in async clients.
-    even_if_acted_on: submit its request also where an earlier send of the first one may have been
-        acted on (`exchange.maybe_acted_on`): the answer may be to its own success, and a change
-        such as "one more" would be made twice. A verdict of its own is taken in any case.
+    resolver: a callable that takes the exchange, whose `body` was read. It returns the request to
+        send, None to hand the response over, or a verdict, such as an `Aside` that fetches the
+        current state and decides with it. It may be a coroutine function in async clients.
+    even_if_acted_on: whether to send its request even if the server may have acted on an earlier
+        send of the first one (`exchange.maybe_acted_on`): the conflict may come from that success,
+        and a change such as "add one" would be made twice. A verdict is used in any case.
 
-    It is asked again where what it submitted is answered so too, up to `Limits.attempts`. After
-    a 412 the request has to have a condition again (RFC 9110 §15.5.13).
+    It is called again if its request gets such a response too, up to `Limits.attempts`. After a
+    412 its request has to have a condition again (RFC 9110 §15.5.13).
 
-    Raises TypeError for something that can't be called.
+    Raises TypeError for an object that can't be called.
     """
     if not isinstance(even_if_acted_on, bool):
         raise TypeError(f"resolve(even_if_acted_on={even_if_acted_on!r}): write True or False.")
@@ -43,26 +43,27 @@ def resolve(resolver: Resolver, *, even_if_acted_on: bool = False) -> Callable[[
 
 @makes_duty
 def extend(extension: Resolver) -> Callable[[Exchange], Verdict]:
-    """A duty for 510: the application adds the extension that the answer asks for, once.
+    """A duty for 510: the application adds the extension that the server asks for, once.
 
-    extension: as the `resolver` of `resolve`: the request with what was missing (RFC 2774 §7).
+    extension: as the `resolver` of `resolve`; it returns the request with the extension
+        (RFC 2774 §7).
 
-    Raises TypeError for something that can't be called.
+    Raises TypeError for an object that can't be called.
     """
     return _Resolved("extend", extension, times=1)
 
 
 @makes_duty
 def perform(act: Callable[[Exchange], object]) -> Callable[[Exchange], Verdict]:
-    """A duty for 449: the application does what the answer asks for, and it is sent once more.
+    """A duty for 449: the application does what the server asks for, and the request is repeated.
 
-    act: is given the exchange, whose `body` was read. False means that it wasn't done: then the
-        449 is handed over. It may be a coroutine function in async clients.
+    act: a callable that takes the exchange, whose `body` was read. It returns False if it was not
+        done: then the 449 is handed over. It may be a coroutine function in async clients.
 
-    The repeat says so with `Ms-Echo-Reply` (MS-WDV §2.2.2): where the 449 has no
-    `Ms-Echo-Request`, and where another comes, it is handed over.
+    The repeat has `Ms-Echo-Reply` (MS-WDV §2.2.2). A 449 without `Ms-Echo-Request`, and a second
+    449, are handed over.
 
-    Raises TypeError for something that can't be called.
+    Raises TypeError for an object that can't be called.
     """
     return _Performed(act)
 
@@ -75,7 +76,7 @@ class _Resolved:
         self._name = name
         self._resolver = resolver
         self._times = times
-        self._careful = careful  # whether nothing is done twice
+        self._careful = careful  # whether a change must not be made twice
 
     def __repr__(self) -> str:
         return self._name
@@ -101,7 +102,7 @@ class _Resolved:
         # does not hold.
         if exchange.status == 412 and _conditional(exchange.request) and not _conditional(answer):
             return Settle("the application's request has no condition, but the first one had")
-        # The server says that it refused what was sent; this is the application's own decision.
+        # The server refused the request, and the application decides to send this one.
         return Again(
             answer, exchange.told or 0.0, unacted=True, why="with the application's request"
         )

@@ -1,7 +1,7 @@
-"""Wait, and send it again: the retry family.
+"""`retry`: wait, and repeat the request.
 
-A wait that the server names is kept to (RFC 9110 §10.2.3); where it names none the backoff
-is tenacity's. Whether a method may be repeated at all is the guard's to say.
+It waits as long as the server asks (RFC 9110 §10.2.3), else with a backoff of tenacity. The guard
+decides whether a method may be repeated at all.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: retry(attempts=6)}
-    """A duty that waits and repeats.
+    """A duty that waits and repeats the request.
 
-    attempts: sends of one request, the first included; None for `Limits.attempts`.
-    times: how often one request is repeated for this code; None for no such bound.
-    wait: seconds, or a tenacity wait, where the server names no time; None for full jitter
-        that doubles from 0.5 s to 20 s.
+    attempts: how often one request is sent, the first send included; None for `Limits.attempts`.
+    times: how often one request is repeated for this code; None for no limit.
+    wait: seconds, or a tenacity wait, if the server names no time; None for exponential backoff
+        with full jitter, from 0.5 s to 20 s.
     stop: a tenacity stop.
-    unsafe: True repeats any method, acted on or not; False only idempotent ones; None also
-        those that the answer says were not acted on.
-    told: only where the server names a time.
-    fresh: on another connection.
+    unsafe: True repeats any method, even if the server may have acted on the request; False only
+        idempotent methods; None also others, if the response shows that it did not act.
+    told: whether to repeat only if the server names a time.
+    fresh: whether to use another connection.
 
-    Raises TypeError or ValueError for an argument that is none of these.
+    Raises TypeError or ValueError for an argument with another type or value.
     """
 
     attempts: int | None = None
@@ -72,7 +72,7 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
             )
 
     def __call__(self, exchange: Exchange) -> Verdict:
-        """Wait as the server says, else back off, and repeat; the origin rests as long."""
+        """Wait as the server asks, else with backoff, and repeat; the origin cools down as long."""
         verdict = self._decided(exchange)
         # docs/rules.md#cooldown: only these two, and only for a wait within `Limits.retry_after`.
         told = exchange.told if exchange.status in (429, 503) else None
@@ -114,7 +114,7 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
 
 
 def _tenacity(exchange: Exchange, upcoming: float) -> RetryCallState:
-    """What tenacity's waits and stops look at, made of values alone."""
+    """The state that tenacity's waits and stops read."""
     from tenacity import Future, RetryCallState
 
     nothing: Any = None
@@ -124,7 +124,7 @@ def _tenacity(exchange: Exchange, upcoming: float) -> RetryCallState:
         outcome.set_exception(exchange.error)
     else:
         outcome.set_result(exchange.response)
-        # Waits by exception want one for a status too; others ask for the result.
+        # A wait by exception needs one for a status code too; others use the result.
         failed = HTTPStatusError(
             f"{exchange.code}", request=exchange.request, response=exchange.response
         )

@@ -1,4 +1,4 @@
-"""What has to be known to go on with a poll, in this life or the next."""
+"""The token of a poll: what is needed to resume it, even after a restart."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _OPERATIONS = ("operation-location", "azure-asyncoperation")
 
 
 class Ticket(Record):
-    """A poll that has begun.
+    """The data of a poll that has begun.
 
-    method, url: what was accepted.
-    monitor: where to ask.
-    states: whether the monitor's body names a state.
-    location: what `Location` named besides; "" for nothing.
+    method, url: of the accepted request.
+    monitor: the URL of the status monitor.
+    states: whether the body of the monitor's responses has a "status".
+    location: the `Location` of the 202, beside the monitor; "" for none.
     """
 
     method: str
@@ -35,7 +35,7 @@ class Ticket(Record):
 
     @property
     def token(self) -> str:
-        """The same as a short string."""
+        """The data as a short string."""
         from base64 import urlsafe_b64encode
         from json import dumps
 
@@ -43,13 +43,13 @@ class Ticket(Record):
 
 
 class Progress(Record):
-    """Where a poll stands, before its next wait.
+    """The progress of a poll, before its next wait.
 
-    looks: how often its monitor was asked.
+    looks: how often the monitor was asked.
     elapsed: seconds since the 202.
     after: seconds until it is asked again.
-    response: what was answered last, the 202 first; its body can be read.
-    token: `resume_poll` goes on with the poll from it, after a restart too.
+    response: the last response, at first the 202; its body can be read.
+    token: the string with which `resume_poll` continues the poll, even after a restart.
     """
 
     looks: int
@@ -62,7 +62,7 @@ class Progress(Record):
 def ticket(
     monitor: Any, request: Request, response: Response, content: bytes | None
 ) -> Ticket | str:
-    """The poll that a 202 begins, or why it begins none."""
+    """The token of the poll that a 202 starts, or the reason why it starts none."""
     headers, base = response.headers, request.url
     named = next((name for name in (*_OPERATIONS, "location") if name in headers), "location")
     found = led_to(named if monitor is None else monitor, response, content)
@@ -79,7 +79,7 @@ def ticket(
 
 
 def read_ticket(token: str) -> Ticket:
-    """The ticket that a token stands for. Raises ValueError where it is none."""
+    """Parse a token. Raises ValueError where it is not valid."""
     from base64 import urlsafe_b64decode
 
     try:
@@ -100,7 +100,7 @@ def read_ticket(token: str) -> Ticket:
 
 
 def led_to(where: Any, response: Response, content: bytes | None) -> URL | str | None:
-    """What a field's name, a JSON Pointer or a callable makes of a response."""
+    """The URL that a field, a JSON Pointer or a callable gets from a response."""
     if not isinstance(where, str):
         leads_to: URL | str | None = where(response)
         return leads_to

@@ -1,4 +1,4 @@
-"""A callable as an answer to challenges: what it returned is kept, and fetched by one for all."""
+"""A callable answers challenges: its value is kept, and one request calls it for all."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from .answering import REFUSED, again, carried, key_of, next_answer, with_field
 
 Credentials: TypeAlias = Callable[[Challenge], "str | Awaitable[str | None] | None"]
 
-# Challenges of one answer that are considered, and of all that are told apart: a server writes
-# them. Each that is considered calls the next one.
+# Challenges of one response that are tried, and realms that are remembered: the server chooses how
+# many. Each that is tried is a nested call.
 _MOST = 16
-# What is being fetched by this thread or task: what it asks for meanwhile can't wait for that.
+# The tokens that this thread or task is fetching: its requests meanwhile can't wait for them.
 _FETCHING: ContextVar[tuple[Tokens, ...]] = ContextVar("statuspolicy.fetching", default=())
 
 
 class Tokens:
-    """What is known to answer the challenges of one realm, and who fetches it.
+    """The known credentials of one realm.
 
-    turn: is an exchange's while it fetches.
+    turn: the lock that an exchange holds while it fetches them.
     """
 
     def __init__(self, credentials: Any) -> None:
@@ -40,11 +40,11 @@ class Tokens:
 
     @property
     def fetching(self) -> bool:
-        """Whether this very thread or task is about to fetch it."""
+        """Whether this thread or task is fetching them."""
         return self in _FETCHING.get()
 
     def answer(self, exchange: Exchange, asked: list[Challenge]) -> Any:
-        """Answer the first challenge that can be: a verdict, or something to await for one."""
+        """Answer the first possible challenge; returns a verdict or an awaitable of one."""
         which = f"the first {_MOST} challenges" if len(asked) > _MOST else "the challenge"
         return self._answer(exchange, asked[:_MOST], which)
 
@@ -72,7 +72,7 @@ class Tokens:
                 "the value of Authorization as a string of ASCII in one line, such as "
                 '"Bearer …", or None.'
             )
-        if not hop.is_digest(value):  # which holds for one request alone
+        if not hop.is_digest(value):  # Digest is valid for one request alone
             if len(self._known) >= _MOST:
                 self._known.clear()
             self._known[key_of(challenge)] = value
@@ -88,7 +88,7 @@ class Tokens:
 
 
 class _Fetching:
-    """Credentials that have to be awaited."""
+    """An awaitable of credentials."""
 
     def __init__(self, answer: Any, tokens: Tokens) -> None:
         self._answer = answer

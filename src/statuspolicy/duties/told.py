@@ -1,4 +1,4 @@
-"""301, 308 and 410: whoever keeps links is told (RFC 9110 §15.4.2, §15.5.11)."""
+"""Duties for 301, 308 and 410 that call a hook (RFC 9110 §15.4.2, §15.5.11)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from . import redirect
 def moved(
     on_moved: Callable[[Request, Request], object], duty: Duty | None = None
 ) -> Callable[[Exchange], Verdict | Awaitable[Verdict]]:
-    """A duty for 301 and 308 that follows, and tells whoever keeps links where they lead now.
+    """A duty for 301 and 308 that follows, and calls a hook, so that links can be updated.
 
-    on_moved: called with the request and the one that is sent in its place, once the guard has
-        let it pass; may be a coroutine function in async clients.
-    duty: what is done; None for what STANDARD does. `STRICT | {301: moved(f, STRICT[301])}`.
+    on_moved: called with the request and the next one, once the guard has permitted it; may be a
+        coroutine function in async clients.
+    duty: the duty that decides; None for that of STANDARD. `STRICT | {301: moved(f, STRICT[301])}`.
 
-    Raises TypeError for something that can't be called.
+    Raises TypeError for an object that can't be called.
     """
     _callable("moved", on_moved)
     return _Moved(on_moved, duty)
@@ -32,12 +32,12 @@ def moved(
 
 @makes_duty
 def gone(on_gone: Callable[[Request, Response], object]) -> Callable[[Exchange], Verdict]:
-    """A duty for 410: whoever keeps links is told that there is nothing any more.
+    """A duty for 410 that calls a hook, so that links can be removed.
 
     on_gone: called with the request and the response before that is handed over; may be a
         coroutine function in async clients.
 
-    Raises TypeError for something that can't be called.
+    Raises TypeError for an object that can't be called.
     """
     _callable("gone", on_gone)
     return _Gone(on_gone)

@@ -1,4 +1,4 @@
-"""600, unofficial: bytes came that are no status line and no header section."""
+"""The duties for 600, unofficial: a response without a valid status line or header section."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _ELSEWHERE = retry(times=1, wait=0.0, fresh=True)
 
 
 def elsewhere(exchange: Exchange) -> Verdict:
-    """Repeat once on another connection, where that is safe; then say what it was."""
+    """600: repeat once on another connection, if that is safe; then raise UnparsableResponse."""
     verdict = _ELSEWHERE(exchange)
     return verdict if isinstance(verdict, Again) else refused(exchange)
 
 
 def refused(exchange: Exchange) -> Verdict:
-    """Say what it was, without another try."""
+    """600: raise UnparsableResponse at once."""
     if exchange.error is None:
-        return Settle()  # a row for 600 is asked about failures alone
+        return Settle()  # row 600 is for failures alone
     from ..errors import UnparsableResponse
     from ..hop import target
 

@@ -1,4 +1,4 @@
-"""Answers that are looked at before they are handed over: 101, 203–206, 304, 405, 511."""
+"""The duties that check a response: 101, 203–206, 304, 405, 511."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ else:
 
 
 def switched(exchange: Exchange) -> Verdict:
-    """101: a protocol is switched to only if it was asked for."""
+    """101: accept only a protocol that was requested, else raise ProtocolViolation."""
     asked = _tokens(exchange.request.headers.get("upgrade"))
     # RFC 9110 §7.8: "A server MUST NOT switch to a protocol that was not indicated by the
     # client in the corresponding request's Upgrade header field."
@@ -36,7 +36,7 @@ def transformed(exchange: Exchange) -> Verdict:
 
 
 def no_content(exchange: Exchange) -> Verdict:
-    """204: no body follows (RFC 9110 §15.3.5), whatever the header section announces."""
+    """204: there is no body (RFC 9110 §15.3.5), even if one is announced."""
     announced = digits(exchange.fields.get("content-length")) != 0
     if "transfer-encoding" in exchange.fields or (
         "content-length" in exchange.fields and announced
@@ -47,7 +47,7 @@ def no_content(exchange: Exchange) -> Verdict:
 
 @makes_duty
 def reset(on_reset: Callable[[Request, Response], object] | None = None) -> _Reset:
-    """205: the view (a form) that sent the request is to be reset.
+    """A duty for 205, which asks to reset the view (a form) that sent the request.
 
     on_reset: called with the request and the response.
     """
@@ -79,7 +79,7 @@ def partial(exchange: Exchange) -> Verdict:
         unit = (exchange.fields.get("content-range") or "").partition(" ")[0].lower()
         if exchange.request.method == "GET" and unit == "bytes":
             return _violation(exchange, "sent a part, but no range was requested")
-        # Some APIs mean a page of a list by it, or answer a call so that was carried out.
+        # Some APIs send it for a page of a list, or for a call that succeeded.
         return Settle("no range was requested: the part must not be combined with others")
     flaw = ranges.flaw(exchange.fields)
     # RFC 9110 §15.3.7.2: where there are several parts, each has a Content-Range of its own.
@@ -89,9 +89,9 @@ def partial(exchange: Exchange) -> Verdict:
 
 
 def unmodified(exchange: Exchange) -> Verdict:
-    """304 without a cache: the caller's own condition is answered, else it is asked again.
+    """304 without a cache: hand over if the caller set a condition, else repeat once.
 
-    RFC 9111 §4.3.4: what was validated isn't stored here, so the 304 is disregarded.
+    RFC 9111 §4.3.4: there is no stored response to update, so the 304 is disregarded.
     """
     headers = exchange.request.headers
     if "if-none-match" in headers or "if-modified-since" in headers:
@@ -102,7 +102,7 @@ def unmodified(exchange: Exchange) -> Verdict:
 
 
 def not_allowed(exchange: Exchange) -> Verdict:
-    """405: Allow lists the methods that the resource has (RFC 9110 §15.5.6)."""
+    """405: Allow lists the methods of the resource (RFC 9110 §15.5.6)."""
     allowed = ", ".join(members(exchange.fields.get("allow") or ""))
     return Settle(
         f"the server allows {allowed}"
@@ -112,7 +112,7 @@ def not_allowed(exchange: Exchange) -> Verdict:
 
 
 def portal(exchange: Exchange) -> Verdict:
-    """511: a captive portal answers for itself, never for the origin (RFC 6585 §6)."""
+    """511: a captive portal answered, not the origin (RFC 6585 §6)."""
     return Settle("a captive portal answered, not the origin; its cookies are not stored")
 
 
