@@ -39,8 +39,8 @@ coverage: $(VENV)/.with-test ## all tests, with 100 % branch coverage: where all
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --fail-under=100
 
-test-httpx2: $(VENV)/.with-test ## all tests, with httpx2 where they say httpx
-	$(PYTEST) -p tests.as_httpx2
+test-httpx2: $(VENV)/.with-test ## all tests, with clients of httpx2
+	STATUSPOLICY_LIBRARY=httpx2 $(PYTEST)
 
 test-pythons: ## the tests on the other Pythons that it is for; as root, where they aren't installed
 	tests/pythons $(PYTHONS)

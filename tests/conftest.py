@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import certifi
-import httpx
 import pytest
 import trustme
 from anyio.from_thread import start_blocking_portal
@@ -19,6 +18,7 @@ from hypothesis import HealthCheck, settings
 
 import statuspolicy
 from statuspolicy.testing import FakeClock
+from tests.library import NAME, httpx
 from tests.raw_server import certified
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -38,6 +38,27 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["SSL_CERT_FILE"] = str(authority)
     certifi.where = lambda: str(authority)  # for those with trust_env=False
     os.environ.pop("SSL_CERT_DIR", None)
+
+
+# What is about httpx alone: about files, about libraries that know no other, or about both at once.
+ABOUT_HTTPX = {
+    "test_aiohttp.py",
+    "test_commands.py",
+    "test_comparison.py",
+    "test_cost.py",
+    "test_libraries.py",
+    "test_layers.py",
+    "test_public.py",
+    "test_readme.py",
+}
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    return True if NAME != "httpx" and collection_path.name in ABOUT_HTTPX else None
+
+
+def pytest_report_header() -> str:
+    return f"the clients of the tests are {NAME}'s"
 
 
 KINDS = ("sync", "asyncio", "trio")

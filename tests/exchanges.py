@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import httpx
-
 from statuspolicy import Exchange, Limits
 from statuspolicy.fields import NO_FIELDS, Fields
+from tests.library import httpx
 
 
 def exchange(

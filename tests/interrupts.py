@@ -8,9 +8,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import httpx
-
 import statuspolicy
+from tests.library import httpx
 
 PACKAGE = str(Path(statuspolicy.__file__).parent)
 

@@ -7,12 +7,11 @@ from typing import ClassVar
 from unittest import mock
 
 import anyio
-import httpx
 import pytest
 import respx
 
-import statuspolicy as sp
 from statuspolicy.testing import Answer, FakeClock
+from tests.library import httpx, sp
 
 A, B = "http://a.example", "http://b.example"
 

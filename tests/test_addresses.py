@@ -3,12 +3,12 @@
 import socket
 
 import anyio
-import httpx
 import pytest
 
 from statuspolicy.addresses import is_public, public_addresses_only
 from statuspolicy.wire import PINS
 from tests.each import each
+from tests.library import httpx
 
 PUBLIC = [
     "1.1.1.1",

@@ -4,12 +4,11 @@ import socket
 import threading
 from types import SimpleNamespace
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.testing import Answer, StatusServer, replay
 from tests.each import each
+from tests.library import httpx, sp
 
 HOME = "https://home.example/a"
 FAR = "https://far.example/b"

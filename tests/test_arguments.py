@@ -4,10 +4,9 @@ import asyncio
 import re
 from functools import partial
 
-import httpx
 import pytest
 
-import statuspolicy as sp
+from tests.library import httpx, sp
 
 URL = "http://home.example/file"
 

@@ -6,12 +6,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.locks import Turn, _locks_of_this_loop
 from statuspolicy.testing import Answer
+from tests.library import httpx, sp
 
 BEARER = {"WWW-Authenticate": 'Bearer realm="r"'}
 ONE = {"limits": httpx.Limits(max_connections=1), "timeout": httpx.Timeout(5, pool=0.5)}

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 
 from statuspolicy import Limits
 from statuspolicy.body import FACTORY, Body, carry, copy, known, length, replayable
 from tests.each import each
+from tests.library import httpx
 
 URL = "http://home.example/a"
 KINDS = ("sync", "asyncio", "trio")

@@ -6,11 +6,10 @@ import tracemalloc
 import zlib
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.testing import Answer
+from tests.library import httpx, sp
 
 brotli = pytest.importorskip("brotli", reason="httpx[brotli] is not installed")
 zstandard = pytest.importorskip("zstandard", reason="httpx[zstd] is not installed")

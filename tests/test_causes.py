@@ -2,12 +2,11 @@
 
 from functools import partial
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.naming import name_of
 from statuspolicy.testing import Answer, replay
+from tests.library import httpx, sp
 
 HOP = {"Location": "/200"}
 

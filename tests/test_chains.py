@@ -5,10 +5,9 @@ import sys
 from collections.abc import Callable
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
+from tests.library import httpx, sp
 
 
 def countdown(request: httpx.Request) -> httpx.Response:

@@ -1,11 +1,10 @@
 """A transport that was closed is used again, as httpx's own can be: clients may share one."""
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.testing import Answer, FakeClock
+from tests.library import httpx, sp
 
 
 @pytest.mark.parametrize("kind", ["sync", "asyncio", "trio"])

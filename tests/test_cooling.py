@@ -5,14 +5,13 @@ from importlib import import_module
 from threading import Event, Thread
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy import events
 from statuspolicy.effects import Reply
 from statuspolicy.testing import FakeClock, replay
 from tests.exchanges import exchange
+from tests.library import httpx, sp
 
 HOME, OTHER = "https://home.example", "https://other.example"
 COOLDOWN = import_module("statuspolicy.cooldown")  # one for both libraries

@@ -1,11 +1,10 @@
 """Credentials over the exchanges of a whole client: what another origin gets of them, and when."""
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy import guard
 from tests.exchanges import exchange
+from tests.library import httpx, sp
 
 HOME, ABROAD = "https://home.example", "https://abroad.example"
 

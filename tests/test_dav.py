@@ -6,15 +6,14 @@ import weakref
 from itertools import count
 
 import anyio
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import statuspolicy as sp
 from statuspolicy import Part, multistatus
 from statuspolicy.testing import Answer
 from tests.each import each
+from tests.library import httpx, sp
 
 URL = "http://home.example/d/"
 

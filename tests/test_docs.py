@@ -21,14 +21,13 @@ PAGES = [
     ROOT / "benchmarks" / "README.md",
 ]
 REPORTS = sorted((ROOT / "benchmarks").glob("*.md"))
-# What may cite a page: links of httpx2's are the files that they lead to.
+# What may cite a page.
 SOURCES = [
     *PAGES,
     *(
         file
         for folder in ("src", "tests", "benchmarks")
         for file in sorted((ROOT / folder).rglob("*.py"))
-        if not file.is_symlink()
     ),
 ]
 

@@ -1,12 +1,11 @@
 """The drivers and their hands: what is drained, what is closed, and when."""
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.hands import Hands
 from statuspolicy.testing import Answer, FakeClock
+from tests.library import httpx, sp
 
 PLAN = sp.PolicyTransport().plan
 

@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from .each import each, quickly
+from tests.each import each, quickly
 
 
 def test_each_value_is_tried_with_each_of_another_loop_s():

@@ -7,12 +7,11 @@ import threading
 import time
 from contextlib import closing
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.connection import Stream, _Watched
 from statuspolicy.listening import PIECE
+from tests.library import httpx, sp
 from tests.raw_server import Peer, serving
 
 SIZE = 30_000_000  # more than any socket takes by itself

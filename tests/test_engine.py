@@ -3,15 +3,14 @@
 import logging
 from urllib.parse import quote
 
-import httpx
 import pytest
 import tenacity
 
-import statuspolicy as sp
 from statuspolicy import body
 from statuspolicy.effects import Discard, Send, Spend
 from statuspolicy.testing import FakeClock, replay
 from tests.each import each
+from tests.library import httpx, sp
 
 HOME = "https://home.example/a"
 GET = httpx.Request("GET", HOME)

@@ -11,17 +11,16 @@ import anyio
 import h2.events
 import h11
 import httpcore
-import httpx
 import pytest
 import trustme
 
-import statuspolicy as sp
 from statuspolicy.effects import Reply
 from statuspolicy.evidence import AsyncWatch, Watch, saw, watched
 from statuspolicy.failure import unacted
 from statuspolicy.testing import Answer, FakeClock, StatusServer
 from tests.each import each
 from tests.exchanges import exchange
+from tests.library import httpx, sp
 from tests.raw_server import serving
 
 # ── a watch, as a value ────────────────────────────────────────────────────────────────

@@ -6,16 +6,15 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.expecting import Held, expects
 from statuspolicy.testing import Answer, StatusServer
 from statuspolicy.wire import Seen
 from tests.conftest import Session
 from tests.each import each
 from tests.h2_server import H2Server
+from tests.library import httpx, sp
 from tests.raw_server import Peer, serving
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import anyio
 import h11
 import httpcore
-import httpx
 import pytest
 import trustme
 
@@ -18,6 +17,7 @@ from statuspolicy.row import NOTHING
 from statuspolicy.testing import FakeClock, StatusServer
 from tests.each import each
 from tests.exchanges import exchange
+from tests.library import httpx
 from tests.raw_server import certified, serving
 
 TABLES = {"STANDARD": STANDARD, "STRICT": STRICT}

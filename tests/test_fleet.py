@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-import statuspolicy as sp
+from tests.library import sp
 
 CLIENTS, DOWN = 100, 10.0
 

@@ -1,11 +1,10 @@
 """`follow_redirects=` on a call: True is heard as False is."""
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.testing import Answer, replay
+from tests.library import httpx, sp
 
 SURFACED = sp.STANDARD | {"3xx": sp.surface}
 

@@ -7,16 +7,14 @@ What they can't show: nginx sends no 408 of its own (it closes without a word), 
 import ssl
 from collections.abc import Iterator
 
-import httpx
 import pytest
 import trustme
 
-import statuspolicy as sp
 from statuspolicy.downloads.byteranges import ByteRanges
-
-from . import foreign
-from .downloads.ranged import save
-from .foreign import FILE
+from tests import foreign
+from tests.downloads.ranged import save
+from tests.foreign import FILE
+from tests.library import httpx, sp
 
 
 @pytest.fixture(scope="module")

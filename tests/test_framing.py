@@ -6,10 +6,9 @@ Never a poisoned connection, never a hang, never an exception outside the librar
 import threading
 import time
 
-import httpx
 import pytest
 
-import statuspolicy as sp
+from tests.library import httpx, sp
 from tests.raw_server import Peer, serving
 
 EVIL = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"

@@ -4,11 +4,10 @@ import asyncio
 import gc
 import weakref
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.testing import Answer, FakeClock
+from tests.library import httpx, sp
 
 CLOSED: list[str] = []
 

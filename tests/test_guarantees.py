@@ -3,14 +3,13 @@
 from math import inf
 from typing import Any, NamedTuple
 
-import httpx
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import statuspolicy as sp
 from statuspolicy.effects import Reply
 from statuspolicy.methods import IDEMPOTENT
 from statuspolicy.testing import FakeClock, Story, replay
+from tests.library import httpx, sp
 
 HOME = "https://home.example"
 SECRETS = {"authorization": "Bearer x", "x-api-key": "k", "cookie": "mine=1"}

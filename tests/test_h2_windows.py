@@ -9,7 +9,7 @@ import h2.connection
 import h2.events
 import pytest
 
-import statuspolicy as sp
+from tests.library import sp
 from tests.raw_server import Peer, serving
 from tests.test_evidence import wait_for
 

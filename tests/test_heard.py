@@ -7,10 +7,9 @@ from typing import ClassVar
 from unittest import mock
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
+from tests.library import httpx, sp
 
 URL = "http://a.example/302"
 SURFACED = sp.STANDARD | {"3xx": sp.surface}

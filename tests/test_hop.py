@@ -1,6 +1,5 @@
 """hop.py: where a Location leads, and the one request that goes there."""
 
-import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from statuspolicy.hop import (
     target,
 )
 from tests.each import each
+from tests.library import httpx
 
 HOME = httpx.URL("https://home.example:8443/a/b?q=1")
 PLAIN = httpx.URL("http://home.example/a/b")

@@ -9,14 +9,13 @@ from contextlib import ExitStack
 from urllib.parse import parse_qsl, urlsplit
 
 import anyio
-import httpx
 import hypercorn.asyncio
 import pytest
 import trustme
 from hypercorn.config import Config, Sockets
 
-import statuspolicy as sp
 from tests.h2_server import DONE, REFUSED, H2Server, Turn
+from tests.library import httpx, sp
 from tests.test_evidence import tunnels
 
 # ── Hypercorn, and an application that answers any code ────────────────────────────────

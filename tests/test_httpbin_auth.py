@@ -5,10 +5,9 @@ import os
 import threading
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
-import statuspolicy as sp
+from tests.library import httpx, sp
 
 try:
     from werkzeug.serving import make_server

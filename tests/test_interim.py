@@ -1,11 +1,10 @@
 """Interim responses on a socket: in the trace, and nowhere else."""
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.testing import Answer, FakeClock, StatusServer
 from statuspolicy.wire import HINTED
+from tests.library import httpx, sp
 from tests.raw_server import Peer, serving
 
 CLIENT = {"verify": False}

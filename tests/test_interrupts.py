@@ -9,12 +9,11 @@ from importlib import import_module
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.testing import FakeClock
 from tests.interrupts import Inner, Interrupted, Stepped, apart, interrupting, without_a_loop
+from tests.library import httpx, sp
 from tests.raw_server import serving
 
 URL = "http://home.example"

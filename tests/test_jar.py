@@ -4,7 +4,6 @@ import copy
 import time
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from statuspolicy import jar
 from statuspolicy.response import without_cookies
 from tests.each import each
+from tests.library import httpx
 
 HOME = "http://home.example/a"
 

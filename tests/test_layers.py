@@ -12,6 +12,7 @@ SOURCE = Path(statuspolicy.__file__).parent
 # anyone does, so they stand above its public names, which so can't load them.
 ORDER = [
     "cli",
+    "httpx2",
     "testing",
     "__init__",
     "downloads",
@@ -30,6 +31,7 @@ ORDER = [
     "ways",
     "hands",
     "grip",
+    "default",
     "resuming",
     "engine",
     "moves",
@@ -100,7 +102,8 @@ ORDER = [
     "naming",
     "httpx_internals",
     "supported",
-    "_lib",
+    "library",
+    "protocols",
 ]
 # Inside these folders, what may import what. (`cli` and `testing` are programs of their own.)
 DUTIES = {
@@ -150,19 +153,9 @@ DOWNLOADS = {
     "partfile": {"digests", "journal", "place", "spans"},
     "journal": {"digests", "spans"},
 }
-FREE_WITHIN = {"cli", "testing"}
+FREE_WITHIN = {"cli", "testing", "httpx2"}
 
-# `httpx2/` binds the same files to another library: links, and its own `_lib.py`.
-BINDING = SOURCE / "httpx2"
-PACKAGES = {"duties/__init__.py", "downloads/__init__.py"}  # of linked files
-FILES = sorted(
-    str(path.relative_to(SOURCE))
-    for path in SOURCE.rglob("*.py")
-    if not path.is_relative_to(BINDING)
-)
-LINKED = {
-    str(path.relative_to(BINDING)) for path in BINDING.rglob("*.py") if path.name != "_lib.py"
-}
+FILES = sorted(str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.py"))
 
 
 def module(file: str) -> tuple[str, ...]:
@@ -231,33 +224,6 @@ def test_a_file_imports_only_from_files_below_it(file):
     source = (SOURCE / file).read_text("utf-8")
     wrong = [objections(module(file), imported) for imported in imports(source, module(file))]
     assert not [objection for objection in wrong if objection]
-
-
-def relative(file: str) -> set[bool]:
-    """Whether a file's imports of the package are relative."""
-    nodes = ast.walk(ast.parse((SOURCE / file).read_text("utf-8")))
-    froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
-    return {bool(node.level) for node in froms if imports(ast.unparse(node), module(file))}
-
-
-@each("file", FILES)
-def test_what_is_bound_to_the_http_library_is_linked_beside_the_other_one(file):
-    """A file that imports relatively is bound twice, and each thing it so imports is too."""
-    if file == "_lib.py":
-        return
-    bound = True in relative(file)
-    assert (file in LINKED) is (bound or file in PACKAGES)
-    if bound:
-        assert (BINDING / file).resolve() == (SOURCE / file).resolve()
-
-
-@each("file", sorted(LINKED))
-def test_what_is_bound_takes_from_the_bound_relatively_and_from_the_shared_absolutely(file):
-    for node in ast.walk(ast.parse((SOURCE / file).read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            for imported in imports(ast.unparse(node), module(file)):
-                twice = "/".join(imported) + ".py" in LINKED or imported == ("_lib",)
-                assert bool(node.level) is twice, ast.unparse(node)
 
 
 @each(

@@ -4,14 +4,13 @@ from contextvars import ContextVar
 from threading import Thread
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.locks import Turn
 from statuspolicy.testing import FakeClock
 from statuspolicy.wire import aduring, during
 from tests.interrupts import Inner
+from tests.library import httpx, sp
 
 URL = "http://home.example/"
 

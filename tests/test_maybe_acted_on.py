@@ -2,12 +2,11 @@
 
 import json
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.effects import Reply
 from statuspolicy.testing import FakeClock, replay
+from tests.library import httpx, sp
 
 URL = "http://home.example/counter"
 SAYS = "an earlier send of the request may have been acted on"

@@ -1,10 +1,9 @@
 """301 and 308 that are remembered: whom they answer, and what becomes of those that lead astray."""
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.testing import FakeClock, replay
+from tests.library import httpx, sp
 
 A, B, C = (f"https://home.example/{name}" for name in "abc")
 TO_B = (301, {"Location": "/b"})

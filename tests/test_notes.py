@@ -3,14 +3,13 @@
 import json
 import logging
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.fields import Fields
 from statuspolicy.notes import farewell, notes
 from statuspolicy.testing import Answer, replay
 from tests.each import each
+from tests.library import httpx, sp
 
 PROBLEM = {"Content-Type": "application/problem+json; charset=utf-8"}
 URL = "http://home.example/v1/a?n=1"

@@ -3,13 +3,12 @@
 import functools
 import logging
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.events import Attempt, Decision, Settled, Wait
 from statuspolicy.testing import Answer, FakeClock, replay
 from tests.each import each
+from tests.library import httpx, sp
 
 HOME = "https://home.example/a"
 BUSY = (503, {"retry-after": "2"})

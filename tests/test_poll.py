@@ -4,11 +4,10 @@ import base64
 import json
 from functools import partial
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.testing import Answer
+from tests.library import httpx, sp
 
 POLLING = sp.STANDARD | {202: sp.poll()}
 ONE = {"limits": httpx.Limits(max_connections=1), "timeout": httpx.Timeout(5, pool=0.5)}

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.proof import tcp
 from tests.conftest import Session
 from tests.each import quickly
+from tests.library import httpx, sp
 from tests.raw_server import Peer, serving
 from tests.test_evidence import SENDING, at_first, tunnels, wait_for
 

@@ -1,13 +1,12 @@
 """`prepare`: each request made ready just before it is sent, and what it wrote stays with it."""
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.effects import Reply
 from statuspolicy.testing import Answer, FakeClock, replay
 from tests.each import each
+from tests.library import httpx, sp
 
 HOME = "https://home.example/a"
 FAR = "https://far.example/b"

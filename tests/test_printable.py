@@ -6,15 +6,15 @@ import logging
 import traceback
 from functools import partial
 
-import httpx
 import pytest
 
-import statuspolicy as sp
+from statuspolicy.effects import Reply
 from statuspolicy.interim import Interim
 from statuspolicy.links import Link
 from statuspolicy.printable import LINE, given, log, printable, quoted
 from statuspolicy.testing import FakeClock, replay
 from statuspolicy.trace import Step
+from tests.library import httpx, sp
 from tests.raw_server import serving
 
 # What commands a terminal (7 bits and 8), turns the writing round, ends a line, and is long.
@@ -163,7 +163,7 @@ def test_a_failure_is_shown_printable_and_bounded_with_all_that_caused_it(shown)
             except RuntimeError as cause:
                 made = kind(f"Bearer s3cr3t-token and {b's3cr3t-key'!r}, and {EVIL}")
                 made.__cause__ = cause
-            return sp.effects.Reply(made)
+            return Reply(made)
 
         request = httpx.Request("GET", PLACE, headers=SENT)
         story = replay(request, [broken] * 9, table=sp.STANDARD | {kind: sp.retry(attempts=2)})

@@ -2,12 +2,11 @@
 
 import ssl
 
-import httpx
 import pytest
 import trustme
 
-import statuspolicy as sp
 from statuspolicy.testing import Answer, StatusServer
+from tests.library import httpx, sp
 
 ONE = {"limits": httpx.Limits(max_connections=1), "timeout": httpx.Timeout(5, pool=0.5)}
 

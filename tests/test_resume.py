@@ -2,11 +2,10 @@
 
 import gzip
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.testing import Answer, Received
+from tests.library import httpx, sp
 
 WHOLE = bytes(range(256)) * 20
 ROW = sp.STANDARD | {200: sp.resume}

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 
 from statuspolicy.body import Body
@@ -16,6 +15,7 @@ from statuspolicy.resuming import Resuming, resumable
 from statuspolicy.testing import Answer, StatusServer
 from statuspolicy.testing.server import Received
 from tests.each import each
+from tests.library import httpx
 
 BODY = bytes(range(256)) * 8
 SIZE = len(BODY)

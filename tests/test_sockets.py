@@ -9,14 +9,13 @@ import threading
 import time
 
 import anyio
-import httpx
 import pytest
 import trio
 import trustme
 
-import statuspolicy as sp
 from statuspolicy.testing import Answer, FakeClock, StatusServer
 from tests.conftest import Session
+from tests.library import httpx, sp
 from tests.test_wire import drip, raw
 
 # The URL that is asked for, what is handed over (a status or an exception), and how many

@@ -5,11 +5,10 @@ from importlib import import_module
 from threading import Event
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.testing import FakeClock
+from tests.library import httpx, sp
 from tests.raw_server import serving
 
 URL = "http://home.example"

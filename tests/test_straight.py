@@ -5,17 +5,16 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import anyio
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import statuspolicy as sp
 from statuspolicy.configured import CALL
 from statuspolicy.testing import FakeClock
 from statuspolicy.wire import PINS
 from tests.cache import web
 from tests.each import each
+from tests.library import httpx, sp
 
 HOME = "http://home.example"
 ONCE = {503: sp.retry(wait=0), 404: sp.retry(wait=0.0, attempts=3)}

@@ -20,11 +20,10 @@ from zlib import crc32
 
 import anyio
 import anyio.lowlevel
-import httpx
 import pytest
 
-import statuspolicy as sp
 from tests.conftest import KINDS
+from tests.library import httpx, sp
 
 # A run is made once, for all tests that look at it.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

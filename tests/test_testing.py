@@ -10,7 +10,6 @@ from http import HTTPStatus
 from pathlib import Path
 
 import anyio
-import httpx
 import pytest
 import trustme
 
@@ -29,6 +28,7 @@ from statuspolicy import (
 from statuspolicy.effects import Approach, Ask, Chill, Discard, Remember, Send, Spend, Wait
 from statuspolicy.testing import Answer, FakeClock, Received, StatusServer, replay
 from tests.each import each
+from tests.library import httpx
 
 # What a URL can ask for as a final answer. 101 ends a request and is tried alone.
 FINAL = [

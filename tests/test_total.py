@@ -10,15 +10,14 @@ from itertools import chain, repeat
 from math import inf, nan
 
 import anyio.lowlevel
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.fields import Fields
 from statuspolicy.retry_after import retry_after
 from statuspolicy.testing import Answer, FakeClock, replay
 from tests.conftest import Session
 from tests.each import each
+from tests.library import httpx, sp
 
 HOME = "https://home.example/a"
 TOTAL = 0.1  # seconds that an exchange gets on a socket here

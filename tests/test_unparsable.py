@@ -4,11 +4,10 @@ import threading
 import time
 from contextlib import ExitStack
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from tests.conftest import Session
+from tests.library import httpx, sp
 from tests.raw_server import Peer, serving
 
 CLIENT = {"verify": False, "timeout": 5}

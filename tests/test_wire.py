@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 import trustme
 
@@ -21,6 +20,7 @@ from statuspolicy.network import AsyncBackend, Backend, install
 from statuspolicy.testing import Answer, StatusServer
 from statuspolicy.wire import WIRE, Wire
 from tests.each import each
+from tests.library import httpx
 
 KINDS = ("sync", "asyncio", "trio")
 TOTAL = 0.05  # seconds that an exchange gets here

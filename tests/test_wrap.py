@@ -7,13 +7,12 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
-import httpx
 import pytest
 import respx
 
-import statuspolicy as sp
 from statuspolicy.testing import Answer, FakeClock, StatusServer
 from tests.each import each
+from tests.library import httpx, sp
 
 
 def echo(name: str):

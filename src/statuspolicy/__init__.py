@@ -2,26 +2,27 @@
 
 import typing as _typing
 
+from statuspolicy.account import trace
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.cooldown import Cool
+from statuspolicy.duties.cooling import breaker
+from statuspolicy.duties.retry import retry
+from statuspolicy.duties.verify import reset
+from statuspolicy.exchange import Exchange
 from statuspolicy.limits import Limits, RetryBudget
 from statuspolicy.memory import Memory
+from statuspolicy.plan import Overrides
+from statuspolicy.row import Row, Table, resume, surface
+from statuspolicy.tables import STANDARD, STRICT
 from statuspolicy.trace import Step, Trace
-
-from .account import trace
-from .duties.cooling import breaker
-from .duties.retry import retry
-from .duties.verify import reset
-from .exchange import Exchange
-from .plan import Overrides
-from .row import Row, Table, resume, surface
-from .tables import STANDARD, STRICT
-from .transport import AsyncPolicyTransport, PolicyTransport
-from .verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use, Verdict
-from .wrap import unwrap, wrap
+from statuspolicy.transport import AsyncPolicyTransport, PolicyTransport
+from statuspolicy.verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use, Verdict
+from statuspolicy.wrap import unwrap, wrap
 
 # What most programs never name is loaded where it is named first; type checkers see it all.
 if _typing.TYPE_CHECKING:
+    from statuspolicy import events
+    from statuspolicy.addresses import public_addresses_only
     from statuspolicy.cache.config import Cache
     from statuspolicy.cache.entry import Entry
     from statuspolicy.cache.redis import RedisStorage
@@ -29,20 +30,16 @@ if _typing.TYPE_CHECKING:
     from statuspolicy.cache.status import CacheStatus
     from statuspolicy.cache.storage import MemoryStorage, Storage
     from statuspolicy.challenge import Challenge, challenges
-    from statuspolicy.links import Alternative
-
-    from . import events
-    from .addresses import public_addresses_only
-    from .dav import Multistatus, Part, multistatus
-    from .downloads.loops import adownload, download
-    from .duties.authenticate import authenticate
-    from .duties.choose import alternatives, choose, upgrade_to_https
-    from .duties.poll import poll
-    from .duties.proxy import use_proxy
-    from .duties.resolve import extend, perform, resolve
-    from .duties.ticket import Progress
-    from .duties.told import gone, moved
-    from .errors import (
+    from statuspolicy.dav import Multistatus, Part, multistatus
+    from statuspolicy.downloads.loops import adownload, download
+    from statuspolicy.duties.authenticate import authenticate
+    from statuspolicy.duties.choose import alternatives, choose, upgrade_to_https
+    from statuspolicy.duties.poll import poll
+    from statuspolicy.duties.proxy import use_proxy
+    from statuspolicy.duties.resolve import extend, perform, resolve
+    from statuspolicy.duties.ticket import Progress
+    from statuspolicy.duties.told import gone, moved
+    from statuspolicy.errors import (
         CoolingDown,
         DigestMismatch,
         DownloadError,
@@ -53,51 +50,52 @@ if _typing.TYPE_CHECKING:
         TotalTimeout,
         UnparsableResponse,
     )
-    from .expecting import expect_continue
-    from .polling import poll_token, resume_poll
+    from statuspolicy.expecting import expect_continue
+    from statuspolicy.links import Alternative
+    from statuspolicy.polling import poll_token, resume_poll
 else:
     _LATER = {
-        "adownload": ".downloads.loops",
-        "alternatives": ".duties.choose",
-        "authenticate": ".duties.authenticate",
+        "adownload": "statuspolicy.downloads.loops",
+        "alternatives": "statuspolicy.duties.choose",
+        "authenticate": "statuspolicy.duties.authenticate",
         "challenges": "statuspolicy.challenge",
-        "choose": ".duties.choose",
-        "download": ".downloads.loops",
-        "events": ".events",
-        "expect_continue": ".expecting",
-        "extend": ".duties.resolve",
-        "gone": ".duties.told",
-        "moved": ".duties.told",
-        "multistatus": ".dav",
-        "perform": ".duties.resolve",
-        "poll": ".duties.poll",
-        "poll_token": ".polling",
-        "public_addresses_only": ".addresses",
-        "resolve": ".duties.resolve",
-        "resume_poll": ".polling",
-        "upgrade_to_https": ".duties.choose",
-        "use_proxy": ".duties.proxy",
+        "choose": "statuspolicy.duties.choose",
+        "download": "statuspolicy.downloads.loops",
+        "events": "statuspolicy.events",
+        "expect_continue": "statuspolicy.expecting",
+        "extend": "statuspolicy.duties.resolve",
+        "gone": "statuspolicy.duties.told",
+        "moved": "statuspolicy.duties.told",
+        "multistatus": "statuspolicy.dav",
+        "perform": "statuspolicy.duties.resolve",
+        "poll": "statuspolicy.duties.poll",
+        "poll_token": "statuspolicy.polling",
+        "public_addresses_only": "statuspolicy.addresses",
+        "resolve": "statuspolicy.duties.resolve",
+        "resume_poll": "statuspolicy.polling",
+        "upgrade_to_https": "statuspolicy.duties.choose",
+        "use_proxy": "statuspolicy.duties.proxy",
         "Alternative": "statuspolicy.links",
         "Cache": "statuspolicy.cache.config",
         "CacheStatus": "statuspolicy.cache.status",
         "Challenge": "statuspolicy.challenge",
-        "CoolingDown": ".errors",
-        "DigestMismatch": ".errors",
-        "DownloadError": ".errors",
+        "CoolingDown": "statuspolicy.errors",
+        "DigestMismatch": "statuspolicy.errors",
+        "DownloadError": "statuspolicy.errors",
         "Entry": "statuspolicy.cache.entry",
         "MemoryStorage": "statuspolicy.cache.storage",
-        "Multistatus": ".dav",
-        "Part": ".dav",
-        "Progress": ".duties.ticket",
-        "ProtocolViolation": ".errors",
-        "RedirectBlackHole": ".errors",
-        "RedirectCapExceeded": ".errors",
-        "RedirectLoop": ".errors",
+        "Multistatus": "statuspolicy.dav",
+        "Part": "statuspolicy.dav",
+        "Progress": "statuspolicy.duties.ticket",
+        "ProtocolViolation": "statuspolicy.errors",
+        "RedirectBlackHole": "statuspolicy.errors",
+        "RedirectCapExceeded": "statuspolicy.errors",
+        "RedirectLoop": "statuspolicy.errors",
         "RedisStorage": "statuspolicy.cache.redis",
         "SQLiteStorage": "statuspolicy.cache.sqlite",
         "Storage": "statuspolicy.cache.storage",
-        "TotalTimeout": ".errors",
-        "UnparsableResponse": ".errors",
+        "TotalTimeout": "statuspolicy.errors",
+        "UnparsableResponse": "statuspolicy.errors",
     }
 
     def __getattr__(name):
@@ -105,8 +103,9 @@ else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        module = import_module(_LATER[name], __name__)
-        globals()[name] = module if _LATER[name] == f".{name}" else getattr(module, name)
+        where = _LATER[name]
+        module = import_module(where)
+        globals()[name] = module if where == f"statuspolicy.{name}" else getattr(module, name)
         return globals()[name]
 
     def __dir__():

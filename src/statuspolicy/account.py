@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statuspolicy.fields import Fields
+from statuspolicy.httpx_internals import request_of
+from statuspolicy.library import ANY, NAMES, meet
 from statuspolicy.printable import given, printable
 from statuspolicy.retry_after import told
+from statuspolicy.row import NOTHING
+from statuspolicy.tables import STANDARD
 from statuspolicy.trace import Step, Trace
 
-from ._lib import Client, Request, RequestError, Response, TransportError
-from .httpx_internals import request_of
-from .row import NOTHING
-from .tables import STANDARD
+if TYPE_CHECKING:
+    from httpx import Request, Response
 
 _MOST = 32  # errors that are searched: a chain may be long, and a group large
 
@@ -30,28 +32,29 @@ def trace(result: Response | BaseException) -> Trace:
     Raises TypeError for something that is neither a response nor an error.
     """
     # Not needed before there is a response, and adds nothing to the import.
-    from .hop import target
-    from .response import CACHED, kept_trace, phrase
+    from statuspolicy.hop import target
+    from statuspolicy.response import CACHED, kept_trace, phrase
 
+    meet(result)
     if isinstance(result, BaseException):
         result = _source(result)
     if (kept := kept_trace(result)) is not None:
         return _with_notes(kept, result)
     code: int | str
     wait, asked, why = None, None, ""
-    if isinstance(result, Response):
+    if isinstance(result, ANY.Response):
         row = STANDARD.match(result)
         code, words = result.status_code, phrase(result)
         wait = told(code, Fields(result.headers.raw), time())
     elif isinstance(result, BaseException):
-        row = STANDARD.match(result) if isinstance(result, TransportError) else NOTHING
+        row = STANDARD.match(result) if isinstance(result, ANY.TransportError) else NOTHING
         code, words = type(result).__name__, printable(result)
         asked, why = _raised(result)
     else:
         raise TypeError(f"{given(result)} is neither a response nor an error: give one of the two.")
-    request = request_of(result) if isinstance(result, (Response, RequestError)) else asked
+    request = request_of(result) if isinstance(result, (ANY.Response, ANY.RequestError)) else asked
     method, url = (request.method, target(request.url)) if request else ("", "")
-    cache = str(result.extensions.get(CACHED, "")) if isinstance(result, Response) else ""
+    cache = str(result.extensions.get(CACHED, "")) if isinstance(result, ANY.Response) else ""
     step = Step(method, url, code, words, row.name, row.citation, "settle", told=wait, cache=cache)
     if why:
         step = step._replace(verdict="raise", reason=why)
@@ -70,7 +73,7 @@ def _raised(error: BaseException) -> tuple[Request | None, str]:
         if _package(frame.f_globals) not in _PACKAGES:
             continue
         asked = frame.f_locals.get("request")
-        request = asked if isinstance(asked, Request) else request
+        request = asked if isinstance(asked, ANY.Request) else request
         why = ""
         if (
             below is not None
@@ -89,7 +92,7 @@ def _package(module: dict[str, Any]) -> str:
 
 # By the globals of the library's functions: some packages (openai) overwrite the `__module__` of
 # its classes.
-_PACKAGES = {_package(globals()), _package(Client.close.__globals__)}
+_PACKAGES = {_package(globals()), *NAMES}
 
 
 def _source(error: BaseException) -> Response | BaseException:
@@ -97,16 +100,18 @@ def _source(error: BaseException) -> Response | BaseException:
 
     It is searched in the error's response, its cause and its context.
     """
-    from .response import kept_trace
+    from statuspolicy.response import kept_trace
 
     found: list[BaseException] = [error]
     for one in found:  # the list grows meanwhile
         response: Any = None
         with suppress(Exception):  # it may be a property that raises
             response = getattr(one, "response", None)
-        if kept_trace(one) is not None or isinstance(one, RequestError):
+        meet(one)
+        meet(response)
+        if kept_trace(one) is not None or isinstance(one, ANY.RequestError):
             return one
-        if kept_trace(response) is not None or isinstance(response, Response):
+        if kept_trace(response) is not None or isinstance(response, ANY.Response):
             return response  # type: ignore[no-any-return]
         if _raised(one)[1]:
             return one
@@ -121,11 +126,10 @@ def _source(error: BaseException) -> Response | BaseException:
 
 def _with_notes(kept: Trace, result: Response | BaseException) -> Trace:
     """The trace with the notes of the response, whose body may have been read since."""
-    if not isinstance(result, Response) or not kept:
+    if not isinstance(result, ANY.Response) or not kept:
         return kept
     from statuspolicy.notes import joined, notes
-
-    from .response import glance
+    from statuspolicy.response import glance
 
     *before, last = kept
     said = notes(result.status_code, Fields(result.headers.raw), glance(result), time())

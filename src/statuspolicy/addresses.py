@@ -7,11 +7,13 @@ import socket
 from collections.abc import Iterable
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statuspolicy.wire import PINS
 
-from ._lib import Request
+if TYPE_CHECKING:
+    from httpx import Request
+
 
 # The IANA special-purpose registries (RFC 6890). They stand here, since versions of Python
 # disagree on `is_global`.

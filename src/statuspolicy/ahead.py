@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from statuspolicy.fields import Fields
-from statuspolicy.printable import given
+from typing import TYPE_CHECKING
 
-from . import body, guard, hop
-from ._lib import Request, Response
-from .effects import Recall, Remember
-from .errors import CoolingDown
-from .events import Attempt
-from .exchange import Exchange
-from .guard import Permit
-from .rest import held_back
-from .talk import Flow, Talk
-from .verdicts import Follow, Settle
+from statuspolicy import body, guard, hop
+from statuspolicy.effects import Recall, Remember
+from statuspolicy.errors import CoolingDown
+from statuspolicy.events import Attempt
+from statuspolicy.exchange import Exchange
+from statuspolicy.fields import Fields
+from statuspolicy.guard import Permit
+from statuspolicy.library import LIBRARY_OF
+from statuspolicy.printable import given
+from statuspolicy.rest import held_back
+from statuspolicy.talk import Flow, Talk
+from statuspolicy.verdicts import Follow, Settle
+
+if TYPE_CHECKING:
+    from httpx import Request
 
 
 def shortened(talk: Talk) -> Flow[None]:
@@ -84,7 +88,7 @@ def _shortcut(talk: Talk) -> Flow[bool]:
         if not hop.asks_as_anybody(request, plan.limits):
             return False
     code, location = move
-    moved = Response(code, headers={"location": location})
+    moved = LIBRARY_OF[type(talk.sent)].Response(code, headers={"location": location})
     exchange = Exchange(
         talk.sent,
         moved,

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from statuspolicy import guard
+from statuspolicy.ahead import forbidden, prepared
+from statuspolicy.effects import Discard, Enter, Leave, Read, Reply, Send, Shelve, Wait
+from statuspolicy.events import Wait as Waiting
+from statuspolicy.exchange import Exchange
 from statuspolicy.printable import given
-
-from . import guard
-from .ahead import forbidden, prepared
-from .effects import Discard, Enter, Leave, Read, Reply, Send, Shelve, Wait
-from .events import Wait as Waiting
-from .exchange import Exchange
-from .response import adopt, is_kept
-from .rest import held_back, noted
-from .talk import Flow, Talk
-from .verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
-from .writing import sending
+from statuspolicy.response import adopt, is_kept
+from statuspolicy.rest import held_back, noted
+from statuspolicy.talk import Flow, Talk
+from statuspolicy.verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
+from statuspolicy.writing import sending
 
 # What is left to act on, once the body was read and the turn has come.
 Decided: TypeAlias = Settle | Follow | Again | Aside | Use | Refuse

@@ -20,30 +20,24 @@ from collections.abc import (
 from contextlib import aclosing, suppress
 from inspect import isasyncgen
 from io import UnsupportedOperation
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from zlib import crc32
 
+from statuspolicy.httpx_internals import CONTENT, extended, files_of, source_of
+from statuspolicy.library import ANY, LIBRARY_OF, Stream
 from statuspolicy.limits import Limits
 from statuspolicy.printable import given
 
-from ._lib import (
-    URL,
-    AsyncByteStream,
-    ByteStream,
-    Headers,
-    LocalProtocolError,
-    Request,
-    SyncByteStream,
-)
-from .httpx_internals import CONTENT, extended, files_of, source_of
+if TYPE_CHECKING:
+    from httpx import URL, AsyncByteStream, Headers, Request, SyncByteStream
 
 FACTORY = "statuspolicy.body"  # in `extensions`: a callable that makes the body anew
 
-Stream = SyncByteStream | AsyncByteStream
+AnyStream: TypeAlias = "SyncByteStream | AsyncByteStream"
 Source = Iterable[bytes] | AsyncIterable[bytes]
 
 
-class Body(SyncByteStream, AsyncByteStream):
+class Body(Stream):
     """A request body that starts over by itself each time it is iterated.
 
     source: what to send first.
@@ -91,7 +85,7 @@ class Body(SyncByteStream, AsyncByteStream):
         if self.known is not None:
             return None
         if not first and self._again is None:
-            raise LocalProtocolError(_USED_UP)
+            raise _unsendable(_USED_UP)
         self._before, self._sent = max(self._before, self._sent), _Sum(0, 0)
         self._kept = [] if self._keep else None
         if first or self._again is None:
@@ -103,14 +97,14 @@ class Body(SyncByteStream, AsyncByteStream):
             and not hasattr(self._source, "seek")
             and self._source in (before, source_of(before))
         ):
-            raise LocalProtocolError(_SAME)
+            raise _unsendable(_SAME)
         return self._source
 
     def _record(self, chunk: bytes) -> None:
         rest = self._before.length - self._sent.length
         # Where the beginning that was sent before ends, it has to have been the same.
         if self._same and 0 < rest <= len(chunk) and self._sent.plus(chunk[:rest]) != self._before:
-            raise LocalProtocolError(_CHANGED)
+            raise _unsendable(_CHANGED)
         self._sent = self._sent.plus(chunk)
         if self._kept is not None:
             self._kept.append(chunk)
@@ -121,7 +115,7 @@ class Body(SyncByteStream, AsyncByteStream):
         # An error here leaves the request unended, so the server can't take it for whole.
         now, before = self._sent.length, self._before.length
         if now < before or self.length not in (None, now):
-            raise LocalProtocolError(
+            raise _unsendable(
                 f"The request's body had {before} bytes and has {now} bytes when it is sent again: "
                 f'give a factory in extensions={{"{FACTORY}": ...}}.'
             )
@@ -173,6 +167,12 @@ class Body(SyncByteStream, AsyncByteStream):
         self._end()
 
 
+def _unsendable(why: str) -> Exception:
+    from statuspolicy.errors import LocalProtocolError  # here, so that importing stays quick
+
+    return LocalProtocolError(why)
+
+
 class _Sum(NamedTuple):
     """How many bytes were sent, and their checksum."""
 
@@ -208,7 +208,7 @@ def carry(request: Request, limits: Limits) -> Request:
     if isinstance(stream, Body):
         return request
     factory = request.extensions.get(FACTORY)
-    if factory is None and (isinstance(stream, ByteStream) or _rewinds(stream)):
+    if factory is None and (isinstance(stream, ANY.ByteStream) or _rewinds(stream)):
         return request
     if factory is not None:
         if not callable(factory):
@@ -241,7 +241,7 @@ def copy(
     method: str | None = None,
     url: URL | None = None,
     headers: Headers | None = None,
-    stream: Stream | None = None,
+    stream: AnyStream | None = None,
     extensions: dict[str, Any] | None = None,
 ) -> Request:
     """The same request, but for what is given; readable where the first one was.
@@ -257,12 +257,12 @@ def copy(
         inside["url"] = url
     if stream is None:
         stream = request.stream
-    if not isinstance(stream, ByteStream):
+    if not isinstance(stream, ANY.ByteStream):
         inside.pop(CONTENT, None)
     elif stream is not request.stream or CONTENT not in inside:
         inside[CONTENT] = b"".join(stream)  # as `read()` does, in a tenth of its time
     inside["stream"] = stream
-    new = Request.__new__(Request)
+    new = object.__new__(LIBRARY_OF[type(request)].Request)
     new.__dict__ = inside
     return new
 
@@ -275,7 +275,7 @@ def replayable(request: Request) -> bool:
 def known(request: Request) -> bytes | None:
     """The whole body of a request, where it is in memory."""
     stream = request.stream
-    if isinstance(stream, ByteStream):
+    if isinstance(stream, ANY.ByteStream):
         return b"".join(stream)
     return stream.known if isinstance(stream, Body) else None
 
@@ -283,7 +283,7 @@ def known(request: Request) -> bytes | None:
 def length(request: Request) -> int | None:
     """The length of a body that can be sent again, where it was sent to its end."""
     stream = request.stream
-    if isinstance(stream, ByteStream):
+    if isinstance(stream, ANY.ByteStream):
         return len(b"".join(stream))
     return stream.length if isinstance(stream, Body) and stream.replayable else None
 
@@ -318,7 +318,7 @@ async def _aread(stream: Body, most: int) -> bytes | None:
     return b"".join(parts)
 
 
-def _file(stream: Stream) -> bool:
+def _file(stream: AnyStream) -> bool:
     return hasattr(source_of(stream), "read")
 
 
@@ -330,7 +330,7 @@ def _seekable(file: Any) -> bool:
     return True
 
 
-def _rewinds(stream: Stream) -> bool:
+def _rewinds(stream: AnyStream) -> bool:
     """Multipart whose every part is text, bytes or a file that the library rewinds itself."""
     files = files_of(stream)
     if files is None:
@@ -338,7 +338,7 @@ def _rewinds(stream: Stream) -> bool:
     return all(isinstance(file, (str, bytes)) or _seekable(file) for file in files)
 
 
-def _restart(stream: Stream) -> Callable[[], Source] | None:
+def _restart(stream: AnyStream) -> Callable[[], Source] | None:
     """What starts a stream over; None where it is used up by being sent."""
     content = source_of(stream)
     if hasattr(content, "read"):

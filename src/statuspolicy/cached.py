@@ -5,20 +5,22 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from . import hop
-from ._lib import Request, TransportError
-from .ahead import written
-from .aside import left as left_to_the_next
-from .effects import Behind, Discard, Enter, Look, Remember, Reply, Send, Shelve
-from .exchange import Exchange
-from .rest import Decided
-from .talk import Flow, Talk
-from .verdicts import Again, Follow, Refuse, Settle, Use
-from .writing import sending
+from statuspolicy import hop
+from statuspolicy.ahead import written
+from statuspolicy.aside import left as left_to_the_next
+from statuspolicy.effects import Behind, Discard, Enter, Look, Remember, Reply, Send, Shelve
+from statuspolicy.exchange import Exchange
+from statuspolicy.library import LIBRARY_OF
+from statuspolicy.rest import Decided
+from statuspolicy.talk import Flow, Talk
+from statuspolicy.verdicts import Again, Follow, Refuse, Settle, Use
+from statuspolicy.writing import sending
 
 if TYPE_CHECKING:
-    from .caching import Shelf
-    from .visit import Visit
+    from httpx import Request, TransportError
+
+    from statuspolicy.caching import Shelf
+    from statuspolicy.visit import Visit
 
 Final: TypeAlias = Settle | Use | Refuse
 
@@ -39,7 +41,7 @@ def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
 
     def looked_up(validate: bool, since: float = inf) -> Flow[Visit]:
         stored = yield Look(asked.url, asked.who)
-        return shelf.visit(asked, stored, clock.time(), validate, since)
+        return shelf.visit(LIBRARY_OF[type(request)], asked, stored, clock.time(), validate, since)
 
     visit = yield from looked_up(talk.plan.validate)
     began, waits = clock.time(), 0

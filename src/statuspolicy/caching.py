@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 from os import urandom
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from statuspolicy import jar
 from statuspolicy.cache import invalidations
 from statuspolicy.cache.access import achange, alook, change, look
 from statuspolicy.cache.asked import Asked
@@ -20,15 +21,16 @@ from statuspolicy.cache.settling import invalidated
 from statuspolicy.cache.storage import MemoryStorage
 from statuspolicy.fields import Fields
 from statuspolicy.flights import Flights
+from statuspolicy.hop import key
+from statuspolicy.httpx_internals import field_names, words
 from statuspolicy.later import close
+from statuspolicy.library import LIBRARY_OF, Library
 from statuspolicy.limits import Limits
 from statuspolicy.printable import given
+from statuspolicy.visit import Visit, normal
 
-from . import jar
-from ._lib import Cookies, Request, Response
-from .hop import key
-from .httpx_internals import field_names, words
-from .visit import Visit, normal
+if TYPE_CHECKING:
+    from httpx import Cookies, Request, Response
 
 # Fields that most requests have and that identify nobody, as the library writes them.
 _USUAL = (b"Accept", b"Accept-Encoding", b"Accept-Language", b"Connection", b"Host", b"User-Agent")
@@ -95,6 +97,7 @@ class Shelf:
 
     def visit(
         self,
+        library: Library,
         asked: Asked,
         stored: Sequence[Entry],
         now: float,
@@ -103,7 +106,7 @@ class Shelf:
     ) -> Visit:
         """Look a request up. validate, since: as in the cache's `plan`."""
         course = plan(asked, stored, now, validate, since)
-        return Visit(self.cache, self._invalidations, asked, course, now)
+        return Visit(library, self.cache, self._invalidations, asked, course, now)
 
     def close(self, seconds: float) -> None:
         """End the background validations, and close the storage."""
@@ -127,7 +130,7 @@ class Shelf:
         answer = None
         if response is not None:
             answer = Entry(response.status_code, tuple(response.headers.raw), b"", 0.0, 0.0)
-        return normal(asked, invalidated(asked, answer))
+        return normal(LIBRARY_OF[type(request)], asked, invalidated(asked, answer))
 
     def owe(self, request: Request) -> None:
         """Owe the invalidations of a request with an unknown outcome."""

@@ -12,25 +12,28 @@ from __future__ import annotations
 
 from abc import ABCMeta
 from collections.abc import Awaitable, Callable
-from functools import lru_cache, wraps
+from functools import cache, lru_cache, wraps
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
+from statuspolicy.configured import CALL, driver
+from statuspolicy.library import ANY, LIBRARY_OF, several
+from statuspolicy.redact import bound
+from statuspolicy.routing import NAME, Wrapping
 from statuspolicy.wire import aduring, during
 
-from ._lib import AsyncClient, Client, RequestError, Response
-from .configured import CALL, driver
-from .redact import bound
-from .routing import NAME, Wrapping
+if TYPE_CHECKING:
+    from httpx import Response
 
 T = TypeVar("T")
 
 
 def _hears(kind: Any) -> Any:
     """Give a class a `send` that hears, and calls that of the next class."""
+    below = kind.send
 
-    @wraps(Client.send)
+    @wraps(below)
     def send(self: Any, *args: Any, **options: Any) -> Any:
         done = self.__dict__.get(NAME)
         if done is None:
@@ -39,7 +42,7 @@ def _hears(kind: Any) -> Any:
             done.of.client = ref(self)  # a copy, which has outlived the client that was wrapped
         return _sent(done, super(kind, self).send, *args, **options)
 
-    @wraps(AsyncClient.send)
+    @wraps(below)
     async def async_send(self: Any, *args: Any, **options: Any) -> Any:
         done = self.__dict__.get(NAME)
         if done is None:
@@ -48,7 +51,7 @@ def _hears(kind: Any) -> Any:
             done.of.client = ref(self)
         return await _asent(done, super(kind, self).send, *args, **options)
 
-    kind.send = async_send if issubclass(kind, AsyncClient) else send
+    kind.send = async_send if issubclass(kind, ANY.AsyncClient) else send
     return kind
 
 
@@ -60,34 +63,23 @@ def _unheard(kind: Any, client: Any) -> Any:
     return super(kind, client) if isinstance(client, kind) else client
 
 
-class _Above(Client):
-    """The first base of the class of a wrapped client: no subclass of somebody's is announced."""
+@cache
+def _ends(base: Any) -> tuple[Any, Any]:
+    """The first base of the class of a wrapped client, and the last but the library's own.
 
-    __slots__ = ()
+    base: a library's Client or AsyncClient.
+    """
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        pass
+    class Above(base):  # type: ignore[misc]
+        __slots__ = ()
 
+        def __init_subclass__(cls, **options: Any) -> None:
+            """No subclass of somebody's is announced."""
 
-class _AsyncAbove(AsyncClient):
-    __slots__ = ()
+    class Beneath(base):  # type: ignore[misc]
+        __slots__ = ()
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        pass
-
-
-class _Beneath(Client):
-    """The last base but the library's own."""
-
-    __slots__ = ()
-
-
-class _AsyncBeneath(AsyncClient):
-    __slots__ = ()
-
-
-for _kind in (_Above, _AsyncAbove, _Beneath, _AsyncBeneath):
-    _hears(_kind)
+    return _hears(Above), _hears(Beneath)
 
 
 def over(client: Any, done: Wrapping, send: Any) -> Callable[..., Any]:
@@ -101,7 +93,7 @@ def over(client: Any, done: Wrapping, send: Any) -> Callable[..., Any]:
     async def async_send(*args: Any, **options: Any) -> Any:
         return await _asent(done, send, *args, **options)
 
-    return async_send if isinstance(client, AsyncClient) else sync_send
+    return async_send if isinstance(client, ANY.AsyncClient) else sync_send
 
 
 def _sent(done: Wrapping, send: Callable[..., T], *args: Any, **options: Any) -> T:
@@ -110,7 +102,7 @@ def _sent(done: Wrapping, send: Callable[..., T], *args: Any, **options: Any) ->
         call = (done.of, options.get("follow_redirects"), done.now(), True)
         return during(CALL, call, send, *args, **options)
     except BaseException as error:
-        if isinstance(error, RequestError):
+        if isinstance(error, ANY.RequestError):
             bound(error)
         for response in _forsaken(error):
             driver.let_go(response)
@@ -124,7 +116,7 @@ async def _asent(
         call = (done.of, options.get("follow_redirects"), done.now(), True)
         return await aduring(CALL, call, send, *args, **options)
     except BaseException as error:
-        if isinstance(error, RequestError):
+        if isinstance(error, ANY.RequestError):
             bound(error)
         for response in _forsaken(error):
             await driver.alet_go(response)
@@ -140,12 +132,9 @@ def _forsaken(error: BaseException) -> list[Response]:
     traceback = None if isinstance(error, (Exception, GeneratorExit)) else error.__traceback__
     while traceback is not None:
         frame, traceback = traceback.tb_frame, traceback.tb_next
-        if frame.f_globals is _OF_THE_CLIENT:
-            found += [one for one in frame.f_locals.values() if isinstance(one, Response)]
+        if any(frame.f_globals is client.close.__globals__ for client in several(ANY.Client)):
+            found += [one for one in frame.f_locals.values() if isinstance(one, ANY.Response)]
     return found
-
-
-_OF_THE_CLIENT = Client.close.__globals__
 
 
 # Passes by a `__setattr__` and a `__class__` of somebody's.
@@ -162,11 +151,11 @@ def hearing(kind: Any) -> Any:
     """
     if "_unwrapped" in vars(kind):
         return kind  # `type(wrapped)(...)` made the client
-    above, beneath = (
-        (_AsyncAbove, _AsyncBeneath) if issubclass(kind, AsyncClient) else (_Above, _Beneath)
-    )
+    library = LIBRARY_OF[kind]
+    base: Any = library.AsyncClient if issubclass(kind, library.AsyncClient) else library.Client
+    above, beneath = _ends(base)
     bases: Any = (above, kind, beneath)
-    if kind in (Client, AsyncClient):
+    if kind is base:
         bases = (beneath,)
     elif issubclass(kind, beneath):
         bases = (kind,)  # somebody made a subclass of `type(wrapped)`

@@ -11,43 +11,35 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from statuspolicy import cookiejar_internals
 from statuspolicy.clock import Clock, SystemClock
+from statuspolicy.default import DefaultTransport
+from statuspolicy.hop import origin, target
+from statuspolicy.httpx_internals import check
+from statuspolicy.library import ANY, BYTE_STREAMS, LIBRARY_OF, meet, several
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
-from statuspolicy.naming import of_the_other
 from statuspolicy.ondemand import OnDemand
+from statuspolicy.plan import OVERRIDE, AllowHop, Confirm, Observer, Plan, Prepare
 from statuspolicy.printable import given
-
-from ._lib import (
-    URL,
-    AsyncBaseTransport,
-    BaseTransport,
-    ByteStream,
-    Cookies,
-    Request,
-    Response,
-)
-from .hop import origin, target
-from .httpx_internals import check
-from .plan import OVERRIDE, AllowHop, Confirm, Observer, Plan, Prepare
-from .row import Table
-from .tables import STANDARD, following
+from statuspolicy.row import Table
+from statuspolicy.tables import STANDARD, following
 
 if TYPE_CHECKING:
-    from statuspolicy.cache.config import Cache
+    from httpx import URL, AsyncBaseTransport, BaseTransport, Cookies, Request, Response
 
-    from . import driver
-    from .caching import Shelf
-    from .effects import Reply
-    from .straight import Straight
-    from .talk import Flow, Result
-    from .visit import Visit
-    from .ways import Ways
+    from statuspolicy import driver
+    from statuspolicy.cache.config import Cache
+    from statuspolicy.caching import Shelf
+    from statuspolicy.effects import Reply
+    from statuspolicy.straight import Straight
+    from statuspolicy.talk import Flow, Result
+    from statuspolicy.visit import Visit
+    from statuspolicy.ways import Ways
 else:  # the engine, once there is something to do
-    driver = OnDemand(".driver", __package__)
+    driver = OnDemand("statuspolicy.driver")
 
 __all__ = ["CALL", "Configured", "driver", "shelf_of"]
 
-TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
+TransportT = TypeVar("TransportT", bound="BaseTransport | AsyncBaseTransport")
 
 _OF_A_CLOCK = ("time", "monotonic", "sleep", "asleep")
 
@@ -63,7 +55,7 @@ class Configured(Generic[TransportT]):
 
     _sends: str
     _is_async: bool
-    _default: type[TransportT]
+    _default: str
 
     def __init__(
         self,
@@ -114,13 +106,13 @@ class Configured(Generic[TransportT]):
         if isinstance(found, type):
             name = found.__name__
             raise TypeError(f"inner is the class {name}: call it, as in {name}().")
-        self._inner = self._default() if inner is None else inner
-        if other := of_the_other(inner, BaseTransport, AsyncBaseTransport):
-            raise TypeError(f"inner={given(inner)}: {other}")
+        meet(inner)
+        meet(cookies)
+        self._inner: TransportT = DefaultTransport(self._default) if inner is None else inner  # type: ignore[assignment]
         if not hasattr(self._inner, self._sends):
             raise TypeError(
                 f"inner={given(inner)} has no {self._sends}: "
-                f"give an httpx.{self._default.__name__}, "
+                f"give an httpx.{self._default}, "
                 "or use the other of PolicyTransport and AsyncPolicyTransport."
             )
 
@@ -224,7 +216,7 @@ class Configured(Generic[TransportT]):
         if (
             not shelf.near
             or request.method not in ("GET", "HEAD")
-            or type(request.stream) is not ByteStream
+            or type(request.stream) not in BYTE_STREAMS
             or OVERRIDE in request.extensions
             or self._looks_first
             or (plan.memory.moves and plan.memory.has_moved(target(request.url)))
@@ -233,7 +225,7 @@ class Configured(Generic[TransportT]):
         user = shelf.user(request)
         asked = shelf.asked(request, None if plan.cookies is None else plan.cookies(), user)
         stored = shelf.look(asked.url, asked.who)
-        visit = shelf.visit(asked, stored, plan.clock.time())
+        visit = shelf.visit(LIBRARY_OF[type(request)], asked, stored, plan.clock.time())
         # Where the origin cools down there is more to do before a send.
         cooling = plan.memory.cooling and plan.memory.is_cooling(origin(request.url))
         simple = visit.simple and not (cooling and visit.sends)
@@ -278,8 +270,7 @@ def _is_proxied(inner: TransportT, route: Callable[[URL], TransportT] | None, ur
 def shelf_of(cache: Any, limits: Limits) -> Shelf:
     """A cache as a client's transports use it together."""
     from statuspolicy.cache.config import Cache  # here, so that only who has one loads it
-
-    from .caching import Shelf
+    from statuspolicy.caching import Shelf
 
     if isinstance(cache, Shelf):  # a wrapped client's transports have one together
         return cache
@@ -291,10 +282,12 @@ def shelf_of(cache: Any, limits: Limits) -> Shelf:
 def _jar(cookies: Any) -> Callable[[], Cookies] | None:
     if cookies is None or callable(cookies):
         return cookies  # type: ignore[no-any-return]
-    _expect("cookies", cookies, Cookies, "an httpx.Cookies, or a callable that returns one")
+    _expect(
+        "cookies", cookies, several(ANY.Cookies), "an httpx.Cookies, or a callable that returns one"
+    )
     return lambda: cookies
 
 
-def _expect(name: str, value: object, kind: type, instead: str) -> None:
+def _expect(name: str, value: object, kind: Any, instead: str) -> None:
     if not isinstance(value, kind):
         raise TypeError(f"{name}={given(value)}: write {instead} instead.")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statuspolicy.decoding import Decoding, Undecodable
+from statuspolicy.httpx_internals import CONTENT, request_of
+from statuspolicy.library import LIBRARY_OF
+from statuspolicy.streams import end
 
-from ._lib import DecodingError, Response
-from .httpx_internals import CONTENT, request_of
-from .streams import end
+if TYPE_CHECKING:
+    from httpx import DecodingError, Response
 
 
 def raw(response: Response) -> Any:
@@ -51,4 +53,4 @@ async def apieces(response: Response) -> AsyncIterator[bytes]:
 
 def _undecodable(response: Response, why: Undecodable) -> DecodingError:
     message = f"The body of the {response.status_code} can't be read: {why}."
-    return DecodingError(message, request=request_of(response))
+    return LIBRARY_OF[type(response)].DecodingError(message, request=request_of(response))

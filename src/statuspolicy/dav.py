@@ -7,15 +7,16 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from statuspolicy._value import Record
+from statuspolicy.contents import apieces, pieces
+from statuspolicy.hop import target
+from statuspolicy.httpx_internals import request_of
+from statuspolicy.library import ANY, LIBRARY_OF, meet
 from statuspolicy.printable import given
-
-from ._lib import DecodingError, Response
-from .contents import apieces, pieces
-from .hop import target
-from .httpx_internals import request_of
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
+
+    from httpx import DecodingError, Response
 
 _PIECE = 8 * 1024  # bytes that are read at once
 _DEEPEST = 256  # elements inside each other
@@ -92,7 +93,8 @@ def multistatus(response: Response) -> Multistatus:
     same where one `DAV:response` is longer than 16 MiB, has more than 65,536 elements and
     attributes or a tag above 32 KiB, and where there are some 10,000 different names.
     """
-    if not isinstance(response, Response):
+    meet(response)
+    if not isinstance(response, ANY.Response):
         raise TypeError(f"multistatus({given(response)}): give an httpx.Response.")
     return Multistatus(response)
 
@@ -169,7 +171,7 @@ class _Parser:
         message = (
             f"The body of the {self._response.status_code}{where} is not a multistatus: {why}."
         )
-        return DecodingError(message, request=request)
+        return LIBRARY_OF[type(self._response)].DecodingError(message, request=request)
 
     def _doctype(self, *_: object) -> None:
         raise _Flawed("it has a document type (DOCTYPE), which could expand without end")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ._lib import Response
-from .effects import (
+from statuspolicy.effects import (
     Approach,
     Ask,
     Behind,
@@ -26,14 +25,17 @@ from .effects import (
     Spend,
     Wait,
 )
-from .engine import converse
-from .evidence import AsyncWatch, Watch, equipped, hinted, saw
-from .hands import AsyncHands, Hands, alet_go, let_go
-from .plan import Plan
-from .response import kept_trace
-from .straight import Straight
-from .talk import Flow, Result
-from .ways import Ways
+from statuspolicy.engine import converse
+from statuspolicy.evidence import AsyncWatch, Watch, equipped, hinted, saw
+from statuspolicy.hands import AsyncHands, Hands, alet_go, let_go
+from statuspolicy.plan import Plan
+from statuspolicy.response import kept_trace
+from statuspolicy.straight import Straight
+from statuspolicy.talk import Flow, Result
+from statuspolicy.ways import Ways
+
+if TYPE_CHECKING:
+    from httpx import Response
 
 # What a transport needs to see an exchange through.
 __all__ = [

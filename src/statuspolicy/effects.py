@@ -12,14 +12,14 @@ from statuspolicy.cooldown import Cool
 from statuspolicy.limits import RetryBudget
 from statuspolicy.locks import Turn
 
-from ._lib import AsyncBaseTransport, BaseTransport, Request, Response, TransportError
-
 if TYPE_CHECKING:
+    from httpx import AsyncBaseTransport, BaseTransport, Request, Response, TransportError
+
     from statuspolicy.cache.changes import Change
     from statuspolicy.cache.invalidations import Sent
     from statuspolicy.interim import Interim
 
-Outcome: TypeAlias = Response | TransportError
+Outcome: TypeAlias = "Response | TransportError"
 
 
 class Reply:

@@ -9,30 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from statuspolicy import cached, guard, hop, moves
+from statuspolicy.ahead import ahead, forbidden, shortened, take
+from statuspolicy.aside import considered, left, step_aside
+from statuspolicy.effects import Discard, Forget, Remember, Reply, Resume, Send, Spend, Wait
+from statuspolicy.errors import about
+from statuspolicy.events import Wait as Waiting
+from statuspolicy.exchange import Exchange
+from statuspolicy.guard import Permit
+from statuspolicy.library import ANY
 from statuspolicy.methods import SAFE
 from statuspolicy.notes import farewell, joined, notes
+from statuspolicy.plan import Plan
 from statuspolicy.printable import log
-
-from . import cached, guard, hop, moves
-from ._lib import Request, Response
-from .ahead import ahead, forbidden, shortened, take
-from .aside import considered, left, step_aside
-from .effects import Discard, Forget, Remember, Reply, Resume, Send, Spend, Wait
-from .errors import about
-from .events import Wait as Waiting
-from .exchange import Exchange
-from .guard import Permit
-from .plan import Plan
-from .response import adopt, is_kept, keep_trace
-from .rest import heeded
-from .row import REDIRECTS
-from .talk import Flow, Result, Talk, is_http2
-from .verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
+from statuspolicy.response import adopt, is_kept, keep_trace
+from statuspolicy.rest import heeded
+from statuspolicy.row import REDIRECTS
+from statuspolicy.talk import Flow, Result, Talk, is_http2
+from statuspolicy.verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
 
 if TYPE_CHECKING:
-    from .visit import Visit
+    from httpx import Request
+
+    from statuspolicy.visit import Visit
 
 
 def converse(
@@ -54,7 +55,7 @@ def converse(
     while True:
         result = yield from _turn(talk, reply)
         reply = None  # many may wait at once, and none holds an answer then
-        if isinstance(result, (Response, Exception)):
+        if isinstance(result, (ANY.Response, Exception)):
             return talk.tell_the_end(result)
         if result:
             talk.earliest += result
@@ -232,13 +233,14 @@ def _end(talk: Talk, exchange: Exchange, verdict: Settle | Use | Refuse) -> Flow
         keep_trace(verdict.error, talk.steps)
         return verdict.error
     if isinstance(verdict, Use):
-        if response is not None and response is not verdict.response and not is_kept(response):
+        used: Any = verdict.response
+        if response is not None and response is not used and not is_kept(response):
             yield Discard(response, talk.went)
-        aside = heard is not None and heard.response is verdict.response
+        aside = heard is not None and heard.response is used
         answers = heard.request if heard is not None and aside else talk.went
-        if is_kept(verdict.response):
-            answers = verdict.response.request
-        return adopt(verdict.response, answers, talk.past, talk.steps)
+        if is_kept(used):
+            answers = used.request
+        return adopt(used, answers, talk.past, talk.steps)
     if response is None:
         assert exchange.error is not None
         if talk.hops:

@@ -1,4 +1,4 @@
-"""The exceptions of statuspolicy: subclasses of those of the HTTP library.
+"""The exceptions of statuspolicy: subclasses of those of httpx and of httpx2.
 
 Each has a trace (`statuspolicy.trace(error)`) and keeps the request of its hop, where the client
 would set the first request of the exchange.
@@ -7,39 +7,40 @@ would set the first request of the exchange.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from statuspolicy.httpx_internals import REQUEST
+from statuspolicy.library import BASE
 from statuspolicy.printable import printable
 
-from ._lib import (
-    RemoteProtocolError,
-    Request,
-    RequestError,
-    TimeoutException,
-    TooManyRedirects,
-    TransportError,
-)
-from .httpx_internals import REQUEST, request_of
+if TYPE_CHECKING:
+    from httpx import Request, TransportError
 
 
-class _AboutItsRequest(RequestError):
+class _AboutItsRequest(Exception):
     def __init__(self, message: str, *, request: Request | None = None) -> None:
-        super().__init__(printable(message), request=request)
+        Exception.__init__(self, printable(message))
+        vars(self)[REQUEST] = request
 
     @property
     def request(self) -> Request:
         """The request of the hop that failed."""
-        return super().request
+        request: Request | None = vars(self)[REQUEST]
+        if request is None:
+            raise RuntimeError("The .request property has not been set.")
+        return request
 
     @request.setter
     def request(self, request: Request) -> None:
-        if request_of(self) is None:
+        if vars(self)[REQUEST] is None:
             vars(self)[REQUEST] = request
 
 
 def about(error: TransportError, request: Request) -> None:
     """Make a failure of the transport keep the request of its hop, as our exceptions do."""
-    if not isinstance(error, _AboutItsRequest):
+    if isinstance(error, _AboutItsRequest):
+        error.request = request
+    else:
         kind: Any = type(error)
         error.__class__ = _kind(kind)
         vars(error)[REQUEST] = request
@@ -57,31 +58,31 @@ def _plain(error: TransportError) -> tuple[Any, ...]:
     return type(error).__mro__[2], error.args, vars(error)
 
 
-class RedirectLoop(_AboutItsRequest, TooManyRedirects):
+class RedirectLoop(_AboutItsRequest, BASE.TooManyRedirects):
     """A redirect leads to a request that was already sent in the same exchange."""
 
 
-class RedirectCapExceeded(_AboutItsRequest, TooManyRedirects):
+class RedirectCapExceeded(_AboutItsRequest, BASE.TooManyRedirects):
     """There are more redirects than `Limits.redirects`."""
 
 
-class RedirectBlackHole(_AboutItsRequest, TooManyRedirects):
+class RedirectBlackHole(_AboutItsRequest, BASE.TooManyRedirects):
     """Each Location contains the whole URI before it, so that the URI grows without end."""
 
 
-class ProtocolViolation(_AboutItsRequest, RemoteProtocolError):
+class ProtocolViolation(_AboutItsRequest, BASE.RemoteProtocolError):
     """A response that was not requested: a 101 without Upgrade, a 206 without Range."""
 
 
-class UnparsableResponse(_AboutItsRequest, RemoteProtocolError):
+class UnparsableResponse(_AboutItsRequest, BASE.RemoteProtocolError):
     """The response has no valid status line or header section (row 600)."""
 
 
-class TotalTimeout(_AboutItsRequest, TimeoutException):
+class TotalTimeout(_AboutItsRequest, BASE.TimeoutException):
     """The exchange did not finish within `Limits.total` seconds."""
 
 
-class CoolingDown(_AboutItsRequest, TransportError):
+class CoolingDown(_AboutItsRequest, BASE.TransportError):
     """A request was not sent, since its origin is cooling down.
 
     seconds: until a request may be sent to the origin.
@@ -94,7 +95,11 @@ class CoolingDown(_AboutItsRequest, TransportError):
         self.seconds = seconds
 
 
-class DownloadError(_AboutItsRequest, RemoteProtocolError):
+class LocalProtocolError(_AboutItsRequest, BASE.LocalProtocolError):
+    """A request can't be sent again: the library's own error, of both libraries."""
+
+
+class DownloadError(_AboutItsRequest, BASE.RemoteProtocolError):
     """The responses of a server don't make one file."""
 
 

@@ -6,12 +6,13 @@ quick; an exception of it is logged and changes nothing.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from statuspolicy._value import Record
 from statuspolicy.trace import Step, Trace
 
-from ._lib import Request, Response
+if TYPE_CHECKING:
+    from httpx import Request, Response
 
 
 class Attempt(Record):

@@ -8,17 +8,19 @@ acted on it, nothing is shown.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from statuspolicy import body, failure
+from statuspolicy.effects import Reply
+from statuspolicy.expecting import Held, expects
 from statuspolicy.httpcore_internals import SENDING
+from statuspolicy.library import ANY
 from statuspolicy.limits import Limits
 from statuspolicy.methods import SAFE, WITHOUT_CONTENT
 from statuspolicy.wire import HINTED, READING, Seen
 
-from . import body, failure
-from ._lib import RemoteProtocolError, Request, Response
-from .effects import Reply
-from .expecting import Held, expects
+if TYPE_CHECKING:
+    from httpx import Request, Response
 
 # What is known to come before that, or to be told of it; of anything else nobody knows what it is.
 _KNOWN = frozenset({"connection", "proxy", "socks", "socks5", "http11", "http2"})
@@ -128,11 +130,11 @@ def hinted(response: Response) -> Any:
 def saw(watch: Watch | None, reply: Reply) -> Reply:
     """What a send brought, with what was seen of it where it was watched."""
     outcome = reply.outcome
-    if isinstance(outcome, Response):
+    if isinstance(outcome, ANY.Response):
         if HINTED and (interim := hinted(outcome)):
             reply.interim = interim
             HINTED.discard(outcome.extensions["network_stream"])
-    elif isinstance(outcome, RemoteProtocolError) and failure.row_key(outcome) == 600:
+    elif isinstance(outcome, ANY.RemoteProtocolError) and failure.row_key(outcome) == 600:
         reading = READING.get()
         reply.began = b"" if reading is None else reading.first
     if watch is not None:

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, Generic
 
+from statuspolicy import failure
 from statuspolicy._value import Reckoned, lazy
 from statuspolicy.fields import Fields
 from statuspolicy.limits import Limits
 from statuspolicy.methods import IDEMPOTENT, SAFE
 from statuspolicy.retry_after import told
+from statuspolicy.streams import content_of
 from statuspolicy.trace import Step
-
-from . import failure
-from ._lib import (
-    Request,
-    Response,
-    TransportError,
-)
-from .streams import content_of
-
-if TYPE_CHECKING:
-    from statuspolicy.interim import Interim
 
 # By these codes the server says that it did not act on the request: 411 and 417 (RFC 9110
 # §15.5.12, §15.5.18), 421 (§15.5.20), 425 (RFC 8470 §5.2: "unwilling to risk processing").
@@ -34,8 +26,32 @@ _REFUSED_FOR_NOW = frozenset({413, 429, 503, 509})
 _NOT_DONE = frozenset({501, 505, 510, 511})
 
 
-class Exchange(Reckoned):
+if TYPE_CHECKING:
+    from httpx import Request, Response, TransportError
+    from typing_extensions import TypeVar  # which a type checker has, wherever it runs
+
+    from statuspolicy.interim import Interim
+    from statuspolicy.protocols import AnyRequest, AnyResponse
+
+    RequestT = TypeVar("RequestT", bound=AnyRequest, default=Request)
+    ResponseT = TypeVar("ResponseT", bound=AnyResponse, default=Response)
+    ErrorT = TypeVar("ErrorT", bound=Exception, default=TransportError)
+
+    class _OfALibrary(Generic[RequestT, ResponseT, ErrorT]):
+        """The types of one library: httpx's, where nothing is said."""
+else:
+    RequestT = ResponseT = ErrorT = Any
+
+    class _OfALibrary:
+        __class_getitem__ = classmethod(GenericAlias)
+
+
+class Exchange(Reckoned, _OfALibrary[RequestT, ResponseT, ErrorT]):
     """A response or failure and what led to it. Frozen: a duty changes nothing.
+
+    To a type checker its request, response and error are httpx's; `statuspolicy.httpx2.Exchange`
+    is the same class with httpx2's, and says so as `Exchange[httpx2.Request, httpx2.Response,
+    httpx2.TransportError]`.
 
     request: the request as it was sent, without the changes of `prepare`.
     response: the response, its body unread; None for a failure.
@@ -67,9 +83,9 @@ class Exchange(Reckoned):
         that earlier success. False for a safe method.
     """
 
-    request: Request
-    response: Response | None
-    error: TransportError | None
+    request: RequestT
+    response: ResponseT | None
+    error: ErrorT | None
     fields: Fields
     steps: tuple[Step, ...]
     limits: Limits
@@ -77,7 +93,7 @@ class Exchange(Reckoned):
     elapsed: float = 0.0
     answers: tuple[int | str, ...] = ()
     hops: int = 0
-    main: Exchange | None = None
+    main: Exchange[RequestT, ResponseT, ErrorT] | None = None
     can_ask: bool = False
     can_renew: bool = True
     can_sign: bool = False

@@ -7,13 +7,15 @@ header section, before" the content is sent, and "MUST NOT wait for an indefinit
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from statuspolicy.body import Body
+from statuspolicy.library import Stream
 from statuspolicy.methods import WITHOUT_CONTENT
 from statuspolicy.wire import Seen
 
-from ._lib import AsyncByteStream, Request, SyncByteStream
-from .body import Body
+if TYPE_CHECKING:
+    from httpx import Request
 
 
 def expects(request: Request) -> bool:
@@ -27,7 +29,7 @@ def expects(request: Request) -> bool:
     )
 
 
-class Held(SyncByteStream, AsyncByteStream):
+class Held(Stream):
     """A body that isn't begun before its connection says so.
 
     seen: knows the connection, once the header section went over it.

@@ -6,36 +6,76 @@ import errno
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from statuspolicy.h11_internals import is_parser_error, says_switched
+from statuspolicy.httpx_internals import REQUEST
+from statuspolicy.library import ANY, BASE, NAMES
 from statuspolicy.wire import NotHTTP
 
-from ._lib import (
-    ConnectError,
-    ConnectTimeout,
-    ProxyError,
-    RemoteProtocolError,
-    Request,
-    TransportError,
-)
-from .httpx_internals import REQUEST
+if TYPE_CHECKING:
+    from httpx import RemoteProtocolError
+
+    from statuspolicy.protocols import AnyRequest
 
 
-def row_key(error: TransportError) -> int | type[TransportError] | None:
+# The failures of a transport by their names, which are the same in both libraries, each with the
+# more general one that it is a case of.
+ABOVE = {
+    "TransportError": "",
+    "TimeoutException": "TransportError",
+    "ConnectTimeout": "TimeoutException",
+    "ReadTimeout": "TimeoutException",
+    "WriteTimeout": "TimeoutException",
+    "PoolTimeout": "TimeoutException",
+    "NetworkError": "TransportError",
+    "ConnectError": "NetworkError",
+    "ReadError": "NetworkError",
+    "WriteError": "NetworkError",
+    "CloseError": "NetworkError",
+    "ProtocolError": "TransportError",
+    "LocalProtocolError": "ProtocolError",
+    "RemoteProtocolError": "ProtocolError",
+    "ProxyError": "TransportError",
+    "UnsupportedProtocol": "TransportError",
+    "SSEError": "TransportError",  # httpx2's alone
+}
+
+
+def key_of(kind: type) -> str | type:
+    """What a class of failures is called in a table: a library's by its name, others are it."""
+    return kind.__name__ if kind.__module__ in _NAMED else kind
+
+
+_NAMED = {*NAMES, BASE.TransportError.__module__}
+
+
+def line(key: str | type) -> list[str | type]:
+    """A failure's key, and those of the more general ones that it is a case of."""
+    if isinstance(key, type):
+        return [key_of(base) for base in key.__mro__]
+    found: list[str | type] = []
+    while key:
+        found.append(key)
+        key = ABOVE.get(key, "")
+    return found
+
+
+def row_key(error: Exception) -> int | type[Exception] | None:
     """The key of the row that a failure belongs to; None where it is never repeated."""
-    if isinstance(error, RemoteProtocolError):
+    if isinstance(error, ANY.RemoteProtocolError):
         line = _not_parsed(error)
         if line is None:
             return type(error)  # the connection went away without an answer
         return 101 if says_switched(line) else 600
     if any(map(_is_lasting, _chain(error))):
         return None
-    if isinstance(error, ProxyError) and str(error).startswith("407"):
+    if isinstance(error, ANY.ProxyError) and str(error).startswith("407"):
         return 407  # the proxy's answer to CONNECT
     return type(error)
 
 
-def unacted(error: TransportError, begun: bool = False, request: Request | None = None) -> bool:
+def unacted(error: Exception, begun: bool = False, request: AnyRequest | None = None) -> bool:
     """Whether a failure shows by itself that the server did not act on the request.
 
     begun: whether some of it is known to have been sent.
@@ -46,7 +86,7 @@ def unacted(error: TransportError, begun: bool = False, request: Request | None 
     return (not begun and _unconnected(error)) or any(map(_refused_by_http2, _chain(error)))
 
 
-def _is_another_s(error: TransportError, request: Request) -> bool:
+def _is_another_s(error: Exception, request: AnyRequest) -> bool:
     """Whether it is of a request that the server made in turn.
 
     An application that a transport calls (WSGI, ASGI) may let a failure of its own client through,
@@ -56,13 +96,13 @@ def _is_another_s(error: TransportError, request: Request) -> bool:
     return error.__cause__ is not None and theirs is not None and theirs.url != request.url
 
 
-def _unconnected(error: TransportError) -> bool:
+def _unconnected(error: Exception) -> bool:
     """Whether no connection was made.
 
     A transport may call a connection that it lost a ConnectTimeout: its cause says what it was.
     One without a cause, as a mock raises it, is believed.
     """
-    if not isinstance(error, (ConnectError, ConnectTimeout)):
+    if not isinstance(error, (ANY.ConnectError, ANY.ConnectTimeout)):
         return False
     _, *causes = _chain(error)
     if not causes and error.__context__ is not None and not error.__suppress_context__:

@@ -6,39 +6,32 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from statuspolicy import network
+from statuspolicy import body, network
+from statuspolicy.default import DefaultTransport
+from statuspolicy.effects import Approach, Discard, Reply, Resume, Send, Spend
+from statuspolicy.errors import TotalTimeout
+from statuspolicy.evidence import Watch, equipped, saw
 from statuspolicy.fields import digits
+from statuspolicy.hop import is_digest, target
+from statuspolicy.httpx_internals import lines
+from statuspolicy.library import ANY
 from statuspolicy.locks import Turn
 from statuspolicy.methods import SAFE
+from statuspolicy.plan import Plan
+from statuspolicy.response import keep_trace
+from statuspolicy.resuming import Resuming, resumable
+from statuspolicy.row import Table
+from statuspolicy.streams import Bounded, Owned
 from statuspolicy.trace import Trace
 from statuspolicy.wire import PINS, WIRE, Wire
 
-from . import body
-from ._lib import (
-    URL,
-    AsyncBaseTransport,
-    BaseTransport,
-    ByteStream,
-    Request,
-    Response,
-    TransportError,
-)
-from .effects import Approach, Discard, Reply, Resume, Send, Spend
-from .errors import TotalTimeout
-from .evidence import Watch, equipped, saw
-from .hop import is_digest, target
-from .httpx_internals import lines
-from .plan import Plan
-from .response import keep_trace
-from .resuming import Resuming, resumable
-from .row import Table
-from .streams import Bounded, Owned
-
 if TYPE_CHECKING:
-    from .caching import Shelf
+    from httpx import URL, AsyncBaseTransport, BaseTransport, Request, Response, TransportError
+
+    from statuspolicy.caching import Shelf
 
 _LENGTH = b"content-length"
-TransportT = TypeVar("TransportT", bound=BaseTransport | AsyncBaseTransport)
+TransportT = TypeVar("TransportT", bound="BaseTransport | AsyncBaseTransport")
 
 
 class Grip(Generic[TransportT]):
@@ -75,7 +68,7 @@ class Grip(Generic[TransportT]):
         self.turns: list[Turn] = []  # what this exchange is alone at
         self.wire_before = WIRE.get()
         outcome = None if reply is None else reply.outcome
-        self.held: Response | None = outcome if isinstance(outcome, Response) else None
+        self.held: Response | None = outcome if isinstance(outcome, ANY.Response) else None
 
     def transport(self, effect: Send) -> TransportT:
         # A leak would show here, in every test.
@@ -84,7 +77,10 @@ class Grip(Generic[TransportT]):
             self.own = effect.over  # type: ignore[assignment]
         elif effect.fresh and self.fresh is not None:
             self.own = self.fresh()
-        return self.route(effect.request.url) if self.own is None else self.own
+        transport = self.route(effect.request.url) if self.own is None else self.own
+        if isinstance(transport, DefaultTransport):
+            transport = transport.of(effect.request)
+        return transport
 
     def equipped(self, effect: Send) -> tuple[Request, Watch | None]:
         """The request as the transport gets it, watched and its timeouts capped; the watch."""
@@ -210,7 +206,7 @@ class Grip(Generic[TransportT]):
 
     def put_away(self, response: Response) -> bytes | None:
         """The raw body of a response that is in memory."""
-        return b"".join(response.stream) if isinstance(response.stream, ByteStream) else None
+        return b"".join(response.stream) if isinstance(response.stream, ANY.ByteStream) else None
 
 
 def behind(plan: Plan, user: str | None) -> Plan:
@@ -223,7 +219,7 @@ def behind(plan: Plan, user: str | None) -> Plan:
 
 
 def in_memory(response: Response) -> bool:
-    return isinstance(response.stream, ByteStream)
+    return isinstance(response.stream, ANY.ByteStream)
 
 
 def _capped(request: Request, seconds: float) -> Request:

@@ -7,20 +7,24 @@ the response is handed over with the reason, or the error is raised.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
+from statuspolicy import body, errors, hop, jar
 from statuspolicy._value import Record
 from statuspolicy.challenge import ANSWERED
+from statuspolicy.exchange import Exchange
+from statuspolicy.httpx_internals import lines
+from statuspolicy.library import ANY
 from statuspolicy.limits import Limits
 from statuspolicy.printable import PART, printable
 from statuspolicy.trace import in_words
+from statuspolicy.verdicts import Again, Aside, Follow, Refuse, Settle
 
-from . import body, errors, hop, jar
-from ._lib import URL, ByteStream, Cookies, Request, TooManyRedirects
-from .exchange import Exchange
-from .httpx_internals import lines
-from .verdicts import Again, Aside, Follow, Refuse, Settle
+if TYPE_CHECKING:
+    from httpx import URL, Cookies, Request
+
+    from statuspolicy.protocols import AnyRequest
 
 State: TypeAlias = "tuple[Any, ...]"  # a method and a target, and what else makes the request
 
@@ -77,7 +81,7 @@ def permit(
         return _hop(exchange, path, verdict, url, cookies)
     except (No, hop.Unusable) as reason:
         return Settle(why=str(reason))
-    except TooManyRedirects as error:
+    except ANY.TooManyRedirects as error:
         # Where it was found out is of no use to a reader; the frames there would be kept.
         return Refuse(error.with_traceback(None), why=str(error))
 
@@ -126,7 +130,7 @@ def drops(limits: Limits, abroad: bool) -> bool:
     return abroad and limits.cross_origin != "keep"
 
 
-def _equipped(sent: Request, request: Request) -> Request:
+def _equipped(sent: Request, request: Any) -> Request:
     """A request that a duty made has the timeouts and hooks of the one that it follows."""
     if request is sent:
         return request
@@ -135,7 +139,7 @@ def _equipped(sent: Request, request: Request) -> Request:
     return body.copy(request, extensions=portable | request.extensions)
 
 
-def _same_target(sent: Request, request: Request) -> bool:
+def _same_target(sent: Request, request: AnyRequest) -> bool:
     return request is sent or (
         request.method == sent.method and hop.target(request.url) == hop.target(sent.url)
     )
@@ -190,7 +194,7 @@ def _hop(
     if own or jar.holds_any(cookies):
         jar.dress(cookies, request, own)
     new, states = state(request, leads_to), path.states
-    if sent is not path.sent or not isinstance(sent.stream, ByteStream):
+    if sent is not path.sent or not isinstance(sent.stream, ANY.ByteStream):
         now = state(sent, came_from)
         states = states if now in states else (*states, now)
     # A redirect to the same request after a wait that the server asked for is polling.

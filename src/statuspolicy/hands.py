@@ -12,22 +12,9 @@ from math import inf
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
 
+from statuspolicy.body import Body
 from statuspolicy.clock import SystemClock
-from statuspolicy.later import close
-from statuspolicy.ondemand import OnDemand
-from statuspolicy.wire import WIRE, aduring, during, sooner
-
-from ._lib import (
-    AsyncBaseTransport,
-    AsyncByteStream,
-    BaseTransport,
-    Request,
-    Response,
-    SyncByteStream,
-    TransportError,
-)
-from .body import Body
-from .effects import (
+from statuspolicy.effects import (
     Ask,
     Discard,
     Enter,
@@ -38,18 +25,25 @@ from .effects import (
     Send,
     Shelve,
 )
-from .evidence import AsyncWatch, Watch
-from .expecting import Held
-from .grip import Grip, behind
-from .streams import ONE_READ, Parts
+from statuspolicy.evidence import AsyncWatch, Watch
+from statuspolicy.expecting import Held
+from statuspolicy.grip import Grip, behind
+from statuspolicy.later import close
+from statuspolicy.library import ANY, RESPONSES
+from statuspolicy.ondemand import OnDemand
+from statuspolicy.streams import ONE_READ, Parts
+from statuspolicy.wire import WIRE, aduring, during, sooner
+
+if TYPE_CHECKING:
+    from httpx import AsyncBaseTransport, BaseTransport, Request, Response
 
 if TYPE_CHECKING:
     import anyio
 else:  # a program without async never loads it
-    anyio = OnDemand("anyio", None)
+    anyio = OnDemand("anyio")
 
 
-class Hands(Grip[BaseTransport]):
+class Hands(Grip["BaseTransport"]):
     """The hands of a thread."""
 
     watch = Watch
@@ -65,7 +59,7 @@ class Hands(Grip[BaseTransport]):
                 self.held = transport.handle_request(request)
             else:
                 during(WIRE, wire, self._take, transport, request)
-        except TransportError as error:
+        except ANY.TransportError as error:
             self.drop()
             return self.failed(error, effect, watch)
         return self.reply(effect, watch)
@@ -139,7 +133,7 @@ class Hands(Grip[BaseTransport]):
 
     def read(self, effect: Read) -> bytes | None:
         response, parts = effect.response, Parts(effect.response.stream)
-        assert isinstance(response.stream, SyncByteStream)
+        assert isinstance(response.stream, ANY.SyncByteStream)
         parts.rest = rest = iter(response.stream)
         try:
             for part in rest:
@@ -190,7 +184,7 @@ class Hands(Grip[BaseTransport]):
         held, own = self.held, self.own
         if held is not None and not held.is_closed:
             try:
-                if type(held) is Response:
+                if type(held) in RESPONSES:
                     held.is_closed = True  # as its `close` does, but for what an error would say
                     held.stream.close()  # type: ignore[union-attr]
                 else:
@@ -213,7 +207,7 @@ class Hands(Grip[BaseTransport]):
         self.drop()
 
 
-class AsyncHands(Grip[AsyncBaseTransport]):
+class AsyncHands(Grip["AsyncBaseTransport"]):
     """The hands of a task, in any event loop that anyio knows."""
 
     watch = AsyncWatch
@@ -229,7 +223,7 @@ class AsyncHands(Grip[AsyncBaseTransport]):
                 await self._take(effect, transport, request)
             else:
                 await aduring(WIRE, wire, self._take, effect, transport, request)
-        except TransportError as error:
+        except ANY.TransportError as error:
             await self.drop()
             return self.failed(error, effect, watch)
         finally:
@@ -285,7 +279,7 @@ class AsyncHands(Grip[AsyncBaseTransport]):
 
     async def read(self, effect: Read) -> bytes | None:
         response, parts = effect.response, Parts(effect.response.stream)
-        assert isinstance(response.stream, AsyncByteStream)
+        assert isinstance(response.stream, ANY.AsyncByteStream)
         parts.rest = rest = aiter(response.stream)
         try:
             async for part in rest:
@@ -348,7 +342,7 @@ class AsyncHands(Grip[AsyncBaseTransport]):
         held, own = self.held, self.own
         if held is not None and not held.is_closed:
             try:
-                if type(held) is Response:
+                if type(held) in RESPONSES:
                     held.is_closed = True  # as its `aclose` does, but for what an error would say
                     await held.stream.aclose()  # type: ignore[union-attr]
                 else:
@@ -371,7 +365,7 @@ class AsyncHands(Grip[AsyncBaseTransport]):
 
 def _read_on(response: Response) -> None:
     """Read a body to its end, for whoever records it; nothing of it is held, nor decoded."""
-    assert isinstance(response.stream, SyncByteStream)
+    assert isinstance(response.stream, ANY.SyncByteStream)
     try:
         for _ in response.stream:
             pass
@@ -380,7 +374,7 @@ def _read_on(response: Response) -> None:
 
 
 async def _aread_on(response: Response) -> None:
-    assert isinstance(response.stream, AsyncByteStream)
+    assert isinstance(response.stream, ANY.AsyncByteStream)
     try:
         async for _ in response.stream:
             pass
@@ -398,7 +392,7 @@ class _Lowered(dict[str, Any]):
 def let_go(held: Response | Reply | None) -> None:
     """Close a response that nobody will have, also where closing it was interrupted before."""
     response = held.outcome if isinstance(held, Reply) else held
-    if not isinstance(response, Response):
+    if not isinstance(response, ANY.Response):
         return
     with suppress(Exception):
         response.close()
@@ -409,7 +403,7 @@ def let_go(held: Response | Reply | None) -> None:
 async def alet_go(held: Response | Reply | None) -> None:
     """As `let_go`. A cancelled task must still close what it holds."""
     response = held.outcome if isinstance(held, Reply) else held
-    if not isinstance(response, Response):
+    if not isinstance(response, ANY.Response):
         return
     with anyio.CancelScope(shield=True):
         with suppress(Exception):

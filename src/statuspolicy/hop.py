@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from statuspolicy import body
 from statuspolicy.challenge import ANSWERED
 from statuspolicy.fields import Fields, members
+from statuspolicy.httpx_internals import beside, extended, lines, same_place, written
+from statuspolicy.httpx_internals import target as target  # noqa: PLC0414 - it is found here too
+from statuspolicy.library import ANY, LIBRARY_OF, several
 from statuspolicy.limits import Limits
 from statuspolicy.printable import PART, printable
 from statuspolicy.wire import PINS
 
-from . import body
-from ._lib import URL, ByteStream, InvalidURL, Request
-from .httpx_internals import beside, extended, lines, same_place, written
-from .httpx_internals import target as target  # noqa: PLC0414 - it is found here too
+if TYPE_CHECKING:
+    from httpx import URL, Request
 
 # RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
 # keeps Expect for requests with content.
@@ -78,18 +81,19 @@ def same_origin(first: URL, second: URL) -> bool:
 
 def resolve(base: URL, location: URL | str) -> URL:
     """Where a Location leads from `base`. Raises Unusable with the reason."""
+    kind = type(base)
     try:
         near = plainly(base, location) if isinstance(location, str) else None
         if near is not None:
             return near
-        url = URL(location)
+        url = kind(location)
         if url.scheme and not url.host and url.scheme == base.scheme:
             # "http:/path" and "http:///path" name no host; servers mean their own.
             url = url.copy_with(host=base.host, port=base.port)
         elif url.is_relative_url:
             url = base.join(url)
         connectable = url.scheme in ("http", "https") and _connectable(url)
-    except (InvalidURL, ValueError) as error:  # for an odd host even `url.host` raises
+    except several(ANY.InvalidURL, ValueError) as error:  # for an odd host even `url.host` raises
         raise Unusable(f"its Location can't be parsed ({printable(error, PART)})") from None
     if not connectable:
         raise Unusable(
@@ -98,7 +102,7 @@ def resolve(base: URL, location: URL | str) -> URL:
     # RFC 9110 §10.2.2: a Location without a fragment MUST be processed "as if the value
     # inherits the fragment component of the URI reference used to generate the target URI".
     if base.fragment and not url.fragment and "#" not in str(location):
-        url = URL(f"{url}#{str(base).partition('#')[2]}")  # as it was written
+        url = kind(f"{url}#{str(base).partition('#')[2]}")  # as it was written
     return plain(url)
 
 
@@ -119,7 +123,10 @@ def request_to(
     keep_host: the caller's own Host field stays (a relative Location names no host).
     """
     if bodiless or abroad or not holds_for(url, previous, keep_host):
-        headers = written(_headers_for(url, previous, limits, bodiless, abroad, keep_host))
+        headers = written(
+            LIBRARY_OF[type(previous)],
+            _headers_for(url, previous, limits, bodiless, abroad, keep_host),
+        )
     else:
         headers = extended(previous.headers)
     extensions = {
@@ -131,7 +138,7 @@ def request_to(
         and (not abroad or name in PORTABLE)
         and not (bodiless and name == body.FACTORY)
     }
-    stream = ByteStream(b"") if bodiless else previous.stream
+    stream = LIBRARY_OF[type(previous)].ByteStream(b"") if bodiless else previous.stream
     return body.copy(
         previous,
         method=method,
@@ -222,7 +229,7 @@ def _headers_for(
         # RFC 7616 §3.4: a Digest is made for one URI, and its nonce counts each request.
         if key == b"authorization" and is_digest(value.decode("latin-1")):
             continue
-        if abroad and key == b"referer" and not (value := _origin_of(value)):
+        if abroad and key == b"referer" and not (value := _origin_of(value, type(url))):
             continue
         headers.append((name, value))
     return headers
@@ -233,12 +240,12 @@ def is_digest(credentials: str) -> bool:
     return credentials[:7].lower() == "digest "
 
 
-def _origin_of(referer: bytes) -> bytes:
+def _origin_of(referer: bytes, kind: type[URL]) -> bytes:
     """What of a Referer may be told to another origin: not the path, and never a query."""
     try:
-        url = plain(URL(referer.decode("latin-1")))
+        url = plain(kind(referer.decode("latin-1")))
         told = f"{origin(url)}/" if url.scheme in ("http", "https") and url.host else ""
-    except (InvalidURL, ValueError):
+    except several(ANY.InvalidURL, ValueError):
         return b""
     return told.encode("ascii")
 

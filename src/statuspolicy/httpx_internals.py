@@ -12,11 +12,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import cache, lru_cache
 from operator import attrgetter
 from ssl import PROTOCOL_TLS_CLIENT, SSLContext
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
+from statuspolicy.library import LIBRARY_OF, NAMES, Library, known
 from statuspolicy.supported import SOCKETS, Name, require
 
-from ._lib import URL, AsyncClient, Client, Headers, Request, RequestError, Response
+if TYPE_CHECKING:
+    from httpx import URL, AsyncClient, Client, Headers, Request, RequestError, Response
 
 # The lines of a header section, to be read: name, name in lower case, value.
 lines: Callable[[Headers], list[tuple[bytes, bytes, bytes]]] = attrgetter("_list")
@@ -46,7 +48,7 @@ def beside(
 
     To parse it would cost as much as all else that a redirect does.
     """
-    parts, other = url._uri_reference, URL.__new__(URL)
+    parts, other = url._uri_reference, object.__new__(type(url))
     scheme, host, port = (parts.scheme, parts.host, parts.port) if place is None else place
     other._uri_reference = type(parts)(scheme, "", host, port, path, query, None)
     return other
@@ -83,15 +85,19 @@ def extended(headers: Headers, more: Iterable[tuple[bytes, bytes]] = ()) -> Head
     there by now, and would be too little for what is written into the copy.
     """
     encoding = headers._encoding
-    new = Headers.__new__(Headers)  # its `__init__` looks long at what it is given
+    new = object.__new__(
+        LIBRARY_OF[type(headers)].Headers
+    )  # its `__init__` looks long at what it is given
     new._encoding = None if encoding == "ascii" else encoding
     new._list = [*headers._list, *((name, name.lower(), value) for name, value in more)]
     return new
 
 
-def written(lines: Iterable[tuple[bytes, bytes]], encoding: str | None = None) -> Headers:
+def written(
+    library: Library, lines: Iterable[tuple[bytes, bytes]], encoding: str | None = None
+) -> Headers:
     """A header section of lines that stood in one before, and need no check any more."""
-    headers = Headers.__new__(Headers)
+    headers = object.__new__(library.Headers)
     headers._encoding = encoding
     headers._list = [(name, name.lower(), value) for name, value in lines]
     return headers
@@ -142,12 +148,11 @@ def files_of(stream: object) -> list[Any] | None:
 
 # ── what is looked for ────────────────────────────────────────────────────────────────────
 
-_LIBRARIES = ("httpx", "httpx2")
-
 
 def check() -> None:
-    """Raise UnsupportedVersion where a name is missing; it looks once in a process."""
-    _check(Client.__module__.partition(".")[0])
+    """Raise UnsupportedVersion where a known library has a name no longer; it looks once."""
+    for library in known():
+        _check(library.name)
 
 
 @cache
@@ -163,7 +168,7 @@ def check_transport(kind: type) -> None:
     """
     for base in kind.__mro__:
         library = base.__module__.partition(".")[0]
-        if library in _LIBRARIES and base.__name__ in ("HTTPTransport", "AsyncHTTPTransport"):
+        if library in NAMES and base.__name__ in ("HTTPTransport", "AsyncHTTPTransport"):
             _check_pools(library)
 
 

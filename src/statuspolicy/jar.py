@@ -6,13 +6,16 @@ import re
 import time
 import urllib.request
 from collections import Counter
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statuspolicy.cookiejar_internals import cookies_lock, cookies_of, policy_of
+from statuspolicy.httpx_internals import field_names, lines, parts, written
+from statuspolicy.library import ANY, LIBRARY_OF, several
 
-from ._lib import URL, Cookies, Headers, Request, Response
-from .httpx_internals import field_names, lines, parts, written
+if TYPE_CHECKING:
+    from httpx import URL, Cookies, Request, Response
 
 _SETTING = frozenset({b"set-cookie", b"set-cookie2"})
 _EXTRACT, _MAKE = CookieJar.extract_cookies, CookieJar.make_cookies
@@ -22,33 +25,39 @@ _USUAL = vars(DefaultCookiePolicy())
 _PLAIN_PATH = re.compile(r"[\w.~!$&'()*+,;=:@/-]*", re.ASCII)
 
 
-class Jar(Cookies):
-    """A client's cookies, which look into a response only where that sets any.
+@cache
+def jar_of(kind: type[Cookies]) -> type[Cookies]:
+    """A library's cookies, but they look into a response only where that sets any.
 
     To find that there are none takes the libraries a quarter of the time of a call. (httpx2's own
     cookies have learnt to do as these.)
     """
 
-    def extract_cookies(self, response: Response) -> None:
+    def extract_cookies(self: Cookies, response: Response) -> None:
         """Take in the cookies that a response sets."""
-        kind = type(self.jar)
+        jar = type(self.jar)
         # A jar of somebody's own may find cookies anywhere.
-        usual = kind.extract_cookies is _EXTRACT and kind.make_cookies is _MAKE
+        usual = jar.extract_cookies is _EXTRACT and jar.make_cookies is _MAKE
         if not usual or not _SETTING.isdisjoint(field_names(response.headers)):
-            super().extract_cookies(response)
+            kind.extract_cookies(self, response)
+
+    # Its only base is the library's: Python lets a client's cookies be of no other class.
+    own = {"extract_cookies": extract_cookies, "__module__": __name__, "_plain": kind}
+    return type("Jar", (kind,), own)
 
 
 def hasten(cookies: Any) -> None:
     """Make a client's cookies a `Jar`, where nobody has a class of his own for them."""
-    if type(cookies) is Cookies:
-        cookies.__class__ = Jar
+    if type(cookies) in several(ANY.Cookies):
+        kind: Any = type(cookies)
+        cookies.__class__ = jar_of(kind)
 
 
 def undo(cookies: Any) -> None:
     """Make them what they were before."""
-    was: type[Cookies] = type(cookies)
-    if was is Jar:
-        cookies.__class__ = Cookies
+    plain = vars(type(cookies)).get("_plain")
+    if plain is not None:
+        cookies.__class__ = plain
 
 
 def pairs(header: str | None) -> list[str]:
@@ -185,11 +194,15 @@ def extract(cookies: Cookies, response: Response, request: Request) -> None:
         return
     held = cookies.jar
     said = [line for line in lines(response.headers) if line[1] in _SETTING]
-    readable = type(response.headers) is Headers and all(value.isascii() for *_, value in said)
-    if readable and type(cookies) in (Cookies, Jar) and _is_usual(held, policy_of(held)):
+    library = LIBRARY_OF[type(request)]
+    readable = type(response.headers) is library.Headers and all(
+        value.isascii() for *_, value in said
+    )
+    plain = library.Cookies
+    if readable and type(cookies) in (plain, jar_of(plain)) and _is_usual(held, policy_of(held)):
         held.extract_cookies(_Answer(said), _Asking(request.url))  # type: ignore[arg-type]
     else:
-        response.request = Request(request.method, _plain(request.url))
+        response.request = library.Request(request.method, _plain(request.url))
         cookies.extract_cookies(response)
 
 
@@ -235,7 +248,8 @@ def dress(cookies: Cookies | None, request: Request, own_pairs: tuple[str, ...])
     field, there = "; ".join(from_jar + kept), lines(request.headers)
     raw = [(name, value) for name, key, value in there if key != b"cookie"]
     if field or len(raw) < len(there):
-        request.headers = written([*raw, (b"Cookie", _encode(field))] if field else raw)
+        raw += [(b"Cookie", _encode(field))] if field else []
+        request.headers = written(LIBRARY_OF[type(request)], raw)
 
 
 def _encode(field: str) -> bytes:

@@ -6,19 +6,18 @@ died, would be an error for a day.
 
 from __future__ import annotations
 
-from . import body, guard, jar
-from ._lib import LocalProtocolError, PoolTimeout
-from .effects import Discard
-from .exchange import Exchange
-from .rest import Decided
-from .talk import Flow, Talk
-from .verdicts import Refuse, Settle, Use
+from statuspolicy import body, guard, jar
+from statuspolicy.effects import Discard
+from statuspolicy.exchange import Exchange
+from statuspolicy.library import ANY
+from statuspolicy.rest import Decided
+from statuspolicy.talk import Flow, Talk
+from statuspolicy.verdicts import Refuse, Settle, Use
 
 # What a place answers that is not, or no longer, what was asked for: it is gone (404, 410),
 # another server holds it (421), or it is of no use to who asks.
 _NOT_HERE = frozenset({400, 403, 404, 405, 410, 421, 451})
 # These come of this side, whatever the URL.
-_OUR_OWN = (LocalProtocolError, PoolTimeout)
 
 
 def unreachable(talk: Talk, exchange: Exchange) -> bool:
@@ -27,7 +26,7 @@ def unreachable(talk: Talk, exchange: Exchange) -> bool:
     (But where something that is stored may stand in for it, once the repeats are over.)
     """
     error, visit = exchange.error, talk.visit
-    if error is None or isinstance(error, _OUR_OWN):
+    if error is None or isinstance(error, (ANY.LocalProtocolError, ANY.PoolTimeout)):
         return False
     stands_in = visit is not None and visit.stand_in(error, exchange.now) is not None
     return not stands_in and _in_time(talk, exchange)
@@ -68,7 +67,7 @@ def leads_astray(exchange: Exchange, verdict: Decided, declined: bool) -> bool:
     if isinstance(verdict, (Use, Refuse)):
         return isinstance(verdict, Refuse)
     if exchange.error is not None:
-        return not isinstance(exchange.error, _OUR_OWN)
+        return not isinstance(exchange.error, (ANY.LocalProtocolError, ANY.PoolTimeout))
     return declined or exchange.status in _NOT_HERE
 
 

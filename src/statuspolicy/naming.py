@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from typing import Any
 
@@ -26,18 +25,3 @@ def name_of(call: Any) -> str:
         return f"{kind.__module__}.{kind.__qualname__}"
     within = [name_of(value) for value in getattr(call, "__dict__", {}).values() if callable(value)]
     return f"{repr(call).partition('(')[0]}({', '.join(within)})"
-
-
-def of_the_other(value: object, *ours: type) -> str:
-    """What to write for a client or transport of the other library; "" for all else.
-
-    ours: classes of the library that is bound here.
-    """
-    for library, package in (("httpx", "statuspolicy"), ("httpx2", "statuspolicy.httpx2")):
-        theirs = sys.modules.get(library)
-        if theirs is None or getattr(theirs, ours[0].__name__) is ours[0]:
-            continue
-        kinds = theirs.Client, theirs.AsyncClient, theirs.BaseTransport, theirs.AsyncBaseTransport
-        if isinstance(value, kinds) and not isinstance(value, ours):
-            return f"it is of {library}: write `import {package} as sp` instead."
-    return ""

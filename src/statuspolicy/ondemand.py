@@ -8,16 +8,15 @@ from typing import Any
 class OnDemand:
     """Stands in for a module that most programs never use, or not before the first answer.
 
-    name, package: as of `importlib.import_module`.
+    name: as of `importlib.import_module`.
     """
 
-    def __init__(self, name: str, package: str | None) -> None:
+    def __init__(self, name: str) -> None:
         self._name = name
-        self._package = package
 
     def __getattr__(self, name: str) -> Any:
         from importlib import import_module
 
-        found = getattr(import_module(self._name, self._package), name)
+        found = getattr(import_module(self._name), name)
         setattr(self, name, found)
         return found

@@ -11,20 +11,20 @@ from statuspolicy.clock import Clock
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
 from statuspolicy.printable import given
-
-from ._lib import URL, AsyncBaseTransport, BaseTransport, Cookies, Request, Response
-from .row import Table
+from statuspolicy.row import Table
 
 if TYPE_CHECKING:
-    from .caching import Shelf
-    from .events import Event
+    from httpx import URL, AsyncBaseTransport, BaseTransport, Cookies, Request, Response
+
+    from statuspolicy.caching import Shelf
+    from statuspolicy.events import Event
 
 OVERRIDE = "statuspolicy"  # in a request's `extensions`: a Table or Overrides
 
-Transport: TypeAlias = BaseTransport | AsyncBaseTransport
-Confirm: TypeAlias = Callable[[Request, Request, Response], bool | Awaitable[bool]]
-AllowHop: TypeAlias = Callable[[Request, Request], bool | Awaitable[bool]]
-Prepare: TypeAlias = Callable[[Request, int], Request | Awaitable[Request | None] | None]
+Transport: TypeAlias = "BaseTransport | AsyncBaseTransport"
+Confirm: TypeAlias = "Callable[[Request, Request, Response], bool | Awaitable[bool]]"
+AllowHop: TypeAlias = "Callable[[Request, Request], bool | Awaitable[bool]]"
+Prepare: TypeAlias = "Callable[[Request, int], Request | Awaitable[Request | None] | None]"
 Observer: TypeAlias = Callable[["Event"], object]
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from statuspolicy.naming import of_the_other
+from statuspolicy.duties.poll import poll
+from statuspolicy.duties.ticket import read_ticket, ticket
+from statuspolicy.exchange import Exchange
+from statuspolicy.hop import Unusable, resolve, same_origin
+from statuspolicy.hop import origin as of
+from statuspolicy.httpx_internals import alone, chosen, request_of, written
+from statuspolicy.library import ANY, LIBRARY_OF, meet, several
+from statuspolicy.plan import OVERRIDE, Resumed
 from statuspolicy.printable import given, quoted
+from statuspolicy.transport import AsyncPolicyTransport, PolicyTransport
 
-from ._lib import URL, AsyncClient, Client, InvalidURL, Response
-from .duties.poll import poll
-from .duties.ticket import read_ticket, ticket
-from .exchange import Exchange
-from .hop import Unusable, resolve, same_origin
-from .hop import origin as of
-from .httpx_internals import alone, chosen, request_of, written
-from .plan import OVERRIDE, Resumed
-from .transport import AsyncPolicyTransport, PolicyTransport
+if TYPE_CHECKING:
+    from httpx import URL, AsyncClient, Client, Response
 
 _PLAIN = poll()
 
@@ -33,7 +34,8 @@ def poll_token(response: Response, how: poll = _PLAIN) -> str:
 
     Raises ValueError for a response that names no status monitor.
     """
-    if not isinstance(response, Response):
+    meet(response)
+    if not isinstance(response, ANY.Response):
         raise TypeError(f"poll_token({given(response)}): give an httpx.Response.")
     if request_of(response) is None:
         raise ValueError(
@@ -94,17 +96,18 @@ def resume_poll(
     Raises ValueError for a token or an origin that is none, TypeError for a client that is not
     wrapped.
     """
-    if not isinstance(client, (Client, AsyncClient)):
-        instead = of_the_other(client, Client) or "give statuspolicy.wrap(client)."
-        raise TypeError(f"{client!r}: {instead}")
+    meet(client)
+    if not isinstance(client, (ANY.Client, ANY.AsyncClient)):
+        raise TypeError(f"{client!r}: give statuspolicy.wrap(client).")
+    library = LIBRARY_OF[type(client)]
     home, found = _home(client, origin), read_ticket(token)
-    transport: Any = chosen(client, URL(found.url))
+    transport: Any = chosen(client, library.URL(found.url))
     if not isinstance(transport, (PolicyTransport, AsyncPolicyTransport)):
         raise TypeError("This client is not wrapped: call statuspolicy.wrap(client) first.")
     why = ""
     if home is None:
         why = "credentials are not sent: name their origin, resume_poll(..., origin=...)"
-    elif not same_origin(home, URL(found.url)):
+    elif not same_origin(home, library.URL(found.url)):
         why = f"credentials are not sent: they are for {of(home)}, the token is for another"
 
     def at_once(exchange: Exchange) -> Any:
@@ -113,7 +116,7 @@ def resume_poll(
     fields = {"Operation-Location" if found.states else "Location": found.monitor}
     fields |= {"Location": found.location} if found.states and found.location else {}
     table, limits = transport.plan.table | {202: at_once}, transport.plan.limits
-    before = Resumed(table=table, answered=Response(202, headers=fields), abroad=bool(why))
+    before = Resumed(table=table, answered=library.Response(202, headers=fields), abroad=bool(why))
     request = client.build_request(
         found.method, found.url, headers=headers, extensions={OVERRIDE: before}
     )
@@ -121,13 +124,14 @@ def resume_poll(
         answer: Any = client.send(request)
         return answer  # type: ignore[no-any-return]
     request.headers = written(
+        library,
         [
             (name, value)
             for name, value in request.headers.raw
             if not limits.sensitive(name.decode("latin-1").lower())
-        ]
+        ],
     )
-    if isinstance(client, AsyncClient):
+    if isinstance(client, ANY.AsyncClient):
         return _aread(alone(client, request))
     return _read(alone(client, request))
 
@@ -158,8 +162,8 @@ def _home(client: Client | AsyncClient, origin: URL | str | None) -> URL | None:
     """The origin that the credentials are for; None where nobody names one."""
     if origin is None:
         return client.base_url if client.base_url.host else None
-    with suppress(InvalidURL, TypeError, Unusable):
-        return resolve(URL(origin), origin)
+    with suppress(*several(ANY.InvalidURL), TypeError, Unusable):
+        return resolve(LIBRARY_OF[type(client)].URL(origin), origin)
     raise ValueError(
         f'resume_poll(origin={quoted(origin)}): write scheme and host, such as "https://api.example.org".'
     )

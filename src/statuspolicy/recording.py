@@ -9,11 +9,10 @@ from statuspolicy.cache.access import achange, change
 from statuspolicy.cache.changes import Change
 from statuspolicy.cache.invalidations import Sent
 from statuspolicy.cache.storage import Storage
+from statuspolicy.library import Stream
 
-from ._lib import AsyncByteStream, SyncByteStream
 
-
-class Recording(SyncByteStream, AsyncByteStream):
+class Recording(Stream):
     """A body on its way to the caller.
 
     begun: the stored beginning, which comes first.

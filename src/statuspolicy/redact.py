@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
+from statuspolicy.library import ANY
 from statuspolicy.printable import SECRET, printable
 
-from ._lib import LocalProtocolError, Request, RequestError, TransportError
+if TYPE_CHECKING:
+    from httpx import Request, RequestError, TransportError
+
 
 # A string of Python's, as a library quotes what it was given; not what is between apostrophes.
 _QUOTED = re.compile(r"""(?<!\w)b?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
@@ -19,7 +23,7 @@ def redact(error: TransportError, request: Request, sensitive: Callable[[str], b
     Libraries repeat what a server wrote, and of a request the field that they refuse to send.
     sensitive: whether the field of a name (lower case) holds a secret.
     """
-    refused = isinstance(error, LocalProtocolError)
+    refused = isinstance(error, ANY.LocalProtocolError)
     secrets = sorted(_secrets(request, sensitive), key=len, reverse=True)
     _say(error, lambda said: _redacted(said, refused, secrets))
 

@@ -7,20 +7,22 @@ what a policy hands over after a hop is a response that knows better.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from http import HTTPStatus
 from types import MemberDescriptorType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
+from statuspolicy.httpx_internals import CONTENT, REQUEST, extended
+from statuspolicy.library import ANY, LIBRARY_OF, Library, either, remember, several
 from statuspolicy.printable import PART, printable
+from statuspolicy.streams import content_of
 from statuspolicy.trace import Step, Trace
 
-from ._lib import AsyncParts, ByteStream, DecodingError, Encoding, Headers, Request, Response
-from .httpx_internals import CONTENT, REQUEST
-from .streams import content_of
+if TYPE_CHECKING:
+    from httpx import Headers, Request, Response
 
 TRACE = "_statuspolicy_trace"  # in __dict__, so that it is pickled too
 _NOTE = "statuspolicy sent"
@@ -28,7 +30,13 @@ _GLANCE = 64 * 1024  # bytes
 CACHED = "statuspolicy.cache"  # in `extensions`: what the cache did, a CacheStatus
 
 
-class PolicyResponse(Response):
+if TYPE_CHECKING:
+    from httpx import Response as _Response
+else:
+    _Response = object  # `_kind` and `_stored` add the library's own
+
+
+class PolicyResponse(_Response):
     """A response whose request, history and redirect are what the policy says they are."""
 
     _past: Sequence[Response] = ()
@@ -57,13 +65,13 @@ class PolicyResponse(Response):
         vars(self)["history"] = value
 
     @property
-    def default_encoding(self) -> Encoding:
+    def default_encoding(self) -> str | Callable[[bytes], str]:
         """How text without a charset is read; the history's too."""
-        encoding: Encoding = vars(self)["default_encoding"]
+        encoding: str | Callable[[bytes], str] = vars(self)["default_encoding"]
         return encoding
 
     @default_encoding.setter
-    def default_encoding(self, value: Encoding) -> None:
+    def default_encoding(self, value: str | Callable[[bytes], str]) -> None:
         vars(self)["default_encoding"] = value
         # Not by this setter: each of them has a history of its own, which is a part of this one.
         for passed in self._past:
@@ -85,7 +93,7 @@ class PolicyResponse(Response):
             return
         if self._most is None:
             request = vars(self)[REQUEST]  # which an error names
-            kept = Response(
+            kept = LIBRARY_OF[type(self)].Response(
                 self.status_code, headers=self.headers, content=self._kept, request=request
             )
             vars(self)[CONTENT] = kept.content
@@ -100,7 +108,9 @@ class PolicyResponse(Response):
                 f"The body of the {self.status_code} can't be decoded within "
                 f"Limits.drain_bytes: {why}."
             )
-            raise DecodingError(message, request=vars(self)[REQUEST]) from None
+            raise LIBRARY_OF[type(self)].DecodingError(
+                message, request=vars(self)[REQUEST]
+            ) from None
 
     def read(self) -> bytes:
         """Read and return the body."""
@@ -123,18 +133,20 @@ class PolicyResponse(Response):
         self._unpack()
         return super().iter_bytes(chunk_size)
 
-    def aiter_bytes(self, chunk_size: int | None = None) -> AsyncParts:
+    def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         """The body in pieces, decoded."""
         self._unpack()
         return super().aiter_bytes(chunk_size)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A class made at run time has no name to be pickled by; what it was made of has.
-        base = Response if type(self) is PolicyResponse else type(self).__mro__[2]
+        base = type(self).__mro__[2]
+        if issubclass(base, StoredResponse):
+            return _revive_stored, (base.__mro__[2], self.__getstate__(), True)
         return _revive, (base, self.__getstate__())
 
 
-class StoredResponse(Response):
+class StoredResponse(_Response):
     """A response whose body is in memory, raw and where that is the same also decoded.
 
     Reading it costs nothing; it can be streamed as any other.
@@ -156,6 +168,23 @@ class StoredResponse(Response):
             return await super().aread()
         return self.read()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revive_stored, (type(self).__mro__[2], self.__getstate__(), False)
+
+
+@cache
+def _stored(library: Library) -> tuple[type[StoredResponse], dict[str, Any]]:
+    """The class of a library's stored responses, and what is alike in all of them.
+
+    To make each from its arguments takes three times as long.
+    """
+    own = {"__module__": __name__}
+    kind: Any = type("StoredResponse", (StoredResponse, library.Response), own)
+    remember(kind, library)
+    blank = library.Response(200, stream=library.ByteStream(b""))
+    blank.elapsed = timedelta()
+    return kind, vars(blank)
+
 
 def stored_response(
     status: int, headers: Headers, content: bytes, encoded: bool = False
@@ -164,35 +193,41 @@ def stored_response(
 
     content: its raw body. encoded: whether that is to be decoded.
     """
-    inside = _AS_NEW.copy()
+    library = LIBRARY_OF[type(headers)]
+    kind, as_new = _stored(library)
+    inside = as_new.copy()
     inside["status_code"], inside["headers"] = status, headers
-    inside["stream"] = ByteStream(content)
+    inside["stream"] = library.ByteStream(content)
     inside["extensions"], inside["history"] = {}, []
     inside["_stored"] = None if encoded else content
-    response = StoredResponse.__new__(StoredResponse)
+    response = object.__new__(kind)
     response.__dict__ = inside
     return response
 
 
-# What is alike in all of them: to make each from its arguments takes three times as long.
-_blank = Response(200, stream=ByteStream(b""))
-_blank.elapsed = timedelta()
-_AS_NEW = vars(_blank)
-
-
-class _Cookieless(Headers):
-    """A header section whose cookies no jar takes in, such as a 511's.
+@cache
+def _cookieless(library: Library) -> type[Headers]:
+    """The class of header sections whose cookies no jar takes in, such as a 511's.
 
     A client's jar reads `multi_items()`; the fields are still there for everything else.
     """
+    plain = library.Headers
 
-    def multi_items(self) -> list[tuple[str, str]]:
-        return [item for item in super().multi_items() if item[0].lower() != "set-cookie"]
+    def multi_items(self: Headers) -> list[tuple[str, str]]:
+        return [item for item in plain.multi_items(self) if item[0].lower() != "set-cookie"]
+
+    def reduce(self: Headers) -> tuple[Any, ...]:
+        return without_cookies, (extended(self),)
+
+    own = {"multi_items": multi_items, "__reduce__": reduce, "__module__": __name__}
+    kind = type("Headers", (plain,), own)
+    remember(kind, library)
+    return kind
 
 
 def without_cookies(headers: Headers) -> Headers:
     """A header section whose Set-Cookie fields are there to be read, and no more."""
-    return _Cookieless(headers)
+    return _cookieless(LIBRARY_OF[type(headers)])(headers)
 
 
 def adopt(
@@ -218,10 +253,9 @@ def adopt(
     base: Any = type(response)
     kind = _KINDS.get(base) or _kind(base)
     new = kind.__new__(kind)
-    if base is not Response:
-        for member in _slots(base):
-            with suppress(AttributeError):
-                member.__set__(new, member.__get__(response))
+    for member in _slots(base):
+        with suppress(AttributeError):
+            member.__set__(new, member.__get__(response))
     # Item by item into a copy, which is the quickest way to make such a dictionary.
     inside, trace = vars(response).copy(), Trace(steps)
     inside["extensions"] = {**response.extensions, "statuspolicy": trace}
@@ -231,13 +265,13 @@ def adopt(
         inside["_declined"] = declined
     if kept is not None:
         inside.pop(CONTENT, None)
-        inside["stream"] = ByteStream(kept)
+        inside["stream"] = LIBRARY_OF[base].ByteStream(kept)
         inside["is_closed"] = inside["is_stream_consumed"] = passed
         inside["_kept"] = kept
     if most is not None or "_most" in inside:
         inside["_most"] = most
     new.__dict__ = inside
-    if response.status_code == 511 and type(new.headers) is Headers:
+    if response.status_code == 511 and type(new.headers) in several(ANY.Headers):
         new.headers = without_cookies(new.headers)
     return new
 
@@ -249,21 +283,30 @@ def _slots(kind: Any) -> list[MemberDescriptorType]:
     return [member for member in members if isinstance(member, MemberDescriptorType)]
 
 
-_KINDS: dict[type[Response], type[PolicyResponse]] = {Response: PolicyResponse}
+_KINDS: dict[type[Response], type[PolicyResponse]] = {}
 
 
 def _kind(base: type[Response]) -> type[PolicyResponse]:
-    """PolicyResponse for the library's own responses, else a class that is both."""
+    """A class that is both a PolicyResponse and what a transport made."""
     if issubclass(base, PolicyResponse):
         return base
     if base not in _KINDS:
-        _KINDS[base] = cast("type[PolicyResponse]", type(base.__name__, (PolicyResponse, base), {}))
+        kind: Any = type(base.__name__, (PolicyResponse, base), {"__module__": __name__})
+        remember(kind, LIBRARY_OF[base])
+        _KINDS[base] = kind
     return _KINDS[base]
 
 
 def _revive(base: type[Response], state: dict[str, Any]) -> Response:
     kind = _kind(base)
     response = kind.__new__(kind)
+    response.__setstate__(state)
+    return response
+
+
+def _revive_stored(base: type[Response], state: dict[str, Any], adopted: bool) -> Response:
+    kind: Any = _stored(LIBRARY_OF[base])[0]
+    response: Response = object.__new__(_kind(kind) if adopted else kind)
     response.__setstate__(state)
     return response
 
@@ -313,6 +356,6 @@ def phrase(response: Response) -> str:
 def registered(status: int) -> str:
     """The reason phrase of a code, as it is registered; "" for one that isn't."""
     try:
-        return Response(status).reason_phrase or HTTPStatus(status).phrase
+        return either().Response(status).reason_phrase or HTTPStatus(status).phrase
     except ValueError:
         return ""

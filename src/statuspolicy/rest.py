@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from statuspolicy import hop
+from statuspolicy.effects import Approach, Chill, Wait
+from statuspolicy.errors import CoolingDown
+from statuspolicy.events import Wait as Waiting
+from statuspolicy.exchange import Exchange
+from statuspolicy.talk import Flow, Talk
 from statuspolicy.trace import COOLING, Step
+from statuspolicy.verdicts import Again, Aside, Follow, Refuse, Settle, Use, Verdict
 
-from . import hop
-from ._lib import Request
-from .effects import Approach, Chill, Wait
-from .errors import CoolingDown
-from .events import Wait as Waiting
-from .exchange import Exchange
-from .talk import Flow, Talk
-from .verdicts import Again, Aside, Follow, Refuse, Settle, Use, Verdict
+if TYPE_CHECKING:
+    from httpx import Request
 
 Decided: TypeAlias = Settle | Follow | Again | Use | Refuse
 

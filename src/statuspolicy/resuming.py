@@ -6,17 +6,19 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from statuspolicy.body import copy, replayable
 from statuspolicy.fields import Fields
+from statuspolicy.hop import target
+from statuspolicy.httpx_internals import request_of, written
+from statuspolicy.library import ANY, LIBRARY_OF, Stream, several
 from statuspolicy.printable import log
 from statuspolicy.ranges import changed, extent, flaw, weakness
+from statuspolicy.redact import bound
 
-from ._lib import AsyncByteStream, Request, RequestError, Response, SyncByteStream, TransportError
-from .body import copy, replayable
-from .hop import target
-from .httpx_internals import request_of, written
-from .redact import bound
+if TYPE_CHECKING:
+    from httpx import Request, Response, TransportError
 
 
 def resumable(response: Response, request: Request) -> str:
@@ -44,7 +46,7 @@ class _Unfit(Exception):
     """The body can't go on where it broke, and why."""
 
 
-class Resuming(SyncByteStream, AsyncByteStream):
+class Resuming(Stream):
     """The raw body of a response to a GET; where it breaks, the rest is fetched.
 
     response: one that is `resumable`. request: what it answers; it is not changed.
@@ -78,7 +80,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
                 try:
                     for part in self._stream:
                         yield self._counted(part)
-                except TransportError as error:
+                except ANY.TransportError as error:
                     self._error = error
                 with suppress(Exception):
                     self._stream.close()  # now, so that a pool of one connection is free
@@ -89,7 +91,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
                 self._answer = answer = self._send(rest)
                 if not self._joins(answer):
                     return
-        except (RequestError, _Unfit) as why:
+        except several(ANY.RequestError, _Unfit) as why:
             raise self._told(why)  # noqa: B904 - it keeps its own cause; `why` is its context
         finally:
             with suppress(Exception):
@@ -101,7 +103,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
                 try:
                     async for part in self._stream:
                         yield self._counted(part)
-                except TransportError as error:
+                except ANY.TransportError as error:
                     self._error = error
                 with suppress(Exception):
                     await self._stream.aclose()  # now, so that a pool of one connection is free
@@ -111,7 +113,7 @@ class Resuming(SyncByteStream, AsyncByteStream):
                 self._answer = answer = await self._send(rest)
                 if not self._joins(answer):
                     return
-        except (RequestError, _Unfit) as why:
+        except several(ANY.RequestError, _Unfit) as why:
             raise self._told(why)  # noqa: B904 - it keeps its own cause; `why` is its context
         finally:
             with suppress(Exception):
@@ -158,7 +160,12 @@ class Resuming(SyncByteStream, AsyncByteStream):
         last = "" if self._whole else int(self._end) - 1
         validator = self._fields.get("etag") or self._fields.one("last-modified") or ""
         headers.append((b"Range", f"bytes={self._at}-{last}".encode()))
-        return copy(self._request, headers=written([*headers, (b"If-Range", validator.encode())]))
+        return copy(
+            self._request,
+            headers=written(
+                LIBRARY_OF[type(self._request)], [*headers, (b"If-Range", validator.encode())]
+            ),
+        )
 
     def _joins(self, answer: Response) -> bool:
         """Read the answer from now on; False where nothing was missing. Raises _Unfit."""

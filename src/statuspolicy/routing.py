@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from statuspolicy.clock import Clock
+from statuspolicy.httpx_internals import POOL, chosen, transports
+from statuspolicy.library import BASE
 from statuspolicy.wire import aduring, during
 
-from ._lib import (
-    URL,
-    AsyncBaseTransport,
-    AsyncClient,
-    BaseTransport,
-    Client,
-    Cookies,
-    Request,
-    Response,
-)
-from .httpx_internals import POOL, chosen, transports
+if TYPE_CHECKING:
+    from httpx import URL, AsyncClient, Client, Cookies, Request, Response
 
 # Whose exchange sends a hop through a transport that is not its own. That one may stand above
 # policy transports of the same client: they let such a hop pass, or they would handle it twice.
@@ -90,7 +83,7 @@ class OfClient:
         return inner if to is at_place else Through(to, self)
 
 
-class Through(BaseTransport, AsyncBaseTransport):
+class Through(BASE.BaseTransport, BASE.AsyncBaseTransport):
     """A transport that is not the client's policy transports' own: a mount that came later, say."""
 
     def __init__(self, transport: Any, of: OfClient) -> None:

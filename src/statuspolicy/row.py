@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, TypeVar
 
+from statuspolicy import failure
 from statuspolicy._value import Reckoned, lazy
+from statuspolicy.exchange import Exchange
 from statuspolicy.printable import given, quoted
+from statuspolicy.verdicts import Settle, Verdict
 
-from . import failure
-from ._lib import Response, TransportError
-from .exchange import Exchange
-from .verdicts import Settle, Verdict
+if TYPE_CHECKING:
+    from httpx import Response, TransportError
 
-Duty: TypeAlias = Callable[[Exchange], Verdict | Awaitable[Verdict]]
-Key: TypeAlias = "int | str | type[TransportError]"
+Duty: TypeAlias = "Callable[[Exchange[Any, Any, Any]], Verdict | Awaitable[Verdict]]"
+Key: TypeAlias = "int | str | type[Exception]"
 
 MakerT = TypeVar("MakerT", bound=Callable[..., Any])
 
@@ -34,12 +35,12 @@ def makes_duty(factory: MakerT) -> MakerT:
     return factory
 
 
-def surface(exchange: Exchange) -> Verdict:
+def surface(exchange: Exchange[Any, Any, Any]) -> Verdict:
     """The duty that hands a response over as it is, or raises a failure."""
     return Settle()
 
 
-def resume(exchange: Exchange) -> Verdict:
+def resume(exchange: Exchange[Any, Any, Any]) -> Verdict:
     """The duty that hands a response over, and resumes its body if it breaks while it is read.
 
     As in `{200: resume}`, for GET: the missing bytes are requested with Range and If-Range, given
@@ -52,7 +53,8 @@ def resume(exchange: Exchange) -> Verdict:
 class Row(Reckoned):
     """One row of a table.
 
-    key: a status code, a class ("4xx"), or an exception class of the HTTP library.
+    key: a status code, a class ("4xx"), or the name of a failure ("ConnectError"), which stands for
+        the exception class of both libraries.
     phrase: the reason phrase of the code.
     citation: its specification.
     says: what the specification asks of a client.
@@ -82,7 +84,8 @@ NOTHING = Row("none", "", "", "no row is known for it")
 class Table(Mapping[Key, Duty]):
     """The duty of each status code. Immutable: `table | {503: duty}` makes a new table.
 
-    A key is a status code, a class of codes ("4xx"), or an exception class of the HTTP library.
+    A key is a status code, a class of codes ("4xx"), or a failure: the exception
+    class of httpx or of httpx2, or its name, which are one key.
     In `table | other`, a class (of codes or of exceptions) replaces all rows of that class, and
     then the exact keys of `other` apply. A code without a row has the row of its class: 499 is
     handled as 400 (RFC 9110 §15).
@@ -93,9 +96,10 @@ class Table(Mapping[Key, Duty]):
     __slots__ = ("__dict__", "_rows")
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
-        self._rows: dict[Key, Row] = {row.key: row for row in rows}
-        for row in self._rows.values():
-            _check(row.key, row.duty)
+        self._rows: dict[Key, Row] = {}
+        for row in rows:
+            key = _check(row.key, row.duty)
+            self._rows[key] = row if key is row.key else row._replace(key=key)
 
     def row(self, key: Key) -> Row:
         """The row of a code or an exception class, fallbacks included.
@@ -105,8 +109,8 @@ class Table(Mapping[Key, Duty]):
         rows = self._rows
         if key in rows:
             return rows[key]
-        if isinstance(key, type):
-            return next((rows[base] for base in key.__mro__ if base in rows), NOTHING)
+        if isinstance(key, type) or key in failure.ABOVE:
+            return next((rows[one] for one in failure.line(key) if one in rows), NOTHING)
         if isinstance(key, int):
             # RFC 9110 §15: an unrecognized code is "equivalent to the x00 status code of
             # that class"; what is outside 100-599 is treated as a server error.
@@ -121,7 +125,7 @@ class Table(Mapping[Key, Duty]):
 
     def match(self, outcome: Response | TransportError) -> Row:
         """The row of a response or a failure."""
-        if isinstance(outcome, TransportError):
+        if isinstance(outcome, Exception):
             key = failure.row_key(outcome)
             return NOTHING if key is None else self.row(key)
         # A literal 600 on the wire is a server error; row 600 is for unparsable headers.
@@ -140,26 +144,24 @@ class Table(Mapping[Key, Duty]):
     def __or__(self, other: Mapping[Any, Duty]) -> Table:  # of Key: a mapping of int alone is none
         if not isinstance(other, Mapping):
             return NotImplemented
-        for key, duty in other.items():
-            _check(key, duty)
+        new = {_check(key, duty): duty for key, duty in other.items()}
         rows = dict(self._rows)
-        for key in sorted(other.keys() & _CLASSES.keys(), key=str):
+        for key in sorted(new.keys() & _CLASSES.keys(), key=str):
             codes = range(_CLASSES[str(key)] * 100, _CLASSES[str(key)] * 100 + 100)
             for code in rows.keys() & set(codes):
-                rows[code] = rows[code]._replace(duty=other[key])
-            rows[key] = Row(key, "any other", "RFC 9110 §15", "as the class", other[key])
-        for key in sorted(other.keys() - _CLASSES.keys(), key=_generality):
-            if isinstance(key, type):
-                kinds = [kind for kind in rows if isinstance(kind, type) and issubclass(kind, key)]
-                for kind in kinds:
-                    rows[kind] = rows[kind]._replace(duty=other[key])
-            rows[key] = self.row(key)._replace(key=key, duty=other[key])
-        new = Table()
-        new._rows = dict(sorted(rows.items(), key=_order))
-        return new
+                rows[code] = rows[code]._replace(duty=new[key])
+            rows[key] = Row(key, "any other", "RFC 9110 §15", "as the class", new[key])
+        for key in sorted(new.keys() - _CLASSES.keys(), key=_generality):
+            if _is_failure(key):
+                for kind in [one for one in rows if _is_failure(one) and key in failure.line(one)]:
+                    rows[kind] = rows[kind]._replace(duty=new[key])
+            rows[key] = self.row(key)._replace(key=key, duty=new[key])
+        table = Table()
+        table._rows = dict(sorted(rows.items(), key=_order))
+        return table
 
     def __getitem__(self, key: Key) -> Duty:
-        return self._rows[key].duty
+        return self._rows[failure.key_of(key) if isinstance(key, type) else key].duty
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._rows)
@@ -174,9 +176,13 @@ class Table(Mapping[Key, Duty]):
         return f"<Table: {len(self)} rows>"
 
 
-def _generality(key: Key) -> int:
-    """A sort key: general exceptions first, so that the more special ones win."""
-    return len(key.__mro__) if isinstance(key, type) else 0
+def _is_failure(key: Key) -> TypeGuard[str | type[Exception]]:
+    return isinstance(key, type) or key in failure.ABOVE
+
+
+def _generality(key: Key) -> tuple[bool, int]:
+    """A sort key: general failures first, so that the more special ones win."""
+    return isinstance(key, type), len(failure.line(key)) if _is_failure(key) else 0
 
 
 def _order(item: tuple[Key, Row]) -> tuple[int, int, str]:
@@ -184,21 +190,22 @@ def _order(item: tuple[Key, Row]) -> tuple[int, int, str]:
     key = item[0]
     if isinstance(key, int):
         return (0, key, "")
-    if isinstance(key, str):
+    if key in _CLASSES:
         return (0, _CLASSES[key] * 100 + 99, key)
-    return (1, 0, key.__name__)
+    return (1, 0, item[1].name)
 
 
-def _check(key: object, duty: Any) -> None:
+def _check(key: Any, duty: Any) -> Key:
+    """The key as a table holds it. Raises TypeError or ValueError where one of both is none."""
     known = (
         (isinstance(key, int) and not isinstance(key, bool) and (100 <= key <= 600))
-        or (isinstance(key, str) and key in _CLASSES)
-        or (isinstance(key, type) and issubclass(key, TransportError))
+        or (isinstance(key, str) and (key in _CLASSES or key in failure.ABOVE))
+        or (isinstance(key, type) and "TransportError" in failure.line(key))
     )
     if not known:
         raise ValueError(
             f"{key!r} is not a key of a policy table: write a status code from 100 to 600, "
-            'a class such as "5xx", or a subclass of httpx.TransportError.'
+            'a class such as "5xx", or a subclass of httpx.TransportError or its name.'
         )
     if isinstance(duty, type):
         raise TypeError(
@@ -218,3 +225,4 @@ def _check(key: object, duty: Any) -> None:
             f"Row {key!r}: {given(duty)} is not a duty: write a callable that takes an Exchange "
             "and returns a Verdict, such as statuspolicy.surface or statuspolicy.retry()."
         )
+    return failure.key_of(key) if isinstance(key, type) else key

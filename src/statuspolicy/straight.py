@@ -10,19 +10,22 @@ from __future__ import annotations
 
 from datetime import timedelta
 from logging import INFO
+from typing import TYPE_CHECKING
 
+from statuspolicy import body, guard, hop, jar
+from statuspolicy.evidence import hinted
+from statuspolicy.httpx_internals import lines, same_place, target
+from statuspolicy.library import ANY, BYTE_STREAMS
+from statuspolicy.plan import Plan
 from statuspolicy.printable import log
+from statuspolicy.response import adopt, phrase
+from statuspolicy.talk import Talk, logged
 from statuspolicy.trace import Step
+from statuspolicy.ways import Way, Ways
 from statuspolicy.wire import HINTED, PINS
 
-from . import body, guard, hop, jar
-from ._lib import ByteStream, Request, Response
-from .evidence import hinted
-from .httpx_internals import lines, same_place, target
-from .plan import Plan
-from .response import adopt, phrase
-from .talk import Talk, logged
-from .ways import Way, Ways
+if TYPE_CHECKING:
+    from httpx import Request, Response
 
 # What an answer may say that has to be thought about; two of these are read here.
 _SAYS = frozenset(
@@ -84,7 +87,7 @@ class Straight:
         elif now - self._first_heard > plan.limits.deadline:
             return None
         stream = response.stream
-        at_hand = response.is_closed and type(stream) is ByteStream
+        at_hand = response.is_closed and type(stream) in BYTE_STREAMS
         if self._spent is not None:
             self._refund(self._spent, response.status_code)
         if way.attempts:
@@ -95,7 +98,7 @@ class Straight:
             if location is None or not self._follows(response, way, told, location):
                 return None
             if at_hand:
-                assert isinstance(stream, ByteStream)
+                assert isinstance(stream, ANY.ByteStream)
                 self.discarded(response, b"".join(stream))
         self.holds = not at_hand
         return self._next

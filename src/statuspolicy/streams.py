@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from statuspolicy.library import ANY, Stream, several
 from statuspolicy.wire import WIRE, during, sooner
 
-from ._lib import AsyncByteStream, DecodingError, Response, SyncByteStream, TransportError
+if TYPE_CHECKING:
+    from httpx import TransportError
+
+    from statuspolicy.protocols import AnyResponse
+
 
 ONE_READ = 256 * 1024  # bytes, more than a transport takes from its socket at once
 
 
-class Owned(SyncByteStream, AsyncByteStream):
+class Owned(Stream):
     """The body of a response whose transport was made for it alone, and ends with it."""
 
     def __init__(self, stream: Any, transport: Any) -> None:
@@ -43,7 +48,7 @@ class Owned(SyncByteStream, AsyncByteStream):
                 await self._transport.aclose()
 
 
-class Bounded(SyncByteStream, AsyncByteStream):
+class Bounded(Stream):
     """A response body that has to be read in time, however slowly it comes.
 
     left: gives the seconds until then. late: makes the error that is raised afterwards.
@@ -62,7 +67,7 @@ class Bounded(SyncByteStream, AsyncByteStream):
         while self._left() > 0:
             try:
                 part = during(WIRE, sooner(self._left), next, parts, None)
-            except TransportError as error:
+            except ANY.TransportError as error:
                 if self._left() > 0:
                     raise
                 raise self._late() from error
@@ -109,7 +114,7 @@ async def end(parts: AsyncIterator[bytes]) -> None:
                 break
 
 
-class Parts(SyncByteStream, AsyncByteStream):
+class Parts(Stream):
     """A body of which the beginning was read: that, then the rest, or what broke it."""
 
     def __init__(self, stream: Any) -> None:
@@ -149,9 +154,9 @@ class Parts(SyncByteStream, AsyncByteStream):
             await self._stream.aclose()
 
 
-def content_of(response: Response) -> bytes | None:
+def content_of(response: AnyResponse) -> bytes | None:
     """The content of a response; None where it was not read or can't be decoded."""
     try:
         return response.content
-    except (RuntimeError, DecodingError):  # not read, or not decodable
+    except several(RuntimeError, ANY.DecodingError):  # not read, or not decodable
         return None

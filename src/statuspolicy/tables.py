@@ -4,23 +4,9 @@ A row has the code, its reason phrase, its specification, what that asks of a cl
 that does it. Without a duty it is `surface`: the response is handed over.
 """
 
-from ._lib import (
-    ConnectError,
-    ConnectTimeout,
-    LocalProtocolError,
-    PoolTimeout,
-    ProxyError,
-    ReadError,
-    ReadTimeout,
-    RemoteProtocolError,
-    TransportError,
-    UnsupportedProtocol,
-    WriteError,
-    WriteTimeout,
-)
-from .duties import accepted, amend, cooling, redirect, unparsable, verify
-from .duties.retry import retry
-from .row import REDIRECTS, Row, Table, surface
+from statuspolicy.duties import accepted, amend, cooling, redirect, unparsable, verify
+from statuspolicy.duties.retry import retry
+from statuspolicy.row import REDIRECTS, Row, Table, surface
 
 _WAIT = retry()
 _WHEN_TOLD = retry(told=True)
@@ -104,18 +90,18 @@ STANDARD = Table((
 
     # 600, unofficial, and failures: no answer, or none that could be read.
     Row(600, "Unparsable Response Headers", "unofficial; RFC 9112 §2.2", "no status line and no header section came", unparsable.elsewhere),
-    Row(ConnectError, "no connection", "RFC 9110 §9.2.2", "nothing was sent", _WAIT),
-    Row(ConnectTimeout, "no connection in time", "RFC 9110 §9.2.2", "nothing was sent", _WAIT),
-    Row(ReadError, "the connection broke", "RFC 9110 §9.2.2", "may repeat if idempotent", _WAIT),
-    Row(ReadTimeout, "no answer in time", "RFC 9110 §9.2.2", "may repeat if idempotent", _WAIT),
-    Row(WriteError, "the connection broke", "RFC 9110 §9.2.2", "may repeat if idempotent", _WAIT),
-    Row(WriteTimeout, "not sent in time", "RFC 9110 §9.2.2", "may repeat if idempotent", _WAIT),
-    Row(RemoteProtocolError, "closed without an answer", "RFC 9112 §9.3.1", "may repeat if idempotent", _WAIT),
-    Row(LocalProtocolError, "the request breaks the protocol", "RFC 9112 §3", "never repeated"),
-    Row(PoolTimeout, "no connection free in time", "client side", "never repeated"),
-    Row(ProxyError, "the proxy failed", "RFC 9110 §9.3.6", "never repeated"),
-    Row(UnsupportedProtocol, "no transport for the scheme", "client side", "never repeated"),
-    Row(TransportError, "any other failure", "client side", "never repeated"),
+    Row("ConnectError", "no connection", "RFC 9110 §9.2.2", "nothing was sent", _WAIT),
+    Row("ConnectTimeout", "no connection in time", "RFC 9110 §9.2.2", "nothing was sent", _WAIT),
+    Row("ReadError", "the connection broke", "RFC 9110 §9.2.2", "may repeat if idempotent", _WAIT),
+    Row("ReadTimeout", "no answer in time", "RFC 9110 §9.2.2", "may repeat if idempotent", _WAIT),
+    Row("WriteError", "the connection broke", "RFC 9110 §9.2.2", "may repeat if idempotent", _WAIT),
+    Row("WriteTimeout", "not sent in time", "RFC 9110 §9.2.2", "may repeat if idempotent", _WAIT),
+    Row("RemoteProtocolError", "closed without an answer", "RFC 9112 §9.3.1", "may repeat if idempotent", _WAIT),
+    Row("LocalProtocolError", "the request breaks the protocol", "RFC 9112 §3", "never repeated"),
+    Row("PoolTimeout", "no connection free in time", "client side", "never repeated"),
+    Row("ProxyError", "the proxy failed", "RFC 9110 §9.3.6", "never repeated"),
+    Row("UnsupportedProtocol", "no transport for the scheme", "client side", "never repeated"),
+    Row("TransportError", "any other failure", "client side", "never repeated"),
 ))
 # fmt: on
 
@@ -137,13 +123,13 @@ STRICT = STANDARD | {
     504: surface,
     509: surface,
     600: unparsable.refused,
-    ConnectError: surface,
-    ConnectTimeout: surface,
-    ReadError: surface,
-    ReadTimeout: surface,
-    WriteError: surface,
-    WriteTimeout: surface,
-    RemoteProtocolError: surface,
+    "ConnectError": surface,
+    "ConnectTimeout": surface,
+    "ReadError": surface,
+    "ReadTimeout": surface,
+    "WriteError": surface,
+    "WriteTimeout": surface,
+    "RemoteProtocolError": surface,
 }
 
 

@@ -9,43 +9,36 @@ from inspect import isawaitable
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from statuspolicy import body, hop, jar, verdicts
+from statuspolicy.effects import Ask, Effect, Reply
+from statuspolicy.events import Decision, Event, Settled
+from statuspolicy.exchange import Exchange
 from statuspolicy.fields import NO_FIELDS, Fields
+from statuspolicy.guard import Path, drops
+from statuspolicy.httpx_internals import request_of
+from statuspolicy.library import ANY, LIBRARY_OF
 from statuspolicy.methods import SAFE
 from statuspolicy.naming import name_of
 from statuspolicy.notes import joined
+from statuspolicy.plan import Plan
 from statuspolicy.printable import PART, given, log, printable
+from statuspolicy.redact import redact
+from statuspolicy.response import TRACE, kept_trace, phrase
+from statuspolicy.row import NOTHING, Duty
 from statuspolicy.trace import NOT_SENT, REMEMBERED, Step, Trace
-
-from . import body, hop, jar, verdicts
-from ._lib import (
-    AsyncBaseTransport,
-    BaseTransport,
-    Cookies,
-    DecodingError,
-    Request,
-    RequestError,
-    Response,
-)
-from .effects import Ask, Effect, Reply
-from .events import Decision, Event, Settled
-from .exchange import Exchange
-from .guard import Path, drops
-from .httpx_internals import request_of
-from .plan import Plan
-from .redact import redact
-from .response import TRACE, kept_trace, phrase
-from .row import NOTHING, Duty
-from .verdicts import Settle, Verdict
+from statuspolicy.verdicts import Settle, Verdict
 
 if TYPE_CHECKING:
-    from .visit import Visit
+    from httpx import AsyncBaseTransport, BaseTransport, Request, Response
+
+    from statuspolicy.visit import Visit
 
 
 _MAYBE = "an earlier send of the request may have been acted on"
 _A_MOMENT = 0.001  # seconds that are no delay
 
 T = TypeVar("T")
-Result: TypeAlias = Response | Exception
+Result: TypeAlias = "Response | Exception"
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
@@ -102,7 +95,7 @@ class Talk:
     ) -> Exchange:
         """What a duty is to see of an answer; `request` and `main` where it came on the side."""
         plan, outcome = self.plan, reply.outcome
-        response = outcome if isinstance(outcome, Response) else None
+        response = outcome if isinstance(outcome, ANY.Response) else None
         if isinstance(outcome, Exception):
             redact(outcome, request or self.went, plan.limits.sensitive)
         heard = plan.clock.monotonic()
@@ -114,7 +107,7 @@ class Talk:
         self.heard = Exchange(
             self.sent if request is None else request,
             response,
-            None if isinstance(outcome, Response) else outcome,
+            None if isinstance(outcome, ANY.Response) else outcome,
             NO_FIELDS if response is None else Fields(response.headers.raw),
             self.steps,
             plan.limits,
@@ -165,10 +158,18 @@ class Talk:
             verdict: Any = duty(exchange)
             if type(verdict) not in verdicts.KINDS:
                 verdict = yield from self._answer(verdict, partial(self.raised, "the duty", duty))
-            verdicts.check(verdict, lambda: f"The duty of row {self.row.name}, {given(duty)},")
+            verdicts.check(
+                verdict,
+                exchange.request,
+                lambda: f"The duty of row {self.row.name}, {given(duty)},",
+            )
         except Exception as error:
             read = exchange.response
-            if isinstance(error, DecodingError) and read and request_of(read) is request_of(error):
+            if (
+                isinstance(error, ANY.DecodingError)
+                and read
+                and request_of(read) is request_of(error)
+            ):
                 return Settle(str(error))  # a callable of the application asked for its content
             self.raised("the duty", duty, error)
             raise
@@ -195,7 +196,7 @@ class Talk:
 
         What came out of an exchange of its own has one.
         """
-        if isinstance(error, RequestError) and kept_trace(error) is not None:
+        if isinstance(error, ANY.RequestError) and kept_trace(error) is not None:
             return
         if what == "the duty" and self.heard is not None and self.heard.main is None:
             call = self.row.duty  # what it wants done once the body was read has no name
@@ -223,7 +224,8 @@ class Talk:
     def take_cookies(self, exchange: Exchange) -> None:
         """Into the jar, before anything is decided by it."""
         if exchange.response is not None and "set-cookie" in exchange.fields:
-            self.cookies = Cookies() if self.cookies is None else self.cookies
+            if self.cookies is None:
+                self.cookies = LIBRARY_OF[type(exchange.request)].Cookies()
             jar.extract(self.cookies, exchange.response, exchange.request)
 
     # ── what is told ──────────────────────────────────────────────────────────────────
@@ -277,7 +279,7 @@ class Talk:
         """Tell the observer what is handed over or raised."""
         if self.plan.observer is None:
             return result
-        response, error = (result, None) if isinstance(result, Response) else (None, result)
+        response, error = (result, None) if isinstance(result, ANY.Response) else (None, result)
         self.tell(Settled, self.went, response, error, Trace(self.steps))
         return result
 

@@ -8,30 +8,22 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from statuspolicy.configured import Configured, driver
+from statuspolicy.library import ANY, BASE, BYTE_STREAMS
 from statuspolicy.methods import WITHOUT_CONTENT
+from statuspolicy.plan import OVERRIDE, Plan
+from statuspolicy.routing import PASSING
 from statuspolicy.wire import HINTED, WIRE, Wire
 
-from ._lib import (
-    AsyncBaseTransport,
-    AsyncHTTPTransport,
-    BaseTransport,
-    ByteStream,
-    HTTPTransport,
-    Request,
-    Response,
-    TransportError,
-)
-from .configured import Configured, driver
-from .plan import OVERRIDE, Plan
-from .routing import PASSING
-
 if TYPE_CHECKING:
-    from .effects import Reply
-    from .hands import AsyncHands, Hands
-    from .straight import Straight
+    from httpx import Request, Response
+
+    from statuspolicy.effects import Reply
+    from statuspolicy.hands import AsyncHands, Hands
+    from statuspolicy.straight import Straight
 
 
-class PolicyTransport(Configured[BaseTransport], BaseTransport):
+class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
     """An httpx transport that handles each response as its status code asks.
 
     inner: the transport that sends; None for `httpx.HTTPTransport()`.
@@ -60,7 +52,7 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
 
     _sends = "handle_request"
     _is_async = False
-    _default = HTTPTransport
+    _default = "HTTPTransport"
 
     def handle_request(self, request: Request) -> Response:
         """Send a request and see its exchange through."""
@@ -70,7 +62,7 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
         hands: Hands | None = None
         try:
             if (
-                type(request.stream) is not ByteStream
+                type(request.stream) not in BYTE_STREAMS
                 or OVERRIDE in request.extensions
                 or (self._ahead and self._concerned(request.url))
             ):
@@ -86,7 +78,7 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
                 response = self._inner.handle_request(request)
                 if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
                     return response
-            except TransportError as error:
+            except ANY.TransportError as error:
                 if PASSING.get() in self._above:
                     raise
                 reply, way = driver.Reply(error), None
@@ -98,7 +90,7 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
                     reply = driver.Reply(response)
                 else:
                     reply = self._straight_on(way, response)
-                    if isinstance(reply, Response):
+                    if isinstance(reply, ANY.Response):
                         return reply
             if way is None:
                 plan, sent = self._plan_for(request), request
@@ -126,7 +118,7 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
             try:
                 WIRE.set(Wire(seen=None if watch is None else watch.seen))
                 response = self._inner.handle_request(sent)
-            except TransportError as error:
+            except ANY.TransportError as error:
                 reply = driver.Reply(error)
             WIRE.set(before)
             if watch is not None:
@@ -159,7 +151,7 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
                 transport = self._inner if self._route is None else self._to(following.url)
                 try:
                     response = transport.handle_request(following)
-                except TransportError as error:
+                except ANY.TransportError as error:
                     return driver.Reply(error)
                 if response.status_code in self._quiet:
                     last = way.arrived(response)
@@ -187,7 +179,7 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
                     sent = visit.equipped(request)
                     answer = self._inner.handle_request(sent)
                     response = self._settled(visit, answer)
-                    if visit.from_here and type(answer.stream) is not ByteStream:
+                    if visit.from_here and type(answer.stream) not in BYTE_STREAMS:
                         hands = self._hands(self.plan, sent, driver.Reply(answer))
                         hands.discard(driver.Discard(answer, sent))
                 said = HINTED and driver.hinted(response)
@@ -195,7 +187,7 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
                 if response.status_code in self._quiet and not judged:
                     return response
                 reply = driver.Reply(response)
-            except TransportError as error:
+            except ANY.TransportError as error:
                 reply = driver.Reply(error)
             driver.saw(None, reply)
             plan = self._plan_for(request, user)
@@ -252,12 +244,12 @@ class PolicyTransport(Configured[BaseTransport], BaseTransport):
         self._inner.__exit__(exc_type, exc_value, traceback)
 
 
-class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
+class AsyncPolicyTransport(Configured[BASE.AsyncBaseTransport], BASE.AsyncBaseTransport):
     """As `PolicyTransport`, for `httpx.AsyncClient`; works in asyncio and trio."""
 
     _sends = "handle_async_request"
     _is_async = True
-    _default = AsyncHTTPTransport
+    _default = "AsyncHTTPTransport"
 
     async def handle_async_request(self, request: Request) -> Response:
         """Send a request and see its exchange through."""
@@ -266,7 +258,7 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
         hands: AsyncHands | None = None
         try:
             if (
-                type(request.stream) is not ByteStream
+                type(request.stream) not in BYTE_STREAMS
                 or OVERRIDE in request.extensions
                 or (self._ahead and self._concerned(request.url))
             ):
@@ -282,7 +274,7 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
                 response = await self._inner.handle_async_request(request)
                 if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
                     return response
-            except TransportError as error:
+            except ANY.TransportError as error:
                 if PASSING.get() in self._above:
                     raise
                 reply, way = driver.Reply(error), None
@@ -294,7 +286,7 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
                     reply = driver.Reply(response)
                 else:
                     reply = await self._straight_on(way, response)
-                    if isinstance(reply, Response):
+                    if isinstance(reply, ANY.Response):
                         return reply
             if way is None:
                 plan, sent = self._plan_for(request), request
@@ -322,7 +314,7 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
             try:
                 WIRE.set(Wire(seen=None if watch is None else watch.seen))
                 response = await self._inner.handle_async_request(sent)
-            except TransportError as error:
+            except ANY.TransportError as error:
                 reply = driver.Reply(error)
             WIRE.set(before)
             if watch is not None:
@@ -355,7 +347,7 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
                 transport = self._inner if self._route is None else self._to(following.url)
                 try:
                     response = await transport.handle_async_request(following)
-                except TransportError as error:
+                except ANY.TransportError as error:
                     return driver.Reply(error)
                 if response.status_code in self._quiet:
                     last = way.arrived(response)
@@ -383,7 +375,7 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
                     sent = visit.equipped(request)
                     answer = await self._inner.handle_async_request(sent)
                     response = self._settled(visit, answer)
-                    if visit.from_here and type(answer.stream) is not ByteStream:
+                    if visit.from_here and type(answer.stream) not in BYTE_STREAMS:
                         hands = self._hands(self.plan, sent, driver.Reply(answer))
                         await hands.discard(driver.Discard(answer, sent))
                 said = HINTED and driver.hinted(response)
@@ -391,7 +383,7 @@ class AsyncPolicyTransport(Configured[AsyncBaseTransport], AsyncBaseTransport):
                 if response.status_code in self._quiet and not judged:
                     return response
                 reply = driver.Reply(response)
-            except TransportError as error:
+            except ANY.TransportError as error:
                 reply = driver.Reply(error)
             driver.saw(None, reply)
             plan = self._plan_for(request, user)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statuspolicy._value import Record
 from statuspolicy.cooldown import Cool
+from statuspolicy.library import LIBRARY_OF, meet
 from statuspolicy.printable import given, quoted
 
-from ._lib import URL, AsyncBaseTransport, BaseTransport, Request, Response
-
 if TYPE_CHECKING:
+    from httpx import URL, AsyncBaseTransport, BaseTransport, Request
+
     from statuspolicy.locks import Turn
+    from statuspolicy.protocols import AnyRequest, AnyResponse
 
 
 class Settle(Record):
@@ -26,7 +28,7 @@ class Settle(Record):
     """
 
     why: str = ""
-    tell: Callable[[Request, Response], object] | None = None
+    tell: Callable[[Any, Any], object] | None = None
     empty: bool = False
     resume: bool = False
     cool: Cool | None = None
@@ -51,7 +53,7 @@ class Follow(Record):
     why: str = ""
     remember: float = 0.0
     unstored: bool = False
-    tell: Callable[[Request, Request], object] | None = None
+    tell: Callable[[Any, Any], object] | None = None
 
 
 class Again(Record):
@@ -67,7 +69,7 @@ class Again(Record):
     over: a transport for this one send; it is closed with the response.
     """
 
-    request: Request
+    request: AnyRequest
     after: float = 0.0
     unacted: bool = False
     fresh: bool = False
@@ -98,14 +100,14 @@ class Aside(Record):
     in_turn: whether the lock of the `Inspect` before it is kept meanwhile.
     """
 
-    request: Request
+    request: AnyRequest
     then: Callable[..., Any]
     within: float = 600.0
     times: int = 120
     after: float = 0.0
     read: bool = True
     why: str = ""
-    tell: Callable[[Request, Response], object] | None = None
+    tell: Callable[[Any, Any], object] | None = None
     cool: Cool | None = None
     in_turn: bool = False
 
@@ -129,7 +131,7 @@ class Inspect(Record):
 class Use(Record):
     """Hand over another response in place of this one."""
 
-    response: Response
+    response: AnyResponse
     why: str = ""
 
 
@@ -147,18 +149,22 @@ class Refuse(Record):
 Verdict: TypeAlias = Settle | Follow | Again | Aside | Inspect | Use | Refuse
 KINDS = frozenset({Settle, Follow, Again, Aside, Inspect, Use, Refuse})
 
-_PARTS: dict[type, tuple[str, tuple[type, ...]]] = {
-    Follow: ("url", (str, URL)),
-    Again: ("request", (Request,)),
-    Aside: ("request", (Request,)),
-    Inspect: ("then", (Callable,)),  # type: ignore[dict-item]
-    Use: ("response", (Response,)),
+# The part that each has to have, and what it has to be: a name is of the request's library.
+_PARTS: dict[type, tuple[str, tuple[Any, ...]]] = {
+    Follow: ("url", (str, "URL")),
+    Again: ("request", ("Request",)),
+    Aside: ("request", ("Request",)),
+    Inspect: ("then", (Callable,)),
+    Use: ("response", ("Response",)),
     Refuse: ("error", (Exception,)),
 }
 
 
-def check(answer: object, who: Callable[[], str]) -> None:
-    """Raise TypeError, in one sentence that begins with `who`, where a value is not a verdict."""
+def check(answer: object, request: Request, who: Callable[[], str]) -> None:
+    """Raise TypeError, in one sentence that begins with `who`, where a value is not a verdict.
+
+    request: the one that the verdict is about.
+    """
     kind = type(answer)
     if kind is Settle:
         return
@@ -168,6 +174,16 @@ def check(answer: object, who: Callable[[], str]) -> None:
             "statuspolicy.Settle() or statuspolicy.Again(exchange.request)."
         )
     name, kinds = _PARTS[kind]
-    if not isinstance(part := getattr(answer, name), kinds):
-        wanted = " or ".join(f"{'an' if one is Exception else 'a'} {one.__name__}" for one in kinds)
-        raise TypeError(f"{who()} returned {kind.__name__}({name}={quoted(part)}): give {wanted}.")
+    part, library = getattr(answer, name), LIBRARY_OF[type(request)]
+    for one in kinds:
+        if isinstance(part, getattr(library, one) if type(one) is str else one):
+            return
+    wanted = " or ".join(map(_called, kinds))
+    other = meet(part)
+    of = "" if other is None or other is library else f" of {library}, as its request is"
+    raise TypeError(f"{who()} returned {kind.__name__}({name}={quoted(part)}): give {wanted}{of}.")
+
+
+def _called(kind: Any) -> str:
+    name = kind if isinstance(kind, str) else kind.__name__
+    return f"an {name}" if name == "Exception" else f"a {name}"

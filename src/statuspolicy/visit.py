@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
+from typing import TYPE_CHECKING
 
+from statuspolicy import body
 from statuspolicy.cache import parts
 from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.changes import Change, Drop, Save
@@ -14,34 +16,22 @@ from statuspolicy.cache.entry import Entry, Span
 from statuspolicy.cache.invalidations import Invalidations, Sent
 from statuspolicy.cache.settling import Settled, complete, confirmed, settle
 from statuspolicy.cache.status import CacheStatus, Forwarded
+from statuspolicy.failure import key_of, line
 from statuspolicy.fields import digits
 from statuspolicy.flights import Flight
+from statuspolicy.httpx_internals import extended, target, written
+from statuspolicy.library import ANY, Library
+from statuspolicy.recording import Recording
+from statuspolicy.response import CACHED, stored_response, without_cookies
 
-from . import body
-from ._lib import (
-    URL,
-    ByteStream,
-    ConnectError,
-    ConnectTimeout,
-    Headers,
-    InvalidURL,
-    ReadError,
-    ReadTimeout,
-    RemoteProtocolError,
-    Request,
-    Response,
-    WriteError,
-    WriteTimeout,
-)
-from .httpx_internals import extended, target, written
-from .recording import Recording
-from .response import CACHED, stored_response, without_cookies
+if TYPE_CHECKING:
+    from httpx import Request, Response
 
 # RFC 9111 §4.2.4: stale responses are for a cache that is "disconnected".
-_GONE = (
-    ConnectError, ConnectTimeout, ReadError, ReadTimeout, RemoteProtocolError, WriteError,
-    WriteTimeout,
-)  # fmt: skip
+_GONE = {
+    "ConnectError", "ConnectTimeout", "ReadError", "ReadTimeout", "RemoteProtocolError",
+    "WriteError", "WriteTimeout",
+}  # fmt: skip
 # A 304 without header fields.
 _BARE_304 = Entry(304, (), b"", 0.0, 0.0)
 # RFC 5861 §4.
@@ -61,8 +51,15 @@ class Visit:
     sent: Sent
 
     def __init__(
-        self, cache: Cache, invalidations: Invalidations, asked: Asked, course: Course, now: float
+        self,
+        library: Library,
+        cache: Cache,
+        invalidations: Invalidations,
+        asked: Asked,
+        course: Course,
+        now: float,
     ) -> None:
+        self._library = library
         self._cache = cache
         self._invalidations = invalidations
         self.asked = asked
@@ -121,7 +118,7 @@ class Visit:
         if isinstance(course, Missing):
             # §5.2.1.7: "SHOULD either respond using a stored response […] or […] 504".
             self._status = CacheStatus(detail="no usable response is stored")
-            return self._marked(stored_response(504, Headers(), b""))
+            return self._marked(stored_response(504, self._library.Headers(), b""))
         unmodified = course.unmodified
         return self._response(course.entry, self.now, course.span, unmodified=unmodified)
 
@@ -169,7 +166,7 @@ class Visit:
         self._status = CacheStatus(course.why, stored=kept, detail=why)
         changes = settled.changes
         if course.why == "method":
-            changes = normal(self.asked, changes)
+            changes = normal(self._library, self.asked, changes)
         if kept:
             changes = [*changes, *self._recorded(response, course, settled)]
             if settled.begun is not None:
@@ -180,7 +177,7 @@ class Visit:
         """Give the result to the requests that wait for it."""
         if self.flight is not None:
             # Not every failure counts for them: it may be the Limits.total of this exchange, say.
-            gone = failure if type(failure) in _GONE else None
+            gone = failure if failure is not None and key_of(type(failure)) in _GONE else None
             self.flight.came(gone, useless=failure is not None or not self.keeps)
 
     def may_stand_in(self, response: Response) -> bool:
@@ -194,10 +191,14 @@ class Visit:
         course = self.course
         if not isinstance(course, Forward) or course.spare is None:
             return None
-        if isinstance(outcome, Response):
+        if isinstance(outcome, ANY.Response):
             fits, answer, detail = self.may_stand_in(outcome), outcome.status_code, ""
         else:
-            fits, answer, detail = isinstance(outcome, _GONE), None, type(outcome).__name__
+            fits, answer, detail = (
+                not _GONE.isdisjoint(line(type(outcome))),
+                None,
+                type(outcome).__name__,
+            )
         spare = course.spare
         if not fits:
             return None
@@ -251,7 +252,7 @@ class Visit:
         if validated is None or validated.aged:
             lines = [*lines, (b"Age", b"%d" % min(age, 2**31))]
         # The encoding is said where it is known, or the library looks for it.
-        headers = written(lines, "ascii" if entry.ascii else None)
+        headers = written(self._library, lines, "ascii" if entry.ascii else None)
         if entry.has_cookies and not (validated is not None and validated.has_cookies):
             # The jar took these cookies when they came; it may have newer ones.
             headers = without_cookies(headers)
@@ -287,10 +288,10 @@ class Visit:
             changes = complete(self.asked, course, keep, content, cache.entry_bytes)
             return [c for c in changes if isinstance(c, Drop) or not c.entry.undecodable]
 
-        if isinstance(response.stream, ByteStream):
+        if isinstance(response.stream, ANY.ByteStream):
             content = b"".join(response.stream)
             if begun is not None:
-                response.stream = ByteStream(begun.body + content)
+                response.stream = self._library.ByteStream(begun.body + content)
             return whole(content) if len(content) <= cache.entry_bytes else ()
         first = b"" if begun is None else begun.body
         storage = cache.kept
@@ -305,22 +306,24 @@ class Visit:
         assert begun is not None
         assert keep is not None
         lines = parts.whole(begun, keep)
-        if isinstance(response.stream, ByteStream):
-            return stored_response(200, written(lines), b"".join(response.stream), begun.encoded)
+        if isinstance(response.stream, ANY.ByteStream):
+            return stored_response(
+                200, written(self._library, lines), b"".join(response.stream), begun.encoded
+            )
         # The open response itself, so that it can be closed.
-        response.status_code, response.headers = 200, written(lines)
+        response.status_code, response.headers = 200, written(self._library, lines)
         return response
 
 
-def normal(asked: Asked, changes: Sequence[Change]) -> Sequence[Change]:
+def normal(library: Library, asked: Asked, changes: Sequence[Change]) -> Sequence[Change]:
     """The changes, with the URLs of header fields as the library writes them."""
-    return [c if c.url == asked.url else c._replace(url=_normal(c.url)) for c in changes]
+    return [c if c.url == asked.url else c._replace(url=_normal(library, c.url)) for c in changes]
 
 
-def _normal(url: str) -> str:
+def _normal(library: Library, url: str) -> str:
     host = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
     try:
-        plain = target(URL(url))
-    except InvalidURL:
+        plain = target(library.URL(url))
+    except ANY.InvalidURL:
         return url
     return plain.replace("://", f"://{host}@", 1) if host else plain

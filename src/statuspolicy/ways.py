@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from . import guard
-from .duties import redirect
-from .duties.retry import retry
-from .plan import Plan
-from .response import registered
-from .row import REDIRECTS, Row
+from statuspolicy import guard
+from statuspolicy.duties import redirect
+from statuspolicy.duties.retry import retry
+from statuspolicy.plan import Plan
+from statuspolicy.response import registered
+from statuspolicy.row import REDIRECTS, Row
 
 # For GET and HEAD these say the same: there, with the same method, and nobody is asked.
 _FOLLOWING: tuple[Any, ...] = (

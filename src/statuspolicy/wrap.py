@@ -6,30 +6,32 @@ shared, and the `follow_redirects=` of a call counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from statuspolicy.calls import hear, over, unhear
 from statuspolicy.clock import Clock
+from statuspolicy.configured import shelf_of
+from statuspolicy.httpx_internals import put_transports, transports
+from statuspolicy.library import ANY, meet
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
-from statuspolicy.naming import of_the_other
+from statuspolicy.plan import Observer
 from statuspolicy.printable import given
-
-from ._lib import AsyncClient, Client
-from .calls import hear, over, unhear
-from .configured import shelf_of
-from .httpx_internals import put_transports, transports
-from .plan import AllowHop, Confirm, Observer, Prepare
-from .routing import OfClient, Wrapping, note, wrapping
-from .row import Table
-from .tables import STANDARD
-from .transport import AsyncPolicyTransport, PolicyTransport
+from statuspolicy.routing import OfClient, Wrapping, note, wrapping
+from statuspolicy.row import Table
+from statuspolicy.tables import STANDARD
+from statuspolicy.transport import AsyncPolicyTransport, PolicyTransport
 
 if TYPE_CHECKING:
     from statuspolicy.cache.config import Cache
+    from statuspolicy.protocols import AnyClient, AnyRequest, AnyResponse
 
-ClientT = TypeVar("ClientT", Client, AsyncClient)
+# No union of both libraries' clients: for one that isn't installed a checker takes anything.
+ClientT = TypeVar("ClientT", bound="AnyClient")
+RequestT = TypeVar("RequestT", bound="AnyRequest")
+ResponseT = TypeVar("ResponseT", bound="AnyResponse")
 
 
 def wrap(
@@ -39,16 +41,16 @@ def wrap(
     limits: Limits = Limits(),
     cache: Cache | None = None,
     memory: Memory | None = None,
-    confirm: Confirm | None = None,
-    allow_hop: AllowHop | None = None,
-    prepare: Prepare | None = None,
+    confirm: Callable[[RequestT, RequestT, ResponseT], bool | Awaitable[bool]] | None = None,
+    allow_hop: Callable[[RequestT, RequestT], bool | Awaitable[bool]] | None = None,
+    prepare: Callable[[RequestT, int], RequestT | Awaitable[RequestT | None] | None] | None = None,
     fresh: Callable[[], Any] | None = None,
     observer: Observer | None = None,
     clock: Clock | None = None,
 ) -> ClientT:
     """Make a client handle each response as its status code asks; returns the same client.
 
-    client: an `httpx.Client` or `httpx.AsyncClient`.
+    client: a Client or AsyncClient of httpx or httpx2, or of a subclass of theirs.
     The other parameters are those of `statuspolicy.PolicyTransport`; the cookie jar and the
     route of each hop are the client's own.
 
@@ -64,17 +66,18 @@ def wrap(
     """
     if _is_wrapped(client):
         raise ValueError("This client is wrapped already: call statuspolicy.unwrap(client) first.")
-    before = transports(client)
+    changed: Any = client
+    before = transports(changed)
     if any(isinstance(t, (PolicyTransport, AsyncPolicyTransport)) for t in before.values()):
         raise ValueError(
             "This client has a PolicyTransport already: give wrap a client without one."
         )
-    from .jar import hasten  # here, where there is a client
+    from statuspolicy.jar import hasten  # here, where there is a client
 
-    kind: Any = PolicyTransport if isinstance(client, Client) else AsyncPolicyTransport
+    kind: Any = PolicyTransport if isinstance(client, ANY.Client) else AsyncPolicyTransport
     memory = Memory() if memory is None else memory
     shelf: Any = None if cache is None else shelf_of(cache, limits)
-    of = OfClient(client)
+    of = OfClient(changed)
 
     def policy(place: Any, inner: Any) -> Any:
         return kind(
@@ -96,10 +99,9 @@ def wrap(
     # This may raise for a wrong argument, before anything of the client is changed.
     policies = {p: policy(p, t) for p, t in before.items() if t is not None}
     done = Wrapping(of, policies[None].plan.clock, policies)
-    changed: Any = client
-    put_transports(client, before | policies)
+    put_transports(changed, before | policies)
     hear(client)
-    hasten(client.cookies)
+    hasten(changed.cookies)
     if "send" in vars(client):
         send = vars(client)["send"]
         changed.send = heard = over(client, done, send)
@@ -119,34 +121,34 @@ def unwrap(client: ClientT) -> ClientT:
     """
     if not _is_wrapped(client):
         raise ValueError("This client is not wrapped: there is nothing to undo.")
+    from statuspolicy.jar import undo
     from statuspolicy.network import remove
-
-    from .jar import undo
 
     done, changed = wrapping(client), cast("Any", client)
     assert done is not None
     hidden = {id(policy): policy for policy in done.policies.values()}
-    found = transports(client)
+    found = transports(changed)
     for place, transport in found.items():
         policy = hidden.pop(id(transport), None)
         if policy is not None:
             found[place] = policy._inner
     for policy in hidden.values():
         policy.retire()  # another transport was put above it
-    put_transports(client, found)
+    put_transports(changed, found)
     for transport in found.values():
         remove(transport)
     if done.send is not None and vars(client).get("send") is done.send[1]:
         changed.send = done.send[0]
     note(client, None)
     unhear(client)
-    undo(client.cookies)
+    undo(changed.cookies)
     return client
 
 
-def _is_wrapped(client: Client | AsyncClient) -> bool:
-    if not isinstance(client, (Client, AsyncClient)):
-        other = of_the_other(client, Client)
-        instead = other or "it is not a client: give an httpx.Client or httpx.AsyncClient."
-        raise TypeError(f"{given(client)}: {instead}")
+def _is_wrapped(client: AnyClient) -> bool:
+    meet(client)
+    if not isinstance(client, (ANY.Client, ANY.AsyncClient)):
+        raise TypeError(
+            f"{given(client)}: it is not a client: give a Client or AsyncClient of httpx or httpx2."
+        )
     return wrapping(client) is not None

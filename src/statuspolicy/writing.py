@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from statuspolicy import failure
+from statuspolicy.effects import Reply, Send, Shelve
+from statuspolicy.library import ANY
 from statuspolicy.methods import SAFE
-
-from . import failure
-from ._lib import PoolTimeout, Request, TransportError, UnsupportedProtocol
-from .effects import Reply, Send, Shelve
-from .talk import Flow
+from statuspolicy.talk import Flow
 
 if TYPE_CHECKING:
-    from .caching import Shelf
+    from httpx import Request, TransportError
+
+    from statuspolicy.caching import Shelf
 
 
 def sending(shelf: Shelf, send: Send) -> Flow[Reply]:
@@ -28,11 +29,11 @@ def sending(shelf: Shelf, send: Send) -> Flow[Reply]:
         shelf.owe(request)
         raise
     error = reply.outcome
-    if isinstance(error, TransportError) and _may_be_acted_on(error, reply, request):
+    if isinstance(error, ANY.TransportError) and _may_be_acted_on(error, reply, request):
         yield Shelve(shelf.invalidated(request, None))
     return reply
 
 
 def _may_be_acted_on(error: TransportError, reply: Reply, request: Request) -> bool:
-    unsent = reply.unsent or isinstance(error, (PoolTimeout, UnsupportedProtocol))
+    unsent = reply.unsent or isinstance(error, (ANY.PoolTimeout, ANY.UnsupportedProtocol))
     return not (unsent or failure.unacted(error, reply.begun, request))

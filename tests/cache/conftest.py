@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-import statuspolicy as sp
 from tests.cache.places import Driven, RedisServer
 from tests.cache.web import Web
+from tests.library import sp
 
 
 @pytest.fixture(params=["engine", "client"])

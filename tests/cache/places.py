@@ -13,8 +13,7 @@ from typing import Any
 
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.storage import Storage
-
-from ..foreign import there
+from tests.foreign import there
 
 URL = "https://example.org/a"
 

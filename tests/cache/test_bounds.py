@@ -3,10 +3,8 @@
 import gc
 import tracemalloc
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.cache.course import Forward
 from statuspolicy.cache.planning import plan
 from statuspolicy.cache.redis import heard_of
@@ -15,6 +13,7 @@ from statuspolicy.caching import Shelf
 from tests.cache.places import URL, Driven, entry
 from tests.cache.values import NOW, asked
 from tests.cache.values import entry as response
+from tests.library import httpx, sp
 
 every_place = pytest.mark.parametrize("place", ["memory", "sqlite", "redis"])
 

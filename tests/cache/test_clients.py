@@ -5,12 +5,11 @@ import logging
 import threading
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.caching import Shelf
 from statuspolicy.testing import Answer
+from tests.library import httpx, sp
 
 FRESH = {"Cache-Control": "max-age=60"}
 TAGGED = {**FRESH, "ETag": '"a"'}

@@ -4,12 +4,11 @@ import threading
 from contextlib import suppress
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.flights import Flights
 from tests.cache.test_clients import at_once
+from tests.library import httpx, sp
 
 URL = "http://a.example/x"
 STALE = {"Cache-Control": "max-age=0", "ETag": '"a"'}

@@ -2,8 +2,8 @@
 
 import pytest
 
-import statuspolicy as sp
 from tests.each import each
+from tests.library import sp
 
 
 def test_the_defaults_keep_in_this_process_and_for_each_client_its_own():

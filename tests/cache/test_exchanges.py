@@ -2,11 +2,10 @@
 
 import gzip
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from tests.cache.values import date
+from tests.library import httpx, sp
 
 OLD = date(-1000)
 FRESH = {"Cache-Control": "max-age=60"}

@@ -7,14 +7,13 @@ import logging
 import sqlite3
 from typing import Any
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.flaws import flaw
 from statuspolicy.cache.sealed import DIGEST, digest, sealed
 from tests.cache.web import URL
+from tests.library import httpx, sp
 
 SOUND: dict[str, Any] = {
     "status": 200,

@@ -6,12 +6,11 @@ import threading
 from contextvars import ContextVar
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.cache.keeping import of_the_origin
 from tests.cache.web import URL
+from tests.library import httpx, sp
 
 CURRENT: ContextVar[str] = ContextVar("current", default="")
 

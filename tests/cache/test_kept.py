@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.testing import Answer
+from tests.library import sp
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,11 +4,11 @@ import logging
 
 import anyio
 
-import statuspolicy as sp
 from statuspolicy.cache.access import achange, alook, change, look
 from statuspolicy.cache.changes import Drop, Save
 from tests.cache.values import entry
 from tests.each import each
+from tests.library import sp
 
 ONE = entry({"X": "1"}, body=b"x" * 1000)
 

@@ -6,11 +6,9 @@ was answered without the server, or in its place, has to be allowed by something
 
 from math import inf
 
-import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-import statuspolicy as sp
 from statuspolicy.cache.changes import Save
 from statuspolicy.cache.course import Forward, Missing, Serve
 from statuspolicy.cache.entry import Entry
@@ -18,6 +16,7 @@ from statuspolicy.cache.planning import plan
 from statuspolicy.cache.settling import complete, settle
 from statuspolicy.testing import FakeClock
 from tests.cache.values import answer, asked
+from tests.library import httpx, sp
 
 # ── what is said, as values ────────────────────────────────────────────────────────────
 

@@ -7,10 +7,10 @@ import pytest
 import redis
 import redis.asyncio
 
-import statuspolicy as sp
 from statuspolicy.cache import outside
 from tests.cache.places import URL, RedisServer, entry, values
 from tests.each import each
+from tests.library import sp
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.cache import outside, sqlite
 from tests.cache.places import URL, entry, values
 from tests.each import quickly
+from tests.library import sp
 
 ROOT = Path(__file__).parents[2]
 URLS = [f"{URL}/{number}" for number in range(40)]

@@ -5,9 +5,9 @@ from threading import Barrier, Thread
 
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.cache import sqlite
 from tests.cache.places import URL, Driven, entry, sound, values
+from tests.library import sp
 
 PLACES = ("memory", "sqlite", "redis")
 every_place = pytest.mark.parametrize("place", PLACES)

@@ -6,13 +6,12 @@ import gzip
 import zlib
 from contextlib import suppress
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.cache import flaws
 from statuspolicy.cache.entry import Entry
 from tests.cache.web import URL
+from tests.library import httpx, sp
 
 brotli = pytest.importorskip("brotli", reason="httpx[brotli] is not installed")
 zstandard = pytest.importorskip("zstandard", reason="httpx[zstd] is not installed")

@@ -6,10 +6,8 @@ import threading
 from contextlib import closing
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.cache import invalidations, sqlite
 from statuspolicy.cache.access import achange, change, look
 from statuspolicy.cache.changes import Drop, Save
@@ -17,6 +15,7 @@ from statuspolicy.cache.invalidations import Invalidations, Owed, Sent
 from statuspolicy.cache.storage import MemoryStorage
 from tests.cache.places import RedisServer
 from tests.cache.values import entry
+from tests.library import httpx, sp
 
 URL = "http://a.example/x"
 FRESH = {"Cache-Control": "max-age=60"}

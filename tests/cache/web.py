@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import httpx
-
-import statuspolicy as sp
 from statuspolicy.testing import FakeClock, replay
+from tests.library import httpx, sp
 
 URL = "http://a.example/x"
 

@@ -22,10 +22,9 @@ from statuspolicy.cli import demo, fetching, main
 from statuspolicy.cli.commands import cli
 from statuspolicy.printable import printable
 from statuspolicy.testing import Answer, FakeClock, StatusServer
+from tests.downloads.ranged import BODY, GONE, Ranged
 from tests.each import each
-
-from ..downloads.ranged import BODY, GONE, Ranged
-from ..raw_server import serving
+from tests.raw_server import serving
 
 
 def run(*arguments: object, **options: object) -> Result:

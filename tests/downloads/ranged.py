@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import statuspolicy as sp
 from statuspolicy.testing import Answer, Received
+from tests.library import sp
 
 BODY = random.Random(206).randbytes(300_000)
 

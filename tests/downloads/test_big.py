@@ -16,9 +16,8 @@ from typing import Self
 
 import pytest
 
-import statuspolicy as sp
-
-from .ranged import save
+from tests.downloads.ranged import save
+from tests.library import sp
 
 SIZE = 200_000_000
 BLOCK = bytes(range(256)) * 4096  # 1 MiB, which stands in the file again and again

@@ -14,16 +14,14 @@ from functools import partial
 from importlib import import_module
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.downloads import course
 from statuspolicy.downloads.partfile import PartFile
 from statuspolicy.downloads.reading import Halted
 from statuspolicy.testing import Answer, Received
-
-from .ranged import BODY, GONE, Ranged, beside, save
+from tests.downloads.ranged import BODY, GONE, Ranged, beside, save
+from tests.library import httpx, sp
 
 partfile = import_module("statuspolicy.downloads.partfile")
 PARTS = ["file", "file.part", "file.part.json"]

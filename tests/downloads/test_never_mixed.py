@@ -8,13 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest import mock
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import statuspolicy as sp
 from statuspolicy.testing import FakeClock
+from tests.library import httpx, sp
 
 SIZES = (300, 300, 240)
 VERSIONS = [random.Random(n).randbytes(size) for n, size in enumerate(SIZES)]

@@ -6,16 +6,14 @@ import stat
 import threading
 from importlib import import_module
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy.downloads.partfile import PartFile
 from statuspolicy.downloads.place import make_alike
 from statuspolicy.downloads.sink import Sink
 from statuspolicy.testing import Answer
-
-from .ranged import BODY, GONE, Ranged, beside, save
+from tests.downloads.ranged import BODY, GONE, Ranged, beside, save
+from tests.library import httpx, sp
 
 partfile = import_module("statuspolicy.downloads.partfile")
 MINE = b"somebody else's work"

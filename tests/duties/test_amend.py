@@ -4,12 +4,12 @@ import io
 from inspect import isawaitable
 
 import anyio
-import httpx
 import pytest
 
 from statuspolicy import STANDARD, STRICT, Again, Limits, Settle, body, surface
 from tests.each import each
 from tests.exchanges import exchange
+from tests.library import httpx
 
 TABLES = {"STANDARD": STANDARD, "STRICT": STRICT}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "X-MADE-UP")

@@ -4,15 +4,14 @@ import hashlib
 import re
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy import Again, Aside, Inspect, Settle, authenticate
 from statuspolicy.locks import Turn
 from statuspolicy.testing import replay
 from tests.each import each
 from tests.exchanges import exchange
+from tests.library import httpx, sp
 
 BASIC = {"WWW-Authenticate": 'Basic realm="r"'}
 BEARER = {"WWW-Authenticate": 'Bearer realm="r"'}

@@ -1,13 +1,12 @@
 """300, 406, 415, 426: what is offered, accepted, asked for; 301, 308, 410: who is told."""
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy import STANDARD, STRICT, Settle, choose, gone, moved, upgrade_to_https
 from statuspolicy.testing import replay
 from tests.each import each
 from tests.exchanges import exchange
+from tests.library import httpx, sp
 
 URL = "http://home.example/a"
 HTTPS = "https://home.example/a"

@@ -1,12 +1,11 @@
 """202: the monitor is asked until it is done, and the result handed over."""
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy import poll
 from statuspolicy.testing import replay
 from tests.each import each
+from tests.library import httpx, sp
 
 HOME = "https://home.example"
 URL = f"{HOME}/jobs"

@@ -5,15 +5,14 @@ import ssl
 import threading
 from contextlib import suppress
 
-import httpx
 import pytest
 import trustme
 
-import statuspolicy as sp
 from statuspolicy import STRICT, Again, Settle, use_proxy
 from statuspolicy.testing import Answer, StatusServer, replay
 from tests.each import each
 from tests.exchanges import exchange
+from tests.library import httpx, sp
 
 URL = "https://home.example/a"
 NAMED = {"Location": "http://user:secret@proxy.example:3128/"}

@@ -1,13 +1,12 @@
 """409, 412, 423, 449, 510: the application says what is sent."""
 
-import httpx
 import pytest
 
-import statuspolicy as sp
 from statuspolicy import Again, Aside, Inspect, Settle, extend, perform, resolve
 from statuspolicy.testing import replay
 from tests.each import each
 from tests.exchanges import exchange
+from tests.library import httpx, sp
 
 URL = "http://home.example/a"
 

@@ -1,12 +1,12 @@
 """Wait, and send it again: the retry family and the rows that it fills."""
 
-import httpx
 import pytest
 import tenacity
 
 from statuspolicy import STANDARD, STRICT, Again, Cool, Settle, Step, retry, surface
 from tests.each import each
 from tests.exchanges import exchange
+from tests.library import httpx
 
 TABLES = {"STANDARD": STANDARD, "STRICT": STRICT}
 KEY = {"Idempotency-Key": "k"}

@@ -1,11 +1,11 @@
 """600, unofficial: bytes came that are no status line and no header section."""
 
-import httpx
 import pytest
 
 from statuspolicy import STANDARD, STRICT, Again, Refuse, Settle, UnparsableResponse
 from tests.each import each
 from tests.exchanges import exchange
+from tests.library import httpx
 
 TABLES = {"STANDARD": STANDARD, "STRICT": STRICT}
 IDEMPOTENT = [(m, {}) for m in ("GET", "HEAD", "PUT", "DELETE")] + [

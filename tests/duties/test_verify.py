@@ -1,11 +1,11 @@
 """Answers that have to be looked at before they are handed over: 101, 204, 205, 206, 304, 511."""
 
-import httpx
 import pytest
 
 from statuspolicy import STANDARD, STRICT, Again, ProtocolViolation, Refuse, Settle, reset
 from tests.each import each
 from tests.exchanges import exchange
+from tests.library import httpx
 
 TABLES = {"STANDARD": STANDARD, "STRICT": STRICT}
 

@@ -6,8 +6,8 @@ from contextlib import suppress
 from threading import Event
 
 import click
+from httpx import URL, InvalidURL
 
-from statuspolicy._lib import URL, InvalidURL
 from statuspolicy.cli import demo as all_rows
 from statuspolicy.cli.explain import explained, key_of, shown
 from statuspolicy.cli.fetching import fetched, interrupted, saved

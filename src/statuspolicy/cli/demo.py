@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from httpx import AsyncClient, Client, RequestError, Response
+
 import statuspolicy
-from statuspolicy._lib import AsyncClient, Client, RequestError, Response
 from statuspolicy.row import Duty, Row
 from statuspolicy.testing import Answer, FakeClock, StatusServer
 from statuspolicy.trace import Trace

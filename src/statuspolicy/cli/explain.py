@@ -7,11 +7,12 @@ from itertools import chain, repeat
 
 import click
 import h11
+import httpx
+from httpx import RemoteProtocolError, Request, Response, TransportError
 from rich.console import Console
 from rich.table import Table as Drawn
 from rich.text import Text
 
-from statuspolicy._lib import RemoteProtocolError, Request, Response, TransportError
 from statuspolicy.cli.rows import WORDS
 from statuspolicy.printable import printable, quoted
 from statuspolicy.row import Key, Row, Table
@@ -24,7 +25,7 @@ def key_of(code: str, table: Table) -> Key:
     if code.isascii() and code.isdigit() and 100 <= int(code) <= 600:
         return int(code)
     for key in table:
-        if isinstance(key, type) and key.__name__ == code:
+        if key == code:
             return key
     raise click.BadParameter(
         f"{code!r} is not a row: write a code from 100 to 600, or a failure such as ConnectError.",
@@ -97,8 +98,9 @@ def outcome(
     key: Key, request: Request, headers: list[tuple[str, str]]
 ) -> Response | TransportError:
     """What a transport returns or raises where a row is to decide."""
-    if isinstance(key, type):
-        return key("as asked")
+    if isinstance(key, str):
+        failure: TransportError = getattr(httpx, key)("as asked")
+        return failure
     if key == 600:  # as the library tells it: its parser failed
         error = RemoteProtocolError("as asked")
         error.__cause__ = h11.RemoteProtocolError("no status line")

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from urllib.parse import unquote
 
 import click
+from httpx import Client, HTTPStatusError, Request, RequestError, Response
 from rich import progress
 from rich.console import Console
 
 import statuspolicy
 from statuspolicy import events
-from statuspolicy._lib import Client, HTTPStatusError, Request, RequestError, Response
 from statuspolicy.contents import pieces
 from statuspolicy.printable import printable
 from statuspolicy.row import Table

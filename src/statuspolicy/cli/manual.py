@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
 from typing import Any
 
-from statuspolicy._lib import Request
+from httpx import Request
+
 from statuspolicy.cache.flaws import NEVER
 from statuspolicy.cache.freshness import HEURISTIC
 from statuspolicy.cli.explain import duty_of, outcome

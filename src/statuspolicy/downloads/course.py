@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from statuspolicy.account import trace
+from statuspolicy.body import copy
 from statuspolicy.decoding import Undecodable, decoded
 from statuspolicy.downloads import digests
 from statuspolicy.downloads.answers import Anew, NoFile, Source, judge
@@ -21,21 +23,21 @@ from statuspolicy.downloads.place import place
 from statuspolicy.downloads.reading import Halted, Job, Reading
 from statuspolicy.downloads.sink import Sink
 from statuspolicy.downloads.spans import ENDLESS, Span, shares, within
+from statuspolicy.errors import DigestMismatch, DownloadError
 from statuspolicy.fields import Fields, members
+from statuspolicy.hop import origin, same_origin, target
+from statuspolicy.httpx_internals import CONTENT, transports, written
+from statuspolicy.library import ANY, LIBRARY_OF
 from statuspolicy.locks import alone
+from statuspolicy.plan import OVERRIDE, Unstored
 from statuspolicy.printable import log, printable
+from statuspolicy.redact import bound
+from statuspolicy.response import keep_trace, phrase
+from statuspolicy.routing import wrapping
+from statuspolicy.transport import AsyncPolicyTransport, PolicyTransport
 
-from .._lib import URL, AsyncClient, Client, HTTPStatusError, Request, Response, TransportError
-from ..account import trace
-from ..body import copy
-from ..errors import DigestMismatch, DownloadError
-from ..hop import origin, same_origin, target
-from ..httpx_internals import CONTENT, transports, written
-from ..plan import OVERRIDE, Unstored
-from ..redact import bound
-from ..response import keep_trace, phrase
-from ..routing import wrapping
-from ..transport import AsyncPolicyTransport, PolicyTransport
+if TYPE_CHECKING:
+    from httpx import URL, AsyncClient, Client, HTTPStatusError, Request, Response
 
 MOST_SHOWN = 64 * 1024  # bytes of an error's content that the caller gets
 STARTS = 4  # how often a file is begun at most
@@ -69,7 +71,7 @@ class Course:
         self.path = Path(path)
         real, special = place(path)
         self._first = self._base = _request(client, url, headers)
-        self._in_thread = isinstance(client, Client)
+        self._in_thread = isinstance(client, ANY.Client)
         self._segments = segments
         self._progress = progress
         self._sha256 = sha256
@@ -177,10 +179,12 @@ class Course:
     def failed(self, job: Job, error: BaseException) -> None:
         """Note that a job has failed; the other jobs go on where that is of use."""
         job.failure = error
-        if isinstance(error, TransportError):
+        if isinstance(error, ANY.TransportError):
             bound(error)
         # A thread may return late, during another round.
-        if not (job.halted.is_set() or isinstance(error, (TransportError, HTTPStatusError))):
+        if not (
+            job.halted.is_set() or isinstance(error, (ANY.TransportError, ANY.HTTPStatusError))
+        ):
             self.halt()
 
     @property
@@ -199,7 +203,7 @@ class Course:
         failures = [job.failure for job in self._jobs if job.failure is not None]
         failures = [error for error in failures if not isinstance(error, Halted)]
         for error in failures:
-            if not isinstance(error, (Anew, TransportError, HTTPStatusError)):
+            if not isinstance(error, (Anew, ANY.TransportError, ANY.HTTPStatusError)):
                 raise error
         for error in failures:
             if isinstance(error, Anew):
@@ -255,7 +259,7 @@ class Course:
         reason = trace(response).reason
         # This reason is about resuming, so it explains nothing here.
         why = f" ({reason})" if reason and reason != f"the status code is {status}" else ""
-        return HTTPStatusError(
+        return LIBRARY_OF[type(response)].HTTPStatusError(
             printable(
                 f"GET {url} was answered {status} {phrase(response)}{why}: no file was saved."
             ),
@@ -283,7 +287,7 @@ class Course:
             last = "" if span[1] == ENDLESS else span[1] - 1
             headers.append((b"Range", f"bytes={span[0]}-{last}".encode()))
             headers.append((b"If-Range", validator.encode()))
-        return copy(base, headers=written(headers))
+        return copy(base, headers=written(LIBRARY_OF[type(base)], headers))
 
     def _judged(self, response: Response, asked: Span | None) -> Source:
         self._last = response

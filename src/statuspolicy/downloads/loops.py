@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import closing, suppress
 from contextvars import copy_context
 from functools import partial
@@ -12,16 +12,18 @@ from inspect import iscoroutinefunction
 from pathlib import Path
 from threading import Thread, get_ident
 from time import monotonic
+from typing import TYPE_CHECKING
 
+from statuspolicy.contents import raw
+from statuspolicy.downloads.course import MOST_SHOWN, Course, Progress
 from statuspolicy.downloads.reading import Job, Reading
-from statuspolicy.naming import of_the_other
+from statuspolicy.httpx_internals import alone
+from statuspolicy.library import ANY, meet
 from statuspolicy.printable import given
+from statuspolicy.streams import ONE_READ
 
-from .._lib import URL, AsyncClient, AsyncParts, Client, Request, Response
-from ..contents import raw
-from ..httpx_internals import alone
-from ..streams import ONE_READ
-from .course import MOST_SHOWN, Course, Progress
+if TYPE_CHECKING:
+    from httpx import URL, AsyncClient, Client, Request, Response
 
 MOST_SEGMENTS = 32
 _LINGER = 1.0  # seconds to wait for threads that have to stop
@@ -68,9 +70,9 @@ def download(
     does not match a digest, the exceptions of the client, and OSError of the disk;
     BlockingIOError where another download is writing to the same path.
     """
-    if not isinstance(client, Client):
-        instead = "give an httpx.Client, or an AsyncClient to adownload."
-        raise TypeError(f"{given(client)}: {of_the_other(client, Client) or instead}")
+    meet(client)
+    if not isinstance(client, ANY.Client):
+        raise TypeError(f"{given(client)}: give an httpx.Client, or an AsyncClient to adownload.")
     _check(path, segments, resume, progress, sha256, headers)
     course: Course | None = None
     try:
@@ -171,9 +173,9 @@ async def adownload(
     `progress` is called in the event loop; the disk is used in threads. A download that is
     cancelled keeps its part, and leaves no connection open.
     """
-    if not isinstance(client, AsyncClient):
-        instead = "give an httpx.AsyncClient, or a Client to download."
-        raise TypeError(f"{given(client)}: {of_the_other(client, Client) or instead}")
+    meet(client)
+    if not isinstance(client, ANY.AsyncClient):
+        raise TypeError(f"{given(client)}: give an httpx.AsyncClient, or a Client to download.")
     _check(path, segments, resume, progress, sha256, headers)
     import anyio
     from anyio.to_thread import run_sync
@@ -260,7 +262,7 @@ async def _asend(
     raise course.refusal(response, bytes(entity))
 
 
-async def _each(parts: AsyncParts, take: Callable[[bytes], Awaitable[bool]]) -> bool:
+async def _each(parts: AsyncIterator[bytes], take: Callable[[bytes], Awaitable[bool]]) -> bool:
     """Call `take` with each part until it returns True; returns whether all parts were taken.
 
     To leave the loop would leave generators open: the next read is cancelled instead, which

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from statuspolicy.exchange import Exchange
 from statuspolicy.fields import Fields, members
 from statuspolicy.ondemand import OnDemand
-
-from ..exchange import Exchange
-from ..verdicts import Settle, Verdict
+from statuspolicy.verdicts import Settle, Verdict
 
 if TYPE_CHECKING:
     from statuspolicy import links
 else:
-    links = OnDemand("statuspolicy.links", None)
+    links = OnDemand("statuspolicy.links")
 
 _MOST = 8  # alternatives or types that are named
 _NAMES = ("Accept", "Accept-Post", "Accept-Patch", "Accept-Encoding")

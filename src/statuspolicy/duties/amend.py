@@ -6,19 +6,18 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from statuspolicy.exchange import Exchange
+from statuspolicy.library import LIBRARY_OF
 from statuspolicy.ondemand import OnDemand
-
-from .._lib import ByteStream, Request
-from ..exchange import Exchange
-from ..verdicts import Again, Settle, Verdict
+from statuspolicy.verdicts import Again, Settle, Verdict
 
 if TYPE_CHECKING:
-    from statuspolicy import later
+    from httpx import Request
 
-    from .. import body
+    from statuspolicy import body, later
 else:
-    later = OnDemand("statuspolicy.later", None)
-    body = OnDemand("..body", __package__)
+    later = OnDemand("statuspolicy.later")
+    body = OnDemand("statuspolicy.body")
 
 
 def with_length(exchange: Exchange) -> Verdict | Awaitable[Verdict]:
@@ -38,7 +37,9 @@ def with_length(exchange: Exchange) -> Verdict | Awaitable[Verdict]:
 def _measured(exchange: Exchange, content: bytes | None) -> Verdict:
     if content is None:
         return Settle("the length of the body is not known (Limits.replay_bytes)")
-    request = body.copy(exchange.request, stream=ByteStream(content))
+    request = body.copy(
+        exchange.request, stream=LIBRARY_OF[type(exchange.request)].ByteStream(content)
+    )
     return _resubmitted(exchange, request, len(content))
 
 

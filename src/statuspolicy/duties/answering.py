@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from statuspolicy.challenge import ANSWERED, Challenge
-from statuspolicy.memory import short
+from typing import TYPE_CHECKING
 
-from .. import body
-from .._lib import Request
-from ..exchange import Exchange
-from ..verdicts import Again
+from statuspolicy import body
+from statuspolicy.challenge import ANSWERED, Challenge
+from statuspolicy.exchange import Exchange
+from statuspolicy.memory import short
+from statuspolicy.verdicts import Again
+
+if TYPE_CHECKING:
+    from httpx import Request
 
 # The field of a challenge, and the field of its answer.
 FIELDS = {

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from threading import Lock
+from typing import TYPE_CHECKING
 
+from statuspolicy import hop
 from statuspolicy.challenge import Challenge, challenges
+from statuspolicy.duties.answering import FIELDS
+from statuspolicy.duties.flow import Flows
+from statuspolicy.duties.tokens import Credentials, Tokens
+from statuspolicy.exchange import Exchange
+from statuspolicy.library import ANY, meet
 from statuspolicy.locks import alone
 from statuspolicy.memory import short
 from statuspolicy.printable import given
+from statuspolicy.row import makes_duty
+from statuspolicy.verdicts import Inspect, Settle, Verdict
 
-from .. import hop
-from .._lib import Auth, DigestAuth
-from ..exchange import Exchange
-from ..row import makes_duty
-from ..verdicts import Inspect, Settle, Verdict
-from .answering import FIELDS
-from .flow import Flows
-from .tokens import Credentials, Tokens
+if TYPE_CHECKING:
+    from httpx import Auth
 
 _MOST = 256  # realms that are remembered: servers choose their names
 
@@ -49,7 +52,8 @@ def authenticate(
     Raises TypeError for an object that is neither.
     """
     known: object = credentials
-    if isinstance(known, type) or not (isinstance(known, Auth) or callable(known)):
+    meet(known)
+    if isinstance(known, type) or not (isinstance(known, ANY.Auth) or callable(known)):
         raise TypeError(
             f"authenticate({given(credentials)}): write an httpx.Auth, such as "
             "httpx.BasicAuth(user, password), or a callable that returns the value of "
@@ -91,9 +95,9 @@ class _Authenticate:
     def _purse(self, challenge: Challenge) -> Flows | Tokens:
         """The credentials for the origin and realm of a challenge."""
         credentials = self._credentials
-        if isinstance(credentials, DigestAuth):
+        if isinstance(credentials, ANY.DigestAuth):
             key: tuple[str, ...] = (challenge.origin,)  # Digest counts the nonces of an origin
-        elif isinstance(credentials, Auth):
+        elif isinstance(credentials, ANY.Auth):
             key = ()  # it has one state for all origins
         else:
             key = (challenge.origin, short(challenge.realm))
@@ -102,7 +106,7 @@ class _Authenticate:
     @alone
     def _kept(self, key: tuple[str, ...]) -> Flows | Tokens:
         if key not in self._purses:
-            is_auth = isinstance(self._credentials, Auth)
+            is_auth = isinstance(self._credentials, ANY.Auth)
             self._purses[key] = Flows(self._credentials) if is_auth else Tokens(self._credentials)
         self._purses.move_to_end(key)
         while len(self._purses) > _MOST:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from statuspolicy.duties.accepted import not_acceptable
+from statuspolicy.duties.redirect import preferred_choice
+from statuspolicy.exchange import Exchange
 from statuspolicy.fields import members
 from statuspolicy.later import then
+from statuspolicy.library import ANY, meet
 from statuspolicy.links import Alternative, alternates
 from statuspolicy.printable import given
+from statuspolicy.row import makes_duty
+from statuspolicy.verdicts import Follow, Inspect, Settle, Verdict
 
-from .._lib import URL, Request, Response
-from ..exchange import Exchange
-from ..row import makes_duty
-from ..verdicts import Follow, Inspect, Settle, Verdict
-from .accepted import not_acceptable
-from .redirect import preferred_choice
+if TYPE_CHECKING:
+    from httpx import URL, Request, Response
 
-Chooser: TypeAlias = Callable[[Request, Response], "URL | str | Awaitable[URL | str | None] | None"]
+Chooser: TypeAlias = "Callable[[Request, Response], URL | str | Awaitable[URL | str | None] | None]"
 
 
 @makes_duty
@@ -66,7 +68,8 @@ class _Chosen:
 
 def alternatives(response: Response) -> tuple[Alternative, ...]:
     """The representations in `Link: rel=alternate` (RFC 8288) and `Alternates` (RFC 2295)."""
-    if not isinstance(response, Response):
+    meet(response)
+    if not isinstance(response, ANY.Response):
         raise TypeError(f"alternatives({given(response)}): give an httpx.Response.")
     headers = response.headers
     return alternates(headers.get("link", ""), headers.get("alternates", ""))

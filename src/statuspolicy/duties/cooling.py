@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from statuspolicy.cooldown import Cool
+from statuspolicy.exchange import Exchange
 from statuspolicy.later import then
 from statuspolicy.printable import given, quoted
-
-from ..exchange import Exchange
-from ..row import Duty, makes_duty, surface
-from ..verdicts import Again, Refuse, Settle, Verdict
+from statuspolicy.row import Duty, makes_duty, surface
+from statuspolicy.verdicts import Again, Refuse, Settle, Verdict
 
 
 def too_many_connections(exchange: Exchange) -> Verdict:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from statuspolicy import body
 from statuspolicy.challenge import Challenge
+from statuspolicy.duties.answering import REFUSED, again, answered, next_answer, with_field
+from statuspolicy.exchange import Exchange
 from statuspolicy.later import then
+from statuspolicy.library import ANY, LIBRARY_OF, several
 from statuspolicy.locks import Turn
+from statuspolicy.verdicts import Again, Aside, Settle
 
-from .. import body
-from .._lib import Auth, ByteStream, DigestAuth, Request, RequestError, Response
-from ..exchange import Exchange
-from ..verdicts import Again, Aside, Settle
-from .answering import REFUSED, again, answered, next_answer, with_field
+if TYPE_CHECKING:
+    from httpx import Auth, Request, Response
 
 _MOST = 10  # side requests of one flow
 # The exceptions of the library's Digest for an unknown algorithm, for auth-int alone, and for a
@@ -51,7 +53,7 @@ class _Run:
     def __init__(self, flows: Flows, exchange: Exchange, asked: list[Challenge]) -> None:
         self._flows = flows
         # A challenge that can't be answered must not change its state.
-        self._auth = copy(flows.auth) if isinstance(flows.auth, DigestAuth) else flows.auth
+        self._auth = copy(flows.auth) if isinstance(flows.auth, ANY.DigestAuth) else flows.auth
         self._kept = f"kept {flows.answers}"
         self._exchange = exchange
         self._asked = asked
@@ -82,7 +84,7 @@ class _Run:
             content = body.known(request)
             if content is None:
                 return None
-            request = body.copy(request, stream=ByteStream(content))
+            request = body.copy(request, stream=LIBRARY_OF[type(request)].ByteStream(content))
         if self._exchange.status == 407:
             # A flow writes Authorization only; it must not see the credentials of the origin.
             sent = request.headers.pop("proxy-authorization", "")
@@ -92,8 +94,8 @@ class _Run:
         return request
 
     def _step(self, response: Response | None) -> Any:
-        digest = isinstance(self._auth, DigestAuth)
-        unusable = (RequestError, *_OF_DIGEST) if digest else (RequestError,)
+        digest = isinstance(self._auth, ANY.DigestAuth)
+        unusable = several(ANY.RequestError, *_OF_DIGEST if digest else ())
         return then(_stepped(self._steps, response, unusable), self._yielded)
 
     def _yielded(self, request: Request | Exception | None) -> Any:
@@ -156,7 +158,9 @@ class _Run:
         ]
         lines += [(b"WWW-Authenticate", str(one).encode()) for one in self._asked]
         content = exchange.body or b""
-        return Response(401, headers=lines, content=content, request=exchange.request)
+        return LIBRARY_OF[type(exchange.request)].Response(
+            401, headers=lines, content=content, request=exchange.request
+        )
 
     def _over(self, verdict: Any) -> Any:
         return then(_closed(self._steps), lambda _: verdict)
@@ -165,9 +169,10 @@ class _Run:
 def _steps(auth: Auth, request: Request, can_await: bool) -> Any:
     """The generator of the flow; the sync or async one where an Auth defines it."""
     kind: Any = type(auth)
-    if can_await and kind.async_auth_flow is not Auth.async_auth_flow:
+    plain: Any = LIBRARY_OF[kind].Auth
+    if can_await and kind.async_auth_flow is not plain.async_auth_flow:
         return auth.async_auth_flow(request)
-    if not can_await and kind.sync_auth_flow is not Auth.sync_auth_flow:
+    if not can_await and kind.sync_auth_flow is not plain.sync_auth_flow:
         return auth.sync_auth_flow(request)
     return auth.auth_flow(request)
 

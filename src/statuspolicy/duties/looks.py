@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from statuspolicy import documents
+from statuspolicy import body, documents, hop
 from statuspolicy._value import Record
 from statuspolicy.challenge import ANSWERED
+from statuspolicy.duties.ticket import Progress, Ticket, led_to
+from statuspolicy.exchange import Exchange
+from statuspolicy.httpx_internals import written
 from statuspolicy.later import then
+from statuspolicy.library import LIBRARY_OF
+from statuspolicy.response import is_kept
+from statuspolicy.verdicts import Again, Aside, Follow, Inspect, Settle, Use
 
-from .. import body, hop
-from .._lib import URL, Request, Response
-from ..exchange import Exchange
-from ..httpx_internals import written
-from ..response import is_kept
-from ..verdicts import Again, Aside, Follow, Inspect, Settle, Use
-from .ticket import Progress, Ticket, led_to
+if TYPE_CHECKING:
+    from httpx import URL, Request, Response
 
 _ENDED = ("succeeded", "completed")
 _FAILED = ("failed", "canceled", "cancelled")
@@ -60,7 +61,7 @@ class Looks(Record):
         asked = self._replace(answers=(), hops=0, looks=self.looks + 1)
         return asked._send(self.request, wait, "", tell=self._tell(exchange, wait))
 
-    def _send(self, request: Request, after: float, why: str, **more: Any) -> Aside:
+    def _send(self, request: Any, after: float, why: str, **more: Any) -> Aside:
         how = self.how
         within = self.began + how.within
         return Aside(request, self.seen, within, how.times, after, not self.ends, why, **more)
@@ -174,12 +175,15 @@ class Looks(Record):
 
 def _get(url: URL | str, previous: Request, exchange: Exchange) -> Request:
     """A GET of a URL with the fields of an earlier request."""
-    request = hop.request_to(URL(url), "GET", previous, limits=exchange.limits, bodiless=True)
+    request = hop.request_to(
+        type(previous.url)(url), "GET", previous, limits=exchange.limits, bodiless=True
+    )
     request.headers = written(
+        LIBRARY_OF[type(request)],
         [
             (name, value)
             for name, value in request.headers.raw
             if (key := name.lower().decode("latin-1")) not in _ITS_OWN and key[:3] != "if-"
-        ]
+        ],
     )
     return request

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statuspolicy._value import Value
+from statuspolicy.duties.looks import Looks
+from statuspolicy.duties.ticket import Progress, Ticket, ticket
+from statuspolicy.exchange import Exchange
 from statuspolicy.printable import given
+from statuspolicy.verdicts import Inspect, Settle, Verdict
 
-from .._lib import URL, Response
-from ..exchange import Exchange
-from ..verdicts import Inspect, Settle, Verdict
-from .looks import Looks
-from .ticket import Progress, Ticket, ticket
+if TYPE_CHECKING:
+    from httpx import URL, Response
 
 
 class poll(Value):  # noqa: N801 - it stands in tables as a duty does: {202: poll(within=60)}

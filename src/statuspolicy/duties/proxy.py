@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from statuspolicy import hop
+from statuspolicy.exchange import Exchange
 from statuspolicy.later import then
+from statuspolicy.library import ANY
 from statuspolicy.printable import given
+from statuspolicy.row import makes_duty
+from statuspolicy.verdicts import Again, Settle, Verdict
 
-from .. import hop
-from .._lib import URL, AsyncBaseTransport, BaseTransport, Request
-from ..exchange import Exchange
-from ..row import makes_duty
-from ..verdicts import Again, Settle, Verdict
+if TYPE_CHECKING:
+    from httpx import URL, AsyncBaseTransport, BaseTransport, Request
 
-Transport: TypeAlias = BaseTransport | AsyncBaseTransport
-Accept: TypeAlias = Callable[[Request, URL], "Transport | Awaitable[Transport | None] | None"]
+Transport: TypeAlias = "BaseTransport | AsyncBaseTransport"
+Accept: TypeAlias = "Callable[[Request, URL], Transport | Awaitable[Transport | None] | None]"
 
 
 @makes_duty
@@ -66,7 +68,9 @@ class _UseProxy:
     def _accepted(self, exchange: Exchange, proxy: URL, transport: Any) -> Verdict:
         if transport is None:
             return Settle(f"the application does not accept the proxy {hop.origin(proxy)}")
-        if not isinstance(transport, AsyncBaseTransport if exchange.can_await else BaseTransport):
+        if not isinstance(
+            transport, ANY.AsyncBaseTransport if exchange.can_await else ANY.BaseTransport
+        ):
             kind = "AsyncHTTPTransport" if exchange.can_await else "HTTPTransport"
             raise TypeError(
                 f"use_proxy({given(self._accept)}) returned {given(transport)}: "

@@ -6,11 +6,10 @@ the application's `confirm` is asked.
 
 from __future__ import annotations
 
+from statuspolicy.exchange import Exchange
+from statuspolicy.hop import holds_for_anybody
 from statuspolicy.methods import SAFE
-
-from ..exchange import Exchange
-from ..hop import holds_for_anybody
-from ..verdicts import Follow, Settle, Verdict
+from statuspolicy.verdicts import Follow, Settle, Verdict
 
 _DAY = 86_400.0
 _GET_OR_HEAD = ("GET", "HEAD")

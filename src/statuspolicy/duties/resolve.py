@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from statuspolicy import body, verdicts
+from statuspolicy.exchange import Exchange
 from statuspolicy.later import then
+from statuspolicy.library import ANY
 from statuspolicy.printable import given
+from statuspolicy.row import makes_duty
+from statuspolicy.verdicts import Again, Inspect, Settle, Verdict
 
-from .. import body, verdicts
-from .._lib import Request
-from ..exchange import Exchange
-from ..row import makes_duty
-from ..verdicts import Again, Inspect, Settle, Verdict
+if TYPE_CHECKING:
+    from httpx import Request
 
 Resolver: TypeAlias = Callable[
     [Exchange], "Request | Verdict | Awaitable[Request | Verdict | None] | None"
@@ -92,8 +94,10 @@ class _Resolved:
     def _answered(self, exchange: Exchange, answer: Any) -> Verdict:
         if answer is None:
             return Settle("the application gave no other request")
-        if not isinstance(answer, Request):
-            verdicts.check(answer, lambda: f"{self._name}({given(self._resolver)})")
+        if not isinstance(answer, ANY.Request):
+            verdicts.check(
+                answer, exchange.request, lambda: f"{self._name}({given(self._resolver)})"
+            )
             verdict: Verdict = answer
             return verdict
         if self._careful and exchange.maybe_acted_on:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from statuspolicy._value import Value
 from statuspolicy.cooldown import Cool
-
-from .._lib import HTTPStatusError
-from ..exchange import Exchange
-from ..verdicts import Again, Settle, Verdict
+from statuspolicy.exchange import Exchange
+from statuspolicy.library import LIBRARY_OF
+from statuspolicy.verdicts import Again, Settle, Verdict
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -125,7 +124,7 @@ def _tenacity(exchange: Exchange, upcoming: float) -> RetryCallState:
     else:
         outcome.set_result(exchange.response)
         # A wait by exception needs one for a status code too; others use the result.
-        failed = HTTPStatusError(
+        failed = LIBRARY_OF[type(exchange.response)].HTTPStatusError(
             f"{exchange.code}", request=exchange.request, response=exchange.response
         )
         outcome.exception = lambda *_: failed

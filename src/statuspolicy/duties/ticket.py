@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from statuspolicy import documents
+from statuspolicy import documents, hop
 from statuspolicy._value import Record
+from statuspolicy.library import ANY, either, several
 from statuspolicy.links import WORD
 from statuspolicy.printable import given
 
-from .. import hop
-from .._lib import URL, InvalidURL, Request, Response
+if TYPE_CHECKING:
+    from httpx import URL, Request, Response
 
 # RFC 9110 §15.3.3: a 202's representation "ought to […] point to (or embed) a status monitor".
 # The first two are those of Microsoft's REST API guidelines and of Azure's resource manager.
@@ -87,12 +88,14 @@ def read_ticket(token: str) -> Ticket:
         kinds = [type(value) for value in values]
         if kinds == [str, str, str, bool, str]:
             read = Ticket(*values)
-            urls = [URL(url) for url in (read.url, read.monitor, read.location or read.url)]
+            urls = [
+                either().URL(url) for url in (read.url, read.monitor, read.location or read.url)
+            ]
             for url in urls:
                 hop.resolve(url, url)
             if not any(url.userinfo for url in urls) and re.fullmatch(WORD, read.method):
                 return read
-    except (ValueError, TypeError, InvalidURL, hop.Unusable):
+    except several(ValueError, TypeError, ANY.InvalidURL, hop.Unusable):
         pass
     raise ValueError(
         f"{given(token)} is not a poll token: give what statuspolicy.poll_token returned."

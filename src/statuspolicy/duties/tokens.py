@@ -8,15 +8,14 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any, TypeAlias
 
+from statuspolicy import hop
 from statuspolicy.challenge import Challenge
+from statuspolicy.duties.answering import REFUSED, again, carried, key_of, next_answer, with_field
+from statuspolicy.exchange import Exchange
 from statuspolicy.later import close, then
 from statuspolicy.locks import Turn
 from statuspolicy.printable import given
-
-from .. import hop
-from ..exchange import Exchange
-from ..verdicts import Settle
-from .answering import REFUSED, again, carried, key_of, next_answer, with_field
+from statuspolicy.verdicts import Settle
 
 Credentials: TypeAlias = Callable[[Challenge], "str | Awaitable[str | None] | None"]
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
+from statuspolicy.duties import redirect
+from statuspolicy.exchange import Exchange
 from statuspolicy.later import then
 from statuspolicy.printable import given
+from statuspolicy.row import Duty, makes_duty
+from statuspolicy.verdicts import Follow, Settle, Verdict
 
-from .._lib import Request, Response
-from ..exchange import Exchange
-from ..row import Duty, makes_duty
-from ..verdicts import Follow, Settle, Verdict
-from . import redirect
+if TYPE_CHECKING:
+    from httpx import Request, Response
 
 
 @makes_duty

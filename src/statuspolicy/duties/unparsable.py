@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from statuspolicy.duties.retry import retry
+from statuspolicy.exchange import Exchange
 from statuspolicy.printable import PART, printable, quoted
-
-from ..exchange import Exchange
-from ..verdicts import Again, Refuse, Settle, Verdict
-from .retry import retry
+from statuspolicy.verdicts import Again, Refuse, Settle, Verdict
 
 _ELSEWHERE = retry(times=1, wait=0.0, fresh=True)
 
@@ -21,8 +20,8 @@ def refused(exchange: Exchange) -> Verdict:
     """600: raise UnparsableResponse at once."""
     if exchange.error is None:
         return Settle()  # row 600 is for failures alone
-    from ..errors import UnparsableResponse
-    from ..hop import target
+    from statuspolicy.errors import UnparsableResponse
+    from statuspolicy.hop import target
 
     request = exchange.request
     began = f" (it began with {quoted(exchange.began, PART)})" if exchange.began else ""

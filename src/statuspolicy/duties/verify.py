@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from statuspolicy.exchange import Exchange
 from statuspolicy.fields import digits, members
 from statuspolicy.ondemand import OnDemand
 from statuspolicy.printable import given
-
-from .._lib import Request, Response
-from ..exchange import Exchange
-from ..row import makes_duty
-from ..verdicts import Again, Refuse, Settle, Verdict
+from statuspolicy.row import makes_duty
+from statuspolicy.verdicts import Again, Refuse, Settle, Verdict
 
 if TYPE_CHECKING:
+    from httpx import Request, Response
+
     from statuspolicy import ranges
 else:
-    ranges = OnDemand("statuspolicy.ranges", None)
+    ranges = OnDemand("statuspolicy.ranges")
 
 
 def switched(exchange: Exchange) -> Verdict:
@@ -117,8 +117,8 @@ def portal(exchange: Exchange) -> Verdict:
 
 
 def _violation(exchange: Exchange, what: str) -> Verdict:
-    from ..errors import ProtocolViolation
-    from ..hop import target
+    from statuspolicy.errors import ProtocolViolation
+    from statuspolicy.hop import target
 
     request = exchange.request
     message = f"{target(request.url)} {what} ({exchange.code} to {request.method})."

@@ -1,1 +1,5 @@
-../events.py
+"""`statuspolicy.events`, typed for httpx2."""
+
+from statuspolicy.events import Attempt, Decision, Event, Settled, Wait
+
+__all__ = ["Attempt", "Decision", "Event", "Settled", "Wait"]

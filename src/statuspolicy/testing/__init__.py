@@ -1,8 +1,7 @@
 """For tests: a server that answers any code, a clock that never waits, a driver for scripts."""
 
 from statuspolicy.testing.clock import FakeClock
+from statuspolicy.testing.replay import Story, replay
 from statuspolicy.testing.server import Answer, Received, StatusServer
-
-from .replay import Story, replay
 
 __all__ = ["Answer", "FakeClock", "Received", "StatusServer", "Story", "replay"]

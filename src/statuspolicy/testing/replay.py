@@ -1,27 +1,16 @@
 """The third driver: a script of answers in, the story of the exchange out. No transport."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from statuspolicy.account import trace
 from statuspolicy.cache.config import Cache
 from statuspolicy.clock import Clock
-from statuspolicy.limits import Limits
-from statuspolicy.memory import Memory
-from statuspolicy.printable import quoted
-from statuspolicy.testing.clock import FakeClock
-from statuspolicy.trace import Trace
-
-from .._lib import (
-    ByteStream,
-    Cookies,
-    Request,
-    Response,
-    SyncByteStream,
-)
-from ..account import trace
-from ..configured import shelf_of
-from ..driver import remembered
-from ..effects import (
+from statuspolicy.configured import shelf_of
+from statuspolicy.driver import remembered
+from statuspolicy.effects import (
     Ask,
     Behind,
     Discard,
@@ -37,12 +26,23 @@ from ..effects import (
     Shelve,
     Wait,
 )
-from ..engine import converse
-from ..plan import AllowHop, Confirm, Observer, Plan, Prepare
-from ..row import Table
-from ..tables import STANDARD, following
+from statuspolicy.engine import converse
+from statuspolicy.library import ANY, LIBRARY_OF, meet
+from statuspolicy.limits import Limits
+from statuspolicy.memory import Memory
+from statuspolicy.plan import AllowHop, Confirm, Observer, Plan, Prepare
+from statuspolicy.printable import quoted
+from statuspolicy.row import Table
+from statuspolicy.tables import STANDARD, following
+from statuspolicy.testing.clock import FakeClock
+from statuspolicy.trace import Trace
 
-Line = int | tuple[int, Mapping[str, str]] | Outcome | Reply | Callable[[Request], Response | Reply]
+if TYPE_CHECKING:
+    from httpx import Cookies, Request, Response
+
+Line: TypeAlias = (
+    "int | tuple[int, Mapping[str, str]] | Outcome | Reply | Callable[[Request], Response | Reply]"
+)
 
 
 class Story(NamedTuple):
@@ -116,6 +116,7 @@ def replay(
         cache=None if cache is None else shelf_of(cache, limits),
         follow=follow,
     )
+    meet(request)
     lines = iter(script)
     sent: list[Request] = []
     bodies: list[bytes] = []
@@ -131,7 +132,7 @@ def replay(
         try:
             effect = flow.send(value)
         except StopIteration as end:
-            if isinstance(end.value, Response):
+            if isinstance(end.value, ANY.Response):
                 response = end.value
             else:
                 error = end.value
@@ -143,7 +144,7 @@ def replay(
                 sent.append(effect.request)
                 bodies.append(_body(effect.request))
                 reply = value = _outcome(lines, effect.request, len(sent))
-                if isinstance(reply.outcome, Response):
+                if isinstance(reply.outcome, ANY.Response):
                     held.append(reply.outcome)
                 most = max(most, len(held))
             case Wait(seconds):
@@ -176,7 +177,7 @@ def replay(
 
 
 def _body(request: Request) -> bytes:
-    assert isinstance(request.stream, SyncByteStream)
+    assert isinstance(request.stream, ANY.SyncByteStream)
     return b"".join(request.stream)
 
 
@@ -188,9 +189,9 @@ def _outcome(lines: Iterator[Line], request: Request, n: int) -> Reply:
             f"The script ends before request {n}, {quoted(request)}: add a line."
         ) from None
     if isinstance(line, int):
-        line = Response(line)
+        line = LIBRARY_OF[type(request)].Response(line)
     elif isinstance(line, tuple):
-        line = Response(line[0], headers=line[1])
+        line = LIBRARY_OF[type(request)].Response(line[0], headers=line[1])
     elif callable(line):
         line = line(request)
     return line if isinstance(line, Reply) else Reply(line)
@@ -198,7 +199,7 @@ def _outcome(lines: Iterator[Line], request: Request, n: int) -> Reply:
 
 def _discard(effect: Discard) -> bytes | None:
     stream = effect.response.stream
-    return b"".join(stream) if isinstance(stream, ByteStream) and not effect.hard else None
+    return b"".join(stream) if isinstance(stream, ANY.ByteStream) and not effect.hard else None
 
 
 def _answer(effect: Ask) -> object:

@@ -1,0 +1,52 @@
+"""The transport of a policy that was given none: the library's own, once a request says which."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from statuspolicy.httpx_internals import check
+from statuspolicy.library import BASE, LIBRARY_OF
+
+if TYPE_CHECKING:
+    from httpx import Request, Response
+
+
+class DefaultTransport(BASE.BaseTransport, BASE.AsyncBaseTransport):
+    """Made with its first request, which is of one library.
+
+    name: that of the library's class.
+    """
+
+    _made: Any = None
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def of(self, request: Request) -> Any:
+        """The transport that sends such a request."""
+        if self._made is not None:
+            return self._made
+        from statuspolicy.network import install  # here, where there is a transport
+
+        library = LIBRARY_OF[type(request)]
+        check()  # of a library that is perhaps known only now
+        made = getattr(library, self._name)()
+        install(made)
+        self._made = made
+        return made
+
+    def handle_request(self, request: Request) -> Response:
+        response: Response = self.of(request).handle_request(request)
+        return response
+
+    async def handle_async_request(self, request: Request) -> Response:
+        response: Response = await self.of(request).handle_async_request(request)
+        return response
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
+
+    async def aclose(self) -> None:
+        if self._made is not None:
+            await self._made.aclose()

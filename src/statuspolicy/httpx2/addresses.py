@@ -1,1 +1,0 @@
-../addresses.py

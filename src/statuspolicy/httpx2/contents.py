@@ -1,1 +1,0 @@
-../contents.py

@@ -1,1 +1,0 @@
-../../downloads/__init__.py

@@ -1,1 +1,0 @@
-../../downloads/course.py

@@ -1,1 +1,0 @@
-../../downloads/loops.py

@@ -1,1 +1,0 @@
-../../duties/__init__.py

@@ -1,1 +1,0 @@
-../../duties/accepted.py

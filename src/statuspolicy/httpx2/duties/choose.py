@@ -1,1 +1,0 @@
-../../duties/choose.py

@@ -1,1 +1,0 @@
-../../duties/poll.py

@@ -1,1 +1,0 @@
-../../duties/redirect.py

@@ -1,1 +1,0 @@
-../../duties/retry.py

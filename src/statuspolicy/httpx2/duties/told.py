@@ -1,1 +1,0 @@
-../../duties/told.py

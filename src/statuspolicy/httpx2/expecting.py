@@ -1,1 +1,0 @@
-../expecting.py

@@ -1,1 +1,0 @@
-../failure.py

@@ -1,1 +1,0 @@
-../httpx_internals.py

@@ -1,1 +1,0 @@
-../polling.py

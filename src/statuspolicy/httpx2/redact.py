@@ -1,1 +1,0 @@
-../redact.py

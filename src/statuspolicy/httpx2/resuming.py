@@ -1,1 +1,0 @@
-../resuming.py

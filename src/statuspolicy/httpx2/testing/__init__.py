@@ -1,1 +1,0 @@
-../../testing/__init__.py

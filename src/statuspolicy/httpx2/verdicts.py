@@ -1,1 +1,0 @@
-../verdicts.py

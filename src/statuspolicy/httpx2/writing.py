@@ -1,1 +1,0 @@
-../writing.py
