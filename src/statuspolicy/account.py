@@ -18,10 +18,12 @@ from statuspolicy.trace import Step, Trace
 if TYPE_CHECKING:
     from httpx import Request, Response
 
+    from statuspolicy.protocols import AnyResponse
+
 _MOST = 32  # errors that are searched: a chain may be long, and a group large
 
 
-def trace(result: Response | BaseException) -> Trace:
+def trace(result: AnyResponse | BaseException) -> Trace:
     """Return the trace of a response or an error: a step for each answer.
 
     There always is one: where nothing was decided, its one step is made from the status code and
@@ -124,7 +126,7 @@ def _source(error: BaseException) -> Response | BaseException:
     return error
 
 
-def _with_notes(kept: Trace, result: Response | BaseException) -> Trace:
+def _with_notes(kept: Trace, result: AnyResponse | BaseException) -> Trace:
     """The trace with the notes of the response, whose body may have been read since."""
     if not isinstance(result, ANY.Response) or not kept:
         return kept

@@ -77,10 +77,10 @@ class Grip(Generic[TransportT]):
             self.own = effect.over  # type: ignore[assignment]
         elif effect.fresh and self.fresh is not None:
             self.own = self.fresh()
-        transport = self.route(effect.request.url) if self.own is None else self.own
+        transport: Any = self.route(effect.request.url) if self.own is None else self.own
         if isinstance(transport, DefaultTransport):
             transport = transport.of(effect.request)
-        return transport
+        return transport  # type: ignore[no-any-return]
 
     def equipped(self, effect: Send) -> tuple[Request, Watch | None]:
         """The request as the transport gets it, watched and its timeouts capped; the watch."""

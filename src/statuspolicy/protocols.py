@@ -24,10 +24,12 @@ class AnyResponse(Protocol):
     @property
     def content(self) -> bytes:
         """The body, decoded."""
+        ...
 
     @property
     def has_redirect_location(self) -> bool:
         """Whether it leads somewhere."""
+        ...
 
 
 class AnyClient(Protocol):
@@ -36,10 +38,13 @@ class AnyClient(Protocol):
     @property
     def is_closed(self) -> bool:
         """Whether it was closed."""
+        ...
 
     @property
     def trust_env(self) -> bool:
         """Whether it heeds the environment."""
+        ...
 
     def build_request(self, method: str, url: Any) -> Any:
         """A request, as it would be sent."""
+        ...

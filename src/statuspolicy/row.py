@@ -190,7 +190,7 @@ def _order(item: tuple[Key, Row]) -> tuple[int, int, str]:
     key = item[0]
     if isinstance(key, int):
         return (0, key, "")
-    if key in _CLASSES:
+    if isinstance(key, str) and key in _CLASSES:
         return (0, _CLASSES[key] * 100 + 99, key)
     return (1, 0, item[1].name)
 

@@ -17,7 +17,7 @@ except ImportError as missing:
         "pip install 'statuspolicy[httpx2]'."
     ) from missing
 
-__all__ = statuspolicy.__all__
+__all__ = statuspolicy.__all__  # pyright: ignore[reportUnsupportedDunderAll] - it reads the stub
 
 
 def __getattr__(name: str) -> Any:
