@@ -58,9 +58,9 @@ def test_to_wrap_a_client_with_a_policy_transport_is_an_error_too():
 
 @each("nothing", [None, httpx, "client", httpx.HTTPTransport()])
 def test_what_is_no_client_is_named(nothing):
-    with pytest.raises(TypeError, match=r"give an httpx\.Client or httpx\.AsyncClient"):
+    with pytest.raises(TypeError, match=r"give a Client or AsyncClient of httpx or httpx2"):
         sp.wrap(nothing)
-    with pytest.raises(TypeError, match=r"give an httpx\.Client or httpx\.AsyncClient"):
+    with pytest.raises(TypeError, match=r"give a Client or AsyncClient of httpx or httpx2"):
         sp.unwrap(nothing)
 
 
