@@ -10,7 +10,9 @@ import anyio
 import pytest
 
 from statuspolicy import Limits
-from statuspolicy.body import FACTORY, Body, carry, copy, known, length, replayable
+from statuspolicy.body import carry, copy, known, length, replayable
+from statuspolicy.remade import FACTORY
+from statuspolicy.replayable import Body
 from tests.each import each
 from tests.library import httpx
 

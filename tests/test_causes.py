@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from statuspolicy.naming import name_of
+from statuspolicy.printable import name_of
 from statuspolicy.testing import Answer, replay
 from tests.library import httpx, sp
 

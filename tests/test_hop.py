@@ -5,7 +5,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from statuspolicy import Limits
-from statuspolicy.body import FACTORY
 from statuspolicy.hop import (
     _PLAIN,
     Unusable,
@@ -18,6 +17,7 @@ from statuspolicy.hop import (
     same_origin,
     target,
 )
+from statuspolicy.remade import FACTORY
 from tests.each import each
 from tests.library import httpx
 

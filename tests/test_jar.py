@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statuspolicy import jar
-from statuspolicy.response import without_cookies
+from statuspolicy.jar import without_cookies
 from tests.each import each
 from tests.library import httpx
 

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from statuspolicy.body import Body
+from statuspolicy.replayable import Body
 from statuspolicy.resuming import Resuming, resumable
 from statuspolicy.testing import Answer, StatusServer
 from statuspolicy.testing.server import Received

@@ -9,9 +9,6 @@ from types import MappingProxyType
 from statuspolicy._value import Record
 from statuspolicy.links import QUOTED, WORD, after, unquoted
 
-# In a request's `extensions`: the challenges that were answered on the way to it.
-ANSWERED = "statuspolicy.answered"
-
 _PARAMETER = rf'({WORD})[ \t]*=[ \t]*(?:{QUOTED}|([^ \t,"]*))'
 _OPAQUE = r"[ \t]+([0-9A-Za-z._~+/-]+=*)(?=[ \t]*(?:,|\Z))"
 

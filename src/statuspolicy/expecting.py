@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy.body import Body
 from statuspolicy.library import Stream
 from statuspolicy.methods import WITHOUT_CONTENT
+from statuspolicy.replayable import Body
 from statuspolicy.wire import Seen
 
 if TYPE_CHECKING:

@@ -12,13 +12,14 @@ from urllib.parse import quote
 
 from statuspolicy import body, errors, hop, jar
 from statuspolicy._value import Record
-from statuspolicy.challenge import ANSWERED
+from statuspolicy.bounds import No as No  # noqa: PLC0414 - it is found here too
+from statuspolicy.bounds import in_time as in_time  # noqa: PLC0414 - as that
+from statuspolicy.bounds import no_downgrade, no_longer_wait, within_the_total
 from statuspolicy.exchange import Exchange
 from statuspolicy.httpx_internals import lines
 from statuspolicy.library import ANY
 from statuspolicy.limits import Limits
 from statuspolicy.printable import PART, printable
-from statuspolicy.trace import in_words
 from statuspolicy.verdicts import Again, Aside, Follow, Refuse, Settle
 
 if TYPE_CHECKING:
@@ -64,10 +65,6 @@ class Permit(Record):
     tokens: float | None = None
 
 
-class No(Exception):
-    """The response is to be handed over, for this reason."""
-
-
 def permit(
     exchange: Exchange, path: Path, verdict: Follow | Again, cookies: Cookies | None
 ) -> Permit | Settle | Refuse:
@@ -104,10 +101,10 @@ def permit_aside(
     if exchange.elapsed + verdict.after > verdict.within:
         return Settle(f"side requests did not bring a decision within {verdict.within:g} s")
     try:
-        _no_longer_wait(limits, verdict.after)
-        _within_the_total(exchange, verdict.after)
+        no_longer_wait(limits, verdict.after)
+        within_the_total(exchange, verdict.after)
         url = hop.resolve(exchange.request.url, request.url)
-        _no_downgrade(exchange.request.url, url)
+        no_downgrade(exchange.request.url, url)
     except (No, hop.Unusable) as reason:
         return Settle(f"the side request is not sent: {reason}")
     drop = drops(limits, path.abroad or not hop.same_origin(path.home, url))
@@ -155,7 +152,7 @@ def _hop(
     came_from, leads_to = path.target or hop.target(sent.url), hop.target(url)
     if (length := len(leads_to)) > (most := limits.uri_length):
         raise No(f"its Location leads to a URI of {length} bytes, above Limits.uri_length={most}")
-    _no_downgrade(sent.url, url)
+    no_downgrade(sent.url, url)
     abroad = path.abroad or not hop.same_origin(path.home, url)
     if abroad and not path.abroad and limits.cross_origin == "stop":
         raise No(f"it leads to another origin ({printable(leads_to, PART)}; Limits.cross_origin)")
@@ -207,11 +204,6 @@ def _hop(
         )
     path = Path(path.home, (*states, new), abroad, holes, path.cookies, request, leads_to)
     return Permit(request, path, True)
-
-
-def _no_downgrade(sent: URL, url: URL) -> None:
-    if (sent.scheme, url.scheme) == ("https", "http"):
-        raise No(f"it leads from https to http ({printable(hop.target(url), PART)})")
 
 
 def _holes(sent: Request, before: int, came_from: str, leads_to: str) -> int:
@@ -274,7 +266,7 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
     if not body.replayable(request):
         raise No(_USED_UP)
     if not (exchange.can_sign or _untouched(exchange)) and _same_digest(sent, request):
-        if ANSWERED not in request.extensions:
+        if hop.ANSWERED not in request.extensions:
             raise No(_COUNTED)
         request = body.copy(request)
         del request.headers["authorization"]  # the row of the 401 that follows makes another
@@ -300,8 +292,8 @@ def _for_the_proxy(exchange: Exchange, asked: Request, request: Request) -> Requ
     challenged = exchange.status == 407 and exchange.proxied and sent.url.scheme == "http"
     if field is not None and (challenged or field == sent.headers.get("proxy-authorization")):
         request.headers["Proxy-Authorization"] = field
-    if ANSWERED in asked.extensions:
-        request.extensions = {**request.extensions, ANSWERED: asked.extensions[ANSWERED]}
+    if hop.ANSWERED in asked.extensions:
+        request.extensions = {**request.extensions, hop.ANSWERED: asked.extensions[hop.ANSWERED]}
     return request
 
 
@@ -324,39 +316,6 @@ def gives_back(status: int | None) -> bool:
 
 # These ask for another request: 304 for one without conditions, the others for what they name.
 ASKS_FOR_ANOTHER = frozenset({304, 305, 401, 407, 411, 417, 449})
-
-
-def in_time(exchange: Exchange, after: float) -> None:
-    """Raise No where a wait would be too long, or end too late."""
-    limits = exchange.limits
-    if not after >= 0:
-        raise ValueError(f"The duty asks to wait {after!r} s: give a number of seconds, 0 or more.")
-    _no_longer_wait(limits, after)
-    _within_the_total(exchange, after)
-    if exchange.elapsed + after > limits.deadline:
-        wait = (
-            f"a wait of {in_words(after)} would end after"
-            if after
-            else "the next send would begin after"
-        )
-        raise No(
-            f"{exchange.elapsed:.3g} s have passed since the first answer: {wait} "
-            f"Limits.deadline={limits.deadline:g}"
-        )
-
-
-def _no_longer_wait(limits: Limits, after: float) -> None:
-    # Never clamped: to ask earlier than the server said is what gets clients blocked.
-    if after > limits.retry_after:
-        raise No(
-            f"the wait of {in_words(after)} is above Limits.retry_after={limits.retry_after:g}"
-        )
-
-
-def _within_the_total(exchange: Exchange, after: float) -> None:
-    total = exchange.limits.total
-    if total is not None and after >= exchange.left:
-        raise No(f"Limits.total={total:g} would be over before the next answer")
 
 
 _MAY_BE = "is not idempotent and may have been acted on"

@@ -12,7 +12,6 @@ from math import inf
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy.body import Body
 from statuspolicy.clock import SystemClock
 from statuspolicy.effects import (
     Ask,
@@ -31,6 +30,7 @@ from statuspolicy.grip import Grip, behind
 from statuspolicy.later import close
 from statuspolicy.library import ANY, RESPONSES
 from statuspolicy.ondemand import OnDemand
+from statuspolicy.replayable import Body
 from statuspolicy.streams import ONE_READ, Parts
 from statuspolicy.wire import WIRE, aduring, during, sooner
 

@@ -6,8 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from statuspolicy import body
-from statuspolicy.challenge import ANSWERED
+from statuspolicy import remade
 from statuspolicy.fields import Fields, members
 from statuspolicy.httpx_internals import beside, extended, lines, same_place, written
 from statuspolicy.httpx_internals import target as target  # noqa: PLC0414 - it is found here too
@@ -33,8 +32,10 @@ _ELSEWHERE = frozenset({"target", "sni_hostname"})
 _OF_ITS_OWN = frozenset({b"cache-control", b"pragma", b"content-length", b"transfer-encoding"})
 _USUAL_PORT = {"http": b":80", "https": b":443"}
 _USUAL, _LAST_PORT = {"http": 80, "https": 443}, 65_535
+# In a request's `extensions`: the challenges that were answered on the way to it.
+ANSWERED = "statuspolicy.answered"
 # What an exchange may take to another origin of its request's extensions.
-PORTABLE = frozenset({"timeout", "trace", "statuspolicy", body.FACTORY})
+PORTABLE = frozenset({"timeout", "trace", "statuspolicy", remade.FACTORY})
 
 
 # A path, or an http(s) URL, in which the library's parser would change nothing: no dot segment, no
@@ -136,10 +137,10 @@ def request_to(
         if name not in OF_ONE_URL
         and (name != "sni_hostname" or url.host == previous.url.host)
         and (not abroad or name in PORTABLE)
-        and not (bodiless and name == body.FACTORY)
+        and not (bodiless and name == remade.FACTORY)
     }
     stream = LIBRARY_OF[type(previous)].ByteStream(b"") if bodiless else previous.stream
-    return body.copy(
+    return remade.copy(
         previous,
         method=method,
         url=url,

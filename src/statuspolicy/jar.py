@@ -11,11 +11,11 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 from statuspolicy.cookiejar_internals import cookies_lock, cookies_of, policy_of
-from statuspolicy.httpx_internals import field_names, lines, parts, written
-from statuspolicy.library import ANY, LIBRARY_OF, several
+from statuspolicy.httpx_internals import extended, field_names, lines, parts, written
+from statuspolicy.library import ANY, LIBRARY_OF, Library, remember, several
 
 if TYPE_CHECKING:
-    from httpx import URL, Cookies, Request, Response
+    from httpx import URL, Cookies, Headers, Request, Response
 
 _SETTING = frozenset({b"set-cookie", b"set-cookie2"})
 _EXTRACT, _MAKE = CookieJar.extract_cookies, CookieJar.make_cookies
@@ -257,3 +257,28 @@ def _encode(field: str) -> bytes:
         return field.encode("latin-1")
     except UnicodeEncodeError:
         return field.encode("utf-8")
+
+
+@cache
+def _cookieless(library: Library) -> type[Headers]:
+    """The class of header sections whose cookies no jar takes in, such as a 511's.
+
+    A client's jar reads `multi_items()`; the fields are still there for everything else.
+    """
+    plain = library.Headers
+
+    def multi_items(self: Headers) -> list[tuple[str, str]]:
+        return [item for item in plain.multi_items(self) if item[0].lower() != "set-cookie"]
+
+    def reduce(self: Headers) -> tuple[Any, ...]:
+        return without_cookies, (extended(self),)
+
+    own = {"multi_items": multi_items, "__reduce__": reduce, "__module__": __name__}
+    kind = type("Headers", (plain,), own)
+    remember(kind, library)
+    return kind
+
+
+def without_cookies(headers: Headers) -> Headers:
+    """A header section whose Set-Cookie fields are there to be read, and no more."""
+    return _cookieless(LIBRARY_OF[type(headers)])(headers)

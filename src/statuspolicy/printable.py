@@ -10,8 +10,9 @@ import logging
 import re
 from functools import partial
 from types import FunctionType, MethodType
+from typing import Any
 
-from statuspolicy.naming import OURS, name_of
+OURS = __name__.partition(".")[0]
 
 LINE = 1000  # characters of a line
 PART = 200  # characters of one thing that a server says
@@ -47,6 +48,28 @@ def given(value: object) -> str:
     if type(value) is tuple:
         return f"({', '.join(map(given, value))}{',' * (len(value) == 1)})"
     return f"<{type(value).__name__}>"
+
+
+def name_of(call: Any) -> str:
+    """The name of a callable with its module, for a trace; nothing that it was given is told.
+
+    Of a duty of ours, also what it calls.
+    """
+    while isinstance(call, partial):
+        call = call.func
+    of = getattr(call, "__self__", None)
+    if type(of).__module__.partition(".")[0] == OURS:
+        call = of  # a method of a duty is the duty's own affair
+    name = getattr(call, "__qualname__", None)
+    if isinstance(name, str):
+        line = getattr(getattr(call, "__code__", None), "co_firstlineno", 0)
+        where = f" (line {line})" if "<lambda>" in name else ""
+        return f"{getattr(call, '__module__', None)}.{name}{where}"
+    kind = type(call)
+    if kind.__module__.partition(".")[0] != OURS:
+        return f"{kind.__module__}.{kind.__qualname__}"
+    within = [name_of(value) for value in getattr(call, "__dict__", {}).values() if callable(value)]
+    return f"{repr(call).partition('(')[0]}({', '.join(within)})"
 
 
 class _Shown:

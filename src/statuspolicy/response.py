@@ -15,7 +15,8 @@ from http import HTTPStatus
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy.httpx_internals import CONTENT, REQUEST, extended
+from statuspolicy.httpx_internals import CONTENT, REQUEST
+from statuspolicy.jar import without_cookies
 from statuspolicy.library import ANY, LIBRARY_OF, Library, either, remember, several
 from statuspolicy.printable import PART, printable
 from statuspolicy.streams import content_of
@@ -203,31 +204,6 @@ def stored_response(
     response = object.__new__(kind)
     response.__dict__ = inside
     return response
-
-
-@cache
-def _cookieless(library: Library) -> type[Headers]:
-    """The class of header sections whose cookies no jar takes in, such as a 511's.
-
-    A client's jar reads `multi_items()`; the fields are still there for everything else.
-    """
-    plain = library.Headers
-
-    def multi_items(self: Headers) -> list[tuple[str, str]]:
-        return [item for item in plain.multi_items(self) if item[0].lower() != "set-cookie"]
-
-    def reduce(self: Headers) -> tuple[Any, ...]:
-        return without_cookies, (extended(self),)
-
-    own = {"multi_items": multi_items, "__reduce__": reduce, "__module__": __name__}
-    kind = type("Headers", (plain,), own)
-    remember(kind, library)
-    return kind
-
-
-def without_cookies(headers: Headers) -> Headers:
-    """A header section whose Set-Cookie fields are there to be read, and no more."""
-    return _cookieless(LIBRARY_OF[type(headers)])(headers)
 
 
 def adopt(

@@ -18,10 +18,9 @@ from statuspolicy.guard import Path, drops
 from statuspolicy.httpx_internals import request_of
 from statuspolicy.library import ANY, LIBRARY_OF
 from statuspolicy.methods import SAFE
-from statuspolicy.naming import name_of
 from statuspolicy.notes import joined
 from statuspolicy.plan import Plan
-from statuspolicy.printable import PART, given, log, printable
+from statuspolicy.printable import PART, given, log, name_of, printable
 from statuspolicy.redact import redact
 from statuspolicy.response import TRACE, kept_trace, phrase
 from statuspolicy.row import NOTHING, Duty

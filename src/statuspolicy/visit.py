@@ -20,9 +20,10 @@ from statuspolicy.failure import key_of, line
 from statuspolicy.fields import digits
 from statuspolicy.flights import Flight
 from statuspolicy.httpx_internals import extended, target, written
+from statuspolicy.jar import without_cookies
 from statuspolicy.library import ANY, Library
 from statuspolicy.recording import Recording
-from statuspolicy.response import CACHED, stored_response, without_cookies
+from statuspolicy.response import CACHED, stored_response
 
 if TYPE_CHECKING:
     from httpx import Request, Response

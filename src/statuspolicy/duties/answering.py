@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from statuspolicy import body
-from statuspolicy.challenge import ANSWERED, Challenge
+from statuspolicy.challenge import Challenge
 from statuspolicy.exchange import Exchange
+from statuspolicy.hop import ANSWERED
 from statuspolicy.memory import short
 from statuspolicy.verdicts import Again
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from statuspolicy import body, documents, hop
 from statuspolicy._value import Record
-from statuspolicy.challenge import ANSWERED
 from statuspolicy.duties.ticket import Progress, Ticket, led_to
 from statuspolicy.exchange import Exchange
 from statuspolicy.httpx_internals import written
@@ -102,7 +101,7 @@ class Looks(Record):
         state = documents.text(documents.document(exchange.body), "/status") if states else ""
         if not self._is_done(exchange, response, state.lower()):
             # The next step is a new request: its challenge may be answered again.
-            kept = {k: v for k, v in exchange.request.extensions.items() if k != ANSWERED}
+            kept = {k: v for k, v in exchange.request.extensions.items() if k != hop.ANSWERED}
             asked = body.copy(exchange.request, extensions=kept) if not self.hops else self.request
             assert asked is not None
             again = hop.request_to(asked.url, "GET", asked, limits=exchange.limits, keep_host=True)
