@@ -115,7 +115,7 @@ DUTIES = {
     "tokens": {"answering"},
     "poll": {"looks", "ticket"},
     "looks": {"ticket"},
-    "choose": {"accepted", "redirect"},
+    "choose": {"redirect"},
     "told": {"redirect"},
 }
 CACHE = [

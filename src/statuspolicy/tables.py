@@ -4,7 +4,7 @@ A row has the code, its reason phrase, its specification, what that asks of a cl
 that does it. Without a duty it is `surface`: the response is handed over.
 """
 
-from statuspolicy.duties import accepted, amend, cooling, redirect, unparsable, verify
+from statuspolicy.duties import amend, choose, cooling, redirect, unparsable, verify
 from statuspolicy.duties.retry import retry
 from statuspolicy.row import REDIRECTS, Row, Table, surface
 
@@ -50,7 +50,7 @@ STANDARD = Table((
     Row(403, "Forbidden", "RFC 9110 §15.5.4", "should not repeat with the same credentials"),
     Row(404, "Not Found", "RFC 9110 §15.5.5", "may be temporary or permanent"),
     Row(405, "Method Not Allowed", "RFC 9110 §15.5.6", "Allow lists the methods", verify.not_allowed),
-    Row(406, "Not Acceptable", "RFC 9110 §15.5.7", "choose from the list in the content", accepted.not_acceptable),
+    Row(406, "Not Acceptable", "RFC 9110 §15.5.7", "choose from the list in the content", choose.not_acceptable),
     Row(407, "Proxy Authentication Required", "RFC 9110 §15.5.8", "may repeat with credentials for the proxy"),
     Row(408, "Request Timeout", "RFC 9110 §15.5.9", "may repeat it on another connection", _ELSEWHERE),
     Row(409, "Conflict", "RFC 9110 §15.5.10", "the user resolves it and resubmits"),
@@ -59,7 +59,7 @@ STANDARD = Table((
     Row(412, "Precondition Failed", "RFC 9110 §15.5.13", "a condition of the request is false"),
     Row(413, "Content Too Large", "RFC 9110 §15.5.14", "Retry-After says when, if temporary", _WHEN_TOLD),
     Row(414, "URI Too Long", "RFC 9110 §15.5.15", "a redirect black hole may be the cause"),
-    Row(415, "Unsupported Media Type", "RFC 9110 §15.5.16", "Accept says what is accepted", accepted.unsupported),
+    Row(415, "Unsupported Media Type", "RFC 9110 §15.5.16", "Accept says what is accepted", choose.unsupported),
     Row(416, "Range Not Satisfiable", "RFC 9110 §15.5.17", "Content-Range tells the length"),
     Row(417, "Expectation Failed", "RFC 9110 §10.1.1", "should repeat without 100-continue", amend.without_expect),
     Row(421, "Misdirected Request", "RFC 9110 §15.5.20", "may repeat on another connection", _ELSEWHERE),

@@ -1,4 +1,4 @@
-"""The duties for 300 and 406, which choose a representation, and for 426, which uses TLS."""
+"""What is offered and what is taken: 300 and 406, 415; 426, over TLS (RFC 9110 §12)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from statuspolicy.duties.accepted import not_acceptable
 from statuspolicy.duties.redirect import preferred_choice
 from statuspolicy.exchange import Exchange
-from statuspolicy.fields import members
-from statuspolicy.later import then
+from statuspolicy.fields import Fields, members
 from statuspolicy.library import ANY, meet
-from statuspolicy.links import Alternative, alternates
 from statuspolicy.printable import given
 from statuspolicy.row import makes_duty
 from statuspolicy.verdicts import Follow, Inspect, Settle, Verdict
@@ -20,7 +17,37 @@ from statuspolicy.verdicts import Follow, Inspect, Settle, Verdict
 if TYPE_CHECKING:
     from httpx import URL, Request, Response
 
+    from statuspolicy.links import Alternative
+
 Chooser: TypeAlias = "Callable[[Request, Response], URL | str | Awaitable[URL | str | None] | None]"
+
+_MOST = 8  # alternatives or types that are named
+_NAMES = ("Accept", "Accept-Post", "Accept-Patch", "Accept-Encoding")
+
+
+def not_acceptable(exchange: Exchange) -> Verdict:
+    """406: the server has other representations (RFC 9110 §15.5.7)."""
+    from statuspolicy.links import alternates  # here, where there is something to be offered
+
+    fields = exchange.fields
+    offers = alternates(fields.get("link") or "", fields.get("alternates") or "")
+    if offers:
+        return Settle(f"the server offers {', '.join(map(str, offers[:_MOST]))}")
+    return Settle(_takes(fields) or "the server does not say what it offers")
+
+
+def unsupported(exchange: Exchange) -> Verdict:
+    """415: the server takes other media types or codings (RFC 9110 §15.5.16)."""
+    return Settle(_takes(exchange.fields) or "the server does not say what it accepts")
+
+
+def _takes(fields: Fields) -> str:
+    said = []
+    for name in _NAMES:
+        values = members(fields.get(name.lower()) or "")
+        if named := ", ".join(values[:_MOST]):
+            said.append(f"{name}: {named}")
+    return f"the server accepts {'; '.join(said)}" if said else ""
 
 
 @makes_duty
@@ -57,6 +84,8 @@ class _Chosen:
     def _ask(self, exchange: Exchange) -> Any:
         if exchange.response is None:
             return Settle()  # a row for failures
+        from statuspolicy.later import then
+
         choice: Any = self._chooser(exchange.request, exchange.response)
         return then(choice, partial(self._chosen, exchange))
 
@@ -71,6 +100,8 @@ def alternatives(response: Response) -> tuple[Alternative, ...]:
     meet(response)
     if not isinstance(response, ANY.Response):
         raise TypeError(f"alternatives({given(response)}): give an httpx.Response.")
+    from statuspolicy.links import alternates
+
     headers = response.headers
     return alternates(headers.get("link", ""), headers.get("alternates", ""))
 
