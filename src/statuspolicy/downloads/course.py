@@ -26,15 +26,13 @@ from statuspolicy.downloads.spans import ENDLESS, Span, shares, within
 from statuspolicy.errors import DigestMismatch, DownloadError
 from statuspolicy.fields import Fields, members
 from statuspolicy.hop import origin, same_origin, target
-from statuspolicy.httpx_internals import CONTENT, transports, written
+from statuspolicy.httpx_internals import CONTENT, written
 from statuspolicy.library import ANY, LIBRARY_OF
 from statuspolicy.locks import alone
 from statuspolicy.plan import OVERRIDE, Unstored
 from statuspolicy.printable import log, printable
 from statuspolicy.redact import bound
 from statuspolicy.response import keep_trace, phrase
-from statuspolicy.routing import wrapping
-from statuspolicy.transport import AsyncPolicyTransport, PolicyTransport
 
 if TYPE_CHECKING:
     from httpx import URL, AsyncClient, Client, HTTPStatusError, Request, Response
@@ -65,9 +63,6 @@ class Course:
         sha256: str | None,
         headers: Mapping[str, str] | None,
     ) -> None:
-        policy = isinstance(transports(client)[None], (PolicyTransport, AsyncPolicyTransport))
-        if not policy and wrapping(client) is None:  # something may stand above its policy
-            raise TypeError("This client is not wrapped: call statuspolicy.wrap(client) first.")
         self.path = Path(path)
         real, special = place(path)
         self._first = self._base = _request(client, url, headers)

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 from statuspolicy.contents import raw
 from statuspolicy.downloads.course import MOST_SHOWN, Course, Progress
 from statuspolicy.downloads.reading import Job, Reading
-from statuspolicy.httpx_internals import alone
+from statuspolicy.httpx_internals import alone, transports
 from statuspolicy.library import ANY, meet
 from statuspolicy.printable import given
+from statuspolicy.routing import wrapping
 from statuspolicy.streams import ONE_READ
+from statuspolicy.transport import AsyncPolicyTransport, PolicyTransport
 
 if TYPE_CHECKING:
     from httpx import URL, AsyncClient, Client, Request, Response
@@ -73,7 +75,7 @@ def download(
     meet(client)
     if not isinstance(client, ANY.Client):
         raise TypeError(f"{given(client)}: give an httpx.Client, or an AsyncClient to adownload.")
-    _check(path, segments, resume, progress, sha256, headers)
+    _check(client, path, segments, resume, progress, sha256, headers)
     course: Course | None = None
     try:
         course = Course(client, url, path, segments, resume, progress, sha256, headers)
@@ -176,7 +178,7 @@ async def adownload(
     meet(client)
     if not isinstance(client, ANY.AsyncClient):
         raise TypeError(f"{given(client)}: give an httpx.AsyncClient, or a Client to download.")
-    _check(path, segments, resume, progress, sha256, headers)
+    _check(client, path, segments, resume, progress, sha256, headers)
     import anyio
     from anyio.to_thread import run_sync
 
@@ -301,6 +303,7 @@ async def _aclose(response: Response) -> None:
 
 
 def _check(
+    client: Client | AsyncClient,
     path: object,
     segments: object,
     resume: object,
@@ -327,3 +330,6 @@ def _check(
         isinstance(sha256, str) and re.fullmatch("[0-9A-Fa-f]{64}", sha256)
     ):
         raise ValueError(f"sha256={sha256!r}: write 64 hexadecimal digits.")
+    policy = isinstance(transports(client)[None], (PolicyTransport, AsyncPolicyTransport))
+    if not policy and wrapping(client) is None:  # something may stand above its policy
+        raise TypeError("This client is not wrapped: call statuspolicy.wrap(client) first.")
