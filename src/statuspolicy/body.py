@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from statuspolicy.httpx_internals import files_of, source_of
 from statuspolicy.library import ANY
-from statuspolicy.limits import Limits
 from statuspolicy.printable import given
 from statuspolicy.remade import FACTORY as FACTORY  # noqa: PLC0414 - it is found here too
 from statuspolicy.remade import AnyStream
@@ -29,6 +28,8 @@ from statuspolicy.replayable import Body, Source
 
 if TYPE_CHECKING:
     from httpx import Request
+
+    from statuspolicy.limits import Limits
 
 
 def carry(request: Request, limits: Limits) -> Request:

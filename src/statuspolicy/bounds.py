@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from statuspolicy.httpx_internals import target
-from statuspolicy.limits import Limits
 from statuspolicy.printable import PART, printable
 from statuspolicy.trace import in_words
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from httpx import URL
 
     from statuspolicy.exchange import Exchange
+    from statuspolicy.limits import Limits
 
 
 class No(Exception):

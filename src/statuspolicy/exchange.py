@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Generic
 from statuspolicy import failure
 from statuspolicy._value import Reckoned, lazy
 from statuspolicy.fields import Fields
-from statuspolicy.limits import Limits
 from statuspolicy.methods import IDEMPOTENT, SAFE
 from statuspolicy.retry_after import told
 from statuspolicy.streams import content_of
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
 
     class _OfALibrary(Generic[RequestT, ResponseT, ErrorT]):
         """The types of one library: httpx's, where nothing is said."""
+
+    from statuspolicy.limits import Limits
 else:
     RequestT = ResponseT = ErrorT = Any
 

@@ -18,13 +18,13 @@ from statuspolicy.bounds import no_downgrade, no_longer_wait, within_the_total
 from statuspolicy.exchange import Exchange
 from statuspolicy.httpx_internals import lines
 from statuspolicy.library import ANY
-from statuspolicy.limits import Limits
 from statuspolicy.printable import PART, printable
 from statuspolicy.verdicts import Again, Aside, Follow, Refuse, Settle
 
 if TYPE_CHECKING:
     from httpx import URL, Cookies, Request
 
+    from statuspolicy.limits import Limits
     from statuspolicy.protocols import AnyRequest
 
 State: TypeAlias = "tuple[Any, ...]"  # a method and a target, and what else makes the request

@@ -11,12 +11,13 @@ from statuspolicy.fields import Fields, members
 from statuspolicy.httpx_internals import beside, extended, lines, same_place, written
 from statuspolicy.httpx_internals import target as target  # noqa: PLC0414 - it is found here too
 from statuspolicy.library import ANY, LIBRARY_OF, several
-from statuspolicy.limits import Limits
 from statuspolicy.printable import PART, printable
 from statuspolicy.wire import PINS
 
 if TYPE_CHECKING:
     from httpx import URL, Request
+
+    from statuspolicy.limits import Limits
 
 # RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
 # keeps Expect for requests with content.

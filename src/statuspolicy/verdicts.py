@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statuspolicy._value import Record
-from statuspolicy.cooldown import Cool
 from statuspolicy.library import LIBRARY_OF, meet
 from statuspolicy.printable import given, quoted
 
 if TYPE_CHECKING:
     from httpx import URL, AsyncBaseTransport, BaseTransport, Request
 
+    from statuspolicy.cooldown import Cool
     from statuspolicy.locks import Turn
     from statuspolicy.protocols import AnyRequest, AnyResponse
 
