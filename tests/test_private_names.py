@@ -237,7 +237,9 @@ def test_wrap_says_that_a_pool_takes_no_other_backend_any_more(monkeypatch):
     lose(monkeypatch, httpcore.ConnectionPool, "_network_backend")
     with httpx.Client() as client, pytest.raises(UnsupportedVersion) as raised:
         sp.wrap(client)
-    told = f"httpcore {version('httpcore')} has no ConnectionPool._network_backend, header section"
+    told = (
+        f"httpcore {version('httpcore')} has no ConnectionPool._network_backend, which statuspolicy"
+    )
     assert str(raised.value).startswith(told)
     assert str(raised.value).endswith(f": install httpcore{TESTED['httpcore']}.")
 
@@ -264,6 +266,19 @@ def test_a_first_connection_of_http2_says_that_a_name_is_gone(monkeypatch):
         pytest.raises(UnsupportedVersion, match=r"has no .*HTTP2Connection\._events"),
     ):
         look_after(pool, object())
+
+
+def test_under_respx_every_name_is_there(respx_mock):
+    respx_mock.get("https://a.example/").respond(204)
+    with sp.wrap(httpx.Client()) as client:
+        assert client.get("https://a.example/").status_code == 204
+
+
+def test_an_http2_connection_of_another_library_or_pool_is_left_as_it_is():
+    other = SimpleNamespace(_network_stream=object(), _h2_state=object())
+    for pool in (None, SimpleNamespace(connections=[other]), httpcore.ConnectionPool()):
+        look_after(pool, object())
+    assert vars(other).keys() == {"_network_stream", "_h2_state"}
 
 
 class Own(httpx.HTTPTransport):

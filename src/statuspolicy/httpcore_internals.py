@@ -1,8 +1,8 @@
 """The private names of httpcore and httpcore2 that are used, all of them.
 
 What else is relied on and not documented stands with them: how a request is written, and what the
-events of the `trace` extension are called. All of it is looked for on real objects: a pool sends a
-request to what it takes for a socket.
+events of the `trace` extension are called. All of it is looked for on real objects: a connection
+sends a request to what it takes for a stream of bytes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 
 from statuspolicy import h2_internals
 from statuspolicy.supported import SOCKETS, Name, require
@@ -150,6 +150,13 @@ def http2_names(core: Any) -> tuple[Name, ...]:
     """Each private name that is used for HTTP/2, and how it is found."""
     sent = cache(lambda: _over_http2(core))
 
+    def is_inside() -> bool:
+        outer = core.HTTPConnection(origin=core.URL(_URL).origin, network_backend=sent())
+        unset = outer._connection is None
+        outer._connection = sent().connection
+        pool = SimpleNamespace(connections=[outer])
+        return unset and http2_over(pool, sent()) is sent().connection
+
     def tells() -> bool:
         http2, told = sent().connection, list[int]()
 
@@ -167,7 +174,7 @@ def http2_names(core: Any) -> tuple[Name, ...]:
         Name(
             "HTTPConnection._connection, HTTP2Connection._network_stream, ._h2_state",
             _WINDOWS,
-            lambda: sent().connection,
+            is_inside,
         ),
         Name("HTTP2Connection._events", _WINDOWS, lambda: unread(sent().connection, _STREAM)),
         Name(
@@ -179,35 +186,29 @@ def http2_names(core: Any) -> tuple[Name, ...]:
     )
 
 
+_URL = "http://a.example/"
 _STREAM = 1  # the first that a client opens (RFC 9113 §5.1.1)
 _NO_TIMEOUTS = SimpleNamespace(extensions={})
 
 
 class _Sent:
-    """One request that a pool sends over what it takes for a socket: the backend, and its stream.
+    """One request on a connection of its own, over what that takes for a stream of bytes.
 
-    brings: what comes back, once something was written. error: what a write raises.
+    (No pool sends it: tools for tests replace how a pool does that, such as respx.)
+
+    brings: makes what comes back of what was written. error: what a write raises.
     """
 
-    def __init__(
-        self, core: Any, brings: Any, error: Exception | None = None, **of_pool: Any
-    ) -> None:
+    def __init__(self, kind: Any, core: Any, brings: Any, error: Exception | None = None) -> None:
         self.written: list[bytes] = []
         self.events: list[str] = []
         self._brings = brings
         self._error = error
-        self._pool = core.ConnectionPool(network_backend=self, **of_pool)
         extensions = {"trace": lambda event, _: self.events.append(event)}
         headers = [(b"Host", b"a.example")]
-        request = core.Request("GET", "http://a.example/", headers=headers, extensions=extensions)
-        self.answer = self._pool.handle_request(request)
-
-    @property
-    def connection(self) -> Any:
-        return http2_over(self._pool, self)
-
-    def connect_tcp(self, *_: Any, **__: Any) -> Self:
-        return self
+        request = core.Request("GET", _URL, headers=headers, extensions=extensions)
+        self.connection = kind(origin=request.url.origin, stream=self)
+        self.answer = self.connection.handle_request(request)
 
     def write(self, data: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - as httpcore calls it
         self.written.append(data)
@@ -225,7 +226,8 @@ class _Sent:
 
 
 def _over_http1(core: Any, error: Exception | None = None) -> _Sent:
-    return _Sent(core, lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", error)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    return _Sent(core.HTTP11Connection, core, lambda _: answer, error)
 
 
 def _over_http2(core: Any) -> _Sent:
@@ -241,4 +243,4 @@ def _over_http2(core: Any) -> _Sent:
         server.send_data(_STREAM, b"x")
         return server.data_to_send()
 
-    return _Sent(core, brings, http1=False, http2=True)
+    return _Sent(core.HTTP2Connection, core, brings)
