@@ -105,7 +105,7 @@ def test_it_sees_the_request_that_would_go_out_without_the_credentials():
 # ── what a no means ────────────────────────────────────────────────────────────────────
 
 
-def test_where_it_says_no_the_redirect_is_handed_over_readable_with_the_reason():
+def test_302_allow_hop_where_it_says_no_the_redirect_is_handed_over_readable_with_the_reason():
     script = [httpx.Response(302, headers={"location": FAR}, content=b"over there")]
     story = replay(get(), script, allow_hop=Gate(False))
     assert (story.response.status_code, story.response.text) == (302, "over there")
@@ -114,7 +114,7 @@ def test_where_it_says_no_the_redirect_is_handed_over_readable_with_the_reason()
     assert (len(story.sent), story.left_open) == (1, 0)
 
 
-def test_where_it_says_no_to_an_aside_what_asked_for_it_is_handed_over():
+def test_401_allow_hop_where_it_says_no_to_an_aside_what_asked_for_it_is_handed_over():
     script = [httpx.Response(401, content=b"who?")]
     story = replay(get(), script, table=ASIDE, allow_hop=Gate(False))
     assert (story.response.status_code, story.response.text) == (401, "who?")
@@ -122,7 +122,7 @@ def test_where_it_says_no_to_an_aside_what_asked_for_it_is_handed_over():
     assert len(story.sent) == 1
 
 
-def test_where_it_says_no_to_a_remembered_move_the_old_url_is_asked_as_ever():
+def test_301_allow_hop_where_it_says_no_to_a_remembered_move_the_old_url_is_asked_as_ever():
     """And a redirect from there is asked about by itself."""
     gate = Gate(False)
     story = replay(get(), [200], allow_hop=gate, memory=remembering())
@@ -134,12 +134,14 @@ def test_where_it_says_no_to_a_remembered_move_the_old_url_is_asked_as_ever():
 
 
 @each("answer", [None, 0, "", []])
-def test_what_is_no_yes_is_a_no(answer):
+def test_302_allow_hop_what_is_no_yes_is_a_no(answer):
     story = replay(get(), [to(FAR)], allow_hop=Gate(answer))
     assert (story.response.status_code, len(story.sent)) == (302, 1)
 
 
-def test_what_it_raises_passes_through_and_nothing_stays_open(open_session, status_server):
+def test_302_allow_hop_what_it_raises_passes_through_and_nothing_stays_open(
+    open_session, status_server
+):
     def gate(request, next_request):
         raise LookupError("no list of hosts")
 
@@ -150,7 +152,9 @@ def test_what_it_raises_passes_through_and_nothing_stays_open(open_session, stat
 
 
 @pytest.mark.parametrize("follow", [True, False])
-def test_the_client_does_not_follow_behind_our_back(follow, open_session, status_server):
+def test_302_allow_hop_the_client_does_not_follow_behind_our_back(
+    follow, open_session, status_server
+):
     """The client would by itself: it was told to follow redirects."""
     session = open_session({"follow_redirects": True, **ONE}, allow_hop=Gate(False))
     url = status_server.url + "/302?location=/200&body=moved"
@@ -163,7 +167,7 @@ def test_the_client_does_not_follow_behind_our_back(follow, open_session, status
     assert session.get(status_server.url + "/200").status_code == 200  # its connection is free
 
 
-def test_a_call_that_follows_nothing_is_not_asked_about(open_session, status_server):
+def test_302_allow_hop_a_call_that_follows_nothing_is_not_asked_about(open_session, status_server):
     gate = Gate()
     session = open_session(allow_hop=gate)
     session.get(status_server.url + "/302?location=/200", follow_redirects=False)
@@ -175,7 +179,7 @@ def test_a_call_that_follows_nothing_is_not_asked_about(open_session, status_ser
 
 @pytest.mark.parametrize("kind", ["asyncio", "trio"])
 @pytest.mark.parametrize("answer", [True, False])
-def test_it_may_be_async_in_an_async_client(answer, kind, open_session, status_server):
+def test_302_allow_hop_may_be_async_in_an_async_client(answer, kind, open_session, status_server):
     gate = Gate(answer)
 
     async def allow(request, next_request):
@@ -187,7 +191,7 @@ def test_it_may_be_async_in_an_async_client(answer, kind, open_session, status_s
     assert len(gate.asked) == 1
 
 
-def test_an_awaitable_in_a_sync_client_is_no_yes(status_server):
+def test_302_allow_hop_an_awaitable_in_a_sync_client_is_no_yes(status_server):
     async def allow(request, next_request):
         return True
 
@@ -218,14 +222,14 @@ def test_what_cannot_be_called_is_refused_where_it_is_given(client, wrong):
         ([(302, {"location": FAR, "retry-after": "900"})], sp.Limits()),
     ],
 )
-def test_what_the_guard_refuses_is_not_asked_about(script, limits):
+def test_302_allow_hop_what_the_guard_refuses_is_not_asked_about(script, limits):
     """Nobody resolves a name for a hop that is not made."""
     gate = Gate()
     replay(get(), script, allow_hop=gate, limits=limits)
     assert gate.asked == []
 
 
-def test_an_aside_that_the_guard_refuses_is_not_asked_about():
+def test_401_allow_hop_an_aside_that_the_guard_refuses_is_not_asked_about():
     gate = Gate()
     table = sp.STANDARD | {401: lambda exchange: sp.Aside(get("http://home.example/t"), token)}
     story = replay(get(), [401], allow_hop=gate, table=table)
@@ -234,7 +238,7 @@ def test_an_aside_that_the_guard_refuses_is_not_asked_about():
 
 
 @pytest.mark.parametrize(("allowed", "order"), [(True, ["gate", "user"]), (False, ["gate"])])
-def test_it_is_asked_before_somebody_has_to_confirm(allowed, order):
+def test_307_allow_hop_is_asked_before_somebody_has_to_confirm(allowed, order):
     """Nobody is bothered with what is not allowed anyway."""
     asked = []
     story = replay(
@@ -324,7 +328,9 @@ def leading(server: StatusServer, location: str) -> str:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "2130706433", "[::ffff:127.0.0.1]"])
-def test_a_hop_to_this_machine_is_refused(host, guarded, network, status_server):
+def test_302_public_addresses_only_a_hop_to_this_machine_is_refused(
+    host, guarded, network, status_server
+):
     url = leading(status_server, f"http://{host}:{status_server.port}/secret")
     session = guarded()
     network.answers["2130706433"] = ["127.0.0.1"]
@@ -334,7 +340,9 @@ def test_a_hop_to_this_machine_is_refused(host, guarded, network, status_server)
     assert [r.target for r in status_server.received] == ["/first"]
 
 
-def test_a_hop_to_a_name_that_leads_to_this_machine_is_refused(guarded, network, status_server):
+def test_302_public_addresses_only_a_hop_to_a_name_that_leads_to_this_machine_is_refused(
+    guarded, network, status_server
+):
     network.answers[NAME] = ["127.0.0.1"]
     url = leading(status_server, f"http://{NAME}:{status_server.port}/secret")
     response = guarded().get(url)
@@ -380,7 +388,9 @@ def test_the_address_that_was_checked_is_the_one_connected_to(
     assert network.asked == [NAME]
 
 
-def test_and_in_a_repeat_after_the_hop(guarded, network, status_server, public):
+def test_503_public_addresses_only_and_in_a_repeat_after_the_hop(
+    guarded, network, status_server, public
+):
     network.answers[NAME] = [PUBLIC, "127.0.0.1"]
     busy = Answer(503, {"Retry-After": "1"}, close=True)
     public.script("/secret", busy, Answer(200, body=b"public"))
@@ -399,7 +409,7 @@ def test_and_where_prepare_makes_the_request_ready(guarded, network, status_serv
     assert network.connected == ["127.0.0.1", PUBLIC]
 
 
-def test_and_on_the_side(guarded, network, status_server, public):
+def test_401_public_addresses_only_and_on_the_side(guarded, network, status_server, public):
     network.answers[NAME] = [PUBLIC, "127.0.0.1"]
     public.script("/secret", Answer(200, body=b"public"))
     url = status_server.script("/me", Answer(401, body=b"who?"))
@@ -413,7 +423,9 @@ def test_and_on_the_side(guarded, network, status_server, public):
     assert network.connected == ["127.0.0.1", PUBLIC]
 
 
-def test_each_hop_to_a_name_is_checked_anew(guarded, network, status_server, public):
+def test_302_public_addresses_only_each_hop_to_a_name_is_checked_anew(
+    guarded, network, status_server, public
+):
     """What it was once is no pass for later."""
     network.answers[NAME] = [PUBLIC, "127.0.0.1"]
     secret = f"http://{NAME}:{status_server.port}/secret"
@@ -425,7 +437,7 @@ def test_each_hop_to_a_name_is_checked_anew(guarded, network, status_server, pub
     assert network.asked == [NAME, NAME]
 
 
-def test_an_aside_to_this_machine_is_refused(guarded, status_server):
+def test_401_public_addresses_only_an_aside_to_this_machine_is_refused(guarded, status_server):
     url = status_server.script("/me", Answer(401, body=b"who?"))
 
     def ask(exchange: sp.Exchange) -> sp.Verdict:
@@ -464,11 +476,11 @@ SECRET = "https://home.example:8443/inbox/7?token=s3cret"
         ("https://[::1]:8080/x", "https://[::1]:8080/"),
     ],
 )
-def test_another_origin_is_told_where_it_came_from_but_no_path_and_no_query(referer, told):
+def test_referer_another_origin_is_told_where_it_came_from_but_no_path_and_no_query(referer, told):
     assert referers(referer, FAR) == [told]
 
 
-def test_the_origin_is_told_in_ascii():
+def test_referer_the_origin_is_told_in_ascii():
     request = get(headers=[(b"Referer", "https://b\u00fccher.example/x".encode("latin-1"))])
     story = replay(request, [to(FAR), 200])
     assert story.sent[1].headers["referer"] == "https://xn--bcher-kva.example/"
@@ -500,16 +512,16 @@ def test_once_away_the_path_never_comes_back():
 
 
 @pytest.mark.parametrize("referer", [SECRET, "/inbox", "about:blank"])
-def test_at_home_it_goes_along_as_it_is(referer):
+def test_referer_at_home_goes_along_as_it_is(referer):
     assert referers(referer, "/b", "/c?d") == [referer] * 2
 
 
-def test_and_from_http_to_https_of_the_same_host():
+def test_referer_and_from_http_to_https_of_the_same_host():
     request = httpx.Request("GET", "http://home.example/a", headers={"Referer": SECRET})
     story = replay(request, [to("https://home.example/b"), 200])
     assert story.sent[1].headers["referer"] == SECRET
 
 
 @pytest.mark.parametrize("referer", [SECRET, "about:blank"])
-def test_it_goes_along_where_everything_does(referer):
+def test_referer_goes_along_where_everything_does(referer):
     assert referers(referer, FAR, cross_origin="keep") == [referer]

@@ -51,7 +51,7 @@ def fetched(server, kind):
     return token
 
 
-def test_a_token_is_fetched_and_sent(guarded, kind, open_session, status_server):
+def test_401_a_token_is_fetched_and_sent(guarded, kind, open_session, status_server):
     session = open_session(dict(ONE), table=table(fetched(status_server, kind)))
     response = session.request("POST", guarded, content=b"body")
     assert (response.status_code, response.text) == (200, "in")
@@ -199,7 +199,7 @@ def test_a_token_is_shared_over_a_pool_of_one(guarded, open_session, status_serv
     assert status_server.tokens == 1
 
 
-def test_who_is_challenged_while_he_fetches_the_token_gets_that_challenge(
+def test_401_who_is_challenged_while_he_fetches_the_token_gets_that_challenge(
     guarded, kind, open_session
 ):
     """The same client fetches it, and its row has no answer but the one under way."""
@@ -230,7 +230,7 @@ def test_a_callable_that_raises_lets_the_next_request_in(guarded, kind, open_ses
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_who_is_cancelled_lets_the_next_request_in(backend, guarded, status_server):
+def test_401_who_is_cancelled_lets_the_next_request_in(backend, guarded, status_server):
     """While a callable is awaited, and while a request for the token is under way."""
     status_server.script("/slow", Answer(200, {"Content-Length": "9"}, b"t", stall=True))
 
@@ -256,7 +256,7 @@ def test_who_is_cancelled_lets_the_next_request_in(backend, guarded, status_serv
     anyio.run(main, backend=backend)
 
 
-def test_a_turn_that_does_not_come_is_not_waited_for_without_end(guarded, open_session):
+def test_401_a_turn_that_does_not_come_is_not_waited_for_without_end(guarded, open_session):
     duty = sp.authenticate(lambda challenge: "Bearer t")
     session = open_session(table=sp.STANDARD | {401: duty}, limits=sp.Limits(deadline=0))
     session.get(guarded)

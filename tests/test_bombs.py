@@ -91,7 +91,9 @@ class Asks(httpx.Auth):
         yield request
 
 
-def test_a_bomb_is_decoded_by_no_row_that_reads_an_answer(open_session, status_server, bombs):
+def test_content_encoding_a_bomb_is_decoded_by_no_row_that_reads_an_answer(
+    open_session, status_server, bombs
+):
     for field, bomb in bombs.items():
         said = {"Content-Encoding": field, "Content-Type": "application/problem+json"}
         script = status_server.script
@@ -192,7 +194,9 @@ def test_what_a_duty_s_own_request_can_t_read_is_raised(open_session, status_ser
         session.get(status_server.script("/404", Answer(404)))
 
 
-def test_a_history_and_an_error_hold_a_bomb_as_it_came(open_session, status_server, bombs):
+def test_302_content_encoding_a_history_and_an_error_hold_a_bomb_as_it_came(
+    open_session, status_server, bombs
+):
     session = open_session(table=sp.STANDARD)
     for field, bomb in bombs.items():
         said = {"Content-Encoding": field, "Location": "/there"}
@@ -211,7 +215,9 @@ def test_a_history_and_an_error_hold_a_bomb_as_it_came(open_session, status_serv
         assert held < MOST, (field, held)
 
 
-def test_the_caller_reads_all_of_a_history_and_of_an_error_s_response(open_session, status_server):
+def test_302_content_encoding_the_caller_reads_all_of_a_history_and_of_an_error_s_response(
+    open_session, status_server
+):
     """Limits.drain_bytes bounds what is decoded without being asked for."""
     long = b"z" * 300_000
     asks = {"WWW-Authenticate": "Basic realm=a", "Content-Encoding": "gzip"}
@@ -235,7 +241,9 @@ def test_the_caller_reads_all_of_a_history_and_of_an_error_s_response(open_sessi
         assert failed.value.request.url == hop
 
 
-def test_a_download_s_refusal_holds_no_bomb(open_session, status_server, bombs, tmp_path):
+def test_404_content_encoding_a_download_s_refusal_holds_no_bomb(
+    open_session, status_server, bombs, tmp_path
+):
     session = open_session()
     call = sp.download if session.portal is None else sp.adownload
     for field, bomb in bombs.items():
@@ -303,7 +311,9 @@ def test_a_207_is_read_as_it_is_coded_and_what_is_not_so_coded_is_a_decoding_err
         session.run(call, broken, False)
 
 
-def test_a_validation_behind_the_caller_s_back_decodes_nothing(open_session, status_server, bombs):
+def test_304_content_encoding_a_validation_behind_the_caller_s_back_decodes_nothing(
+    open_session, status_server, bombs
+):
     session = open_session(cache=sp.Cache())
     stale = {"Cache-Control": "max-age=0, stale-while-revalidate=9", "ETag": '"a"'}
     bomb = {"Cache-Control": "max-age=99", "Content-Encoding": "gzip"}
@@ -328,7 +338,7 @@ def test_a_validation_behind_the_caller_s_back_decodes_nothing(open_session, sta
 # ── what is no bomb ────────────────────────────────────────────────────────────────────
 
 
-def test_what_is_coded_is_still_read(open_session, status_server, tmp_path):
+def test_content_encoding_what_is_coded_is_still_read(open_session, status_server, tmp_path):
     import json
 
     body = json.dumps(TEXT).encode()

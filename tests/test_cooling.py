@@ -89,39 +89,39 @@ def test_429_and_503_that_told_cool_their_origin(status, told, method, world):
 
 
 @pytest.mark.parametrize("status", [408, 413, 421, 425, 500, 502, 504, 509])
-def test_no_other_code_cools_its_origin_told_or_not(status, world):
+def test_408_413_421_425_500_502_cool_no_origin_told_or_not(status, world):
     world.play((status, TOLD), limits=ONCE)
     assert not world.memory.cooling
 
 
 @pytest.mark.parametrize("told", [{}, {"retry-after": "0"}, {"retry-after": "soon"}])
 @pytest.mark.parametrize("status", [429, 503])
-def test_what_names_no_time_cools_nothing(status, told, world):
+def test_429_503_what_names_no_time_cools_nothing(status, told, world):
     world.play((status, told), limits=ONCE)
     assert not world.memory.cooling
 
 
 @pytest.mark.parametrize(("retry_after", "rest"), [(10.0, 10.0), (9.9, 0.0), (0.0, 0.0)])
-def test_a_wait_above_the_limit_is_handed_over_and_cools_nothing(retry_after, rest, world):
+def test_503_a_wait_above_the_limit_is_handed_over_and_cools_nothing(retry_after, rest, world):
     story = world.play((503, TOLD), limits=sp.Limits(attempts=1, retry_after=retry_after))
     assert (story.response.status_code, world.rest()) == (503, rest)
     assert story.trace[0].told == 10.0
 
 
-def test_where_nothing_repeats_the_code_nothing_cools(world):
+def test_429_503_where_nothing_repeats_the_code_nothing_cools(world):
     world.play((429, TOLD), table=sp.STRICT)
     world.play((503, TOLD), table=sp.STANDARD | {503: sp.surface})
     assert not world.memory.cooling
 
 
-def test_an_answer_that_is_handed_over_cools_its_origin_too(world):
+def test_503_an_answer_that_is_handed_over_cools_its_origin_too(world):
     """A POST that its row doesn't repeat was told all the same."""
     table = sp.STANDARD | {503: sp.retry(unsafe=False)}
     story = world.play((503, TOLD), method="POST", table=table)
     assert (len(story.sent), world.rest()) == (1, 10.0)
 
 
-def test_an_answer_on_the_way_cools_the_origin_that_gave_it(world):
+def test_302_503_an_answer_on_the_way_cools_the_origin_that_gave_it(world):
     world.play((302, {"location": f"{OTHER}/b"}), (503, TOLD), limits=ONCE)
     assert (world.rest(HOME), world.rest(OTHER)) == (0.0, 10.0)
 
@@ -129,7 +129,7 @@ def test_an_answer_on_the_way_cools_the_origin_that_gave_it(world):
 # ── the next request ───────────────────────────────────────────────────────────────────
 
 
-def test_the_next_request_to_a_cooling_origin_waits_before_its_first_send(world):
+def test_503_the_next_request_to_a_cooling_origin_waits_before_its_first_send(world):
     world.play((503, TOLD), limits=ONCE)
     world.clock.now += 4
     story = world.play(200)
@@ -188,7 +188,7 @@ def test_it_waits_where_its_limits_allow(limits, world, prompt):
 
 
 @pytest.mark.parametrize("limits", [{"retry_after": 9.9}, {"deadline": 9.9}, {"total": 9.9}])
-def test_it_is_sent_at_once_where_its_limits_allow_no_wait_and_its_answer_handed_over(
+def test_503_it_is_sent_at_once_where_its_limits_allow_no_wait_and_its_answer_handed_over(
     limits, world
 ):
     world.cool()
@@ -214,7 +214,7 @@ def test_a_rest_that_takes_all_of_the_total_is_not_waited_for(world, prompt):
     assert (story.waits, codes(story)) == ([], [200])
 
 
-def test_a_hop_s_rest_ends_before_the_deadline_of_the_whole_exchange(world, prompt):
+def test_302_503_a_hop_s_rest_ends_before_the_deadline_of_the_whole_exchange(world, prompt):
     """100 s are gone when the other origin is asked, and it rests for 60 s more."""
 
     def moved(request):
@@ -276,12 +276,12 @@ def test_the_observer_hears_of_the_wait(world, prompt):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_who_began_the_rest_waits_exactly_what_it_was_told(seed, world):
+def test_429_who_began_the_rest_waits_exactly_what_it_was_told(seed, world):
     random.seed(seed)
     assert world.play((429, TOLD), 200).waits == [10.0]
 
 
-def test_who_began_it_anew_waits_exactly_that_too(world):
+def test_503_who_began_it_anew_waits_exactly_that_too(world):
     assert world.play((503, TOLD), (503, {"retry-after": "20"}), 200).waits == [10.0, 20.0]
 
 
@@ -307,7 +307,7 @@ def test_the_longer_of_what_it_was_told_and_the_rest_is_waited_for(told, least, 
     assert world.play(busy(world, told), 200).waits == [least]
 
 
-def test_who_began_it_keeps_to_what_it_was_told_though_others_made_it_longer(world):
+def test_503_who_began_it_keeps_to_what_it_was_told_though_others_made_it_longer(world):
     world.clock = Renewing(world, 1)
     assert world.play((503, TOLD), 200).waits == [10.0]
 
@@ -389,7 +389,7 @@ def test_where_so_configured_it_is_refused_at_once(world):
     assert (story.trace.requests, story.trace.waited) == (0, 0.0)
 
 
-def test_a_refusal_on_the_way_carries_what_was_before_it_and_its_own_request(world):
+def test_302_a_refusal_on_the_way_carries_what_was_before_it_and_its_own_request(world):
     world.cool(origin=OTHER)
     limits = sp.Limits(cooling="raise")
     story = world.play((302, {"location": f"{OTHER}/b"}), limits=limits)
@@ -401,14 +401,14 @@ def test_a_refusal_on_the_way_carries_what_was_before_it_and_its_own_request(wor
 
 
 @pytest.mark.parametrize("cooling", ["send", "raise"])
-def test_what_told_is_itself_waited_for_and_repeated_whatever_cooling_says(cooling, world):
+def test_503_what_told_is_itself_waited_for_and_repeated_whatever_cooling_says(cooling, world):
     assert world.play((503, TOLD), 200, limits=sp.Limits(cooling=cooling)).waits == [10.0]
 
 
 # ── every kind of request ──────────────────────────────────────────────────────────────
 
 
-def test_a_hop_to_a_cooling_origin_waits(world, prompt):
+def test_302_a_hop_to_a_cooling_origin_waits(world, prompt):
     world.cool(origin=OTHER)
     story = world.play((302, {"location": f"{OTHER}/b"}), 200)
     assert (story.waits, codes(story)) == ([10.0], [302, "cooling", 200])
@@ -417,13 +417,13 @@ def test_a_hop_to_a_cooling_origin_waits(world, prompt):
     assert story.open_at_most == 1
 
 
-def test_a_hop_s_own_wait_counts_towards_the_rest(world, prompt):
+def test_302_retry_after_a_hop_s_own_wait_counts_towards_the_rest(world, prompt):
     world.cool(origin=OTHER)
     story = world.play((302, {"location": f"{OTHER}/b", "retry-after": "4"}), 200)
     assert story.waits == [4.0, 6.0]
 
 
-def test_a_remembered_move_to_a_cooling_origin_waits(world, prompt):
+def test_301_a_remembered_move_to_a_cooling_origin_waits(world, prompt):
     world.memory.remember(f"{HOME}/a", (301, f"{OTHER}/b"), 1e6, world.clock.time())
     world.cool(origin=OTHER)
     story = world.play(200)
@@ -431,7 +431,7 @@ def test_a_remembered_move_to_a_cooling_origin_waits(world, prompt):
     assert story.trace.requests == 1
 
 
-def test_a_remembered_move_away_from_a_cooling_origin_does_not(world):
+def test_301_a_remembered_move_away_from_a_cooling_origin_does_not(world):
     world.memory.remember(f"{HOME}/a", (301, f"{OTHER}/b"), 1e6, world.clock.time())
     world.cool(origin=HOME)
     assert world.play(200).waits == []
@@ -462,14 +462,14 @@ def aside(exchange):
 ASIDE = sp.STANDARD | {401: aside}
 
 
-def test_a_request_on_the_side_to_a_cooling_origin_waits(world, prompt):
+def test_401_a_request_on_the_side_to_a_cooling_origin_waits(world, prompt):
     world.cool(origin=OTHER)
     story = world.play(401, 200, table=ASIDE)
     assert (story.waits, codes(story)) == ([10.0], [401, "cooling", 200])
     assert (story.response.status_code, story.trace.reason) == (401, "got 200")
 
 
-def test_a_request_on_the_side_that_is_refused_hands_the_response_over(world):
+def test_401_a_request_on_the_side_that_is_refused_hands_the_response_over(world):
     world.cool(origin=OTHER)
     body = httpx.Response(401, content=b"why")
     story = world.play(body, table=ASIDE, limits=sp.Limits(cooling="raise"))
@@ -762,7 +762,7 @@ def test_a_hop_after_a_repeat_gives_the_token_back_once():
         (503, None),
     ],
 )
-def test_what_the_server_told_stands_in_the_trace_also_where_it_is_not_waited_for(
+def test_429_503_retry_after_stands_in_the_trace_also_where_it_is_not_waited_for(
     answer, told, world
 ):
     (step,) = world.play(answer, limits=ONCE).trace[-1:]
@@ -770,7 +770,7 @@ def test_what_the_server_told_stands_in_the_trace_also_where_it_is_not_waited_fo
     assert step.wait == 0.0
 
 
-def test_what_the_server_told_stands_in_each_step(world):
+def test_429_503_retry_after_what_the_server_told_stands_in_each_step(world):
     trace = world.play((503, TOLD), (429, {"retry-after": "300"})).trace
     assert [step.told for step in trace] == [10.0, 300.0]
 
@@ -802,7 +802,7 @@ class Meeting(FakeClock):
         self.now = max(self.now, until)
 
 
-def test_two_that_share_a_client_share_a_rest(open_session, status_server):
+def test_503_two_that_share_a_client_share_a_rest(open_session, status_server):
     """The second has not seen the 503, and waits before it is sent."""
     clock = Meeting()
     session = open_session(clock=clock)
@@ -965,7 +965,7 @@ def test_what_is_told_meanwhile_leaves_a_breaker_open_and_probed():
     assert isinstance(world.play(200).error, sp.CoolingDown)
 
 
-def test_a_breaker_around_a_retry_lets_an_origin_rest_that_asked_for_it(prompt):
+def test_503_a_breaker_around_a_retry_lets_an_origin_rest_that_asked_for_it(prompt):
     world = World(table=sp.STANDARD | {503: sp.breaker(sp.retry(), failures=5)})
     story = world.play((503, TOLD), 200)
     assert story.waits == [10.0]
@@ -973,7 +973,7 @@ def test_a_breaker_around_a_retry_lets_an_origin_rest_that_asked_for_it(prompt):
     assert world.play(200).waits == [10.0]
 
 
-def test_an_answer_on_the_side_is_about_the_origin_that_gave_it(prompt):
+def test_401_503_an_answer_on_the_side_is_about_the_origin_that_gave_it(prompt):
     """Its probe succeeds, so the next request needs none; its failure is not the main one's."""
 
     def aside(exchange):
@@ -1001,7 +1001,7 @@ def test_where_it_is_refused_a_repeat_of_another_kind_is_handed_over(world):
     assert story.trace.reason == f"{HOME} is cooling down for 10 s more"
 
 
-def test_an_untouched_response_has_what_it_was_told_in_its_trace():
+def test_429_retry_after_an_untouched_response_has_what_it_was_told_in_its_trace():
     response = httpx.Response(429, headers={"retry-after": "9"})
     assert sp.trace(response)[0].told == 9.0
 

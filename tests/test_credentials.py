@@ -143,7 +143,7 @@ def test_a_transport_with_a_jar_of_its_own_gives_cookies_without_a_domain_to_no_
 # ── what a duty writes itself ──────────────────────────────────────────────────────────
 
 
-def test_a_request_on_the_side_that_goes_home_after_a_hop_abroad_brings_nothing_back(world):
+def test_202_307_a_request_on_the_side_that_goes_home_after_a_hop_abroad_brings_nothing_back(world):
     secrets = {"Authorization": "Basic S", "X-Api-Key": "S", "Cookie": "mine=S"}
 
     def ask_home(heard):

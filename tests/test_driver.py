@@ -53,7 +53,7 @@ def guarded(status_server):
 ONE = {"limits": httpx.Limits(max_connections=1), "timeout": httpx.Timeout(5, pool=0.5)}
 
 
-def test_an_aside_goes_over_a_pool_of_one_and_its_token_is_sent(
+def test_401_an_aside_goes_over_a_pool_of_one_and_its_token_is_sent(
     guarded, open_session, status_server
 ):
     session = open_session(dict(ONE), table=with_token(again))
@@ -70,14 +70,14 @@ def test_what_was_put_away_for_an_aside_is_readable_in_the_history(guarded, open
     assert [r.text for r in response.history] == ["who?"]
 
 
-def test_where_an_aside_settles_the_response_put_away_is_handed_over(guarded, open_session):
+def test_401_where_an_aside_settles_the_response_put_away_is_handed_over(guarded, open_session):
     session = open_session(dict(ONE), table=with_token(lambda answer: sp.Settle("no")))
     response = session.get(guarded)
     assert (response.status_code, response.text) == (401, "who?")
 
 
 @pytest.mark.parametrize("size", [1001, 2000, 1_000_000])
-def test_a_body_that_is_too_long_to_put_away_is_handed_over_whole_and_nothing_is_asked(
+def test_401_a_body_that_is_too_long_to_put_away_is_handed_over_whole_and_nothing_is_asked(
     size, open_session, status_server
 ):
     url = status_server.script("/me", Answer(401, body=b"x" * size))
@@ -245,7 +245,7 @@ class Foreign(httpx.SyncByteStream, httpx.AsyncByteStream):
 @pytest.mark.parametrize(
     "first", [(302, {"Location": "/b"}), (503, {"Retry-After": "1"}), (302, {"Location": "/a"})]
 )
-def test_an_intermediate_whose_body_fails_in_its_own_way_is_just_dropped(first, open_session):
+def test_302_an_intermediate_whose_body_fails_in_its_own_way_is_just_dropped(first, open_session):
     stream, answers = Foreign(), []
 
     def answer(request):
@@ -309,7 +309,7 @@ class Endless(httpx.AsyncByteStream):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_body_that_never_waits_is_left_within_a_bound(backend):
+def test_302_a_body_that_never_waits_is_left_within_a_bound(backend):
     stream = Endless()
 
     class Foreign(httpx.AsyncBaseTransport):
@@ -347,7 +347,7 @@ def test_a_body_that_never_waits_and_was_begun_is_left_within_a_bound(backend):
     assert 64 * 1024 < stream.sent < 1_000_000
 
 
-def test_a_slow_body_is_left_between_two_of_its_parts():
+def test_302_a_slow_body_is_left_between_two_of_its_parts():
     """In a thread nothing ends a read, but the clock is looked at after each."""
 
     class Slow(httpx.SyncByteStream):
@@ -376,7 +376,7 @@ def test_a_slow_body_is_left_between_two_of_its_parts():
     assert stream.closed
 
 
-def test_a_request_without_timeouts_has_none_after_a_drain(status_server):
+def test_302_a_request_without_timeouts_has_none_after_a_drain(status_server):
     request = httpx.Request("GET", status_server.url + "/302?location=/200&body=x")
     with sp.PolicyTransport() as transport:
         response = transport.handle_request(request)
@@ -385,7 +385,7 @@ def test_a_request_without_timeouts_has_none_after_a_drain(status_server):
     assert request.extensions == {}
 
 
-def test_a_response_that_was_closed_before_is_not_drained():
+def test_302_a_response_that_was_closed_before_is_not_drained():
     """A foreign transport may hand out what it has read and closed."""
 
     def answer(request):

@@ -63,7 +63,7 @@ SHAPES = ["bytes", "parts", "lines"]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_an_error_ends_the_sending_and_is_read_to_its_end(shape, scheme, kind, open_session):
+def test_413_an_error_ends_the_sending_and_is_read_to_its_end(shape, scheme, kind, open_session):
     """The server reads on as long as something comes, as a polite one does (RFC 9112 §9.6)."""
     got = []
 
@@ -89,7 +89,7 @@ def test_an_error_ends_the_sending_and_is_read_to_its_end(shape, scheme, kind, o
 
 
 @pytest.mark.parametrize("shape", ["bytes", "parts"])
-def test_from_a_server_that_reads_nothing_more_it_comes_before_the_timeout(
+def test_413_from_a_server_that_reads_nothing_more_it_comes_before_the_timeout(
     shape, scheme, kind, open_session
 ):
     done = threading.Event()
@@ -111,7 +111,7 @@ def test_from_a_server_that_reads_nothing_more_it_comes_before_the_timeout(
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a body is left
 @pytest.mark.parametrize("what", ["an error", "its end"])
-def test_what_comes_while_the_socket_takes_no_more_is_heard_once_and_not_looked_for_without_rest(
+def test_413_an_answer_to_a_body_that_the_socket_does_not_take_is_read_once_and_not_polled_for(
     what, scheme, kind, open_session, monkeypatch
 ):
     """The server speaks when the socket is full, and reads on only later."""
@@ -153,7 +153,7 @@ def test_what_comes_while_the_socket_takes_no_more_is_heard_once_and_not_looked_
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_one_that_resets_the_connection_behind_its_answer_was_still_heard(
+def test_413_one_that_resets_the_connection_behind_its_answer_was_still_heard(
     shape, kind, open_session
 ):
     def serve(peer: Peer) -> None:
@@ -171,7 +171,7 @@ def test_one_that_resets_the_connection_behind_its_answer_was_still_heard(
         assert response.status_code == 413
 
 
-def test_the_row_sees_it_and_may_repeat_on_another_connection(open_session):
+def test_503_the_row_sees_it_and_may_repeat_on_another_connection(open_session):
     got = []
 
     def serve(peer: Peer) -> None:
@@ -204,7 +204,7 @@ def test_the_row_sees_it_and_may_repeat_on_another_connection(open_session):
     ],
     ids=["200", "interim", "200 in pieces", "the beginning of one"],
 )
-def test_an_answer_that_is_no_error_does_not(early, shape, scheme, kind, open_session):
+def test_1xx_an_answer_that_is_no_error_does_not(early, shape, scheme, kind, open_session):
     """It may come from a server that answers as it reads."""
     got = []
 

@@ -41,7 +41,7 @@ def test_what_is_handed_over_after_a_hop_is_true():
     assert [str(r.url) for r in story.sent] == [HOME, "https://home.example/b", str(response.url)]
 
 
-def test_the_trace_says_where_a_redirect_leads_and_no_secret():
+def test_307_location_the_trace_says_where_a_redirect_leads_and_no_secret():
     story = replay(GET, [to("//user:secret@home.example/b", 307), 200])
     assert story.trace[0].reason == "to https://home.example/b"
     assert "secret" not in str(story.trace)
@@ -83,13 +83,13 @@ def test_a_cycle_is_refused_before_it_is_requested_again(script, sent):
     assert sp.trace(story.error)[-1].verdict == "refuse"
 
 
-def test_the_refused_redirect_stays_readable_on_the_error():
+def test_302_the_refused_redirect_stays_readable_on_the_error():
     story = replay(GET, [httpx.Response(302, headers={"location": "/a"}, content=b"why")])
     assert story.error.response.text == "why"
     assert story.error.request.url == GET.url
 
 
-def test_a_post_that_is_sent_elsewhere_as_get_to_the_same_url_is_no_cycle():
+def test_303_a_post_that_is_sent_elsewhere_as_get_to_the_same_url_is_no_cycle():
     story = replay(post(), [to("/a", 303), 200])
     assert [(r.method, b) for r, b in zip(story.sent, story.bodies, strict=True)] == [
         ("POST", b"body"),
@@ -104,7 +104,7 @@ def test_a_cookie_wall_is_no_cycle():
     assert story.sent[1].headers["cookie"] == "seen=1"
 
 
-def test_a_redirect_to_itself_after_retry_after_is_polling_and_counts_towards_the_cap():
+def test_303_to_itself_after_retry_after_is_polling_and_counts_towards_the_cap():
     polls = [to("/a", 303, retry_after="2")] * 5
     story = replay(GET, [*polls, 200])
     assert (story.response.status_code, story.waits) == (200, [2.0] * 5)
@@ -112,7 +112,7 @@ def test_a_redirect_to_itself_after_retry_after_is_polling_and_counts_towards_th
 
 
 @pytest.mark.parametrize("written", [str, lambda url: quote(str(url), safe="")])
-def test_a_black_hole_is_refused_at_its_third_nested_uri(written):
+def test_302_a_black_hole_is_refused_at_its_third_nested_uri(written):
     def nest(request: httpx.Request) -> httpx.Response:
         return httpx.Response(302, headers={"location": f"/login?next={written(request.url)}"})
 
@@ -121,7 +121,7 @@ def test_a_black_hole_is_refused_at_its_third_nested_uri(written):
     assert len(story.sent) == 3
 
 
-def test_two_nested_uris_are_a_sign_in_not_a_black_hole():
+def test_302_two_nested_uris_are_a_sign_in_not_a_black_hole():
     def nest(request: httpx.Request) -> httpx.Response:
         return httpx.Response(302, headers={"location": f"/login?next={request.url}"})
 
@@ -149,7 +149,7 @@ def test_a_location_that_cannot_be_followed_is_declined_with_the_reason(location
     assert not story.response.has_redirect_location
 
 
-def test_a_redirect_without_location_is_declined():
+def test_302_location_a_redirect_without_location_is_declined():
     story = replay(GET, [302])
     assert (story.response.status_code, story.trace.reason) == (302, "the response has no Location")
 
@@ -163,7 +163,7 @@ def test_the_fragment_is_inherited():
 
 
 @pytest.mark.parametrize("status", [307, 308])
-def test_an_unsafe_method_is_kept_and_confirmed_where_somebody_can_be_asked(status):
+def test_307_308_an_unsafe_method_is_kept_and_confirmed_where_somebody_can_be_asked(status):
     asked = []
 
     def confirm(request, next_request, response):
@@ -175,7 +175,7 @@ def test_an_unsafe_method_is_kept_and_confirmed_where_somebody_can_be_asked(stat
     assert story.bodies == [b"body", b"body"]
 
 
-def test_without_anybody_to_ask_standard_follows_and_strict_declines():
+def test_307_without_anybody_to_ask_standard_follows_and_strict_declines():
     script = [to("/b", 307), 200]
     assert replay(post(), script).response.status_code == 200
     story = replay(post(), script, table=sp.STRICT)
@@ -188,7 +188,7 @@ async def _no(request, next_request, response):
 
 
 @pytest.mark.parametrize("confirm", [lambda *_: False, _no], ids=["plain", "awaited"])
-def test_what_is_not_confirmed_is_handed_over(confirm):
+def test_307_what_is_not_confirmed_is_handed_over(confirm):
     story = replay(post(), [to("/b", 307)], confirm=confirm)
     assert (story.response.status_code, len(story.sent)) == (307, 1)
     assert story.trace.reason == "the application did not confirm the redirect"
@@ -198,7 +198,9 @@ def test_what_is_not_confirmed_is_handed_over(confirm):
     ("takes", "headers", "sent"),
     [(149, {}, 2), (151, {}, 1), (100, {"retry_after": "60"}, 1), (80, {"retry_after": "60"}, 2)],
 )
-def test_the_time_that_somebody_takes_to_confirm_counts_towards_the_deadline(takes, headers, sent):
+def test_307_the_time_that_somebody_takes_to_confirm_counts_towards_the_deadline(
+    takes, headers, sent
+):
     clock = FakeClock()
 
     def confirm(*_):
@@ -216,7 +218,7 @@ def test_the_time_that_somebody_takes_to_confirm_counts_towards_the_deadline(tak
         assert "a wait of 0 s" not in story.trace.reason
 
 
-def test_strict_sends_what_is_confirmed_with_its_method():
+def test_301_strict_sends_what_is_confirmed_with_its_method():
     story = replay(post(), [to("/b", 301), 200], table=sp.STRICT, confirm=lambda *_: True)
     assert [r.method for r in story.sent] == ["POST", "POST"]
 
@@ -249,7 +251,9 @@ def test_credentials_stay_with_the_first_origin_and_never_come_back():
 
 
 @pytest.mark.parametrize("names", [("x-mine",), ()])
-def test_the_credentials_of_http_stay_home_whatever_is_called_sensitive(names):
+def test_authorization_proxy_authorization_cookie_stay_home_whatever_is_called_sensitive(
+    names,
+):
     limits = sp.Limits(sensitive_headers=names)
     story = replay(get(headers=SECRETS), [to("https://other.example/"), 200], limits=limits)
     kept = secrets(story.sent[1])
@@ -295,7 +299,7 @@ def test_a_duty_cannot_bring_a_secret_back_once_the_exchange_was_abroad():
     assert [secrets(r) for r in story.sent] == [set(SECRETS), set(), set()]
 
 
-def test_cross_origin_stop_hands_the_redirect_over():
+def test_302_cross_origin_stop_hands_the_redirect_over():
     story = replay(GET, [to("https://other.example/")], limits=sp.Limits(cross_origin="stop"))
     assert (story.response.status_code, len(story.sent)) == (302, 1)
     assert "another origin" in story.trace.reason
@@ -359,7 +363,7 @@ def test_a_cookie_that_a_duty_writes_goes_along_with_the_one_that_was_set(abroad
 # ── repeats ────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_wait_that_the_server_names_is_kept_to():
+def test_503_retry_after_a_wait_that_the_server_names_is_kept_to():
     story = replay(GET, [(503, {"retry-after": "7"}), 200])
     assert (story.waits, story.response.status_code) == ([7.0], 200)
     assert story.response.history == []
@@ -391,7 +395,7 @@ def test_retry_after_is_waited_for_whole_or_not_at_all(retry_after, waits):
 
 
 @each("retry_after", [b"1e309", b"-5", b"+5", b"soon", b"1.5", b"\xd9\xa3", b""])
-def test_what_is_no_instruction_is_no_wait_the_server_asked_for(retry_after):
+def test_503_retry_after_what_is_no_instruction_is_no_wait_the_server_asked_for(retry_after):
     """It is backed off from, as if nothing had been said."""
     table = sp.STANDARD | {503: sp.retry(wait=0.25)}
     busy = httpx.Response(503, headers=[(b"retry-after", retry_after)])
@@ -408,7 +412,7 @@ def test_a_date_is_read_against_the_servers_own_clock():
     assert replay(GET, [(429, fields), 200]).waits == [10.0]
 
 
-def test_a_method_that_is_not_idempotent_is_not_repeated_unless_it_was_refused():
+def test_502_503_a_method_that_is_not_idempotent_is_not_repeated_unless_it_was_refused():
     story = replay(post(), [503])
     assert (story.response.status_code, len(story.sent)) == (503, 1)
     assert "not idempotent" in story.trace.reason
@@ -441,7 +445,7 @@ def test_nor_send_it_elsewhere_after_a_failure_that_leaves_it_open():
         assert len(sent(duty, late)) == 2
 
 
-def test_attempts_are_bounded_by_the_limits_unless_the_row_names_its_own():
+def test_503_attempts_are_bounded_by_the_limits_unless_the_row_names_its_own():
     script = [(503, {"retry-after": "1"})] * 9
     assert len(replay(GET, script).sent) == 4
     assert len(replay(GET, script, limits=sp.Limits(attempts=2)).sent) == 2
@@ -451,14 +455,14 @@ def test_attempts_are_bounded_by_the_limits_unless_the_row_names_its_own():
     assert "4 attempts" in story.trace.reason
 
 
-def test_a_hop_is_a_new_request_with_attempts_of_its_own():
+def test_503_a_hop_is_a_new_request_with_attempts_of_its_own():
     busy = (503, {"retry-after": "1"})
     story = replay(GET, [busy, busy, busy, to("/b"), busy, busy, busy, 200])
     assert story.response.status_code == 200
     assert len(story.sent) == 8
 
 
-def test_no_wait_ends_and_no_send_starts_after_the_deadline():
+def test_503_no_wait_ends_and_no_send_starts_after_the_deadline():
     script = [(503, {"retry-after": "60"})] * 3
     story = replay(GET, [*script, 200])
     assert story.waits == [60.0, 60.0]
@@ -466,7 +470,7 @@ def test_no_wait_ends_and_no_send_starts_after_the_deadline():
     assert replay(GET, script, limits=sp.Limits(deadline=59)).waits == []
 
 
-def test_past_the_deadline_the_reason_of_a_repeat_at_once_speaks_of_no_wait():
+def test_500_past_the_deadline_the_reason_of_a_repeat_at_once_speaks_of_no_wait():
     clock = FakeClock()
 
     def slow(exchange):
@@ -485,7 +489,7 @@ def _wrapped(exchange):
 
 
 @pytest.mark.parametrize("duty", [_wrapped, lambda e: sp.Again(e.request, attempts=6)])
-def test_a_row_s_own_attempts_travel_in_its_verdict(duty):
+def test_503_a_row_s_own_attempts_travel_in_its_verdict(duty):
     """However its duty is wrapped."""
     script = [(503, {"retry-after": "1"})] * 9
     assert len(replay(GET, script, table=sp.STANDARD | {503: duty}).sent) == 6
@@ -503,7 +507,7 @@ def test_an_attribute_of_a_duty_that_is_called_attempts_means_nothing():
     assert "4 attempts" in story.trace.reason
 
 
-def test_the_retry_budget_stops_repeats_that_nobody_asked_for():
+def test_502_the_retry_budget_stops_repeats_that_nobody_asked_for():
     memory = sp.Memory()
     options = {
         "memory": memory,
@@ -519,7 +523,7 @@ def test_the_retry_budget_stops_repeats_that_nobody_asked_for():
     assert other.response.status_code == 200
 
 
-def test_the_retry_budget_is_refilled_by_time():
+def test_502_the_retry_budget_is_refilled_by_time():
     clock, memory = FakeClock(), sp.Memory()
     limits = sp.Limits(retry_budget=sp.RetryBudget(tokens=1, per_second=0.1))
     options = {"memory": memory, "clock": clock, "table": sp.STANDARD | {502: sp.retry(wait=0)}}
@@ -537,7 +541,7 @@ def test_the_retry_budget_is_refilled_by_time():
     ],
     ids=["the server named the time", "the request was amended"],
 )
-def test_what_does_not_multiply_an_outage_takes_no_token(script, request_):
+def test_417_503_what_does_not_multiply_an_outage_takes_no_token(script, request_):
     story = replay(request_, script)
     assert not [effect for effect in story.effects if isinstance(effect, Spend)]
     assert story.response.status_code == 200
@@ -574,7 +578,7 @@ def test_the_retry_budget_is_not_escaped_by_a_request_that_is_made_anew(rebuilt)
         (449, get()),
     ],
 )
-def test_what_asks_for_another_request_takes_no_token(code, request_):
+def test_304_401_407_411_417_449_what_asks_for_another_request_takes_no_token(code, request_):
     again = {
         key: lambda exchange: sp.Again(body.copy(exchange.request), unacted=True)
         for key in (401, 407, 449)
@@ -584,14 +588,14 @@ def test_what_asks_for_another_request_takes_no_token(code, request_):
     assert not [effect for effect in story.effects if isinstance(effect, Spend)]
 
 
-def test_a_repeat_before_the_time_that_the_server_named_takes_a_token():
+def test_503_retry_after_a_repeat_before_the_time_that_the_server_named_takes_a_token():
     early = sp.STANDARD | {503: lambda exchange: sp.Again(exchange.request, after=1)}
     story = replay(GET, [(503, {"retry-after": "9"})], table=early, limits=NO_TOKENS)
     assert (len(story.sent), story.waits) == (1, [])
     assert "retry budget" in story.trace.reason
 
 
-def test_without_a_budget_nothing_is_spent():
+def test_502_without_a_budget_nothing_is_spent():
     story = replay(GET, [502, 200], limits=sp.Limits(retry_budget=None))
     assert not [effect for effect in story.effects if isinstance(effect, Spend)]
 
@@ -652,7 +656,7 @@ def test_unparsable_is_tried_once_more_then_named():
 # ── bodies ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_generator_that_was_kept_whole_is_replayed_byte_for_byte():
+def test_307_503_a_generator_that_was_kept_whole_is_replayed_byte_for_byte():
     def chunks():
         yield b"one"
         yield b"two"
@@ -663,7 +667,7 @@ def test_a_generator_that_was_kept_whole_is_replayed_byte_for_byte():
 
 
 @pytest.mark.parametrize("answer", [(503, {"retry-after": "1"}), to("/b", 307)])
-def test_a_body_above_replay_bytes_is_never_sent_again(answer):
+def test_307_503_a_body_above_replay_bytes_is_never_sent_again(answer):
     request = httpx.Request("POST", HOME, content=iter([b"x" * 600, b"x" * 600]))
     story = replay(request, [answer], limits=sp.Limits(replay_bytes=1000))
     assert story.response.status_code == answer[0]
@@ -684,13 +688,13 @@ def test_411_resubmits_with_the_length_of_what_was_recorded():
 # ── settle, use, refuse ────────────────────────────────────────────────────────────────
 
 
-def test_a_surfaced_redirect_is_not_followed_behind_our_back():
+def test_302_a_surfaced_redirect_is_not_followed_behind_our_back():
     story = replay(GET, [to("/b")], table=sp.STANDARD | {302: sp.surface})
     assert story.response.status_code == 302
     assert not story.response.has_redirect_location
 
 
-def test_follow_redirects_false_leaves_the_redirect_untouched():
+def test_302_follow_redirects_false_leaves_the_redirect_untouched():
     response = httpx.Response(302, headers={"location": "/b"})
     story = replay(GET, [response], follow=False)
     assert story.response is response
@@ -708,7 +712,7 @@ def test_follow_redirects_false_leaves_repeats_and_304_alone():
     assert len(replay(GET, [304, 200], follow=False).sent) == 2
 
 
-def test_reset_tells_the_application_before_the_response_is_handed_over():
+def test_205_reset_tells_the_application_before_the_response_is_handed_over():
     told = []
     table = sp.STANDARD | {
         205: sp.reset(lambda request, response: told.append(response.status_code))
@@ -718,7 +722,7 @@ def test_reset_tells_the_application_before_the_response_is_handed_over():
     assert story.response.content == b""
 
 
-def test_a_hook_may_be_a_coroutine():
+def test_205_a_hook_may_be_a_coroutine():
     told = []
 
     async def on_reset(request, response):
@@ -759,7 +763,7 @@ def test_use_stands_in_for_a_failure():
 
 @each("read", [True, False])
 @each("status", [204, 205])
-def test_what_has_no_body_is_handed_over_empty_though_a_mock_gave_one(status, read):
+def test_204_205_what_has_no_body_is_handed_over_empty_though_a_mock_gave_one(status, read):
     response = httpx.Response(status, content=b"stray" if read else iter([b"stray"]))
     story = replay(GET, [response], table=sp.STANDARD | {205: empty})
     assert story.response.status_code == status
@@ -834,7 +838,7 @@ def token_duty(exchange):
 TOKENS = sp.STANDARD | {401: token_duty}
 
 
-def test_an_aside_is_sent_and_decides():
+def test_401_an_aside_is_sent_and_decides():
     story = replay(GET, [401, httpx.Response(200, content=b"t"), 200], table=TOKENS)
     assert story.response.status_code == 200
     assert story.sent[2].headers["authorization"] == "Bearer t"
@@ -1015,7 +1019,7 @@ def test_cookies_of_an_aside_count():
 # ── remembered moves ───────────────────────────────────────────────────────────────────
 
 
-def test_a_permanent_move_is_remembered_and_is_a_step_of_the_trace():
+def test_301_a_permanent_move_is_remembered_and_is_a_step_of_the_trace():
     memory = sp.Memory()
     replay(GET, [to("/new", 301), 200], memory=memory)
     story = replay(GET, [200], memory=memory)
@@ -1025,7 +1029,7 @@ def test_a_permanent_move_is_remembered_and_is_a_step_of_the_trace():
     assert str(story.response.url) == "https://home.example/new"
 
 
-def test_a_remembered_move_passes_the_guard_like_its_hop():
+def test_308_a_remembered_move_passes_the_guard_like_its_hop():
     memory = sp.Memory()
     replay(GET, [to("https://other.example/", 308), 200], memory=memory)
     assert str(replay(GET, [200], memory=memory).sent[0].url) == "https://other.example/"
@@ -1034,7 +1038,7 @@ def test_a_remembered_move_passes_the_guard_like_its_hop():
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS"])
-def test_a_remembered_move_short_cuts_get_and_head_only(method):
+def test_301_a_remembered_move_short_cuts_get_and_head_only(method):
     memory = sp.Memory()
     replay(GET, [to("/new", 301), 200], memory=memory)
     assert len(replay(httpx.Request("HEAD", HOME), [200], memory=memory).trace) == 2
@@ -1042,14 +1046,14 @@ def test_a_remembered_move_short_cuts_get_and_head_only(method):
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_a_move_that_leads_nowhere_is_forgotten(status):
+def test_301_404_410_a_move_that_leads_nowhere_is_forgotten(status):
     memory = sp.Memory()
     replay(GET, [to("/new", 301), 200], memory=memory)
     assert replay(GET, [status, status], memory=memory).response.status_code == status
     assert str(replay(GET, [200], memory=memory).sent[0].url) == HOME
 
 
-def test_moves_that_lead_in_a_circle_are_forgotten():
+def test_301_moves_that_lead_in_a_circle_are_forgotten():
     memory = sp.Memory()
     memory.remember(HOME, (301, "https://home.example/b"), 60, 1_000_000_000)
     memory.remember("https://home.example/b", (301, HOME), 60, 1_000_000_000)
@@ -1058,7 +1062,7 @@ def test_moves_that_lead_in_a_circle_are_forgotten():
     assert len(memory.moves) == 1
 
 
-def test_a_remembered_move_ends_in_a_loop_and_is_forgotten():
+def test_301_a_remembered_move_ends_in_a_loop_and_is_forgotten():
     memory = sp.Memory()
     memory.remember(HOME, (301, "https://home.example/b"), 60, 1_000_000_000)
     story = replay(GET, [to("/a"), to("/a")], memory=memory)
@@ -1066,7 +1070,7 @@ def test_a_remembered_move_ends_in_a_loop_and_is_forgotten():
     assert not memory.moves
 
 
-def test_a_move_is_remembered_only_as_long_as_it_says():
+def test_301_cache_control_a_move_is_remembered_only_as_long_as_it_says():
     clock, memory = FakeClock(), sp.Memory()
     moved = to("/new", 301, cache_control="max-age=60")
     replay(GET, [moved, 200], memory=memory, clock=clock)
@@ -1074,14 +1078,14 @@ def test_a_move_is_remembered_only_as_long_as_it_says():
     assert str(replay(GET, [200], memory=memory, clock=clock).sent[0].url) == HOME
 
 
-def test_no_remembered_move_is_taken_where_the_call_follows_no_redirects():
+def test_301_no_remembered_move_is_taken_where_the_call_follows_no_redirects():
     memory = sp.Memory()
     replay(GET, [to("/new", 301), 200], memory=memory)
     assert str(replay(GET, [200], memory=memory, follow=False).sent[0].url) == HOME
 
 
 @pytest.mark.parametrize("duty", [sp.surface, lambda exchange: sp.Settle("not now")])
-def test_no_remembered_move_is_taken_where_its_row_would_not_follow_it(duty):
+def test_301_no_remembered_move_is_taken_where_its_row_would_not_follow_it(duty):
     memory = sp.Memory()
     replay(GET, [to("/new", 301), 200], memory=memory)
     story = replay(GET, [200], memory=memory, table=sp.STANDARD | {301: duty})
@@ -1091,7 +1095,7 @@ def test_no_remembered_move_is_taken_where_its_row_would_not_follow_it(duty):
     assert str(again.sent[0].url) == "https://home.example/new"
 
 
-def test_a_remembered_move_asks_the_row_of_its_own_code():
+def test_301_308_a_remembered_move_asks_the_row_of_its_own_code():
     memory = sp.Memory()
     replay(GET, [to("/new", 308), 200], memory=memory)
     table = sp.STANDARD | {301: sp.surface}
@@ -1103,7 +1107,7 @@ def test_a_remembered_move_asks_the_row_of_its_own_code():
 @pytest.mark.parametrize(
     ("code", "citation"), [(301, "RFC 9110 §15.4.2"), (308, "RFC 9110 §15.4.9")]
 )
-def test_a_remembered_move_cites_its_own_code(code, citation):
+def test_301_308_a_remembered_move_cites_its_own_code(code, citation):
     memory = sp.Memory()
     replay(GET, [to("/new", code), 200], memory=memory)
     step = replay(GET, [200], memory=memory).trace[0]
@@ -1121,7 +1125,7 @@ def test_a_remembered_move_cites_its_own_code(code, citation):
         ("#first", "/new#servers", "", "#servers"),
     ],
 )
-def test_a_remembered_move_has_the_fragment_of_its_server_or_of_the_one_who_asks(
+def test_301_location_a_remembered_move_has_the_fragment_of_its_server_or_of_the_one_who_asks(
     first, location, then, leads_to
 ):
     memory = sp.Memory()
@@ -1170,7 +1174,7 @@ def test_no_server_forges_a_line_of_the_log_or_floods_it(caplog):
         httpx.Response(404, extensions={"reason_phrase": b"\x00\x7f\t"}),
     ],
 )
-def test_what_a_server_wrote_prints_as_one_bounded_line(response):
+def test_302_404_405_what_a_server_wrote_prints_as_one_bounded_line(response):
     trace = replay(GET, [response], table=sp.STANDARD | {404: lambda e: sp.Settle("no")}).trace
     assert str(trace).isprintable()
     assert len(str(trace)) < 1200

@@ -141,7 +141,7 @@ def test_a_watched_request_is_a_copy_and_the_callers_is_as_it_was(watch_kind, th
 
 
 @pytest.mark.parametrize("outcome", [httpx.Response(408), httpx.ReadError("reset")])
-def test_a_reply_says_what_was_seen_of_a_watched_request_and_nothing_of_any_other(outcome):
+def test_408_a_reply_says_what_was_seen_of_a_watched_request_and_nothing_of_any_other(outcome):
     request = httpx.Request("POST", "http://a/")
     for events, seen_of_it in [([SENDING], (True, False)), ([CONNECTING], (False, True))]:
         _, watch = watched(request, Watch)
@@ -527,7 +527,7 @@ def test_an_old_connection_that_is_silent_is_not_a_dead_one(open_session, status
     assert seen(status_server) == [("GET", b"", 1), ("POST", b"pay", 1)]
 
 
-def test_an_answer_that_is_no_http_on_an_old_connection_is_not_a_dead_connection(
+def test_600_an_answer_that_is_no_http_on_an_old_connection_is_not_a_dead_connection(
     open_session, status_server
 ):
     session = open_session(NO_PROXY)

@@ -63,7 +63,7 @@ def test_the_body_waits_for_a_100(scheme, open_session):
 
 
 @pytest.mark.parametrize("code", [200, 307, 401, 413, 417, 500])
-def test_a_final_answer_in_its_place_is_handed_over_and_no_byte_of_the_body_is_sent(
+def test_expect_a_final_answer_in_its_place_is_handed_over_and_no_byte_of_the_body_is_sent(
     code, scheme, open_session
 ):
     """RFC 9110 §10.1.1; the connection is closed, since the server may still wait for it."""
@@ -83,7 +83,7 @@ def test_a_final_answer_in_its_place_is_handed_over_and_no_byte_of_the_body_is_s
     assert rest == [b""]
 
 
-def test_on_a_connection_that_is_reused_too(scheme, open_session):
+def test_413_expect_on_a_connection_that_is_reused_too(scheme, open_session):
     heads = []
 
     def serve(peer: Peer) -> None:
@@ -132,7 +132,7 @@ def test_a_wait_of_0_sends_it_at_once(open_session):
         assert response.text == "ok"
 
 
-def test_an_answer_after_the_wait_is_still_an_answer(open_session):
+def test_507_expect_an_answer_after_the_wait_is_still_an_answer(open_session):
     def serve(peer: Peer) -> None:
         peer.head()
         peer.exactly(len(BODY))
@@ -301,7 +301,7 @@ def test_something_that_is_no_http_ends_the_wait(open_session):
 
 
 @pytest.mark.parametrize(("after", "code"), [(answers(413), 413), (b"<html>", 600)])
-def test_what_comes_with_the_100_counts_more(after, code, open_session):
+def test_100_expect_what_comes_with_the_100_counts_more(after, code, open_session):
     rest = []
 
     def serve(peer: Peer) -> None:
@@ -318,7 +318,7 @@ def test_what_comes_with_the_100_counts_more(after, code, open_session):
     assert rest == [b""]
 
 
-def test_interim_responses_without_end_do_not_keep_it_waiting(open_session):
+def test_102_expect_interim_responses_without_end_do_not_keep_it_waiting(open_session):
     def serve(peer: Peer) -> None:
         peer.head()
         for _ in range(10_000):
@@ -345,7 +345,7 @@ def test_the_total_ends_the_wait(kind):
             session.request("POST", server.url, content=BODY, headers=EXPECT)
 
 
-def test_through_a_proxy_it_is_the_proxy_that_is_waited_for(open_session):
+def test_413_expect_through_a_proxy_it_is_the_proxy_that_is_waited_for(open_session):
     def serve(peer: Peer) -> None:
         assert peer.head().startswith(b"POST http://away.example/ HTTP/1.1\r\n")
         peer.send(answers(413))
@@ -357,7 +357,7 @@ def test_through_a_proxy_it_is_the_proxy_that_is_waited_for(open_session):
         assert response.status_code == 413
 
 
-def test_in_a_tunnel_it_is_the_origin(tls, open_session):
+def test_413_expect_in_a_tunnel_it_is_the_origin(tls, open_session):
     def serve(peer: Peer) -> None:
         assert peer.head().startswith(b"CONNECT ")
         peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -427,7 +427,7 @@ def test_a_request_may_have_a_wait_of_its_own(open_session):
         ("GET", EXPECT, BODY, False),
     ],
 )
-def test_what_is_held_back(method, headers, content, held):
+def test_expect_what_is_held_back(method, headers, content, held):
     request = httpx.Request(method, "http://a.example/", headers=headers, content=content)
     assert expects(request) is held
 
@@ -446,7 +446,9 @@ def test_a_body_that_nobody_holds_is_as_it_was():
         ("POST", None, False),
     ],
 )
-def test_large_bodies_get_the_field_by_themselves(method, content, expected, kind, status_server):
+def test_expect_large_bodies_get_the_field_by_themselves(
+    method, content, expected, kind, status_server
+):
     """An AsyncClient awaits what its hooks answer; the hook is the same."""
     hooks = {"event_hooks": {"request": [sp.expect_continue(above=10)]}}
     if isinstance(content, list) and kind != "sync":
@@ -477,7 +479,7 @@ def test_bytes_that_are_no_length_are_told(above):
         sp.expect_continue(above=above)
 
 
-def test_it_waits_on_every_hop_and_the_field_stays_home_with_the_body(open_session):
+def test_303_307_expect_it_waits_on_every_hop_and_the_field_stays_home_with_the_body(open_session):
     """RFC 9110 §15.4: where the next request has no content, it has no expectation."""
     with StatusServer() as server:
         url = server.script("/here", Answer(307, {"Location": "/there"}, early=True))

@@ -189,7 +189,7 @@ def test_a_failure_while_another_is_handled_is_not_taken_for_it(
         (httpx.CloseError("broke"), "TransportError"),
     ],
 )
-def test_a_failure_is_decided_by_its_row(table, error, name):
+def test_600_101_407_a_failure_is_decided_by_its_row(table, error, name):
     assert table.match(error).name == name
 
 
@@ -259,7 +259,7 @@ def real_failure(kind, url, **options):
         (b"HTTP/1.1 200 OK\r\nContent-", httpx.RemoteProtocolError),
     ],
 )
-def test_what_a_real_server_does_is_told_apart(kind, answer, key):
+def test_600_101_what_a_real_server_does_is_told_apart(kind, answer, key):
     with raw_server(answer) as url:
         assert row_key(real_failure(kind, url)) == key
 
@@ -412,7 +412,7 @@ def test_tls_that_can_not_be_is_tried_once(contexts, open_session):
             assert len(listening.peers) == 1
 
 
-def test_a_disconnect_after_an_unparsable_answer_is_decided_by_its_own_row(
+def test_600_a_disconnect_after_an_unparsable_answer_is_decided_by_its_own_row(
     open_session, status_server
 ):
     """The first failure is still being handled by the transport while the repeat fails."""

@@ -29,7 +29,7 @@ def fields(*lines: tuple[str, str]) -> Fields:
 # ── Fields ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_names_are_looked_up_in_lower_case_whatever_the_server_wrote():
+def test_retry_after_names_are_looked_up_in_lower_case_whatever_the_server_wrote():
     read = fields(("RETRY-After", "5"), ("x", "1"))
     assert read.get("retry-after") == "5"
     assert "retry-after" in read
@@ -267,7 +267,7 @@ def test_retry_after_is_seconds_or_one_of_three_dates(value, seconds):
         "1994-11-06T08:49:37Z",
     ],
 )
-def test_signs_fractions_words_and_other_digits_are_no_instruction(value):
+def test_retry_after_signs_fractions_words_and_other_digits_are_no_instruction(value):
     assert retry_after(fields(("Retry-After", value)), NOW) is None
 
 
@@ -336,7 +336,7 @@ EPOCH = 1_700_000_000.0
         ([("RateLimit-Remaining", "00"), ("RateLimit-Reset", "0")], 0.0),
     ],
 )
-def test_a_limit_that_is_used_up_tells_when_it_is_renewed(lines, seconds):
+def test_ratelimit_a_limit_that_is_used_up_tells_when_it_is_renewed(lines, seconds):
     assert rate_limit_reset(fields(*lines), EPOCH) == seconds
 
 
@@ -369,11 +369,11 @@ def test_a_reset_in_unix_time_is_read_against_the_response_s_own_date_too(skew):
         [("X-RateLimit-Remaining", "0"), ("RateLimit-Reset", "30")],
     ],
 )
-def test_fields_that_do_not_say_that_nothing_is_left_tell_nothing(lines):
+def test_ratelimit_fields_that_do_not_say_that_nothing_is_left_tell_nothing(lines):
     assert rate_limit_reset(fields(*lines), EPOCH) is None
 
 
-def test_the_standard_field_comes_first_and_the_older_ones_stand_in():
+def test_ratelimit_the_standard_field_comes_first_and_the_older_ones_stand_in():
     old = [("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", "90")]
     middle = [("RateLimit-Remaining", "0"), ("RateLimit-Reset", "60")]
     new = [("RateLimit", '"a";r=0;t=30')]

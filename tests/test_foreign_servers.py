@@ -217,7 +217,7 @@ def test_httpbin_redirects_are_followed_up_to_the_cap(session, httpbin, way):
         (308, "PUT", "PUT", "body"),
     ],
 )
-def test_httpbin_method_and_body_after_a_redirect(
+def test_301_302_303_307_308_httpbin_method_and_body_after_a_redirect(
     open_session, httpbin, status, method, then, body
 ):
     session = open_session(confirm=lambda *_: True)

@@ -66,7 +66,7 @@ WHOLE = {
 @pytest.mark.parametrize("pieces", [False, True], ids=["at once", "in pieces"])
 @pytest.mark.parametrize("stray", STRAY)
 @pytest.mark.parametrize("what", WHOLE)
-def test_what_follows_an_answer_is_nobody_s(what, stray, pieces, open_session):
+def test_304_what_follows_an_answer_is_nobody_s(what, stray, pieces, open_session):
     method, answer, code, body = WHOLE[what]
     with serving(after(answer + STRAY[stray], pieces, end=False)) as server:
         session = open_session(CLIENT)
@@ -99,7 +99,9 @@ def test_over_tls_too(tls, open_session):
         assert session.get(server.url + "/own").text == "own"
 
 
-def test_an_intermediate_answer_with_more_than_it_says_is_discarded_whole(open_session):
+def test_302_content_length_an_intermediate_answer_with_more_than_it_says_is_discarded_whole(
+    open_session,
+):
     """The hop after it goes over another connection, with a pool of one."""
     answer = b"HTTP/1.1 302 X\r\nLocation: /own\r\nContent-Length: 1\r\n\r\nx" + EVIL
     with serving(after(answer, False, end=False)) as server:
@@ -107,7 +109,7 @@ def test_an_intermediate_answer_with_more_than_it_says_is_discarded_whole(open_s
         assert (response.text, len(response.history)) == ("own", 1)
 
 
-def test_both_framings_at_once_end_the_connection(open_session):
+def test_transfer_encoding_content_length_both_framings_at_once_end_the_connection(open_session):
     """RFC 9112 §6.3: Transfer-Encoding counts, and it "ought to be handled as an error"."""
     answer = HEAD + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
     with serving(after(answer, False, end=False)) as server:
@@ -168,7 +170,7 @@ def test_a_header_section_that_says_no_length_is_row_600(what, open_session):
         assert len(server.peers) == 3
 
 
-def test_the_same_length_twice_is_one(open_session):
+def test_content_length_the_same_length_twice_is_one(open_session):
     answer = HEAD + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nok"
     with serving(after(answer + EVIL, False, end=False)) as server:
         session = open_session(CLIENT)
@@ -177,7 +179,7 @@ def test_the_same_length_twice_is_one(open_session):
 
 
 @pytest.mark.parametrize("what", ["204", "304", "HEAD", "205", "200"])
-def test_a_body_that_comes_later_than_its_answer_is_nobody_s(what, open_session):
+def test_204_205_304_a_body_that_comes_later_than_its_answer_is_nobody_s(what, open_session):
     """httpcore sees by itself that an idle connection brought something."""
     head = {
         "304": b"HTTP/1.1 304 X\r\n\r\n",
@@ -238,7 +240,7 @@ def forever(piece: bytes):
 @pytest.mark.parametrize(
     "piece", [b"HTTP/1.1 102 X\r\n\r\n", b"HTTP/1.1 103 X\r\nA: b\r\n\r\n" * 99]
 )
-def test_interim_responses_without_end_have_a_bound(piece, open_session):
+def test_1xx_interim_responses_without_end_have_a_bound(piece, open_session):
     with serving(forever(piece)) as server:
         session = open_session(CLIENT)
         with pytest.raises(sp.UnparsableResponse, match="longer than 100 KiB"):

@@ -215,7 +215,9 @@ def test_nothing_is_waited_for_past_the_deadline_or_above_retry_after(
     "GET",
     b"",
 )
-def test_credentials_never_cross_an_origin_and_never_come_back(script, table, method, content):
+def test_authorization_cookie_credentials_never_cross_an_origin_and_never_come_back(
+    script, table, method, content
+):
     """A request on the side is judged by its own URL, and by where the hops had led by then."""
     attempts: list[sp.events.Attempt] = []
 
@@ -273,7 +275,9 @@ def _refused(outcome: Any) -> bool:
 
 
 @given(scripts, tables, methods, contents)
-def test_a_body_goes_whole_or_not_at_all(script, table, method, content):
+def test_content_length_transfer_encoding_a_body_goes_whole_or_not_at_all(
+    script, table, method, content
+):
     """A request that announces content has it, and what can't be replayed goes once."""
     story, _ = play(script, table, method, content)
     whole = {"generator": b"generator", "long generator": b"x" * 600 + b"y" * 600}.get(
@@ -404,7 +408,7 @@ def test_who_shares_a_memory_keeps_to_these_guarantees_too(many, table, cooling)
 
 
 @given(scripts, methods, contents)
-def test_repeats_that_nobody_asked_for_take_from_the_budget(script, method, content):
+def test_429_500_repeats_that_nobody_asked_for_take_from_the_budget(script, method, content):
     """No more of them than the bucket holds, what time brings, and what good answers give back."""
     budget = sp.RetryBudget(tokens=2, per_second=0)
     limits = sp.Limits(retry_budget=budget, replay_bytes=1000)

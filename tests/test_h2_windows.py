@@ -96,14 +96,14 @@ def shopping(open_session):
 
 
 @pytest.mark.parametrize("path", ["/302", "/long", "/503"])
-def test_bodies_that_are_passed_over_on_the_way_never_use_it_up(path, shopping):
+def test_302_503_bodies_that_are_passed_over_on_the_way_never_use_it_up(path, shopping):
     session, _, server = shopping
     for _ in range(TIMES):
         assert session.get(server.url + path).text == "ok"
 
 
 @pytest.mark.parametrize("path", ["/200", "/204"])
-def test_nor_do_those_that_the_caller_leaves(path, shopping):
+def test_204_nor_do_those_that_the_caller_leaves(path, shopping):
     session, _, server = shopping
     for _ in range(TIMES):
         request = session.client.build_request("GET", server.url + path)

@@ -69,7 +69,7 @@ def test_a_location_is_resolved_against_the_request(location, leads_to):
         (httpx.URL("http://[::1]:80/"), "http:/c", "http://[::1]/c"),
     ],
 )
-def test_a_url_that_names_no_host_means_the_server_s_own(base, location, leads_to):
+def test_location_a_url_that_names_no_host_means_the_server_s_own(base, location, leads_to):
     assert str(resolve(base, location)) == leads_to
 
 
@@ -93,7 +93,7 @@ def test_a_location_without_a_fragment_inherits_the_request_s(fragment, location
 
 
 @pytest.mark.parametrize("location", ["/c#", "http://other.example/c#"])
-def test_an_empty_fragment_is_one_of_its_own(location):
+def test_location_an_empty_fragment_is_one_of_its_own(location):
     assert resolve(httpx.URL("http://h.example/a#f"), location).fragment == ""
 
 
@@ -121,7 +121,7 @@ def test_userinfo_in_a_location_is_cut_off(location, leads_to):
 
 
 @each("location", ["/c", "", "https:/c", "#f"])
-def test_userinfo_of_the_request_does_not_come_along(location):
+def test_location_userinfo_of_the_request_does_not_come_along(location):
     url = resolve(httpx.URL("https://user:secret@h.example/a"), location)
     assert (url.userinfo, url.host) == (b"", "h.example")
 
@@ -164,7 +164,7 @@ def test_a_location_that_cannot_be_followed_is_unusable(location):
 
 @pytest.mark.skipif(httpx.__name__ == "httpx2", reason="httpx2 leaves such names to the resolver")
 @each("location", ["http://xn--/", "//xn--/", "//XN--0/c", "//XN---/c"])
-def test_a_name_that_is_no_idn_is_unusable(location):
+def test_location_a_name_that_is_no_idn_is_unusable(location):
     with pytest.raises(Unusable, match="can't be parsed"):
         resolve(HOME, location)
 
@@ -183,7 +183,7 @@ def test_a_name_that_is_no_idn_is_unusable(location):
         "http://other.example:-1/",
     ],
 )
-def test_a_host_or_port_that_no_socket_takes_is_unusable(location):
+def test_location_a_host_or_port_that_no_socket_takes_is_unusable(location):
     """The socket module raises UnicodeError or OverflowError for them, which nobody catches."""
     with pytest.raises(Unusable):
         resolve(HOME, location)
@@ -192,7 +192,7 @@ def test_a_host_or_port_that_no_socket_takes_is_unusable(location):
 @pytest.mark.parametrize(
     "location", ["ftp://user:s3cret@other.example/c", "http://user:s3cret@/c", "x://:s3cret@h/"]
 )
-def test_the_reason_does_not_repeat_userinfo(location):
+def test_location_the_reason_does_not_repeat_userinfo(location):
     with pytest.raises(Unusable) as caught:
         resolve(HOME, location)
     assert "s3cret" not in str(caught.value)
@@ -241,7 +241,7 @@ def test_a_plain_location_is_put_together_as_it_would_be_parsed(base, location):
         f"http://{'a' * 64}.example/", "/" + "a" * 4096,
     ],
 )  # fmt: skip
-def test_what_the_parser_would_change_or_refuse_is_not_plain(location):
+def test_location_what_the_parser_would_change_or_refuse_is_not_plain(location):
     assert plainly(PLAIN, location) is None
 
 
@@ -395,7 +395,7 @@ def test_method_body_and_fields_go_along_unless_something_is_said():
         "Expect",
     ],
 )
-def test_what_speaks_of_the_body_goes_where_the_body_goes(name):
+def test_content_type_content_length_what_speaks_of_the_body_goes_where_the_body_goes(name):
     previous = post(headers={name: "x", "Accept": "a/b"})
     request = go(previous, method="GET", bodiless=True)
     assert name not in request.headers
@@ -429,7 +429,7 @@ def test_a_request_without_its_body_has_no_factory_that_would_bring_it_back():
         "PRIVATE-KEY",
     ],
 )
-def test_credentials_stay_behind_abroad_and_only_there(name):
+def test_authorization_credentials_stay_behind_abroad_and_only_there(name):
     previous = post(headers={name: "s3cret"})
     assert name not in go(previous, abroad=True).headers
     assert go(previous).headers[name] == "s3cret"

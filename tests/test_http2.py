@@ -234,7 +234,7 @@ def test_each_code_does_its_duty_over_http2_on_one_connection(code, client, serv
 @pytest.mark.parametrize("path", ["/307?location=/200", "/503?retry-after=1&then=200"])
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 @pytest.mark.parametrize("one_shot", [False, True])
-def test_a_body_is_replayed_byte_for_byte(path, method, one_shot, kind, client, server):
+def test_307_503_a_body_is_replayed_byte_for_byte(path, method, one_shot, kind, client, server):
     def chunks():
         yield b"one" * 1000
         yield b"two" * 1000
@@ -261,7 +261,7 @@ def test_a_post_becomes_a_get_without_a_body_at_a_303(client, server):
     assert not {"content-type", "content-length"} & server.app.fields[1].keys()
 
 
-def test_the_waits_are_the_servers_and_the_fake_clocks(client, server):
+def test_503_retry_after_the_waits_are_the_servers_and_the_fake_clocks(client, server):
     session = client()
     session.get(server.url + "/503?retry-after=7&then=503&then=200")
     assert session.clock.waits[0] == 7
@@ -279,7 +279,7 @@ def test_a_login_redirect_sets_its_cookie(client, server):
 @pytest.mark.parametrize(
     "path", ["/302?location=/200&body=moved", "/503?retry-after=1&body=busy", "/408?body=slow"]
 )
-def test_no_stream_is_left_open_by_what_is_passed_on_the_way(path, client, server):
+def test_302_408_503_no_stream_is_left_open_by_what_is_passed_on_the_way(path, client, server):
     """The server allows eight streams at once: a ninth would wait for ever."""
     session = client(limits=sp.Limits(retry_budget=None, attempts=2))
     for _ in range(3 * STREAMS):
@@ -287,7 +287,7 @@ def test_no_stream_is_left_open_by_what_is_passed_on_the_way(path, client, serve
     assert (len(server.received), len(server.ports)) == (6 * STREAMS, 1)
 
 
-def test_no_stream_is_left_open_by_a_body_that_is_not_drained(client, server):
+def test_302_no_stream_is_left_open_by_a_body_that_is_not_drained(client, server):
     session = client(limits=sp.Limits(drain_bytes=1))
     for _ in range(3 * STREAMS):
         assert session.get(server.url + "/302?location=/200&body=moved").status_code == 200
@@ -338,7 +338,7 @@ def test_exchanges_at_once_share_one_connection(client, server):
     assert posted == sorted([*map(str.encode, once + twice + twice)])
 
 
-def test_in_a_tunnel_a_body_that_would_wait_for_a_100_is_sent_at_once(open_session, server):
+def test_expect_in_a_tunnel_a_body_that_would_wait_for_a_100_is_sent_at_once(open_session, server):
     """It doesn't wait on the connection that CONNECT went over, which is HTTP/1.1."""
     with tunnels() as (proxy, asked):
         options = {"http2": True, "verify": server.trust, "proxy": proxy, "trust_env": False}

@@ -44,7 +44,7 @@ def codes(response):
     return [step.code for step in sp.trace(response)]
 
 
-def test_basic(origin, open_session):
+def test_401_basic_is_answered(origin, open_session):
     session = open_session(dict(ONE), table=table(httpx.BasicAuth("user", "secret")))
     response = session.get(origin + "/basic-auth/user/secret")
     assert response.json()["authenticated"] is True
@@ -52,7 +52,7 @@ def test_basic(origin, open_session):
     assert [r.status_code for r in response.history] == [401]
 
 
-def test_a_wrong_password_is_handed_over_after_one_try(origin, open_session):
+def test_401_a_wrong_password_is_handed_over_after_one_try(origin, open_session):
     session = open_session(dict(ONE), table=table(httpx.BasicAuth("user", "wrong")))
     response = session.get(origin + "/basic-auth/user/secret")
     assert (response.status_code, codes(response)) == (401, [401, 401])
@@ -62,7 +62,7 @@ def test_a_wrong_password_is_handed_over_after_one_try(origin, open_session):
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256", "SHA-512"])
-def test_digest(algorithm, origin, open_session):
+def test_401_digest_is_answered(algorithm, origin, open_session):
     session = open_session(dict(ONE), table=table(httpx.DigestAuth("user", "secret")))
     url = f"{origin}/digest-auth/auth/user/secret/{algorithm}"
     for _ in range(2):
@@ -71,7 +71,9 @@ def test_digest(algorithm, origin, open_session):
         assert codes(response) == [401, 200]
 
 
-def test_digest_whose_nonce_is_stale_each_time_earns_one_more_and_no_third(origin, open_session):
+def test_401_digest_whose_nonce_is_stale_each_time_earns_one_more_and_no_third(
+    origin, open_session
+):
     session = open_session(dict(ONE), table=table(httpx.DigestAuth("user", "secret")))
     response = session.get(f"{origin}/digest-auth/auth/user/secret/MD5/0")
     assert (response.status_code, codes(response)) == (401, [401, 401, 401])

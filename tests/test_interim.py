@@ -28,7 +28,7 @@ def test_they_are_counted_in_the_trace_and_the_links_of_103_are_parsed(method, o
         assert response.request.url == url
 
 
-def test_with_a_cache_too(open_session):
+def test_103_is_in_the_trace_with_a_cache_too(open_session):
     with StatusServer() as server:
         url = server.script("/a", Answer(200, body=b"ok", interim=(103,)))
         response = open_session(CLIENT, cache=sp.Cache()).get(url)
@@ -36,13 +36,13 @@ def test_with_a_cache_too(open_session):
     assert not HINTED
 
 
-def test_over_tls_too(tls, open_session):
+def test_103_is_in_the_trace_over_tls_too(tls, open_session):
     with StatusServer(tls=tls[0]) as server:
         response = open_session({"verify": tls[1]}).get(server.url + "/103")
         assert codes(response) == [[103]]
 
 
-def test_each_answer_has_its_own(open_session):
+def test_102_each_answer_has_its_own_interim_responses(open_session):
     """Also on the same connection, and where the next one has none."""
     with StatusServer() as server:
         url = server.script("/a", Answer(503, {"Retry-After": "1"}, interim=(102,)), 200, 404)
@@ -55,7 +55,7 @@ def test_each_answer_has_its_own(open_session):
     assert not HINTED
 
 
-def test_they_come_before_a_redirect_and_before_what_is_not_looked_at(open_session):
+def test_102_103_they_come_before_a_redirect_and_before_what_is_not_looked_at(open_session):
     with StatusServer() as server:
         url = server.script("/a", Answer(302, {"Location": "/b"}, interim=(103,)))
         server.script("/b", Answer(404, interim=(102,)))
@@ -64,7 +64,7 @@ def test_they_come_before_a_redirect_and_before_what_is_not_looked_at(open_sessi
         assert len(response.history) == 1
 
 
-def test_in_pieces_of_a_byte(open_session):
+def test_103_is_read_in_pieces_of_a_byte(open_session):
     def serve(peer: Peer) -> None:
         peer.head()
         for byte in HINTS * 2 + b"HTTP/1.1 204 X\r\n\r\n":
@@ -74,7 +74,7 @@ def test_in_pieces_of_a_byte(open_session):
         assert codes(open_session(CLIENT).get(server.url)) == [[103, 103]]
 
 
-def test_their_cookies_are_nobody_s(open_session):
+def test_103_set_cookie_their_cookies_are_nobody_s(open_session):
     def serve(peer: Peer) -> None:
         peer.head()
         peer.send(b"HTTP/1.1 103 X\r\nSet-Cookie: a=b\r\n\r\nHTTP/1.1 204 X\r\n\r\n")
@@ -85,7 +85,7 @@ def test_their_cookies_are_nobody_s(open_session):
         assert not session.client.cookies
 
 
-def test_somebody_else_s_do_not_keep_an_answer_from_being_handed_over_as_it_is(open_session):
+def test_103_somebody_else_s_do_not_keep_an_answer_from_being_handed_over_as_it_is(open_session):
     """A transport that is used beside the policy leaves its connection among the hinted."""
     with StatusServer() as server:
         transport = httpx.HTTPTransport(verify=False)

@@ -416,7 +416,7 @@ def test_a_cancellation_at_each_checkpoint_leaves_nothing_behind(backend):
 
 
 @apart
-def test_ctrl_c_as_a_transport_is_made_fresh_closes_it():
+def test_421_ctrl_c_as_a_transport_is_made_fresh_closes_it():
     """Of a response that has its own transport, both are closed."""
 
     class Counted(Inner):

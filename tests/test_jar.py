@@ -102,7 +102,7 @@ def test_a_jar_s_cookie_for_another_host_leaves_the_caller_s_pair_his_own():
 
 
 @each("status", [200, 302, 401, 404, 503])
-def test_cookies_are_filed_under_the_host_that_set_them(status):
+def test_set_cookie_cookies_are_filed_under_the_host_that_set_them(status):
     held = httpx.Cookies()
     jar.extract(held, answer("a=1", "b=2", status=status), request(url="http://far.example/x"))
     assert {(c.name, c.value, c.domain) for c in held.jar} == {
@@ -126,7 +126,7 @@ def test_a_cookie_for_a_host_that_the_server_does_not_speak_for_is_not_taken():
     assert not held.jar
 
 
-def test_a_captive_portal_s_cookies_are_never_taken():
+def test_511_set_cookie_a_captive_portal_s_cookies_are_never_taken():
     """A 511 is not the origin's (RFC 6585 §6)."""
     held = httpx.Cookies()
     jar.extract(held, answer("a=1", status=511), request())
@@ -224,7 +224,7 @@ def answered(*lines: tuple[str, str]) -> httpx.Response:
 
 
 @pytest.mark.parametrize("name", ["Set-Cookie", "set-cookie", "SET-COOKIE"])
-def test_a_client_s_cookies_take_in_what_a_response_sets(name):
+def test_set_cookie_a_client_s_cookies_take_in_what_a_response_sets(name):
     quick = hastened()
     quick.extract_cookies(answered((name, "a=1"), ("Set-Cookie", "b=2")))
     assert dict(quick) == {"a": "1", "b": "2"}
@@ -237,7 +237,7 @@ def test_the_older_field_counts_for_a_jar_that_knows_it():
     assert dict(quick) == {"a": "1"}
 
 
-def test_a_response_that_sets_no_cookie_is_not_looked_into():
+def test_set_cookie_a_response_that_sets_no_cookie_is_not_looked_into():
     """Or it would be asked for its request, which it has not."""
     quick = hastened()
     quick.extract_cookies(httpx.Response(200, headers={"X-Set-Cookie": "a=1"}))

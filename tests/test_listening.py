@@ -67,7 +67,7 @@ def test_what_came_behind_an_answer_is_given_to_who_asks_for_more_than_the_answe
     assert stream.read(100) == b"re"
 
 
-def test_an_error_that_an_event_loop_took_from_the_socket_is_heard_all_the_same(monkeypatch):
+def test_413_an_error_that_an_event_loop_took_from_the_socket_is_heard_all_the_same(monkeypatch):
     """A read that was given up goes on in asyncio; what it brought the socket shows no more."""
     shown = iter([(True, False), (False, False)])
     monkeypatch.setattr(_Watched, "ready", lambda *_: next(shown))

@@ -68,7 +68,7 @@ DECLINED: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("reason", DECLINED)
-def test_what_is_declined_for_any_reason_is_not_followed_by_a_client_that_follows(
+def test_307_what_is_declined_for_any_reason_is_not_followed_by_a_client_that_follows(
     reason, open_session, status_server
 ):
     """Row 6: the client looks for a redirect in whatever it gets, and would follow it."""
@@ -83,7 +83,7 @@ def test_what_is_declined_for_any_reason_is_not_followed_by_a_client_that_follow
     assert len(status_server.received) == 1
 
 
-def test_a_body_that_is_used_up_is_not_sent_empty_by_a_client_that_follows(status_server):
+def test_307_a_body_that_is_used_up_is_not_sent_empty_by_a_client_that_follows(status_server):
     """Row 6: to decline a 307 is of no use where the client resends it without its body."""
     client = httpx.Client(follow_redirects=True)
     with sp.wrap(client, limits=sp.Limits(replay_bytes=0)):
@@ -122,7 +122,7 @@ def test_no_location_makes_a_client_raise_followed_or_not(location, follow):
             assert follow or response.status_code == 302
 
 
-def test_the_elapsed_time_of_a_hop_is_its_own_and_no_wait_counts(open_session):
+def test_302_the_elapsed_time_of_a_hop_is_its_own_and_no_wait_counts(open_session):
     """Row 10: the client times the whole call, and what is in the history not at all."""
     took = {"/a": 3, "/b": 5, "/c": 7}
     leads_to = {"/a": "/b", "/b": "/c"}
@@ -149,7 +149,7 @@ def test_whatever_is_handed_over_has_an_elapsed_time(path, session, status_serve
     assert response.elapsed > timedelta()
 
 
-def test_an_error_of_a_later_hop_names_it_and_all_that_came_before(session, status_server):
+def test_302_an_error_of_a_later_hop_names_it_and_all_that_came_before(session, status_server):
     """Row 12: the client writes its own request into every exception that passes it."""
     for n in range(6):
         status_server.script(f"/{n}a", Answer(302, {"Location": f"/{n + 1}a"}))
@@ -219,7 +219,7 @@ OF_A_TASK: dict[str, Callable[[], dict[str, Any]]] = {
     ],
 )
 @pytest.mark.parametrize("path", ["/307?location=/200", "/503?retry-after=1&then=200"])
-def test_a_body_of_any_shape_arrives_whole_both_times(path, shape, session, status_server):
+def test_307_503_a_body_of_any_shape_arrives_whole_both_times(path, shape, session, status_server):
     """Row 13: httpx sends most of these empty the second time, and the server answers 200."""
     body = (OF_A_THREAD | OF_A_TASK | FORMS)[shape]()
     response = session.request("PUT", status_server.url + path, **body)
@@ -229,7 +229,7 @@ def test_a_body_of_any_shape_arrives_whole_both_times(path, shape, session, stat
     assert second.body == first.body
 
 
-def test_the_request_of_each_hop_can_be_looked_at(session, status_server):
+def test_303_307_the_request_of_each_hop_can_be_looked_at(session, status_server):
     """Row 14: a request that is made of a stream has no content that could be read."""
     response = session.request("POST", status_server.url + "/307?location=/200", json=[1])
     sent = [*[r.request for r in response.history], response.request]
@@ -320,7 +320,7 @@ HTTP2 = {"http1": False, "http2": True}
 
 
 @pytest.mark.parametrize(("status", "method", "body"), [(307, "POST", b"body"), (303, "GET", b"")])
-def test_over_http2_a_hop_names_its_own_host_and_brings_its_body(
+def test_303_307_over_http2_a_hop_names_its_own_host_and_brings_its_body(
     status, method, body, open_session
 ):
     """Row 14: a copied Host becomes the `:authority`, and without a length no body is sent."""
@@ -338,7 +338,7 @@ def test_over_http2_a_hop_names_its_own_host_and_brings_its_body(
     assert second[:4] == (method, f"localhost:{server.port}", "/b", body)
 
 
-def test_the_timeouts_of_a_call_hold_on_every_hop_and_every_try(open_session):
+def test_302_503_the_timeouts_of_a_call_hold_on_every_hop_and_every_try(open_session):
     """Row 15: where they are lost, a server that stalls is waited for without end."""
     seen = []
 
@@ -383,7 +383,7 @@ class Meanwhile(FakeClock):
 @pytest.mark.parametrize(
     "path", ["/503?retry-after=9&body=busy&then=200", "/302?retry-after=9&body=x&location=/200"]
 )
-def test_a_wait_holds_no_connection(path, open_session, status_server):
+def test_302_503_a_wait_holds_no_connection(path, open_session, status_server):
     """Row 16: what is held while one waits is missing elsewhere, here a pool's only one."""
     clock = Meanwhile()
     session = open_session(dict(ONE), clock=clock)
@@ -394,7 +394,9 @@ def test_a_wait_holds_no_connection(path, open_session, status_server):
     assert status_server.connections == 1
 
 
-def test_an_intermediate_body_is_not_decoded_before_somebody_asks(session, status_server):
+def test_302_content_encoding_an_intermediate_body_is_not_decoded_before_somebody_asks(
+    session, status_server
+):
     """Row 16: a body that nobody reads is a way to fill the memory, or to stop a redirect."""
     fields = {"Location": "/200", "Content-Encoding": "gzip"}
     response = session.get(status_server.script("/bad", Answer(302, fields, b"no gzip")))
@@ -532,7 +534,7 @@ UPGRADE = {"Upgrade": "echo", "Connection": "upgrade"}
     ],
     ids=["CONNECT", "101"],
 )
-def test_a_tunnel_is_handed_over_untouched_with_its_stream_open(
+def test_101_connect_a_tunnel_is_handed_over_untouched_with_its_stream_open(
     method, head, status, session, status_server
 ):
     """Row 22: what follows is no body, and to drain or close it would end the tunnel."""
@@ -737,7 +739,7 @@ class ByCertificate:
     ("home", "away", "certified"),
     [("127.0.0.1", "localhost", [True, False]), ("localhost", "127.0.0.1", [False, True])],
 )
-def test_a_client_certificate_is_shown_to_the_host_that_it_is_mounted_for_and_to_no_other(
+def test_302_a_client_certificate_is_shown_to_the_host_that_it_is_mounted_for_and_to_no_other(
     home, away, certified, kind, open_session
 ):
     """Row 28: below one transport, each host that a Location names would be shown it."""
@@ -867,14 +869,16 @@ def test_the_callers_request_is_as_it_was_whenever_a_transport_is_asked(open_ses
         b"HTTP/1.1 205 Reset Content\r\n\r\n",
     ],
 )
-def test_what_is_handed_over_empty_has_an_elapsed_time_and_is_closed(raw, session, status_server):
+def test_204_205_what_is_handed_over_empty_has_an_elapsed_time_and_is_closed(
+    raw, session, status_server
+):
     """Row 10: also where there is nothing that a client could read to its end."""
     response = session.get(status_server.script("/x", raw))
     assert response.is_closed
     assert response.elapsed.total_seconds() > 0
 
 
-def test_a_failure_of_a_later_hop_names_that_hop(open_session):
+def test_302_a_failure_of_a_later_hop_names_that_hop(open_session):
     """Row 12: the client writes its first request into every error that has none."""
 
     def answer(request):
@@ -933,7 +937,7 @@ async def cancelled_while_streaming(transport):
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_fresh_transport_is_closed_with_its_response_also_when_cancelled(backend):
+def test_421_a_fresh_transport_is_closed_with_its_response_also_when_cancelled(backend):
     """Row 17: whatever the closing of the response awaits."""
     fresh = Scripted(over_http2(200, Slow(10, slow_close=True)))
     transport = sp.AsyncPolicyTransport(Scripted(over_http2(421, Slow(1))), fresh=lambda: fresh)
@@ -967,7 +971,7 @@ def test_what_was_too_long_to_put_away_is_closed_also_when_cancelled(backend):
         b"206 Partial\r\n",
     ],
 )
-def test_any_2xx_to_connect_is_a_tunnel(head, status_server):
+def test_2xx_any_2xx_to_connect_is_a_tunnel(head, status_server):
     """Row 22: whatever the code and the fields say (RFC 9110 §9.3.6)."""
     status_server.script(
         "h.example:443", Answer(raw=b"HTTP/1.1 " + head + b"\r\nhello", stall=True)
@@ -983,7 +987,7 @@ def test_any_2xx_to_connect_is_a_tunnel(head, status_server):
 
 
 @pytest.mark.parametrize("seconds", ["60", "99999999999", "9" * 400])
-def test_closing_the_client_ends_a_wait(seconds, status_server):
+def test_503_closing_the_client_ends_a_wait(seconds, status_server):
     """Row 18: a thread that waits does so no longer, and opens no connection afterwards.
 
     Also where all limits are lifted and no clock of the machine can hold what a server said.
@@ -1005,7 +1009,7 @@ def test_closing_the_client_ends_a_wait(seconds, status_server):
     assert len(status_server.received) == 1
 
 
-def test_a_task_does_not_send_with_a_client_that_was_closed_while_it_waited(status_server):
+def test_503_a_task_does_not_send_with_a_client_that_was_closed_while_it_waited(status_server):
     """Row 18: in a task too, where closing ends no wait of another clock."""
 
     class Closing(FakeClock):
@@ -1022,7 +1026,7 @@ def test_a_task_does_not_send_with_a_client_that_was_closed_while_it_waited(stat
     assert len(status_server.received) == 1
 
 
-def test_a_transport_that_is_entered_again_waits_and_sends_again(status_server):
+def test_503_a_transport_that_is_entered_again_waits_and_sends_again(status_server):
     """Row 18: what was closed is open again, as the library's own transports are."""
     transport = sp.PolicyTransport(clock=FakeClock())
     for n in range(2):

@@ -23,7 +23,7 @@ def job(status_server):
     return status_server.script("/jobs", Answer(202, headers, b"wait"))
 
 
-def test_the_result_is_handed_over_over_a_pool_of_one(job, open_session, status_server):
+def test_202_the_result_is_handed_over_over_a_pool_of_one(job, open_session, status_server):
     session = open_session(dict(ONE), table=POLLING)
     response = session.request("POST", job, content=b"do", headers={"Authorization": "Bearer t"})
     assert (response.status_code, response.text) == (200, "made")
@@ -34,7 +34,7 @@ def test_the_result_is_handed_over_over_a_pool_of_one(job, open_session, status_
     assert [s.code for s in sp.trace(response)] == [202, 202, 503, 202, 200]
 
 
-def test_a_long_result_streams(open_session, status_server):
+def test_202_303_a_long_result_streams(open_session, status_server):
     status_server.script("/monitor", Answer(303, {"Location": "/out"}))
     status_server.script("/out", Answer(200, body=b"x" * 300_000))
     url = status_server.script("/jobs", Answer(202, {"Location": "/monitor"}))
@@ -50,7 +50,7 @@ def test_a_202_in_standard_is_handed_over(job, session, status_server):
 # ── resumed ────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_poll_that_ran_out_of_time_goes_on_from_its_token(job, open_session, status_server):
+def test_202_a_poll_that_ran_out_of_time_goes_on_from_its_token(job, open_session, status_server):
     short = sp.STANDARD | {202: sp.poll(within=3)}
     response = open_session(table=short).request("POST", job, content=b"do")
     assert (response.status_code, response.text) == (202, "wait")
@@ -67,7 +67,7 @@ def test_a_poll_that_ran_out_of_time_goes_on_from_its_token(job, open_session, s
     assert trace.requests == len(status_server.received) - 2
 
 
-def test_what_the_monitor_gets_is_what_the_client_sends_anyway_and_the_headers_given(
+def test_202_what_the_monitor_gets_is_what_the_client_sends_anyway_and_the_headers_given(
     job, open_session, status_server
 ):
     session = open_session({"headers": {"X-Client": "c"}}, table=POLLING)
@@ -82,7 +82,7 @@ def test_what_the_monitor_gets_is_what_the_client_sends_anyway_and_the_headers_g
     assert (first["x-client"], first["authorization"]) == ("c", "Bearer t")
 
 
-def test_credentials_do_not_go_to_a_monitor_of_another_origin(open_session, status_server):
+def test_202_credentials_do_not_go_to_a_monitor_of_another_origin(open_session, status_server):
     url = status_server.script("/monitor", 200)
     accepted = httpx.Response(
         202, headers={"Location": url}, request=httpx.Request("POST", "http://home.example/")
@@ -95,7 +95,7 @@ def test_credentials_do_not_go_to_a_monitor_of_another_origin(open_session, stat
     assert "authorization" not in status_server.received[0].headers
 
 
-def test_what_is_known_of_the_result_goes_along(open_session, status_server):
+def test_202_what_is_known_of_the_result_goes_along(open_session, status_server):
     """Operation-Location with Location, resumed twice: the second time from the 202 handed over."""
     status_server.script("/op", 202, Answer(200, body=b'{"status": "Succeeded"}'))
     status_server.script("/out", Answer(200, body=b"made"))
@@ -111,7 +111,7 @@ def test_what_is_known_of_the_result_goes_along(open_session, status_server):
     assert response.text == "made"
 
 
-def test_a_monitor_inside_the_body_is_in_the_token(open_session, status_server):
+def test_202_a_monitor_inside_the_body_is_in_the_token(open_session, status_server):
     status_server.script("/monitor", Answer(200, body=b"made"))
     how = sp.poll(monitor="/url")
     accepted = httpx.Response(
@@ -145,13 +145,13 @@ def test_what_is_no_token_is_said_to_be_none(token, session):
         sp.resume_poll(session.client, token)
 
 
-def test_a_response_that_begins_no_poll_has_no_token():
+def test_202_a_response_that_begins_no_poll_has_no_token():
     request = httpx.Request("GET", "http://home.example/")
     with pytest.raises(ValueError, match="the response names no status monitor"):
         sp.poll_token(httpx.Response(202, request=request))
 
 
-def test_a_client_that_is_not_wrapped_is_said_to_be_none():
+def test_202_a_client_that_is_not_wrapped_is_said_to_be_none():
     accepted = httpx.Response(
         202, headers={"Location": "/m"}, request=httpx.Request("POST", "http://h/")
     )

@@ -76,7 +76,7 @@ def test_it_is_called_before_every_send_and_attempts_count_from_1_for_each_reque
     assert len(story.sent) == len(asked)
 
 
-def test_a_request_on_the_side_is_prepared_as_a_first_attempt_and_is_none_of_the_main_one():
+def test_401_a_request_on_the_side_is_prepared_as_a_first_attempt_and_is_none_of_the_main_one():
     signer = Signer()
     story = replay(get(), [BUSY, 401, 200, 200], table=on_the_side(with_token), prepare=signer)
     assert signer.asked == [("/a", 1), ("/a", 2), ("/token", 1), ("/a", 3)]
@@ -84,7 +84,7 @@ def test_a_request_on_the_side_is_prepared_as_a_first_attempt_and_is_none_of_the
     assert story.response.status_code == 200
 
 
-def test_before_a_remembered_move_is_taken_it_is_asked_whether_it_writes_who_asks():
+def test_301_before_a_remembered_move_is_taken_it_is_asked_whether_it_writes_who_asks():
     signer, memory = Signer(), sp.Memory()
     replay(get(), [to("/b", 301, cache_control="max-age=60"), 200], memory=memory)
     story = replay(get(), [200], memory=memory, prepare=signer)
@@ -383,13 +383,13 @@ def test_a_digest_that_was_used_is_not_sent_again_and_the_trace_says_why(answer,
         Reply(httpx.ReadTimeout("slow"), unsent=True),
     ],
 )
-def test_a_digest_that_the_server_never_saw_is_sent_again(failure):
+def test_authorization_a_digest_that_the_server_never_saw_is_sent_again(failure):
     story = replay(signed(), [failure, 200])
     assert story.response.status_code == 200
     assert [r.headers["authorization"] for r in story.sent] == [DIGEST] * 2
 
 
-def test_with_prepare_it_is_sent_again_and_signed_anew():
+def test_authorization_with_prepare_it_is_sent_again_and_signed_anew():
     def prepare(request, attempt):
         field = request.headers["authorization"]
         request.headers["authorization"] = field.replace("nc=00000001", f"nc={attempt:08}")
@@ -398,7 +398,7 @@ def test_with_prepare_it_is_sent_again_and_signed_anew():
     assert ["nc=00000002" in r.headers["authorization"] for r in story.sent] == [False, True]
 
 
-def test_a_duty_that_signs_anew_itself_is_believed():
+def test_authorization_a_duty_that_signs_anew_itself_is_believed():
     def anew(exchange: sp.Exchange) -> sp.Verdict:
         field = DIGEST.replace("nc=00000001", "nc=00000002")
         return sp.Again(signed(field), unacted=True)
@@ -409,7 +409,7 @@ def test_a_duty_that_signs_anew_itself_is_believed():
 
 
 @each("scheme", ["Basic dTpw", "Bearer Digest", "Digestive x", "DPoP Digest x"])
-def test_any_other_scheme_is_repeated_and_goes_along_at_home(scheme):
+def test_authorization_any_other_scheme_is_repeated_and_goes_along_at_home(scheme):
     story = replay(signed(scheme), [BUSY, to("/b"), 200])
     assert [r.headers["authorization"] for r in story.sent] == [scheme] * 3
 
@@ -417,7 +417,7 @@ def test_any_other_scheme_is_repeated_and_goes_along_at_home(scheme):
 @each("location", ["/b", FAR, HOME + "?q"])
 @each("cross_origin", ["strip", "keep"])
 @each("scheme", [DIGEST, "DIGEST x"])
-def test_a_hop_drops_it_for_it_was_made_for_one_uri(location, cross_origin, scheme):
+def test_authorization_a_hop_drops_it_for_it_was_made_for_one_uri(location, cross_origin, scheme):
     limits = sp.Limits(cross_origin=cross_origin)
     story = replay(signed(scheme), [to(location), BUSY, 200], limits=limits)
     assert ["authorization" in r.headers for r in story.sent] == [True, False, False]
@@ -428,7 +428,7 @@ CHALLENGE = {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth", algor
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["without prepare", "with prepare"])
-def test_the_clients_own_digest_flow_is_never_sent_twice_with_one_nc(
+def test_401_503_authorization_the_clients_own_digest_flow_is_never_sent_twice_with_one_nc(
     again, open_session, status_server
 ):
     busy = Answer(503, {"Retry-After": "1"}, b"busy")
@@ -453,7 +453,7 @@ def test_the_clients_own_digest_flow_is_never_sent_twice_with_one_nc(
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_the_rest_of_a_body_is_not_asked_for_with_a_digest_that_was_used(
+def test_206_the_rest_of_a_body_is_not_asked_for_with_a_digest_that_was_used(
     again, open_session, status_server
 ):
     """Unless there is somebody to sign it anew."""
@@ -472,7 +472,7 @@ def test_the_rest_of_a_body_is_not_asked_for_with_a_digest_that_was_used(
 
 
 @pytest.mark.parametrize("field", ["Authorization", "Cookie", "X-Other"])
-def test_a_move_that_was_told_to_somebody_is_remembered_for_nobody(field):
+def test_301_a_move_that_was_told_to_somebody_is_remembered_for_nobody(field):
     memory = sp.Memory()
 
     def prepare(request, attempt):

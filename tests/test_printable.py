@@ -117,7 +117,9 @@ TABLES = [sp.STANDARD, sp.STRICT, sp.STANDARD | ROWS, sp.STRICT | {407: sp.surfa
 
 
 @pytest.mark.slow
-def test_what_a_server_writes_in_any_field_is_shown_printable_and_bounded_by_every_row(shown):
+def test_307_location_what_a_server_writes_in_any_field_is_shown_printable_and_bounded_by_every_row(
+    shown,
+):
     """Each code with each section of hostile fields, and again after a hop, by several tables."""
     codes = {code for table in TABLES for code in table if isinstance(code, int)}
     events: list[object] = []
@@ -178,7 +180,9 @@ def test_a_failure_is_shown_printable_and_bounded_with_all_that_caused_it(shown)
     "HTTP/1.1 404 Not\r\nContent-Length: 0\r\nDeprecation: @1\r\n"
     "Link: <" + EVIL + ">; rel=successor-version",
 ])  # fmt: skip
-def test_the_bytes_of_a_server_are_shown_printable_and_bounded(head, shown, open_session):
+def test_101_302_404_503_the_bytes_of_a_server_are_shown_printable_and_bounded(
+    head, shown, open_session
+):
     def serve(peer):
         peer.head()
         peer.send(
@@ -195,7 +199,9 @@ def test_the_bytes_of_a_server_are_shown_printable_and_bounded(head, shown, open
     assert shown.flaws() == {}
 
 
-def test_what_a_server_writes_into_a_body_s_framing_is_shown_bounded(shown, open_session, tmp_path):
+def test_transfer_encoding_what_a_server_writes_into_a_body_s_framing_is_shown_bounded(
+    shown, open_session, tmp_path
+):
     """It breaks a body that is read by the client, by `download`, and again by what resumes it."""
 
     def serve(peer):

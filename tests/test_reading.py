@@ -93,12 +93,12 @@ def test_an_answer_ends_where_it_ends_and_a_parser_agrees(request_head, answer, 
     ],
 )
 @cut_anywhere
-def test_where_no_end_can_be_seen_all_of_it_belongs(request_head, answer, cuts):
+def test_101_where_no_end_can_be_seen_all_of_it_belongs(request_head, answer, cuts):
     """The parser judges it; nothing is kept from it."""
     assert taken(Reading(request_head), answer + EVIL, cuts) == len(answer + EVIL)
 
 
-def test_a_refused_tunnel_is_an_answer_like_any_other():
+def test_403_connect_a_refused_tunnel_is_an_answer_like_any_other():
     reading = Reading(CONNECT)
     answer = b"HTTP/1.1 403 X\r\nContent-Length: 2\r\n\r\nno"
     assert taken(reading, answer + EVIL) == len(answer)
@@ -144,7 +144,7 @@ def test_interim_responses_are_told_in_order_with_what_103_leads_to(cuts):
         (b"HTTP/1.1 100 X\r\n\r\nHTTP/1.1 401 ", 401, True, True),
     ],
 )
-def test_what_a_beginning_tells(data, code, final, goes_ahead):
+def test_1xx_what_a_beginning_tells(data, code, final, goes_ahead):
     reading = Reading(GET)
     reading.take(data)
     assert (reading.code, reading.final, reading.goes_ahead) == (code, final, goes_ahead)
@@ -170,7 +170,7 @@ def test_what_is_no_http(data, cuts):
         taken(Reading(GET), data, cuts)
 
 
-def test_interim_responses_without_end():
+def test_1xx_interim_responses_without_end():
     with pytest.raises(NotHTTP, match="longer than 100 KiB"):
         Reading(GET).take(b"HTTP/1.1 102 X\r\n\r\n" * (MOST // 18 + 1))
 
@@ -190,7 +190,7 @@ def test_its_first_bytes_are_those_of_the_header_section_that_failed():
     assert reading.first == (b"<html>" * 100)[:160]
 
 
-def test_two_framings_are_doubtful_and_one_is_not():
+def test_transfer_encoding_content_length_two_framings_are_doubtful_and_one_is_not():
     for fields, doubtful in (
         (b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", True),
         (b"Transfer-Encoding: chunked\r\n", False),

@@ -110,7 +110,7 @@ def test_a_declined_redirect_has_no_location_for_the_client(status, headers, dec
 
 
 @pytest.mark.parametrize("location", ["/b", "http://[bad/", "http://a b:99999999/"])
-def test_a_client_leaves_a_declined_redirect_alone(location):
+def test_302_a_client_leaves_a_declined_redirect_alone(location):
     """httpx raises for a Location that can't be parsed, even where it isn't to be followed."""
 
     def declines(request):
@@ -122,7 +122,7 @@ def test_a_client_leaves_a_declined_redirect_alone(location):
     assert (response.status_code, response.next_request, response.history) == (302, None, [])
 
 
-def test_a_client_files_its_cookies_under_the_host_of_the_last_hop():
+def test_set_cookie_a_client_files_its_cookies_under_the_host_of_the_last_hop():
     def hopped(request):
         return adopt(httpx.Response(200, headers={"Set-Cookie": "a=b"}), LAST, [], (HOP, END))
 
@@ -222,7 +222,9 @@ def test_a_kept_body_can_be_iterated_in_async():
 
 
 @pytest.mark.parametrize("path", ["/205", "/204?content-length=5"])
-def test_an_empty_body_that_was_not_waited_for_streams_as_empty(open_session, status_server, path):
+def test_204_205_an_empty_body_that_was_not_waited_for_streams_as_empty(
+    open_session, status_server, path
+):
     session, url = open_session(), status_server.url + path
     if path == "/205":  # with neither Content-Length nor Transfer-Encoding
         url = status_server.script("/x", b"HTTP/1.1 205 Reset Content\r\n\r\n")
@@ -280,7 +282,7 @@ def test_a_kept_response_that_is_handed_over_streams_raw_in_async():
 
 
 @pytest.mark.parametrize("passed", [False, True])
-def test_an_empty_body_takes_the_place_of_one_that_was_read_before(passed):
+def test_204_an_empty_body_takes_the_place_of_one_that_was_read_before(passed):
     """As a mock gives it: its content is there before anybody reads."""
     response = httpx.Response(204, content=b"stray")
     new = adopted(response, kept=b"", passed=passed)
@@ -356,7 +358,7 @@ def test_it_survives_pickling_and_copying(kind, again):
         assert not new.has_redirect_location
 
 
-def test_a_511_survives_pickling():
+def test_511_survives_pickling():
     new = pickle.loads(pickle.dumps(adopted(portal())))
     assert new.headers["set-cookie"] == "a=b, c=d"
     assert list(client_jar(new)) == []
@@ -396,7 +398,7 @@ def test_the_cookies_of_a_511_are_still_there_to_be_seen(times):
 
 
 @pytest.mark.parametrize("status", [200, 503])
-def test_the_cookies_of_any_other_answer_are_the_jar_s(status):
+def test_set_cookie_the_cookies_of_any_other_answer_are_the_jar_s(status):
     response = adopted(httpx.Response(status, headers={"Set-Cookie": "a=b"}), request=FIRST)
     assert len(client_jar(response)) == 1
 

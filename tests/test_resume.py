@@ -27,7 +27,7 @@ def rest(request: Received) -> Answer:
     return Answer(206, {"Content-Range": span, "ETag": '"v1"'}, WHOLE[first:])
 
 
-def test_a_row_resumes_over_a_pool_of_one(open_session, status_server):
+def test_range_a_row_resumes_over_a_pool_of_one(open_session, status_server):
     url = status_server.script("/file", broken(1000, ETag='"v1"'), rest)
     session = open_session(dict(ONE), table=ROW)
     response = session.get(url)
@@ -47,7 +47,7 @@ def test_a_call_resumes_and_other_calls_do_not(open_session, status_server):
     assert not getattr(raised.value, "__notes__", [])
 
 
-def test_the_rest_has_the_policy_of_the_table(open_session, status_server):
+def test_206_503_the_rest_has_the_policy_of_the_table(open_session, status_server):
     """A 503 on the way is waited for, a second break is resumed as well, a hop keeps home."""
     lines = [broken(10, ETag='"v1"'), Answer(503, {"Retry-After": "2"})]
     half = WHOLE[10:2000]
@@ -63,7 +63,7 @@ def test_the_rest_has_the_policy_of_the_table(open_session, status_server):
     assert ranges == [None, "bytes=10-", "bytes=10-", "bytes=2000-"]
 
 
-def test_after_a_redirect_the_rest_is_asked_of_the_last_hop(open_session, status_server):
+def test_302_after_a_redirect_the_rest_is_asked_of_the_last_hop(open_session, status_server):
     status_server.script("/file", broken(7, ETag='"v1"'), rest)
     session = open_session(table=ROW)
     response = session.get(status_server.url + "/302?location=/file")
@@ -74,7 +74,7 @@ def test_after_a_redirect_the_rest_is_asked_of_the_last_hop(open_session, status
     ]  # fmt: skip
 
 
-def test_what_is_coded_is_resumed_as_it_was_sent(open_session, status_server):
+def test_206_content_encoding_what_is_coded_is_resumed_as_it_was_sent(open_session, status_server):
     packed = gzip.compress(WHOLE * 20, mtime=0)
 
     def coded(request: Received) -> Answer:
@@ -112,7 +112,7 @@ def test_where_it_cannot_go_on_the_first_error_says_why(
     assert session.get(status_server.url + "/200").status_code == 200
 
 
-def test_a_response_without_a_strong_validator_is_handed_over_and_says_so(
+def test_etag_a_response_without_a_strong_validator_is_handed_over_and_says_so(
     open_session, status_server
 ):
     url = status_server.script("/file", broken(1000, ETag='W/"v1"'))

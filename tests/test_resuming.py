@@ -48,7 +48,7 @@ def judged(headers, *, status=200, method="GET", asked=None, content=None):
         OLD_STYLE,
     ],
 )
-def test_a_whole_body_with_a_strong_validator_can_be_resumed(headers):
+def test_etag_a_whole_body_with_a_strong_validator_can_be_resumed(headers):
     assert judged(headers) == ""
     assert judged(headers, asked={"Range": "bytes=5-9"}) == ""
 
@@ -81,7 +81,7 @@ def test_a_whole_body_with_a_strong_validator_can_be_resumed(headers):
         (TAG | {"Accept-Ranges": "None"}, "the server does not support ranges"),
     ],
 )
-def test_without_a_strong_validator_or_ranges_a_body_can_not_be_resumed(headers, reason):
+def test_etag_without_a_strong_validator_or_ranges_a_body_can_not_be_resumed(headers, reason):
     assert judged(headers) == reason
 
 
@@ -240,7 +240,7 @@ def note(error: BaseException) -> str:
 
 @pytest.mark.parametrize("cut", [0, 1, SIZE // 2, SIZE - 1])
 @pytest.mark.parametrize("headers", [TAG, DATED], ids=["etag", "last-modified"])
-def test_a_body_that_breaks_is_read_to_its_end(reader, status_server, cut, headers):
+def test_if_range_a_body_that_breaks_is_read_to_its_end(reader, status_server, cut, headers):
     url = status_server.script("/x", cut_at(cut, headers=headers))
     assert reader(url) == BODY
     assert asked(status_server) == [None, f"bytes={cut}-"]
@@ -277,7 +277,7 @@ def test_a_pool_of_one_connection_is_enough(reader, status_server):
     assert status_server.connections == 3
 
 
-def test_a_body_of_unknown_length_learns_it_from_the_part(reader, status_server):
+def test_206_a_body_of_unknown_length_learns_it_from_the_part(reader, status_server):
     url = status_server.script("/x", chunked(200, TAG, BODY[:300]), cut_at(900))
     assert reader(url) == BODY
     assert asked(status_server) == [None, "bytes=300-", "bytes=900-"]
@@ -285,7 +285,9 @@ def test_a_body_of_unknown_length_learns_it_from_the_part(reader, status_server)
 
 @pytest.mark.parametrize("body", [BODY, b""])
 @pytest.mark.parametrize("headers", [{}, TAG])
-def test_a_body_of_which_only_the_end_was_missing_is_whole(reader, status_server, body, headers):
+def test_416_a_body_of_which_only_the_end_was_missing_is_whole(
+    reader, status_server, body, headers
+):
     none_left = Answer(416, {"Content-Range": f"bytes */{len(body)}", **headers}, b"none left")
     url = status_server.script("/x", chunked(200, TAG, body), none_left)
     assert reader(url) == body
@@ -293,7 +295,7 @@ def test_a_body_of_which_only_the_end_was_missing_is_whole(reader, status_server
     assert reader.left == []
 
 
-def test_lengths_that_no_part_tells_are_found_by_asking_until_nothing_is_left(
+def test_416_lengths_that_no_part_tells_are_found_by_asking_until_nothing_is_left(
     reader, status_server
 ):
     part = raw(206, {"Content-Range": "bytes 300-2047/*", "Content-Length": "1748", **TAG}, b"")
@@ -308,14 +310,14 @@ def test_lengths_that_no_part_tells_are_found_by_asking_until_nothing_is_left(
     assert asked(status_server) == [None, "bytes=300-", f"bytes={SIZE}-"]
 
 
-def test_where_all_that_was_announced_came_nothing_is_resumed(reader, status_server):
+def test_206_where_all_that_was_announced_came_nothing_is_resumed(reader, status_server):
     part = {"Content-Range": "bytes 0-99/2048", **TAG}
     url = status_server.script("/x", chunked(206, part, BODY[:100]))
     assert reader(url, {"Range": "bytes=0-99"}) == BODY[:100]
     assert asked(status_server) == ["bytes=0-99"]
 
 
-def test_a_part_that_ends_in_order_is_as_long_as_it_is(reader, status_server):
+def test_206_transfer_encoding_a_part_that_ends_in_order_is_as_long_as_it_is(reader, status_server):
     """Nothing broke, so nothing is mended: its row judges it."""
     part = raw(206, PART | {"Transfer-Encoding": "chunked"}, b"1\r\n!\r\n0\r\n\r\n", cut=False)
     assert reader(status_server.script("/x", part), {"Range": "bytes=0-9"}) == b"!"
@@ -341,7 +343,7 @@ def test_a_200_to_a_range_request_is_resumed_as_the_whole(reader, status_server)
     assert asked(status_server) == ["bytes=5-", "bytes=9-"]
 
 
-def test_a_shorter_part_than_was_asked_for_is_progress(reader, status_server):
+def test_206_content_range_a_shorter_part_than_was_asked_for_is_progress(reader, status_server):
     reader.attempts = 1
 
     def short(received: Received) -> Answer:
@@ -354,7 +356,9 @@ def test_a_shorter_part_than_was_asked_for_is_progress(reader, status_server):
     assert asked(status_server) == [None, *(f"bytes={n}-" for n in (10, 510, 1010, 1510, 2010))]
 
 
-def test_a_coded_body_is_resumed_as_it_is_on_the_wire_and_decoded_once(reader, status_server):
+def test_206_content_encoding_a_coded_body_is_resumed_as_it_is_on_the_wire_and_decoded_once(
+    reader, status_server
+):
     packed, coded = gzip.compress(BODY), TAG | {"Content-Encoding": "gzip"}
     url = status_server.script("/x", cut_at(40, 60, body=packed, headers=coded))
     assert reader(url, {"Accept-Encoding": "gzip;q=0.7"}) == BODY
@@ -362,7 +366,7 @@ def test_a_coded_body_is_resumed_as_it_is_on_the_wire_and_decoded_once(reader, s
     assert sent == ["gzip;q=0.7"] * 3
 
 
-def test_before_the_first_byte_the_same_whole_body_will_do(reader, status_server):
+def test_200_before_the_first_byte_the_same_whole_body_will_do(reader, status_server):
     empty = raw(200, TAG | {"Content-Length": str(SIZE)}, b"")
     whole = chunked(200, TAG, BODY)
     whole = whole._replace(raw=(whole.raw or b"") + b"0\r\n\r\n")
@@ -370,7 +374,9 @@ def test_before_the_first_byte_the_same_whole_body_will_do(reader, status_server
     assert asked(status_server) == [None, "bytes=0-"]
 
 
-def test_the_request_for_the_rest_is_the_callers_own_without_its_conditions(reader, status_server):
+def test_206_the_request_for_the_rest_is_the_callers_own_without_its_conditions(
+    reader, status_server
+):
     own = {
         "Authorization": "Bearer x",
         "If-None-Match": '"v0"',
@@ -460,7 +466,9 @@ def rest(**also: str) -> Answer:
         ),
     ],
 )
-def test_an_answer_that_is_not_the_rest_is_refused(reader, status_server, answer, reason):
+def test_206_304_404_412_416_503_an_answer_that_is_not_the_rest_is_refused(
+    reader, status_server, answer, reason
+):
     url = status_server.script("/x", cut_at(5, headers=TAG | DATED)(FIRST), answer)
     with pytest.raises(httpx.RemoteProtocolError, match="peer closed connection") as broken:
         reader(url)
@@ -478,7 +486,7 @@ def test_an_answer_that_is_not_the_rest_is_refused(reader, status_server, answer
         (Answer(203, TAG, BODY), "the request for the rest was answered 203"),
     ],
 )
-def test_another_whole_body_is_refused_before_the_first_byte_too(
+def test_203_another_whole_body_is_refused_before_the_first_byte_too(
     reader, status_server, answer, reason
 ):
     """The caller holds the header section of the first one."""
@@ -495,7 +503,7 @@ def test_without_an_etag_the_last_modified_has_to_be_the_same(reader, status_ser
     assert note(broken.value).endswith("changed")
 
 
-def test_a_code_that_the_part_no_longer_names_is_another(reader, status_server):
+def test_content_encoding_a_code_that_the_part_no_longer_names_is_another(reader, status_server):
     """RFC 9110 §15.3.7 lets it be left out; but then nobody can tell a body that has none."""
     packed, coded = gzip.compress(BODY), TAG | {"Content-Encoding": "gzip"}
     first = cut_at(5, body=packed, headers=coded)(FIRST)
@@ -529,7 +537,9 @@ def test_a_200_never_stands_for_a_part(reader, status_server):
 
 
 @LEFT_BEHIND
-def test_a_part_that_is_longer_than_it_says_is_not_handed_over(reader, status_server):
+def test_206_content_range_a_part_that_is_longer_than_it_says_is_not_handed_over(
+    reader, status_server
+):
     part = {"Content-Range": f"bytes 5-9/{SIZE}", **TAG}
     url = status_server.script("/x", cut_at(5)(FIRST), chunked(206, part, BODY[5:11]))
     with pytest.raises(httpx.RemoteProtocolError) as broken:
@@ -548,7 +558,9 @@ def test_a_whole_body_that_is_longer_than_the_first_one_said_is_not_handed_over(
     assert note(broken.value) == "0: the server sent more bytes than it announced"
 
 
-def test_a_body_that_broke_after_more_than_was_announced_is_left_as_it_is(reader, status_server):
+def test_206_a_body_that_broke_after_more_than_was_announced_is_left_as_it_is(
+    reader, status_server
+):
     part = {"Content-Range": f"bytes 0-9/{SIZE}", **TAG}
     with pytest.raises(httpx.RemoteProtocolError) as broken:
         reader(status_server.script("/x", chunked(206, part, BODY[:11])), {"Range": "bytes=0-9"})
@@ -583,7 +595,9 @@ def test_each_byte_that_comes_sets_the_bound_back(reader, status_server):
     assert asked(status_server) == [None, *(f"bytes={n}-" for n in range(20))]
 
 
-def test_a_part_that_ends_in_order_without_a_byte_is_no_progress(reader, status_server):
+def test_206_transfer_encoding_a_part_that_ends_in_order_without_a_byte_is_no_progress(
+    reader, status_server
+):
     """The error is that of the last break."""
     nothing = raw(206, TAG | REST | {"Transfer-Encoding": "chunked"}, b"0\r\n\r\n", cut=False)
     with pytest.raises(httpx.RemoteProtocolError, match="peer closed connection") as broken:

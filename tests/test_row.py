@@ -109,7 +109,7 @@ def test_strict_keeps_what_a_row_says_and_changes_its_duty_alone():
 
 
 @each("key", [417, 425, 429, 502, 504, 509, *FAILURES])
-def test_strict_hands_over_what_the_document_does_not_know(key):
+def test_417_425_429_502_504_509_strict_hands_over_what_the_document_does_not_know(key):
     assert sp.STRICT[key] is surface
     assert sp.STANDARD[key] is not surface
 

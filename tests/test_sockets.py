@@ -114,12 +114,12 @@ def test_two_hundred_redirects_and_two_hundred_retries_in_a_row(open_session, st
     assert (len(status_server.received), status_server.connections) == (801, 1)
 
 
-def test_a_repeat_on_another_connection_is_on_another_connection(session, status_server):
+def test_408_a_repeat_on_another_connection_is_on_another_connection(session, status_server):
     session.get(status_server.url + "/408?then=200")
     assert [r.connection for r in status_server.received] == [1, 2]
 
 
-def test_an_intermediate_body_above_the_bound_is_not_read(open_session, status_server):
+def test_302_an_intermediate_body_above_the_bound_is_not_read(open_session, status_server):
     url = status_server.script("/big", Answer(302, {"Location": "/200"}, b"x" * 100_000), Answer())
     session = open_session(limits=sp.Limits(drain_bytes=1000))
     response = session.get(url)
@@ -129,7 +129,7 @@ def test_an_intermediate_body_above_the_bound_is_not_read(open_session, status_s
         _ = response.history[0].content
 
 
-def test_a_chunked_intermediate_body_above_the_bound_is_cut(open_session, status_server):
+def test_302_a_chunked_intermediate_body_above_the_bound_is_cut(open_session, status_server):
     chunk = b"400\r\n" + b"x" * 0x400 + b"\r\n"
     raw = b"HTTP/1.1 302 Found\r\nLocation: /200\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 64
     url = status_server.script("/big", Answer(raw=raw, stall=True))
@@ -138,7 +138,9 @@ def test_a_chunked_intermediate_body_above_the_bound_is_cut(open_session, status
     assert status_server.connections == 2
 
 
-def test_an_intermediate_body_that_stalls_is_left_after_drain_seconds(open_session, status_server):
+def test_302_an_intermediate_body_that_stalls_is_left_after_drain_seconds(
+    open_session, status_server
+):
     raw = b"HTTP/1.1 302 Found\r\nLocation: /200\r\nContent-Length: 100\r\n\r\nhalf"
     url = status_server.script("/stall", Answer(raw=raw, stall=True))
     session = open_session(limits=sp.Limits(drain_seconds=0.1))
@@ -148,7 +150,7 @@ def test_an_intermediate_body_that_stalls_is_left_after_drain_seconds(open_sessi
 
 
 @pytest.mark.parametrize("limits", [{}, {"total": 30}], ids=["alone", "within a total"])
-def test_an_intermediate_body_that_goes_on_and_brings_nothing_is_left_after_drain_seconds(
+def test_302_an_intermediate_body_that_goes_on_and_brings_nothing_is_left_after_drain_seconds(
     limits, open_session
 ):
     """Trailer fields without end: no read of the socket is late, and no part of a body comes."""
@@ -170,12 +172,12 @@ def test_an_intermediate_body_that_goes_on_and_brings_nothing_is_left_after_drai
         assert time.monotonic() - began < 1.5  # the server goes on for 2 s
 
 
-def test_an_intermediate_body_that_breaks_is_no_error(session, status_server):
+def test_302_an_intermediate_body_that_breaks_is_no_error(session, status_server):
     raw = b"HTTP/1.1 302 Found\r\nLocation: /200\r\nContent-Length: 100\r\n\r\nhalf"
     assert session.get(status_server.script("/half", raw)).status_code == 200
 
 
-def test_an_intermediate_body_is_readable_in_the_history(session, status_server):
+def test_302_an_intermediate_body_is_readable_in_the_history(session, status_server):
     body = gzip.compress(b"moved")
     fields = {"Location": "/200", "Content-Encoding": "gzip"}
     url = status_server.script("/gzip", Answer(302, fields, body))
@@ -216,7 +218,7 @@ def test_what_a_head_or_a_304_says_of_its_length_costs_no_connection(open_sessio
 # ── redirects ──────────────────────────────────────────────────────────────────────────
 
 
-def test_post_that_becomes_get_at_the_same_url_works(session, status_server):
+def test_303_post_that_becomes_get_at_the_same_url_works(session, status_server):
     url = status_server.script(
         "/x",
         lambda r: Answer(303, {"Location": "/x"}) if r.method == "POST" else Answer(body=b"done"),
@@ -229,12 +231,12 @@ def test_post_that_becomes_get_at_the_same_url_works(session, status_server):
 
 
 @pytest.mark.parametrize("status", [307, 308])
-def test_the_method_and_the_body_are_kept(status, session, status_server):
+def test_307_308_the_method_and_the_body_are_kept(status, session, status_server):
     session.request("PUT", f"{status_server.url}/{status}?location=/200", content=b"body")
     assert [(r.method, r.body) for r in status_server.received] == [("PUT", b"body")] * 2
 
 
-def test_a_login_redirect_works(session, status_server):
+def test_302_a_login_redirect_works(session, status_server):
     status_server.script("/login", Answer(302, {"Location": "/me", "Set-Cookie": "sid=1; Path=/"}))
     status_server.script(
         "/me", lambda r: Answer(200 if r.headers.get("cookie") == "sid=1" else 403)
@@ -256,14 +258,14 @@ def test_the_cookie_of_another_host_is_never_filed_under_the_first(session, stat
     assert "cookie" not in status_server.received[-1].headers
 
 
-def test_a_captive_portals_cookie_stays_out_of_the_jar(session, status_server):
+def test_511_a_captive_portals_cookie_stays_out_of_the_jar(session, status_server):
     response = session.get(status_server.url + "/511?set-cookie=portal=1")
     assert response.headers["set-cookie"] == "portal=1"
     assert not session.client.cookies
 
 
 @pytest.mark.parametrize("rows", [{"5xx": sp.surface}, {511: sp.surface}])
-def test_a_captive_portals_cookie_stays_out_of_the_jar_in_any_table(
+def test_511_a_captive_portals_cookie_stays_out_of_the_jar_in_any_table(
     rows, open_session, status_server
 ):
     session = open_session(table=sp.STANDARD | rows)
@@ -283,7 +285,7 @@ def test_a_login_redirect_with_userinfo_in_its_url_keeps_its_cookie(session, sta
     assert session.get(status_server.url + "/me").status_code == 200
 
 
-def test_credentials_stay_home_on_the_wire(session, status_server):
+def test_307_authorization_credentials_stay_home_on_the_wire(session, status_server):
     other = f"http://localhost:{status_server.port}"
     status_server.script("/away", Answer(307, {"Location": f"{other}/200"}))
     headers = {"Authorization": "Bearer x", "X-Api-Key": "k", "Cookie": "a=b", "Accept": "x/y"}
@@ -295,7 +297,7 @@ def test_credentials_stay_home_on_the_wire(session, status_server):
     assert second.headers["host"] == f"localhost:{status_server.port}"
 
 
-def test_a_url_with_userinfo_sends_it_once_and_never_shows_it(session, status_server):
+def test_302_a_url_with_userinfo_sends_it_once_and_never_shows_it(session, status_server):
     url = status_server.url.replace("//", "//user:secret@") + "/302?location=/200"
     response = session.get(url)
     assert [r.headers.get("authorization") for r in status_server.received] == [
@@ -319,7 +321,7 @@ def chunks(kind: str, *parts: bytes):
 
 
 @pytest.mark.parametrize("path", ["/307?location=/200", "/503?retry-after=1&then=200"])
-def test_a_generator_body_is_replayed_byte_for_byte(path, kind, session, status_server):
+def test_307_503_a_generator_body_is_replayed_byte_for_byte(path, kind, session, status_server):
     content = chunks(kind, b"one", b"two", b"three")
     response = session.request("PUT", status_server.url + path, content=content)
     assert response.status_code == 200
@@ -327,7 +329,7 @@ def test_a_generator_body_is_replayed_byte_for_byte(path, kind, session, status_
 
 
 @pytest.mark.parametrize("path", ["/307?location=/200", "/503?retry-after=1&then=200"])
-def test_a_body_above_replay_bytes_is_handed_over_with_the_reason(
+def test_307_503_a_body_above_replay_bytes_is_handed_over_with_the_reason(
     path, kind, open_session, status_server
 ):
     session = open_session(limits=sp.Limits(replay_bytes=5))
@@ -338,7 +340,7 @@ def test_a_body_above_replay_bytes_is_handed_over_with_the_reason(
     assert [r.body for r in status_server.received] == [b"onetwo"]
 
 
-def test_a_file_is_rewound_to_where_it_stood(tmp_path, status_server):
+def test_503_a_file_is_rewound_to_where_it_stood(tmp_path, status_server):
     path = tmp_path / "file"
     path.write_bytes(b"skipped" + b"sent" * 50_000)
     with sp.wrap(httpx.Client(), clock=FakeClock()) as client, path.open("rb") as file:
@@ -349,7 +351,7 @@ def test_a_file_is_rewound_to_where_it_stood(tmp_path, status_server):
     assert [r.body for r in status_server.received] == [b"sent" * 50_000] * 2
 
 
-def test_multipart_with_a_file_is_replayed(session, status_server):
+def test_307_multipart_with_a_file_is_replayed(session, status_server):
     url = status_server.url + "/307?location=/200"
     session.request("POST", url, files={"f": ("name", io.BytesIO(b"content"))})
     first, second = status_server.received
@@ -367,7 +369,7 @@ def test_a_length_is_found_out_for_411(kind, session, status_server):
 
 # The HTTP library abandons the body's iterator, and trio says so of any async generator.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_answer_that_comes_before_the_body_is_sent_is_what_the_row_sees(
+def test_413_an_answer_that_comes_before_the_body_is_sent_is_what_the_row_sees(
     kind, open_session, status_server
 ):
     """The connection breaks under the rest of the body; the 413 counts, not the broken pipe."""
@@ -431,7 +433,7 @@ class Interrupted(FakeClock):
         raise KeyboardInterrupt
 
 
-def test_ctrl_c_in_a_wait_leaves_no_open_connection(status_server):
+def test_302_503_ctrl_c_in_a_wait_leaves_no_open_connection(status_server):
     """What was drained is back in the pool; nothing is held, and the client goes on working."""
     limits = sp.Limits(cooling="send")  # or the second request would wait for the first
     client = sp.wrap(httpx.Client(**ONE), clock=Interrupted(), limits=limits)
@@ -443,7 +445,7 @@ def test_ctrl_c_in_a_wait_leaves_no_open_connection(status_server):
     _all_closed(status_server)
 
 
-def test_ctrl_c_while_the_application_is_asked_closes_what_is_held(status_server):
+def test_307_ctrl_c_while_the_application_is_asked_closes_what_is_held(status_server):
     def confirm(request, next_request, response):
         raise KeyboardInterrupt
 
@@ -456,7 +458,9 @@ def test_ctrl_c_while_the_application_is_asked_closes_what_is_held(status_server
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("path", ["/503?retry-after=60", "/stall"])
-def test_cancellation_in_a_wait_or_a_drain_leaves_no_open_connection(backend, path, status_server):
+def test_302_503_cancellation_in_a_wait_or_a_drain_leaves_no_open_connection(
+    backend, path, status_server
+):
     raw = b"HTTP/1.1 302 Found\r\nLocation: /200\r\nContent-Length: 9\r\n\r\nhalf"
     status_server.script("/stall", Answer(raw=raw, stall=True))
     limits = sp.Limits(drain_seconds=30, cooling="send")
@@ -473,7 +477,9 @@ def test_cancellation_in_a_wait_or_a_drain_leaves_no_open_connection(backend, pa
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_cancellation_while_the_application_is_asked_closes_what_is_held(backend, status_server):
+def test_307_cancellation_while_the_application_is_asked_closes_what_is_held(
+    backend, status_server
+):
     async def confirm(request, next_request, response):
         await anyio.sleep(60)
 
@@ -511,7 +517,7 @@ def secure():
         yield server, trust
 
 
-def test_a_permanent_move_over_https_is_remembered(secure, open_session):
+def test_301_a_permanent_move_over_https_is_remembered(secure, open_session):
     server, trust = secure
     session = open_session({"verify": trust})
     for _ in range(3):
@@ -519,7 +525,7 @@ def test_a_permanent_move_over_https_is_remembered(secure, open_session):
     assert [r.target for r in server.received] == ["/301?location=/200", "/200", "/200", "/200"]
 
 
-def test_a_downgrade_is_declined_and_the_client_does_not_follow_it_either(
+def test_302_a_downgrade_is_declined_and_the_client_does_not_follow_it_either(
     secure, open_session, status_server
 ):
     server, trust = secure

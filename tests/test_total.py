@@ -66,7 +66,7 @@ def test_there_is_none_unless_it_is_set():
     ("seconds", "waits"),
     [("9", [9.0]), ("10", []), ("11", []), ("0", [])],
 )
-def test_a_wait_that_would_end_after_it_is_not_begun(seconds, waits):
+def test_503_a_wait_that_would_end_after_it_is_not_begun(seconds, waits):
     story = replay(
         get(), [(503, {"retry-after": seconds}), 200], limits=sp.Limits(total=10, cooling="send")
     )
@@ -84,7 +84,7 @@ def test_a_wait_that_would_end_after_it_is_not_begun(seconds, waits):
     ("status", "headers"),
     [(503, {"retry_after": "0"}), (408, {}), (302, {"location": "/b"})],
 )
-def test_nothing_is_sent_after_it(status, headers, takes, sent):
+def test_302_408_503_nothing_is_sent_after_it(status, headers, takes, sent):
     clock = FakeClock()
     story = replay(
         get(), [later(clock, takes, status, **headers), 200], clock=clock, limits=sp.Limits(total=1)
@@ -97,7 +97,7 @@ def test_nothing_is_sent_after_it(status, headers, takes, sent):
 
 
 @pytest.mark.parametrize(("total", "waits"), [(30, []), (60, []), (61, [60.0])])
-def test_a_wait_before_a_request_on_the_side_that_would_end_after_it_is_not_begun(total, waits):
+def test_202_a_wait_before_a_request_on_the_side_that_would_end_after_it_is_not_begun(total, waits):
     story = replay(
         httpx.Request("POST", HOME),
         [(202, {"location": "/m", "retry-after": "60"}), 200],
@@ -122,7 +122,7 @@ def test_it_begins_with_the_first_send_and_is_not_begun_anew():
     assert "Limits.total=1" in story.trace.reason
 
 
-def test_the_time_that_somebody_takes_to_confirm_counts():
+def test_307_the_time_that_somebody_takes_to_confirm_counts():
     clock = FakeClock()
 
     def confirm(*_):
@@ -208,7 +208,7 @@ def test_it_begins_with_the_call_so_what_the_clients_hooks_take_counts(open_sess
     assert noted.timeouts[0]["read"] == 6
 
 
-def test_all_requests_of_an_auth_flow_have_one_total_together(open_session):
+def test_401_all_requests_of_an_auth_flow_have_one_total_together(open_session):
     class Asks(httpx.Auth):
         def auth_flow(self, request):
             for _ in range(9):
@@ -485,7 +485,7 @@ def test_what_is_over_between_two_parts_leaves_no_generator_behind(open_session)
     session.run(task)
 
 
-def test_a_chain_of_repeats_is_left_in_time_and_the_error_tells_it(timed, status_server):
+def test_503_a_chain_of_repeats_is_left_in_time_and_the_error_tells_it(timed, status_server):
     session = timed(total=1)  # which leaves a busy machine time for the first two
     busy = Answer(503, {"Retry-After": "0"}, b"busy")
     url = status_server.script("/busy", busy, busy, SILENT)
@@ -599,7 +599,7 @@ DATE = "Sun, 06 Nov 1994 08:49:37 GMT"  # a minute later
         (["soon"], ["soon"], None),
     ],
 )
-def test_milliseconds_say_the_same_more_finely_or_the_later_one_counts(
+def test_retry_after_ms_says_the_same_more_finely_or_the_later_one_counts(
     milliseconds, beside, seconds
 ):
     lines = [(b"retry-after-ms", value.encode()) for value in milliseconds]
@@ -620,7 +620,7 @@ def test_milliseconds_say_the_same_more_finely_or_the_later_one_counts(
         (httpx.ReadError("gone"), None, None),
     ],
 )
-def test_a_step_says_what_the_server_asked_for(answer, told, waited):
+def test_retry_after_stands_in_a_step(answer, told, waited):
     story = replay(get(), [answer, 200])
     assert [step.told for step in story.trace] == [told, None]
     if waited is not None:
@@ -628,7 +628,7 @@ def test_a_step_says_what_the_server_asked_for(answer, told, waited):
         assert story.waits == ([waited] if waited else [])
 
 
-def test_a_step_says_it_where_nobody_waits_so_long_too():
+def test_503_a_step_says_it_where_nobody_waits_so_long_too():
     story = replay(get(), [(503, {"retry-after": "1000"})])
     (step,) = story.trace
     assert (step.told, step.wait, step.verdict) == (1000.0, 0.0, "settle")

@@ -49,7 +49,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("end", [True, False], ids=["closed", "left open"])
 @pytest.mark.parametrize("what", ANSWERS)
-def test_the_error_shows_what_it_began_with_and_comes_at_once(what, end, open_session):
+def test_600_the_error_shows_what_it_began_with_and_comes_at_once(what, end, open_session):
     """It doesn't wait for the end of something that can't become a header section."""
     answer, why, shown = ANSWERS[what]
     left = threading.Event()

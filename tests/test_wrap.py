@@ -115,7 +115,7 @@ def test_a_mount_of_none_means_the_default_transport():
         assert client.get("http://b.example/").text == "default"
 
 
-def test_environment_proxies_hold_on_every_hop(monkeypatch, status_server):
+def test_302_environment_proxies_hold_on_every_hop(monkeypatch, status_server):
     """The proxy is another server here: what comes through it has an absolute target."""
     with StatusServer() as proxy:
         proxy.script("/there", Answer(200, body=b"by proxy"))
@@ -148,7 +148,7 @@ def test_a_407_to_connect_is_row_407_and_the_error_carries_the_trace():
 # ── what the call says ─────────────────────────────────────────────────────────────────
 
 
-def test_follow_redirects_false_on_a_call_counts(session, status_server):
+def test_302_follow_redirects_false_on_a_call_counts(session, status_server):
     url = status_server.url + "/302?location=/200"
     response = session.get(url, follow_redirects=False)
     assert response.status_code == 302
@@ -157,7 +157,7 @@ def test_follow_redirects_false_on_a_call_counts(session, status_server):
     assert session.get(url).status_code == 200
 
 
-def test_follow_redirects_false_counts_for_streams_too(status_server):
+def test_302_follow_redirects_false_counts_for_streams_too(status_server):
     with sp.wrap(httpx.Client()) as client:
         url = status_server.url + "/302?location=/200"
         with client.stream("GET", url, follow_redirects=False) as response:
@@ -172,7 +172,7 @@ def test_a_location_that_cannot_be_parsed_destroys_nothing(follow, session, stat
     assert (response.status_code, response.text) == (302, "see")
 
 
-def test_the_clients_own_follow_redirects_changes_nothing(open_session, status_server):
+def test_302_the_clients_own_follow_redirects_changes_nothing(open_session, status_server):
     session = open_session({"follow_redirects": True})
     url = status_server.script("/loop", Answer(302, {"Location": "/loop"}))
     with pytest.raises(sp.RedirectLoop):
@@ -194,7 +194,7 @@ def test_overrides_for_one_request(session, status_server):
         )
 
 
-def test_confirm_for_one_request(session, status_server):
+def test_307_confirm_for_one_request(session, status_server):
     overrides = sp.Overrides(confirm=lambda *_: False)
     url = status_server.url + "/307?location=/200"
     response = session.request("PUT", url, extensions={"statuspolicy": overrides})
@@ -304,7 +304,7 @@ class PlainSend(httpx.AsyncClient):
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_follow_redirects_false_counts_where_send_is_a_plain_function(backend, status_server):
+def test_302_follow_redirects_false_counts_where_send_is_a_plain_function(backend, status_server):
     url = status_server.url + "/302?location=/200"
 
     async def main():
@@ -663,13 +663,13 @@ def test_over_http2_a_421_is_handed_over_where_no_other_connection_can_be_had(ki
     assert "fresh=" in sp.trace(response).reason
 
 
-def test_over_http2_a_fresh_transport_takes_it_and_is_closed_with_its_response(kind):
+def test_421_over_http2_a_fresh_transport_takes_it_and_is_closed_with_its_response(kind):
     other = Http2(200)
     response = fetch(kind, Http2(421), fresh=lambda: other)
     assert (response.status_code, response.text, other.closed) == (200, "x", 1)
 
 
-def test_a_fresh_transport_that_fails_is_closed_too(kind):
+def test_421_a_fresh_transport_that_fails_is_closed_too(kind):
     other = Http2(0)
     table = sp.STANDARD | {httpx.ConnectError: sp.surface}
     with pytest.raises(httpx.ConnectError):
@@ -687,7 +687,7 @@ class Held(Http2):
         await anyio.sleep(60)
 
 
-def test_a_fresh_transport_whose_send_is_cut_off_is_closed():
+def test_421_a_fresh_transport_whose_send_is_cut_off_is_closed():
     other = Held()
     with pytest.raises(KeyboardInterrupt):
         fetch("sync", Http2(421), fresh=lambda: other)
@@ -695,7 +695,7 @@ def test_a_fresh_transport_whose_send_is_cut_off_is_closed():
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_fresh_transport_whose_send_is_cancelled_is_closed(backend):
+def test_421_a_fresh_transport_whose_send_is_cancelled_is_closed(backend):
     other = Held()
 
     async def main():

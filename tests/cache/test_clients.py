@@ -90,7 +90,7 @@ def test_a_callers_own_304_is_his(cached, status_server):
     assert len(status_server.received) == 3
 
 
-def test_a_packed_body_is_unpacked_each_time(cached, status_server):
+def test_content_encoding_a_packed_body_is_unpacked_each_time(cached, status_server):
     session = cached()
     headers = {**TAGGED, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
     url = status_server.script("/a", Answer(200, headers, gzip.compress(b"body" * 1000)))
@@ -98,7 +98,7 @@ def test_a_packed_body_is_unpacked_each_time(cached, status_server):
     assert len(status_server.received) == 1
 
 
-def test_the_timeouts_of_a_call_reach_the_transport_of_a_validation(cached):
+def test_304_the_timeouts_of_a_call_reach_the_transport_of_a_validation(cached):
     """A cache that builds its own request loses them, and a call hangs for ever."""
     seen = []
 
@@ -163,7 +163,7 @@ def test_a_stream_that_nobody_reads_is_not_stored(cached, status_server, kind):
     assert len(status_server.received) == 2
 
 
-def test_a_chunked_body_is_stored(cached, status_server):
+def test_transfer_encoding_a_chunked_body_is_stored(cached, status_server):
     session = cached()
     headers = {**FRESH, "Transfer-Encoding": "chunked"}
     url = status_server.script("/a", Answer(200, headers, b"body"))
@@ -189,7 +189,7 @@ def test_a_body_that_is_too_long_is_handed_on_and_not_stored(cached, status_serv
     assert len(status_server.received) == 2
 
 
-def test_a_beginning_is_completed_over_the_wire(cached, status_server):
+def test_206_content_range_a_beginning_is_completed_over_the_wire(cached, status_server):
     def ranged(request):
         first, _, last = request.headers["range"].removeprefix("bytes=").partition("-")
         begin, end = int(first), int(last or len(BIG) - 1)
@@ -206,7 +206,7 @@ def test_a_beginning_is_completed_over_the_wire(cached, status_server):
     assert [r.headers["range"] for r in status_server.received] == ["bytes=0-99", "bytes=100-"]
 
 
-def test_a_rest_that_breaks_completes_nothing_and_the_beginning_stays(cached, status_server):
+def test_206_a_rest_that_breaks_completes_nothing_and_the_beginning_stays(cached, status_server):
     span = "Content-Range: bytes 4-9/10\r\nContent-Length: 6"
     head = f'HTTP/1.1 206 P\r\nETag: "a"\r\nCache-Control: max-age=60\r\n{span}\r\n\r\n'
     first = Answer(206, {**TAGGED, "Content-Range": "bytes 0-3/10"}, b"0123")
@@ -222,7 +222,7 @@ def test_a_rest_that_breaks_completes_nothing_and_the_beginning_stays(cached, st
 # ── redirects and what fails ───────────────────────────────────────────────────────────
 
 
-def test_a_chain_of_stored_redirects_is_followed_without_a_server(cached, status_server):
+def test_301_307_a_chain_of_stored_redirects_is_followed_without_a_server(cached, status_server):
     session = cached()
     status_server.script("/a", Answer(301, {**FRESH, "Location": "/b"}, b"moved"))
     status_server.script("/b", Answer(307, {**FRESH, "Location": "/c"}))
@@ -235,7 +235,7 @@ def test_a_chain_of_stored_redirects_is_followed_without_a_server(cached, status
     assert targets(status_server) == ["/a", "/b", "/c"]
 
 
-def test_a_stored_redirect_is_not_followed_where_the_call_says_so(cached, status_server):
+def test_302_a_stored_redirect_is_not_followed_where_the_call_says_so(cached, status_server):
     session = cached()
     url = status_server.script("/a", Answer(302, {**FRESH, "Location": "/b"}))
     for _ in range(2):
@@ -243,7 +243,7 @@ def test_a_stored_redirect_is_not_followed_where_the_call_says_so(cached, status
     assert targets(status_server) == ["/a"]
 
 
-def test_what_is_gone_takes_the_stored_redirect_with_it(cached, status_server):
+def test_410_what_is_gone_takes_the_stored_redirect_with_it(cached, status_server):
     session = cached()
     status_server.script("/a", Answer(301, {**FRESH, "Location": "/b"}), 200)
     status_server.script("/b", 200, 410)
@@ -263,7 +263,7 @@ def test_a_dead_server_is_stood_in_for(cached, status_server):
     assert [step.verdict for step in sp.trace(response)] == ["repeat", "use"]
 
 
-def test_an_error_is_stood_in_for_after_the_repeats(cached, status_server):
+def test_503_an_error_is_stood_in_for_after_the_repeats(cached, status_server):
     session = cached(wrap={"limits": sp.Limits(attempts=3)})
     headers = {"Cache-Control": "max-age=60, stale-if-error=600"}
     url = status_server.script("/a", Answer(200, headers, b"body"), 503)
@@ -362,7 +362,9 @@ class Shared(sp.MemoryStorage):
     shared = True
 
 
-def test_a_shared_storage_keeps_for_all_what_is_nobodys(open_session, status_server):
+def test_cache_control_public_a_shared_storage_keeps_for_all_what_is_nobodys(
+    open_session, status_server
+):
     storage = Shared()
 
     def answered(said):
@@ -507,7 +509,7 @@ def test_who_is_refused_lets_those_go_on_who_wait_for_what_he_asks(open_session,
     assert session.get(url).content == b"body"
 
 
-def test_what_is_stale_as_it_comes_is_not_asked_for_by_each(open_session, status_server):
+def test_304_etag_what_is_stale_as_it_comes_is_not_asked_for_by_each(open_session, status_server):
     """Who comes while the first is asking counts only what was asked for after that."""
     stale = {"Cache-Control": "no-cache", "ETag": '"a"'}
     session = open_session(cache=sp.Cache(collapse=True), clock=sp.SystemClock())
@@ -563,7 +565,9 @@ def swr_validated(request):
     return Answer(304, SWR) if "if-none-match" in request.headers else Answer(200, SWR, b"body")
 
 
-def test_a_stale_response_is_handed_over_while_it_is_validated(cached, status_server):
+def test_stale_while_revalidate_a_stale_response_is_handed_over_while_it_is_validated(
+    cached, status_server
+):
     session = cached()
     gate = Gate(swr_validated)
     url = status_server.script("/a", Answer(200, SWR, b"body"), gate)
@@ -603,7 +607,9 @@ def test_a_validation_that_fails_is_nobodys_error_and_is_tried_once(cached, stat
     assert session.clock.waits == []
 
 
-def test_after_the_window_it_is_validated_before_it_is_used(cached, status_server):
+def test_stale_while_revalidate_after_the_window_it_is_validated_before_it_is_used(
+    cached, status_server
+):
     session = cached()
     url = status_server.script("/a", Answer(200, SWR, b"body"), swr_validated)
     session.get(url)

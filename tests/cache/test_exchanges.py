@@ -16,7 +16,7 @@ NOTHING = sp.Limits(attempts=1)
 # ── hits ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_fresh_response_is_not_asked_for_again(web):
+def test_cache_control_max_age_a_fresh_response_is_not_asked_for_again(web):
     first = web.get((200, FRESH, b"body"))
     again = web.get(later=59)
     assert (first.body, again.body) == (b"body", b"body")
@@ -56,7 +56,7 @@ def test_other_urls_and_other_queries_are_others(web):
     assert web.get(url="http://A.example:80/x").body == b"1"
 
 
-def test_a_packed_body_is_kept_as_it_came(web):
+def test_content_encoding_a_packed_body_is_kept_as_it_came(web):
     packed = gzip.compress(b"body" * 100, mtime=0)
     headers = {**TAGGED, "Content-Encoding": "gzip", "Content-Length": str(len(packed))}
     assert web.get((200, headers, packed)).body == b"body" * 100
@@ -106,12 +106,12 @@ def test_one_that_says_so_is_not_even_recorded(opened):
     assert web.get((200, {**FRESH, "Content-Length": "4"}, b"1234")).cache.endswith("stored")
 
 
-def test_a_body_that_lies_about_its_length_is_not_stored(web):
+def test_content_length_a_body_that_lies_about_its_length_is_not_stored(web):
     web.get((200, {**FRESH, "Content-Length": "5"}, b"1234"))
     assert web.get((200, FRESH, b"1234")).body == b"1234"
 
 
-def test_the_header_says_what_the_cache_did_where_it_is_asked_for(opened):
+def test_cache_status_the_header_says_what_the_cache_did_where_it_is_asked_for(opened):
     web = opened(cache={"cache_status": True})
     came = {**FRESH, "Cache-Status": 'Other; hit; detail="a, b"'}
     theirs = 'Other; hit; detail="a, b", '
@@ -167,7 +167,7 @@ def test_a_304_to_no_condition_at_all_is_surfaced_in_the_end(web):
     assert (got.status, got.asked) == (304, [None, None])
 
 
-def test_variants_are_validated_by_their_tags(web):
+def test_304_vary_etag_variants_are_validated_by_their_tags(web):
     for name in "12":
         headers = {**FRESH, "Vary": "Foo", "ETag": f'"{name}"'}
         web.get((200, headers, name.encode()), headers={"Foo": name})
@@ -178,7 +178,7 @@ def test_variants_are_validated_by_their_tags(web):
     assert web.get(headers={"Foo": "2"}).body == b"2"
 
 
-def test_a_callers_own_condition_is_answered_by_what_is_fresh(web):
+def test_304_a_callers_own_condition_is_answered_by_what_is_fresh(web):
     web.get((200, {**TAGGED, "Content-Type": "text/plain", "X": "1"}, b"body"))
     for method in ("GET", "HEAD"):
         got = web.request(method, headers={"If-None-Match": 'W/"a", "b"'}, later=5)
@@ -199,7 +199,7 @@ def test_a_callers_own_304_is_his_and_freshens_what_it_names(web):
     assert web.get((304, {"ETag": '"a"'})).asked == ['"a"']
 
 
-def test_fields_that_no_cache_names_are_handed_over_only_by_a_server(web):
+def test_304_cache_control_fields_that_no_cache_names_are_handed_over_only_by_a_server(web):
     """§5.2.2.4: "excluded […] or […] revalidated (updating or removing those fields)"."""
     headers = {"Cache-Control": 'max-age=60, no-cache="X"', "ETag": '"a"', "X": "1"}
     assert web.get((200, headers, b"body")).headers["x"] == "1"
@@ -209,7 +209,7 @@ def test_fields_that_no_cache_names_are_handed_over_only_by_a_server(web):
     assert "x" not in web.get().headers
 
 
-def test_no_cache_wants_a_validation_each_time(web):
+def test_cache_control_no_cache_wants_a_validation_each_time(web):
     web.get((200, {"Cache-Control": "no-cache", "ETag": '"a"'}, b"body"))
     for _ in range(2):
         assert web.get((304, {"ETag": '"a"'})).body == b"body"
@@ -262,7 +262,7 @@ def test_a_range_of_what_is_stale_is_validated(web):
     assert (got.status, got.body) == (200, WHOLE)
 
 
-def test_parts_are_stored_joined_and_become_the_whole(web):
+def test_206_parts_are_stored_joined_and_become_the_whole(web):
     web.get(piece(0, 4), headers={"Range": "bytes=0-4"})
     assert web.get(headers={"Range": "bytes=1-3"}).body == WHOLE[1:4]
     web.get(piece(5, 9), headers={"Range": "bytes=5-9"})
@@ -274,7 +274,7 @@ def test_parts_are_stored_joined_and_become_the_whole(web):
     assert "content-range" not in got.headers
 
 
-def test_parts_that_are_too_long_together_are_not_joined(opened):
+def test_206_parts_that_are_too_long_together_are_not_joined(opened):
     """Or a download in segments would fill the memory, part by part."""
     web = opened(cache={"entry_bytes": 9})
     web.get(piece(0, 4), headers={"Range": "bytes=0-4"})
@@ -283,7 +283,7 @@ def test_parts_that_are_too_long_together_are_not_joined(opened):
     assert web.get(piece(0, 4), headers={"Range": "bytes=0-4"}).body == WHOLE[:5]
 
 
-def test_a_stored_beginning_is_completed(web):
+def test_206_if_range_a_stored_beginning_is_completed(web):
     web.get(piece(0, 4), headers={"Range": "bytes=0-4"})
     got = web.get(piece(5, 19))
     assert (got.status, got.body, got.asked) == (200, WHOLE, ["bytes=5-"])
@@ -293,14 +293,14 @@ def test_a_stored_beginning_is_completed(web):
     assert web.get().body == WHOLE
 
 
-def test_a_stored_beginning_is_completed_in_memory(web):
+def test_206_a_stored_beginning_is_completed_in_memory(web):
     web.get(piece(0, 4), headers={"Range": "bytes=0-4"})
     status, headers, body = piece(5, 19)
     got = web.get(httpx.Response(status, headers=headers, content=body))
     assert (got.status, got.body, web.get().body) == (200, WHOLE, WHOLE)
 
 
-def test_what_was_completed_in_memory_may_be_asked_for_again(opened):
+def test_206_what_was_completed_in_memory_may_be_asked_for_again(opened):
     """What came of it is open no more then."""
     asked = []
 
@@ -327,20 +327,20 @@ def test_what_was_completed_in_memory_may_be_asked_for_again(opened):
         (304, {"ETag": '"a"'}, b""),
     ],
 )
-def test_what_is_not_the_rest_is_put_away_and_all_is_asked_for(web, instead):
+def test_206_304_416_what_is_not_the_rest_is_put_away_and_all_is_asked_for(web, instead):
     web.get(piece(0, 4), headers={"Range": "bytes=0-4"})
     got = web.get(instead, (200, {**FRESH, "ETag": '"b"'}, b"new"))
     assert (got.status, got.body, got.asked) == (200, b"new", ["bytes=5-", None])
     assert web.get().body == b"new"
 
 
-def test_the_whole_in_place_of_the_rest_is_the_answer(web):
+def test_206_the_whole_in_place_of_the_rest_is_the_answer(web):
     web.get(piece(0, 4), headers={"Range": "bytes=0-4"})
     assert web.get((200, {**FRESH, "ETag": '"b"'}, b"new")).body == b"new"
     assert web.get().body == b"new"
 
 
-def test_an_error_in_place_of_the_rest_is_surfaced_and_forgets_nothing(web):
+def test_500_an_error_in_place_of_the_rest_is_surfaced_and_forgets_nothing(web):
     web.get(piece(0, 4), headers={"Range": "bytes=0-4"})
     assert web.get(500).status == 500
     assert web.get(piece(5, 19)).body == WHOLE
@@ -370,7 +370,7 @@ def test_a_504_that_the_cache_makes_is_not_repeated(web):
     assert web.get(headers={"Cache-Control": "only-if-cached"}, later=60).status == 504
 
 
-def test_an_unsafe_request_is_sent_whatever_it_says_of_the_cache(web):
+def test_post_an_unsafe_request_is_sent_whatever_it_says_of_the_cache(web):
     assert web.request("POST", 201, headers={"Cache-Control": "only-if-cached"}).status == 201
 
 
@@ -378,7 +378,7 @@ def test_an_unsafe_request_is_sent_whatever_it_says_of_the_cache(web):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "X-UNKNOWN"])
-def test_an_unsafe_success_invalidates(web, method):
+def test_post_put_delete_patch_an_unsafe_success_invalidates(web, method):
     there = "http://a.example/y"
     for url in (None, there):
         web.get((200, FRESH, b"old"), **({"url": url} if url else {}))
@@ -390,7 +390,7 @@ def test_an_unsafe_success_invalidates(web, method):
 
 
 @pytest.mark.parametrize(("status", "asked"), [(204, True), (303, True), (500, False)])
-def test_what_is_sent_on_the_side_invalidates_too(opened, status, asked):
+def test_post_what_is_sent_on_the_side_invalidates_too(opened, status, asked):
     other = "http://a.example/y"
 
     def unlock(exchange):
@@ -402,14 +402,14 @@ def test_what_is_sent_on_the_side_invalidates_too(opened, status, asked):
     assert web.get(*[(200, FRESH, b"2")] * asked, url=other).body == (b"2" if asked else b"1")
 
 
-def test_no_other_origin_is_invalidated(web):
+def test_location_content_location_no_other_origin_is_invalidated(web):
     there = "http://b.example/y"
     web.get((200, FRESH, b"old"), url=there)
     web.request("POST", (201, {"Location": there, "Content-Location": there}))
     assert web.get(url=there).body == b"old"
 
 
-def test_a_posts_answer_that_is_the_resources_answers_get(web):
+def test_content_location_a_posts_answer_that_is_the_resources_answers_get(web):
     headers = {**FRESH, "Content-Location": "/x"}
     web.request("POST", (200, headers, b"new"), content=b"form")
     assert web.get().body == b"new"
@@ -423,7 +423,9 @@ SIE = {"Cache-Control": "max-age=60, stale-if-error=30", "ETag": '"a"'}
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_stale_response_stands_in_for_an_error_after_its_rows_repeats(opened, status):
+def test_stale_if_error_5xx_a_stale_response_stands_in_for_an_error_after_its_rows_repeats(
+    opened, status
+):
     web = opened(limits=sp.Limits(attempts=2))
     web.get((200, SIE, b"body"))
     repeats = 1 if status == 500 else 2
@@ -434,7 +436,7 @@ def test_a_stale_response_stands_in_for_an_error_after_its_rows_repeats(opened, 
     assert len(web.clock.waits) == repeats - 1
 
 
-def test_an_error_is_not_stood_in_for_for_longer_than_was_said(opened):
+def test_stale_if_error_an_error_is_not_stood_in_for_for_longer_than_was_said(opened):
     web = opened(limits=NOTHING)
     web.get((200, SIE, b"body"))
     assert web.get(503, later=91).status == 503
@@ -444,7 +446,7 @@ def test_an_error_is_not_stood_in_for_for_longer_than_was_said(opened):
 
 
 @pytest.mark.parametrize("said", ["must-revalidate", "no-cache"])
-def test_never_against_must_revalidate_or_no_cache(opened, said):
+def test_503_never_against_must_revalidate_or_no_cache(opened, said):
     web = opened(limits=NOTHING)
     headers = {"Cache-Control": f"max-age=60, stale-if-error=30, {said}", "ETag": '"a"'}
     web.get((200, headers, b"body"))
@@ -452,7 +454,7 @@ def test_never_against_must_revalidate_or_no_cache(opened, said):
     assert isinstance(web.get(httpx.ConnectError("no")).error, httpx.ConnectError)
 
 
-def test_an_error_that_could_be_stored_does_not_replace_what_stands_in_for_it(opened):
+def test_503_an_error_that_could_be_stored_does_not_replace_what_stands_in_for_it(opened):
     web = opened(limits=NOTHING)
     web.get((200, SIE, b"body"))
     assert web.get((503, FRESH, b"error"), later=70).body == b"body"
@@ -479,7 +481,7 @@ def test_a_clients_own_failure_is_not_the_servers(opened, error):
     assert isinstance(web.get(error("mine"), later=60).error, error)
 
 
-def test_nothing_stands_in_for_a_caller_who_wants_it_new(opened):
+def test_cache_control_nothing_stands_in_for_a_caller_who_wants_it_new(opened):
     web = opened(limits=NOTHING)
     web.get((200, FRESH, b"body"))
     for wanted in ("no-cache", "max-age=10"):
@@ -491,7 +493,7 @@ def test_nothing_stands_in_for_a_caller_who_wants_it_new(opened):
 
 
 @pytest.mark.parametrize("status", [408, 425, 502, 503, 504])
-def test_a_stored_error_is_not_asked_for_again(opened, status):
+def test_5xx_a_stored_error_is_not_asked_for_again(opened, status):
     web = opened(limits=NOTHING)
     web.get((status, FRESH, b"error"))
     web.options["limits"] = sp.Limits()
@@ -499,7 +501,7 @@ def test_a_stored_error_is_not_asked_for_again(opened, status):
     assert (got.status, got.body, web.clock.waits) == (status, b"error", [])
 
 
-def test_a_stored_challenge_is_answered(opened):
+def test_401_a_stored_challenge_is_answered(opened):
     """By the server, though the challenge is as much the answer to a request with credentials."""
     challenge = (401, {**FRESH, "WWW-Authenticate": 'Basic realm="a"'}, b"who?")
     web = opened(table=sp.STANDARD | {401: sp.authenticate(httpx.BasicAuth("me", "secret"))})
@@ -517,13 +519,15 @@ def test_a_stored_202_is_polled_and_no_look_is_the_caches(opened):
     assert [step.cache for step in sp.trace(got.response)] == ["statuspolicy; hit; ttl=59", ""]
 
 
-def test_an_error_that_is_stored_is_asked_for_again_where_its_row_repeats_it(opened):
+def test_503_retry_after_an_error_that_is_stored_is_asked_for_again_where_its_row_repeats_it(
+    opened,
+):
     web = opened()
     got = web.get((503, {**FRESH, "Retry-After": "1"}), (200, FRESH, b"body"))
     assert (got.status, got.body, web.clock.waits) == (200, b"body", [1])
 
 
-def test_without_a_user_what_was_asked_with_credentials_is_stored_beside_the_challenge():
+def test_401_without_a_user_an_answer_to_credentials_is_stored_beside_the_challenge():
     seen = []
 
     def serve(request):
@@ -550,7 +554,7 @@ def test_a_stored_503_cools_nobody_down_once_more(opened):
     assert not web.memory.cooling
 
 
-def test_a_hit_does_not_say_that_its_origin_is_well(opened):
+def test_503_retry_after_a_hit_does_not_say_that_its_origin_is_well(opened):
     web = opened(limits=NOTHING)
     web.get((200, FRESH, b"body"))
     web.get((503, {"Retry-After": "20"}), url="http://a.example/y")
@@ -560,7 +564,7 @@ def test_a_hit_does_not_say_that_its_origin_is_well(opened):
     assert web.clock.waits == []
 
 
-def test_a_hit_waits_for_no_origin_that_rests(opened):
+def test_429_retry_after_a_hit_waits_for_no_origin_that_rests(opened):
     web = opened()
     web.get((200, FRESH, b"body"))
     web.get((429, {"Retry-After": "20"}), (200, {}), url="http://a.example/y")
@@ -569,7 +573,7 @@ def test_a_hit_waits_for_no_origin_that_rests(opened):
     assert web.clock.waits == waits
 
 
-def test_the_wait_before_a_request_makes_its_answer_no_older(opened):
+def test_503_retry_after_age_the_wait_before_a_request_makes_its_answer_no_older(opened):
     """§4.2.3: request_time is "the value of the clock at the time of the request"."""
     web = opened(limits=sp.Limits(attempts=1))
     web.get((503, {"Retry-After": "40"}), url="http://a.example/y")
@@ -579,7 +583,7 @@ def test_the_wait_before_a_request_makes_its_answer_no_older(opened):
         assert web.get(later=1).headers["age"] == "1"
 
 
-def test_a_redirect_that_is_stored_is_followed_from_the_store(web):
+def test_301_age_a_redirect_that_is_stored_is_followed_from_the_store(web):
     there = "http://a.example/there"
     first = web.get((301, {**FRESH, "Location": "/there"}, b"moved"), (200, {}, b"1"))
     again = web.get((200, {}, b"2"), later=10)
@@ -592,7 +596,7 @@ def test_a_redirect_that_is_stored_is_followed_from_the_store(web):
 
 
 @pytest.mark.parametrize("status", [302, 303, 307, 308])
-def test_a_chain_of_stored_redirects_costs_nothing(web, status):
+def test_302_303_307_308_a_chain_of_stored_redirects_costs_nothing(web, status):
     web.get(
         (status, {**FRESH, "Location": "/b"}),
         (status, {**FRESH, "Location": "/c"}),
@@ -609,14 +613,16 @@ def test_a_302_without_a_word_is_not_stored(web):
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_a_stored_redirect_that_leads_nowhere_is_forgotten(web, status):
+def test_301_404_410_a_stored_redirect_that_leads_nowhere_is_forgotten(web, status):
     web.get((301, {**FRESH, "Location": "/b"}), (200, {}, b"b"))
     assert web.get(status).status == status
     assert web.get((200, {}, b"back")).body == b"back"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_stored_redirect_that_would_raise_is_forgotten_and_the_first_url_is_asked(web, status):
+def test_301_a_stored_redirect_that_would_raise_is_forgotten_and_the_first_url_is_asked(
+    web, status
+):
     redirect = (status, {**FRESH, "Location": "/b"})
     round_again = (302, {"Location": "/x"})
     for astray in (round_again, httpx.ConnectError("refused"), httpx.ReadTimeout("late")):
@@ -628,7 +634,7 @@ def test_a_stored_redirect_that_would_raise_is_forgotten_and_the_first_url_is_as
         web.get((200, {}, b"it is forgotten"))
 
 
-def test_a_stored_redirect_that_leads_astray_in_its_own_call_is_not_kept(web):
+def test_301_a_stored_redirect_that_leads_astray_in_its_own_call_is_not_kept(web):
     redirect = (301, {**FRESH, "Location": "/b"})
     web.get(redirect, (200, {}, b"b"))
     gone = httpx.ConnectError("refused")
@@ -638,7 +644,7 @@ def test_a_stored_redirect_that_leads_astray_in_its_own_call_is_not_kept(web):
     assert web.get((200, {}, b"back")).body == b"back"
 
 
-def test_what_is_stored_stands_in_for_the_place_of_a_stored_redirect(web):
+def test_301_stale_if_error_what_is_stored_stands_in_for_the_place_of_a_stored_redirect(web):
     web.get((301, {**FRESH, "Location": "/b"}), (200, {"Cache-Control": "max-age=1"}, b"b"))
     got = web.get(*[httpx.ConnectError("refused")] * 4, later=10)
     assert got.body == b"b"
@@ -682,7 +688,7 @@ def cookies(web):
     return dict(web.client.cookies if web.kind == "client" else web.jar)
 
 
-def test_the_cookies_of_a_stored_response_are_not_taken_in_again():
+def test_set_cookie_the_cookies_of_a_stored_response_are_not_taken_in_again():
     from tests.cache.web import Web
 
     web = Web("client")
@@ -709,7 +715,7 @@ def test_the_cookies_of_a_304_are():
     assert cookies(web) == {}
 
 
-def test_the_cookies_of_an_error_that_was_stood_in_for_are(opened):
+def test_set_cookie_the_cookies_of_an_error_that_was_stood_in_for_are(opened):
     web = opened(limits=NOTHING)
     web.get((200, SIE, b"body"))
     assert web.get((500, {"Set-Cookie": "a=1"}), later=70).body == b"body"
@@ -728,7 +734,7 @@ def test_the_cookies_of_a_stored_redirect_are_not_taken_in_again(web):
 # ── with what else there is ────────────────────────────────────────────────────────────
 
 
-def test_a_remembered_move_stores_its_answer_where_it_leads(opened):
+def test_301_a_remembered_move_stores_its_answer_where_it_leads(opened):
     """A 301 over https that can't be stored is remembered: what comes is the other URL's."""
     web = opened()
     here, there = "https://a.example/x", "https://a.example/y"
@@ -741,7 +747,7 @@ def test_a_remembered_move_stores_its_answer_where_it_leads(opened):
     assert str(web.get(url=here).response.url) == there
 
 
-def test_what_prepare_writes_selects_the_response(opened):
+def test_vary_what_prepare_writes_selects_the_response(opened):
     def write(request, attempt):
         request.headers["Foo"] = web.foo
 
@@ -834,6 +840,6 @@ def test_a_forwarded_request_that_fails_was_no_hit(opened):
     assert got.cache == "statuspolicy; fwd=request"
 
 
-def test_where_nothing_was_stored_and_nobody_asked_it_was_neither(web):
+def test_504_only_if_cached_was_neither_a_hit_nor_forwarded(web):
     got = web.get(headers={"Cache-Control": "only-if-cached"})
     assert (got.status, got.cache) == (504, 'statuspolicy; detail="no usable response is stored"')

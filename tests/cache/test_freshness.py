@@ -150,7 +150,7 @@ def test_a_tenth_of_the_time_since_last_modified_by_code(status):
 
 @each("status", [200, 302, 499, 599])
 @each("said", ["public", "private", 'private="x"', "PUBLIC, x"])
-def test_what_says_that_it_may_be_stored_has_a_heuristic_lifetime(status, said):
+def test_last_modified_what_says_that_it_may_be_stored_has_a_heuristic_lifetime(status, said):
     """§4.2.2: "marked as explicitly cacheable"; §5.2.2.7 and §5.2.2.9 say which are."""
     assert entry(cc(said, **{"Last-Modified": date(-1000)}), status).lifetime == 100
 
@@ -227,7 +227,7 @@ def test_age_is_the_greater_of_what_date_and_age_say(headers, age):
     assert entry(headers).age(NOW + 7) == age + 7
 
 
-def test_the_delay_of_the_answer_counts():
+def test_age_date_the_delay_of_the_answer_counts():
     """§4.2.3: "relative to the time the request was initiated"."""
     slow = Entry(200, pairs({"Age": "10", "Date": date()}), b"", NOW - 5, NOW)
     assert slow.age(NOW) == 15
@@ -263,7 +263,7 @@ def test_no_cache_and_must_revalidate(said, unchecked, bound):
     assert (one.unchecked, one.bound) == (unchecked, bound)
 
 
-def test_two_entity_tags_are_none():
+def test_etag_two_entity_tags_are_none():
     assert entry([("ETag", '"a"'), ("ETag", '"b"')]).etag is None
     assert entry([("ETag", '"a"'), ("ETag", '"a"')]).etag == '"a"'
 

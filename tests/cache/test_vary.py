@@ -19,14 +19,14 @@ def matches(vary, first, second):
 
 
 @pytest.mark.parametrize("headers", [{}, {"Accept": "x"}])
-def test_without_vary_any_request_selects(headers):
+def test_vary_that_is_absent_lets_any_request_select(headers):
     assert selecting(section({}), section(headers)) == ()
     assert matches([], {}, headers)
     assert matches([""], {}, headers)
 
 
 @each("vary", [["*"], ["a, *"], ["*, a"], ["a", "*"], [" * "], ["*,*"]])
-def test_a_star_always_fails_to_match(vary):
+def test_vary_star_always_fails_to_match(vary):
     assert not matches(vary, {}, {})
     assert not matches(vary, {"A": "1"}, {"A": "1"})
     assert not matches(vary, {"*": "*"}, {"*": "*"})
@@ -87,7 +87,7 @@ def test_a_star_always_fails_to_match(vary):
         (["User-Agent"], {"User-Agent": "a"}, {"User-Agent": "A"}, False),
     ],
 )
-def test_requests_match_where_the_fields_mean_the_same(vary, first, second, same):
+def test_vary_requests_match_where_the_fields_mean_the_same(vary, first, second, same):
     assert matches(vary, first, second) is same
     assert matches(vary, second, first) is same
 

@@ -147,7 +147,7 @@ def test_table_shows_a_row(code, lines):
         (("299",), ["299 is handled as 200.", "So the response is handed over."]),
     ],
 )  # fmt: skip
-def test_explain_says_what_would_be_done(arguments, lines):
+def test_302_503_206_600_explain_says_what_would_be_done(arguments, lines):
     result = run("explain", *arguments)
     assert result.exit_code == 0
     assert all(line in result.output for line in lines), result.output
@@ -161,7 +161,7 @@ def test_explain_sends_nothing(status_server):
 # ── fetch ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_fetch_writes_the_body_and_tells_the_hops_on_the_way(status_server):
+def test_302_503_fetch_writes_the_body_and_tells_the_hops_on_the_way(status_server):
     status_server.script("/b", Answer(503, {"Retry-After": "0"}), Answer(200, {}, b"a body\xff"))
     result = run("fetch", status_server.url + "/302?location=/b", "-H", "X-Mine: 1")
     assert result.exit_code == 0
@@ -172,7 +172,7 @@ def test_fetch_writes_the_body_and_tells_the_hops_on_the_way(status_server):
     assert {request.headers["x-mine"] for request in status_server.received} == {"1"}
 
 
-def test_fetch_tells_a_wait(status_server, monkeypatch):
+def test_503_retry_after_fetch_tells_a_wait(status_server, monkeypatch):
     slept = []
     monkeypatch.setattr(threading.Event, "wait", lambda self, seconds=None: slept.append(seconds))
     result = run("fetch", status_server.url + "/503?retry-after=7&then=200")
@@ -181,7 +181,7 @@ def test_fetch_tells_a_wait(status_server, monkeypatch):
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (300, 0), (404, 4), (500, 5)])
-def test_fetch_ends_with_the_class_of_an_error(status_server, status, code):
+def test_300_404_500_fetch_ends_with_the_class_of_an_error(status_server, status, code):
     assert run("fetch", f"{status_server.url}/{status}").exit_code == code
 
 
@@ -256,7 +256,9 @@ def test_a_command_that_makes_no_sense_does_not_show_a_secret(tmp_path):
 
 
 @pytest.mark.parametrize(("answer", "sent"), [("y", 2), ("n", 1)])
-def test_fetch_asks_on_a_terminal_where_a_row_wants_it(status_server, monkeypatch, answer, sent):
+def test_307_fetch_asks_on_a_terminal_where_a_row_wants_it(
+    status_server, monkeypatch, answer, sent
+):
     arguments = ("fetch", "-X", "PUT", "-d", "body", status_server.url + "/307?location=/200")
     monkeypatch.setattr(fetching, "_asks", lambda: True)
     result = run(*arguments, input=f"{answer}\n")
@@ -266,7 +268,7 @@ def test_fetch_asks_on_a_terminal_where_a_row_wants_it(status_server, monkeypatc
 
 
 @pytest.mark.parametrize(("option", "sent"), [((), 2), (("--strict",), 1)])
-def test_fetch_does_as_the_table_says_where_nobody_can_be_asked(status_server, option, sent):
+def test_307_fetch_does_as_the_table_says_where_nobody_can_be_asked(status_server, option, sent):
     url = status_server.url + "/307?location=/200"
     assert run("fetch", *option, "-X", "PUT", "-d", "body", url).exit_code == 0
     assert len(status_server.received) == sent
@@ -338,7 +340,9 @@ def test_download_goes_on_where_it_was_unless_it_is_told_not_to(status_server, t
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, 4), (500, 5), (204, 1)])
-def test_download_ends_with_the_class_of_an_error(status_server, tmp_path, status, code):
+def test_204_404_500_download_ends_with_the_class_of_an_error(
+    status_server, tmp_path, status, code
+):
     result = run("download", f"{status_server.url}/{status}", "-o", tmp_path / "file")
     assert result.exit_code == code
     assert "no file was saved" in result.stderr
@@ -363,7 +367,7 @@ def test_download_that_is_interrupted_says_that_it_goes_on(status_server, tmp_pa
 # ── serve, demo, and none of it ────────────────────────────────────────────────────────
 
 
-def test_serve_answers_any_code_until_ctrl_c():
+def test_418_503_serve_answers_any_code_until_ctrl_c():
     with StatusServer() as free:
         port = free.port
     answered = []

@@ -74,12 +74,14 @@ def test_a_new_file_has_the_permissions_that_open_gives(session, status_server, 
 
 
 @pytest.mark.parametrize("fields", [{"ETag": '"v1"', "Accept-Ranges": "bytes"}, {}])
-def test_a_file_of_no_bytes_is_a_file(session, status_server, path, fields):
+def test_content_length_0_is_a_file_of_no_bytes(session, status_server, path, fields):
     save(session, status_server.script("/file", Ranged(b"", fields)), path, segments=4)
     assert (path.read_bytes(), beside(path)) == (b"", ["file"])
 
 
-def test_a_body_that_tells_no_length_is_whole_where_it_ends(session, status_server, path):
+def test_transfer_encoding_a_body_that_tells_no_length_is_whole_where_it_ends(
+    session, status_server, path
+):
     chunked = Answer(200, {"Transfer-Encoding": "chunked", "ETag": '"v1"'}, BODY)
     told = []
     url = status_server.script("/file", chunked)
@@ -88,7 +90,7 @@ def test_a_body_that_tells_no_length_is_whole_where_it_ends(session, status_serv
     assert (told[0], told[-1]) == ((0, None), (len(BODY), len(BODY)))
 
 
-def test_redirects_and_waits_are_the_table_s(session, status_server, path):
+def test_302_503_redirects_and_waits_are_the_table_s(session, status_server, path):
     status_server.script("/file", Answer(503, {"Retry-After": "7"}), Ranged())
     save(session, status_server.url + "/302?location=/file", path)
     assert path.read_bytes() == BODY
@@ -119,7 +121,9 @@ def test_a_body_that_breaks_goes_on_by_itself(session, status_server, path):
 
 
 @pytest.mark.parametrize("status", [204, 207, 301, 404, 416, 500])
-def test_another_answer_is_an_error_with_its_entity(session, status_server, path, status):
+def test_204_207_301_404_416_500_another_answer_is_an_error_with_its_entity(
+    session, status_server, path, status
+):
     url = status_server.script("/file", Answer(status, {}, b"an entity"))
     with pytest.raises(
         httpx.HTTPStatusError, match=f"was answered {status} .*no file was saved"
@@ -159,7 +163,7 @@ def test_what_is_truncated_and_can_t_be_gone_on_with_is_not_there(session, statu
     assert beside(path) == []
 
 
-def test_a_coding_that_nobody_asked_for_is_refused(session, status_server, path):
+def test_content_encoding_a_coding_that_nobody_asked_for_is_refused(session, status_server, path):
     coded = {"ETag": '"v1"', "Content-Encoding": "gzip"}
     url = status_server.script("/file", Ranged(gzip.compress(BODY), coded))
     with pytest.raises(sp.DownloadError, match="Content-Encoding gzip, but identity"):
@@ -172,7 +176,7 @@ def test_a_coding_that_nobody_asked_for_is_refused(session, status_server, path)
 # ── resumed ────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_part_is_gone_on_with_where_it_broke(session, status_server, path):
+def test_if_range_a_part_is_gone_on_with_where_it_broke(session, status_server, path):
     url = interrupted(session, status_server, path)
     assert beside(path) == PARTS[1:]
     told = []
@@ -205,7 +209,7 @@ def test_a_date_will_do_where_it_is_a_strong_validator(session, status_server, p
         {"ETag": '"v1"', "Accept-Ranges": "none"},
     ],
 )
-def test_without_a_strong_validator_nothing_is_left_to_go_on_with(
+def test_etag_last_modified_without_a_strong_validator_nothing_is_left_to_go_on_with(
     session, status_server, path, fields
 ):
     url = interrupted(session, status_server, path, fields=fields)
@@ -286,7 +290,7 @@ EMPTY = (
         pytest.param(Answer(416), 2, BODY, id="416 that says nothing"),
     ],
 )  # fmt: skip
-def test_whatever_comes_in_place_of_the_rest_the_file_is_one(
+def test_206_416_whatever_comes_in_place_of_the_rest_the_file_is_one(
     session, status_server, path, answer, sent, body
 ):
     """What undici took three years to get right: whole, and never mixed."""
@@ -319,7 +323,7 @@ def test_a_page_in_place_of_the_rest_is_no_new_start(session, status_server, pat
     assert ranges(status_server)[-1] == "bytes=100000-299999"
 
 
-def test_an_error_in_place_of_the_rest_leaves_the_part(session, status_server, path):
+def test_404_an_error_in_place_of_the_rest_leaves_the_part(session, status_server, path):
     url = interrupted(session, status_server, path)
     status_server.script("/file", 404)
     with pytest.raises(httpx.HTTPStatusError):
@@ -356,7 +360,7 @@ def test_a_whole_part_is_asked_about_and_416_says_that_it_is_the_file(session, s
     assert (path.read_bytes(), ranges(status_server)) == (BODY, ["bytes=300000-"])
 
 
-def test_a_whole_part_of_what_changed_is_begun_anew(session, status_server, path):
+def test_etag_a_whole_part_of_what_changed_is_begun_anew(session, status_server, path):
     url = whole_but_not_renamed(session, status_server, path, Ranged())
     status_server.script("/file", Ranged(NEW, {"ETag": '"v2"'}))
     save(session, url, path)
@@ -430,7 +434,7 @@ def test_a_signature_may_be_new_each_time_and_another_place_is_another_file(
     assert path.read_bytes() == NEW
 
 
-def test_the_journal_tells_no_secret(session, status_server, path):
+def test_authorization_the_journal_tells_no_secret(session, status_server, path):
     url = status_server.script("/file", Ranged(cut=100_000), GONE) + "?token=secret"
     with pytest.raises(httpx.RemoteProtocolError):
         save(session, url, path, headers={"Authorization": "secret"})
@@ -455,7 +459,7 @@ def digest_fields(body: bytes) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("n", range(5))
-def test_the_server_s_own_digest_is_verified(session, status_server, path, n):
+def test_repr_digest_the_server_s_own_digest_is_verified(session, status_server, path, n):
     base = {"ETag": '"v1"', "Accept-Ranges": "bytes"}
     url = status_server.script("/file", Ranged(fields=base | digest_fields(BODY)[n]))
     save(session, url, path, segments=2)
@@ -561,13 +565,13 @@ def test_all_that_is_missing_is_shared_out_again(session, status_server, path):
 
 
 @pytest.mark.parametrize("fields", [{"ETag": '"v1"'}, {"ETag": 'W/"v1"', "Accept-Ranges": "bytes"}])
-def test_where_the_server_can_t_there_is_one_stream(session, status_server, path, fields):
+def test_accept_ranges_none_gets_one_stream(session, status_server, path, fields):
     save(session, status_server.script("/file", Ranged(fields=fields)), path, segments=4)
     assert (path.read_bytes(), ranges(status_server)) == (BODY, [None])
 
 
 @pytest.mark.parametrize("status", [403, 503])
-def test_a_server_that_allows_one_connection_gets_one(session, status_server, path, status):
+def test_403_503_a_server_that_allows_one_connection_gets_one(session, status_server, path, status):
     whole, refused = Ranged(), [True]
 
     def one_at_a_time(request: Received) -> Answer:
@@ -605,7 +609,7 @@ def test_segments_that_all_fail_fail(session, status_server, path):
         part(150_001, 300_000),
     ],
 )
-def test_a_file_that_changes_between_its_segments_is_begun_anew(
+def test_etag_a_file_that_changes_between_its_segments_is_begun_anew(
     session, status_server, path, segment
 ):
     """The first answer stalls, so nothing but the change ends its reading."""
@@ -619,7 +623,7 @@ def test_a_file_that_changes_between_its_segments_is_begun_anew(
     assert ranges(status_server)[-1] is None
 
 
-def test_a_segment_that_comes_whole_is_taken_from_it(session, status_server, path):
+def test_200_a_segment_that_comes_whole_is_taken_from_it(session, status_server, path):
     """A server with ranges that ignores one now and then: the same bytes, if its ETag says so."""
     whole = Answer(200, {"ETag": '"v1"'}, BODY)
     url = status_server.script("/file", Ranged(), whole)
@@ -627,7 +631,7 @@ def test_a_segment_that_comes_whole_is_taken_from_it(session, status_server, pat
     assert path.read_bytes() == BODY
 
 
-def test_a_page_in_place_of_a_segment_is_an_error(session, status_server, path):
+def test_content_type_a_page_in_place_of_a_segment_is_an_error(session, status_server, path):
     page = Answer(200, {"Content-Type": "text/html"}, b"<p>Log in!")
     url = status_server.script("/file", Ranged(), page)
     with pytest.raises(sp.DownloadError, match="text/html"):
@@ -636,7 +640,7 @@ def test_a_page_in_place_of_a_segment_is_an_error(session, status_server, path):
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_segments_go_where_a_redirect_led_and_credentials_stay_at_home(
+def test_302_authorization_segments_go_where_a_redirect_led_and_credentials_stay_at_home(
     open_session, status_server, path, elsewhere
 ):
     from statuspolicy.testing import StatusServer
@@ -657,7 +661,7 @@ def test_segments_go_where_a_redirect_led_and_credentials_stay_at_home(
 
 @pytest.mark.parametrize("cut", [None, 70_000])
 @pytest.mark.parametrize("back", [False, True])
-def test_hooks_and_auth_do_not_run_for_segments_and_the_rest_at_another_origin(
+def test_302_hooks_and_auth_do_not_run_for_segments_and_the_rest_at_another_origin(
     open_session, kind, status_server, path, cut, back
 ):
     """Not at the first one either, where another led back to it."""

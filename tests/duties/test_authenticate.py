@@ -32,7 +32,7 @@ def next_of(found, verdict, headers=None):
 # ── a callable ─────────────────────────────────────────────────────────────────────────
 
 
-def test_a_callable_is_given_the_challenge_and_its_value_is_sent():
+def test_401_authorization_a_callable_is_given_the_challenge_and_its_value_is_sent():
     given = []
 
     def token(challenge):
@@ -63,7 +63,7 @@ def test_a_callable_is_given_the_challenge_and_its_value_is_sent():
         (exchange(httpx.ProxyError("407 Proxy Authentication Required")), "httpx.Proxy(url, auth"),
     ],
 )
-def test_it_asks_nobody_where_nothing_may_be_answered(found, why):
+def test_401_403_407_authenticate_asks_nobody_where_nothing_may_be_answered(found, why):
     def token(challenge):
         raise AssertionError
 
@@ -72,7 +72,7 @@ def test_it_asks_nobody_where_nothing_may_be_answered(found, why):
     assert why in verdict.why
 
 
-def test_the_same_challenge_a_second_time_is_handed_over():
+def test_401_the_same_challenge_a_second_time_is_handed_over():
     values = iter(["Bearer 1", "Bearer 2"])
     duty = authenticate(lambda challenge: next(values))
     found = exchange(401, BEARER)
@@ -80,13 +80,13 @@ def test_the_same_challenge_a_second_time_is_handed_over():
     assert decide(duty, second) == Settle("the credentials were refused")
 
 
-def test_the_value_that_was_refused_is_not_sent_again():
+def test_401_authorization_the_value_that_was_refused_is_not_sent_again():
     duty = authenticate(lambda challenge: "Bearer t")
     found = exchange(401, BEARER, sent={"Authorization": "Bearer t"})
     assert decide(duty, found) == Settle("the credentials were refused")
 
 
-def test_another_realm_is_another_challenge():
+def test_401_www_authenticate_another_realm_is_another_challenge():
     duty = authenticate(lambda challenge: f"Bearer {challenge.realm}")
     found = exchange(401, BEARER)
     first = decide(duty, found)
@@ -94,7 +94,7 @@ def test_another_realm_is_another_challenge():
     assert second.request.headers["authorization"] == "Bearer s"
 
 
-def test_the_next_challenge_is_tried_where_there_is_nothing_for_the_first_or_it_was_refused():
+def test_401_www_authenticate_the_next_challenge_is_tried_where_the_first_has_no_answer():
     field = {"WWW-Authenticate": "Negotiate, Bearer realm=r, Basic realm=r"}
     answers = {"negotiate": None, "bearer": "Bearer t", "basic": "Basic Og=="}
     duty = authenticate(lambda challenge: answers[challenge.scheme])
@@ -108,7 +108,7 @@ def test_the_next_challenge_is_tried_where_there_is_nothing_for_the_first_or_it_
 
 
 @pytest.mark.parametrize("waits", [False, True])
-def test_of_many_challenges_the_first_ones_alone_are_considered(waits):
+def test_401_www_authenticate_of_many_challenges_the_first_ones_alone_are_considered(waits):
     """A server writes them: neither the stack nor the callable is at its mercy."""
     given = []
 
@@ -132,14 +132,14 @@ def test_of_many_challenges_the_first_ones_alone_are_considered(waits):
     assert verdict == Settle("there are no credentials for the first 16 challenges")
 
 
-def test_where_nobody_has_an_answer_it_is_handed_over():
+def test_401_where_nobody_has_an_answer_it_is_handed_over():
     duty = authenticate(lambda challenge: None)
     assert decide(duty, exchange(401, BASIC)) == Settle(
         "there are no credentials for the challenge"
     )
 
 
-def test_what_was_fetched_once_is_sent_without_asking_and_fetched_anew_when_it_is_refused():
+def test_401_authorization_what_was_fetched_once_is_sent_again_until_it_is_refused():
     values = iter(["Bearer 1", "Bearer 2"])
     duty = authenticate(lambda challenge: next(values))
     decide(duty, exchange(401, BEARER))
@@ -152,7 +152,7 @@ def test_what_was_fetched_once_is_sent_without_asking_and_fetched_anew_when_it_i
     assert decide(duty, refused) == Settle("the credentials were refused")
 
 
-def test_what_another_exchange_has_fetched_meanwhile_is_sent():
+def test_401_authorization_what_another_exchange_has_fetched_meanwhile_is_sent():
     values = iter(["Bearer 1", "Bearer 2"])
     duty = authenticate(lambda challenge: next(values))
     decide(duty, exchange(401, BEARER))
@@ -162,14 +162,14 @@ def test_what_another_exchange_has_fetched_meanwhile_is_sent():
     assert decide(duty, two).request.headers["authorization"] == "Bearer 2"
 
 
-def test_another_origin_gets_a_value_of_its_own():
+def test_401_authorization_another_origin_gets_a_value_of_its_own():
     duty = authenticate(lambda challenge: f"Bearer {challenge.origin}")
     for host in ("a.example", "b.example"):
         verdict = decide(duty, exchange(401, BEARER, url=f"http://{host}/"))
         assert verdict.request.headers["authorization"] == f"Bearer http://{host}"
 
 
-def test_digest_s_stale_earns_one_more_answer_and_is_not_kept():
+def test_401_digest_stale_earns_one_more_answer_and_is_not_kept():
     values = iter(f'Digest nonce="{n}"' for n in range(9))
     duty = authenticate(lambda challenge: next(values))
     stale = {"WWW-Authenticate": 'Digest realm="r", nonce="n", stale=true'}
@@ -183,7 +183,7 @@ def test_digest_s_stale_earns_one_more_answer_and_is_not_kept():
     assert decide(duty, exchange(401, stale)).request.headers["authorization"] != sent[0]
 
 
-def test_a_digest_that_a_callable_returns_is_made_for_one_request_and_not_kept():
+def test_401_a_digest_that_a_callable_returns_is_made_for_one_request_and_not_kept():
     values = iter(f'Digest nonce="{n}"' for n in range(9))
     duty = authenticate(lambda challenge: next(values))
     challenge = {"WWW-Authenticate": 'Digest realm="r", nonce="n"'}
@@ -195,7 +195,7 @@ def test_a_digest_that_a_callable_returns_is_made_for_one_request_and_not_kept()
     assert again.headers["authorization"] == 'Digest nonce="1"'
 
 
-def test_a_hop_that_left_the_credentials_behind_may_be_answered_again():
+def test_401_a_hop_that_left_the_credentials_behind_may_be_answered_again():
     duty = authenticate(lambda challenge: f"Bearer {challenge.origin}")
     first = decide(duty, exchange(401, BEARER)).request
     del first.headers["authorization"]
@@ -203,7 +203,7 @@ def test_a_hop_that_left_the_credentials_behind_may_be_answered_again():
 
 
 @each("value", [5, b"Basic x", "Bearer \n", "Bearer é"])
-def test_a_callable_that_returns_no_value_is_told_what_to_return(value):
+def test_401_a_callable_that_returns_no_value_is_told_what_to_return(value):
     with pytest.raises(TypeError, match="return the value of Authorization as a string of ASCII"):
         decide(authenticate(lambda challenge: value), exchange(401, BEARER))
 
@@ -214,7 +214,7 @@ def test_what_is_neither_an_auth_nor_a_callable_is_refused(given):
         authenticate(given)
 
 
-def test_many_realms_are_not_kept_for_ever():
+def test_401_www_authenticate_many_realms_are_not_kept_for_ever():
     asked = []
 
     def answer(challenge):
@@ -234,7 +234,7 @@ def test_many_realms_are_not_kept_for_ever():
     assert max(len(purse._known) for purse in duty._purses.values()) <= 16
 
 
-def test_it_waits_where_the_server_says_when():
+def test_401_retry_after_authenticate_waits_where_the_server_says_when():
     verdict = decide(
         authenticate(lambda c: "Bearer t"), exchange(401, BEARER | {"Retry-After": "3"})
     )
@@ -244,7 +244,7 @@ def test_it_waits_where_the_server_says_when():
 # ── httpx.Auth ─────────────────────────────────────────────────────────────────────────
 
 
-def test_basic_answers_once_and_only_with_what_was_not_refused():
+def test_401_basic_answers_once_and_only_with_what_was_not_refused():
     duty = authenticate(httpx.BasicAuth("user", "password"))
     found = exchange(401, BASIC)
     verdict = decide(duty, found)
@@ -261,7 +261,7 @@ def nonce_and_count(request):
     return re.search('nonce="(.*?)"', field)[1], re.search("nc=([0-9a-f]+)", field)[1]
 
 
-def test_digest_counts_each_request_with_a_nonce():
+def test_401_digest_counts_each_request_with_a_nonce():
     duty = authenticate(httpx.DigestAuth("user", "password"))
     counts = [
         nonce_and_count(decide(duty, exchange(401, DIGEST, url=f"{URL}/{n}")).request)
@@ -270,7 +270,7 @@ def test_digest_counts_each_request_with_a_nonce():
     assert counts == [("n1", "00000001"), ("n1", "00000002"), ("n1", "00000003")]
 
 
-def test_digest_is_found_among_other_challenges_in_one_line():
+def test_401_www_authenticate_digest_is_found_among_other_challenges_in_one_line():
     field = 'Basic realm="b", ' + DIGEST["WWW-Authenticate"]
     verdict = decide(
         authenticate(httpx.DigestAuth("user", "p")), exchange(401, {"WWW-Authenticate": field})
@@ -282,7 +282,7 @@ def test_digest_is_found_among_other_challenges_in_one_line():
     assert parts["response"] == hashlib.md5(text.encode()).hexdigest()
 
 
-def test_digest_with_a_wrong_password_is_handed_over_after_its_answer():
+def test_401_digest_with_a_wrong_password_is_handed_over_after_its_answer():
     duty = authenticate(httpx.DigestAuth("user", "wrong"))
     found = exchange(401, DIGEST)
     first = decide(duty, found)
@@ -294,7 +294,7 @@ def test_digest_with_a_wrong_password_is_handed_over_after_its_answer():
     assert decide(duty, next_of(found, third, stale)) == Settle("the credentials were refused")
 
 
-def test_digest_s_nonces_of_two_origins_are_two():
+def test_401_digest_s_nonces_of_two_origins_are_two():
     duty = authenticate(httpx.DigestAuth("user", "password"))
     decide(duty, exchange(401, DIGEST))
     other = {"WWW-Authenticate": DIGEST["WWW-Authenticate"].replace("n1", "n9")}
@@ -313,7 +313,7 @@ def test_digest_s_nonces_of_two_origins_are_two():
         "Digest nonce=n",
     ],
 )
-def test_a_digest_challenge_that_nobody_can_answer_is_handed_over_and_forgotten(field):
+def test_401_a_digest_challenge_that_nobody_can_answer_is_handed_over_and_forgotten(field):
     duty = authenticate(httpx.DigestAuth("user", "password"))
     verdict = decide(duty, exchange(401, {"WWW-Authenticate": field}))
     assert isinstance(verdict, Settle)
@@ -348,7 +348,7 @@ def token_of(n):
     )
 
 
-def test_a_flow_that_fetches_a_token_sends_that_on_the_side():
+def test_401_a_flow_that_fetches_a_token_sends_that_on_the_side():
     duty = authenticate(Refreshing("old"))
     found = exchange(401, BEARER)
     first = decide(duty, found)
@@ -361,7 +361,7 @@ def test_a_flow_that_fetches_a_token_sends_that_on_the_side():
     assert decide(duty, next_of(found, verdict)) == Settle("the credentials were refused")
 
 
-def test_a_token_that_another_exchange_has_fetched_meanwhile_is_not_fetched_again():
+def test_401_a_token_that_another_exchange_has_fetched_meanwhile_is_not_fetched_again():
     duty = authenticate(Refreshing("old"))
     one, two = exchange(401, BEARER), exchange(401, BEARER)
     one, two = next_of(one, decide(duty, one)), next_of(two, decide(duty, two))
@@ -398,7 +398,7 @@ class Silent(httpx.Auth):
 
 
 @pytest.mark.parametrize("auth", [Stubborn(), Silent(), httpx.Auth()])
-def test_a_flow_without_an_answer_hands_it_over(auth):
+def test_401_a_flow_without_an_answer_hands_it_over(auth):
     assert isinstance(decide(authenticate(auth), exchange(401, BASIC)), Settle)
 
 
@@ -412,7 +412,7 @@ class Signing(httpx.Auth):
         yield request
 
 
-def test_a_flow_that_wants_the_request_s_body_gets_it_where_it_is_in_memory():
+def test_401_a_flow_that_wants_the_request_s_body_gets_it_where_it_is_in_memory():
     request = httpx.Request("POST", URL, content=b"body")
     verdict = decide(authenticate(Signing()), exchange(401, BASIC, request=request))
     assert verdict.request.headers["x-signature"] == hashlib.sha256(b"body").hexdigest()
@@ -421,7 +421,7 @@ def test_a_flow_that_wants_the_request_s_body_gets_it_where_it_is_in_memory():
     assert "not in memory (Limits.replay_bytes)" in verdict.why
 
 
-def test_a_flow_that_wants_the_answer_s_body_is_told_where_that_is_too_long():
+def test_401_a_flow_that_wants_the_answer_s_body_is_told_where_that_is_too_long():
     found = exchange(401, BEARER)
     found = found._replace(response=httpx.Response(401, headers=BEARER, content=iter([b"x"])))
     verdict = decide(authenticate(Refreshing("t")), found)
@@ -475,7 +475,7 @@ def table(credentials):
     return sp.STANDARD | {401: authenticate(credentials)}
 
 
-def test_an_exchange_is_answered_once_and_then_handed_over():
+def test_401_an_exchange_is_answered_once_and_then_handed_over():
     story = replay(
         httpx.Request("POST", URL, content=b"x"),
         [(401, BASIC), (401, BASIC)],
@@ -499,7 +499,7 @@ def test_cookies_of_a_401_go_with_the_answer():
     assert story.sent[1].headers["cookie"] == "a=1"
 
 
-def test_a_challenge_of_another_origin_is_handed_over():
+def test_401_www_authenticate_a_challenge_of_another_origin_is_handed_over():
     story = replay(
         httpx.Request("GET", URL),
         [(302, {"Location": "http://other.example/"}), (401, BASIC)],
@@ -509,7 +509,7 @@ def test_a_challenge_of_another_origin_is_handed_over():
     assert len(story.sent) == 2
 
 
-def test_a_digest_of_the_row_s_own_is_made_anew_for_a_repeat():
+def test_401_a_digest_of_the_row_s_own_is_made_anew_for_a_repeat():
     story = replay(
         httpx.Request("GET", URL),
         [(401, DIGEST), (503, {"Retry-After": "1"}), (401, DIGEST), 200],
@@ -521,7 +521,7 @@ def test_a_digest_of_the_row_s_own_is_made_anew_for_a_repeat():
     assert fields[1] != fields[3]
 
 
-def test_an_async_callable_is_awaited():
+def test_401_an_async_callable_is_awaited():
     async def token(challenge):
         return "Bearer t"
 
@@ -538,13 +538,13 @@ def test_a_basic_token_is_kept_over_a_503():
     assert story.sent[2].headers["authorization"] == story.sent[1].headers["authorization"]
 
 
-def test_a_digest_of_the_caller_s_own_is_not_sent_twice():
+def test_503_authorization_a_digest_of_the_caller_s_own_is_not_sent_twice():
     request = httpx.Request("GET", URL, headers={"Authorization": "Digest nc=00000001"})
     story = replay(request, [(503, {"Retry-After": "1"})])
     assert "its Digest credentials are for one request" in story.trace.reason
 
 
-def test_it_is_named_in_its_row():
+def test_401_authenticate_is_named_in_its_row():
     assert "authenticate" in str(table(httpx.BasicAuth("u", "p")).row(401))
 
 
@@ -557,7 +557,7 @@ def turns(story):
     return "".join(names.get(type(effect).__name__, "") for effect in story.effects)
 
 
-def test_a_turn_is_had_from_the_decision_to_its_end_and_over_the_request_for_the_token():
+def test_401_a_turn_is_had_from_the_decision_to_its_end_and_over_the_request_for_the_token():
     token = httpx.Response(200, text="new")
     story = replay(
         httpx.Request("GET", URL),
@@ -567,14 +567,14 @@ def test_a_turn_is_had_from_the_decision_to_its_end_and_over_the_request_for_the
     assert turns(story) == "SEL" + "SES" + "LS"
 
 
-def test_a_poll_does_not_keep_the_turn_over_its_looks():
+def test_202_401_a_poll_does_not_keep_the_turn_over_its_looks():
     rows = table(lambda challenge: "Bearer t") | {202: sp.poll()}
     script = [(202, {"Location": "/m"}), (401, BEARER), 202, 202, 200]
     story = replay(httpx.Request("POST", URL), script, table=rows)
     assert turns(story) == "SSELSSS"
 
 
-def test_a_turn_that_is_had_is_not_waited_for(open_session, status_server):
+def test_401_a_turn_that_is_had_is_not_waited_for(open_session, status_server):
     turn = Turn()
 
     def first(found):

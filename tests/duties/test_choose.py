@@ -28,12 +28,12 @@ def english(request, response):
 
 
 @pytest.mark.parametrize("status", [300, 406])
-def test_what_the_application_chooses_is_asked_for(status):
+def test_300_406_what_the_application_chooses_is_asked_for(status):
     story = replay(get(), [(status, OFFERS), 200], table=STANDARD | {status: choose(english)})
     assert [str(r.url) for r in story.sent] == [URL, "http://home.example/a.en"]
 
 
-def test_it_may_choose_by_the_body_and_keeps_method_and_body():
+def test_300_choose_may_choose_by_the_body_and_keeps_method_and_body():
     def chooser(request, response):
         return httpx.URL(response.json()["choices"][1])
 
@@ -47,7 +47,7 @@ def test_it_may_choose_by_the_body_and_keeps_method_and_body():
     )
 
 
-def test_where_it_chooses_nothing_the_server_s_preference_is_followed():
+def test_300_406_location_where_it_chooses_nothing_the_server_s_preference_is_followed():
     async def chooser(request, response):
         return None
 
@@ -65,7 +65,7 @@ def test_in_a_row_for_failures_there_is_nothing_to_choose():
     assert isinstance(replay(get(), [httpx.ReadError("gone")], table=table).error, httpx.ReadError)
 
 
-def test_a_choice_on_another_origin_leaves_credentials_at_home():
+def test_300_a_choice_on_another_origin_leaves_credentials_at_home():
     table = STANDARD | {300: choose(lambda request, response: "https://other.example/")}
     story = replay(get(headers={"Authorization": "x"}), [300, 200], table=table)
     assert "authorization" not in story.sent[1].headers
@@ -131,7 +131,7 @@ def test_426_is_handed_over_where_it_asks_for_something_else_or_came_over_tls():
 
 @each("status", [301, 308])
 @each("table", [STANDARD, STRICT])
-def test_who_keeps_links_is_told_where_they_lead_now(status, table):
+def test_301_308_who_keeps_links_is_told_where_they_lead_now(status, table):
     told = []
     duty = moved(lambda old, new: told.append((str(old.url), str(new.url))), table[status])
     story = replay(get(), [(status, {"Location": "/b#c"}), 200], table=table | {status: duty})
@@ -139,7 +139,7 @@ def test_who_keeps_links_is_told_where_they_lead_now(status, table):
     assert story.response.status_code == 200
 
 
-def test_standard_s_own_duty_is_the_one_that_is_told_of():
+def test_301_302_307_308_standard_s_own_duty_is_the_one_that_is_told_of():
     request = get(method="POST", content=b"x")
     for status, method in ((301, "GET"), (308, "POST"), (302, "GET"), (307, "POST")):
         told = []
@@ -153,7 +153,7 @@ def test_standard_s_own_duty_is_the_one_that_is_told_of():
         assert told == ([method] if status in (301, 308) else [])
 
 
-def test_a_move_that_is_not_taken_is_not_told():
+def test_301_a_move_that_is_not_taken_is_not_told():
     told = []
     duty = moved(lambda old, new: told.append(new))
     for leads_to in ("ftp://x/", "/a"):
@@ -161,7 +161,7 @@ def test_a_move_that_is_not_taken_is_not_told():
     assert told == []
 
 
-def test_who_keeps_links_is_told_that_there_is_nothing_any_more():
+def test_410_who_keeps_links_is_told_that_there_is_nothing_any_more():
     told = []
     duty = gone(lambda request, response: told.append((str(request.url), response.status_code)))
     story = replay(get(), [410], table=STANDARD | {410: duty})
@@ -188,6 +188,6 @@ def test_what_can_not_be_called_is_said_at_once(duty, given):
         duty(given)
 
 
-def test_they_are_named_in_their_rows():
+def test_300_301_410_they_are_named_in_their_rows():
     for code, duty in {300: choose, 301: moved, 410: gone}.items():
         assert f" {duty.__name__} " in str((STANDARD | {code: duty(print)}).row(code))

@@ -66,7 +66,7 @@ def test_what_the_monitor_is_asked_with_is_no_copy_of_what_was_accepted():
 
 
 @pytest.mark.parametrize("field", ["Operation-Location", "Azure-AsyncOperation"])
-def test_an_operation_is_asked_for_its_state(field):
+def test_202_operation_location_an_operation_is_asked_for_its_state(field):
     story = play(
         accepted(field),
         says("NotStarted"),
@@ -78,14 +78,14 @@ def test_an_operation_is_asked_for_its_state(field):
     assert story.response.json() == {"status": "Succeeded"}
 
 
-def test_an_operation_without_a_state_is_done():
+def test_202_operation_location_an_operation_without_a_state_is_done():
     assert play(accepted("Operation-Location"), httpx.Response(200, text="no JSON")).response.text
     odd = httpx.Response(200, json={"status": 5})
     assert play(accepted("Operation-Location"), odd).response.json() == {"status": 5}
 
 
 @pytest.mark.parametrize("state", ["Failed", "canceled", "Cancelled"])
-def test_an_operation_that_failed_is_handed_over_as_it_says(state):
+def test_202_operation_location_an_operation_that_failed_is_handed_over_as_it_says(state):
     story = play(accepted("Operation-Location"), says(state, resourceLocation="/r"))
     assert story.response.json()["status"] == state
     assert story.trace.reason == f"the operation ended as {state.lower()}"
@@ -101,7 +101,7 @@ def test_operation_location_is_asked_before_location():
     assert story.response.status_code == 201
 
 
-def test_another_field_or_a_member_of_the_body_or_a_callable_names_the_monitor():
+def test_202_another_field_or_a_member_of_the_body_or_a_callable_names_the_monitor():
     body = {"links": [{"a/b": "/there"}]}
     for how, first in [
         (poll(monitor="X-Status"), accepted("X-Status", "/there")),
@@ -170,14 +170,14 @@ def test_retry_after_is_kept_to_beyond_the_deadline_of_an_exchange():
     assert story.response.status_code == 200
 
 
-def test_a_longer_wait_than_the_limit_is_not_slept():
+def test_202_retry_after_a_longer_wait_than_the_limit_is_not_slept():
     story = play(accepted(), (202, {"Retry-After": "121"}))
     assert (story.response.status_code, story.waits) == (202, [1.0])
     assert str(story.response.url) == URL
     assert "the wait of 121 s is above Limits.retry_after=120" in story.trace.reason
 
 
-def test_its_own_interval_doubles_up_to_thirty_seconds():
+def test_202_its_own_interval_doubles_up_to_thirty_seconds():
     assert play(accepted(), *[202] * 6, 200, how=poll(interval=4)).waits == [
         4,
         8,
@@ -201,12 +201,12 @@ def test_where_its_time_or_its_number_is_up_the_202_is_handed_over():
     assert story.trace.reason == "2 side requests did not bring a decision"
 
 
-def test_its_time_begins_with_the_202():
+def test_202_poll_retry_after_its_time_begins_with_the_202():
     script = [(503, {"Retry-After": "100"}), accepted(**{"Retry-After": "50"}), 200]
     assert play(*script, how=poll(within=60)).response.status_code == 200
 
 
-def test_its_progress_is_told_before_each_wait():
+def test_202_its_progress_is_told_before_each_wait():
     told = []
     story = play(
         httpx.Response(202, headers={"Location": "/monitor"}, text="first"),
@@ -224,7 +224,7 @@ def test_its_progress_is_told_before_each_wait():
     assert story.response.status_code == 200
 
 
-def test_an_async_progress_is_awaited():
+def test_202_an_async_progress_is_awaited():
     told = []
 
     async def progress(p):
@@ -237,14 +237,14 @@ def test_an_async_progress_is_awaited():
 # ── when it is done, and what of it ────────────────────────────────────────────────────
 
 
-def test_done_says_when_it_is_done():
+def test_202_done_says_when_it_is_done():
     how = poll(monitor="/url", done=lambda r: r.json()["ready"])
     first = httpx.Response(202, json={"url": "/m"})
     story = play(first, *[httpx.Response(200, json={"ready": n == 2}) for n in range(3)], how=how)
     assert story.response.json() == {"ready": True}
 
 
-def test_done_may_read_states_of_its_own():
+def test_202_operation_location_done_may_read_states_of_its_own():
     how = poll(done=lambda r: r.json()["status"] != "running")
     story = play(accepted("Operation-Location"), says("running"), says("failed"), how=how)
     assert story.response.json() == {"status": "failed"}
@@ -263,7 +263,9 @@ def test_done_may_read_states_of_its_own():
         ("POST", {"resourceLocation": 5}, None, None),
     ],
 )
-def test_the_result_of_an_operation_is_where_its_inventors_have_it(method, last, location, result):
+def test_202_operation_location_the_result_of_an_operation_is_where_its_inventors_have_it(
+    method, last, location, result
+):
     first = {"Operation-Location": "/op"} | ({"Location": location} if location else {})
     script = [(202, first), says("Succeeded", **last)]
     story = play(
@@ -286,7 +288,7 @@ def test_the_result_of_an_operation_is_where_its_inventors_have_it(method, last,
         ("/none", None),
     ],
 )
-def test_result_says_where_it_is(result, asked):
+def test_202_content_location_result_says_where_it_is(result, asked):
     last = httpx.Response(200, json={"out": "/member"}, headers={"Content-Location": "/field"})
     story = play(accepted(), last, 201, how=poll(result=result))
     assert urls(story)[2:] == ([("GET", asked)] if asked else [])
@@ -302,7 +304,7 @@ def test_a_result_whose_place_can_not_be_asked_is_what_the_monitor_said():
     )
 
 
-def test_a_result_that_is_long_is_not_read_before_it_is_handed_over():
+def test_202_operation_location_a_result_that_is_long_is_not_read_before_it_is_handed_over():
     long = httpx.Response(200, stream=httpx.ByteStream(b"x" * 100_000))
     story = play(accepted("Operation-Location"), says("succeeded", resourceLocation="/r"), long)
     assert story.response.is_closed is False
@@ -320,7 +322,7 @@ def test_a_503_with_retry_after_is_waited_for_and_its_origin_rests():
     assert [s.row for s in story.trace] == ["202", "503", "202", "200"]
 
 
-def test_a_monitor_that_fails_again_and_again_ends_it():
+def test_202_poll_a_monitor_that_answers_503_again_and_again_ends_it():
     story = play(accepted(), *[(503, {"Retry-After": "9"})] * 4)
     assert (story.response.status_code, len(story.sent)) == (503, 5)
     story = play(accepted(), *[(503, {"Retry-After": "9"}), 202] * 4, 200)
@@ -328,7 +330,7 @@ def test_a_monitor_that_fails_again_and_again_ends_it():
 
 
 @each("status", [400, 403, 404, 410, 500])
-def test_what_its_row_hands_over_ends_it(status):
+def test_202_poll_4xx_500_what_its_row_hands_over_ends_it(status):
     story = play(accepted(), 202, httpx.Response(status, text="why"))
     assert (story.response.status_code, story.response.text) == (status, "why")
     assert str(story.response.url) == f"{HOME}/monitor"
@@ -344,7 +346,7 @@ def test_a_failure_is_repeated_as_its_row_says_and_then_the_202_is_there_to_go_o
     assert sp.poll_token(story.response)
 
 
-def test_a_redirect_of_the_monitor_is_followed_each_time():
+def test_202_poll_303_307_a_redirect_of_the_monitor_is_followed_each_time():
     moved = (307, {"Location": "/moved", "Retry-After": "3"})
     story = play(accepted(), moved, 202, moved, (303, {"Location": "/out"}), 200)
     assert [u for _, u in urls(story)] == [
@@ -353,7 +355,7 @@ def test_a_redirect_of_the_monitor_is_followed_each_time():
     assert story.waits == [1.0, 3.0, 2.0, 3.0]
 
 
-def test_redirects_of_the_monitor_are_bounded():
+def test_202_poll_302_redirects_of_the_monitor_are_bounded():
     script = [(302, {"Location": f"/{n}"}) for n in range(6)]
     story = play(accepted(), *script)
     assert (story.response.status_code, len(story.sent)) == (302, 7)
@@ -363,21 +365,21 @@ def test_redirects_of_the_monitor_are_bounded():
     assert play(accepted(), 302).response.status_code == 302
 
 
-def test_what_its_row_refuses_is_raised():
+def test_202_poll_418_what_its_row_refuses_is_raised():
     story = play(accepted(), sp_error := httpx.RemoteProtocolError("x"), 200)
     assert story.response.status_code == 200
     refuse = {418: lambda exchange: sp.Refuse(sp_error)}
     assert play(accepted(), 418, rows=refuse).error is sp_error
 
 
-def test_its_row_may_be_a_coroutine_function():
+def test_202_poll_418_its_row_may_be_a_coroutine_function():
     async def again(exchange):
         return sp.Again(exchange.request, after=5)
 
     assert play(accepted(), 418, 200, rows={418: again}).waits == [1.0, 5.0]
 
 
-def test_a_look_may_be_challenged_and_the_next_has_the_credentials():
+def test_202_poll_401_a_look_may_be_challenged_and_the_next_has_the_credentials():
     values = iter(["Bearer 1", "Bearer 2"])
     rows = {401: sp.authenticate(lambda challenge: next(values))}
     challenge = (401, {"WWW-Authenticate": "Bearer"})
@@ -387,7 +389,7 @@ def test_a_look_may_be_challenged_and_the_next_has_the_credentials():
     assert story.response.status_code == 200
 
 
-def test_a_row_that_counts_is_told_how_often_it_came_in_a_row():
+def test_202_poll_418_a_row_that_counts_is_told_how_often_it_came_in_a_row():
     seen = []
 
     def once(exchange):
@@ -397,7 +399,7 @@ def test_a_row_that_counts_is_told_how_often_it_came_in_a_row():
     assert seen == [0, 1, 0]
 
 
-def test_a_look_whose_credentials_are_refused_ends_it():
+def test_202_poll_401_a_look_whose_credentials_are_refused_ends_it():
     rows = {401: sp.authenticate(lambda challenge: "Bearer 1")}
     challenge = (401, {"WWW-Authenticate": "Bearer"})
     story = play(accepted(), challenge, challenge, rows=rows)
@@ -414,7 +416,7 @@ class Fetching(httpx.Auth):
         yield request
 
 
-def test_a_token_for_a_look_is_fetched_on_the_side_too():
+def test_202_poll_401_a_token_for_a_look_is_fetched_on_the_side_too():
     rows = {401: sp.authenticate(Fetching())}
     challenge = (401, {"WWW-Authenticate": "Bearer"})
     token = httpx.Response(200, text="t")
@@ -431,7 +433,7 @@ def test_a_token_for_a_look_is_fetched_on_the_side_too():
     assert str(story.response.url) == f"{HOME}/monitor"
 
 
-def test_a_challenge_that_is_too_long_to_keep_is_handed_over():
+def test_202_poll_401_a_challenge_that_is_too_long_to_keep_is_handed_over():
     long = httpx.Response(401, headers={"WWW-Authenticate": "Bearer"}, content=iter([b"x"]))
     long.stream = type("Long", (httpx.SyncByteStream,), {"__iter__": lambda s: iter([b"xx"])})()
     story = play(accepted(), long, rows={401: sp.authenticate(Fetching())})
@@ -441,7 +443,7 @@ def test_a_challenge_that_is_too_long_to_keep_is_handed_over():
 # ── docs/rules.md#credentials-stay-with-their-origin ───────────────────────────────────
 
 
-def test_credentials_stay_at_home_and_do_not_come_back():
+def test_202_poll_credentials_stay_at_home_and_do_not_come_back():
     story = play(
         accepted("Operation-Location", "https://other.example/op"),
         says("Succeeded", resourceLocation=f"{HOME}/made"),
@@ -453,7 +455,7 @@ def test_credentials_stay_at_home_and_do_not_come_back():
     assert "x-api-key" not in story.sent[2].headers
 
 
-def test_the_caller_s_own_url_is_asked_as_the_caller_asked():
+def test_202_poll_the_caller_s_own_url_is_asked_as_the_caller_asked():
     story = play(
         accepted("Operation-Location", "https://other.example/op"),
         says("Succeeded"),
@@ -464,7 +466,7 @@ def test_the_caller_s_own_url_is_asked_as_the_caller_asked():
     assert story.sent[2].headers["authorization"] == "Bearer mine"
 
 
-def test_a_redirect_abroad_leaves_them_behind_for_that_look_alone():
+def test_202_poll_302_a_redirect_abroad_leaves_them_behind_for_that_look_alone():
     away = (302, {"Location": "https://other.example/x"})
     back = (302, {"Location": f"{HOME}/y"})
     story = play(accepted(), away, back, 202, 200, request=post(headers=SECRETS))
@@ -472,7 +474,7 @@ def test_a_redirect_abroad_leaves_them_behind_for_that_look_alone():
     assert sent == ["Bearer mine", "Bearer mine", None, None, "Bearer mine"]
 
 
-def test_it_counts_neither_as_attempts_nor_as_redirects():
+def test_202_poll_counts_neither_as_attempts_nor_as_redirects():
     story = play(*[(302, {"Location": f"/{n}"}) for n in range(5)], accepted(), *[202] * 5, 200,
                  request=httpx.Request("GET", URL))  # fmt: skip
     assert story.response.status_code == 200
@@ -505,5 +507,5 @@ def test_what_makes_no_sense_is_said_at_once(options, error, says):
         poll(**options)
 
 
-def test_it_is_named_in_its_row():
+def test_202_poll_is_named_in_its_row():
     assert "poll(within=60)" in str((sp.STANDARD | {202: poll(within=60)}).row(202))

@@ -60,7 +60,9 @@ def test_307_and_308_keep_every_method(code, method):
     + [(m, False, False) for m in UNSAFE],
 )
 @each("code", [307, 308])
-def test_unsafe_methods_are_confirmed_where_there_is_someone_to_ask(code, method, can_ask, confirm):
+def test_307_308_unsafe_methods_are_confirmed_where_there_is_someone_to_ask(
+    code, method, can_ask, confirm
+):
     """The default of `confirm` is yes, so without one the redirect is followed."""
     assert answer(code, method=method, can_ask=can_ask).confirm is confirm
 
@@ -82,7 +84,9 @@ def test_301_and_302_confirm_unsafe_methods_but_post(code, method, can_ask, conf
 @each("can_ask", [True, False])
 @each("method", METHODS)
 @each("code", [301, 302, 307, 308])
-def test_strict_keeps_every_method_and_confirms_all_but_get_and_head(code, method, can_ask):
+def test_301_302_307_308_strict_keeps_every_method_and_confirms_all_but_get_and_head(
+    code, method, can_ask
+):
     verdict = answer(code, table="STRICT", method=method, can_ask=can_ask)
     assert verdict.method is None
     assert verdict.confirm is (method not in ("GET", "HEAD"))
@@ -213,7 +217,7 @@ HTTPS = "https://home.example/a"
 @each("method", ["GET", "HEAD"])
 @each("code", [301, 308])
 @each("table", TABLES)
-def test_a_permanent_move_is_remembered_as_long_as_its_answer_says(
+def test_301_308_cache_control_a_permanent_move_is_remembered_as_long_as_its_answer_says(
     table, code, method, headers, seconds
 ):
     verdict = answer(code, THERE | headers, table=table, method=method, url=HTTPS)
@@ -240,7 +244,7 @@ def test_a_permanent_move_is_remembered_as_long_as_its_answer_says(
     ],
 )
 @each("table", TABLES)
-def test_nothing_else_is_remembered(table, code, method, url, sent):
+def test_3xx_nothing_else_is_remembered(table, code, method, url, sent):
     headers = THERE | {"Cache-Control": "max-age=60"}
     verdict = answer(code, headers, table=table, method=method, url=url, sent=sent)
     assert isinstance(verdict, Settle) or verdict.remember == 0.0

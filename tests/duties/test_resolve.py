@@ -25,25 +25,25 @@ def decide(duty, found):
 
 @each("status", [409, 412, 423])
 @each("method", ["PUT", "POST", "PATCH"])
-def test_what_the_application_returns_is_submitted(status, method):
+def test_409_412_423_what_the_application_returns_is_submitted(status, method):
     request = httpx.Request(method, URL, content=b"merged")
     found = exchange(status, {"Retry-After": "2"}, method=method)
     verdict = decide(resolve(lambda given: request if given is found else None), found)
     assert verdict == Again(request, 2.0, unacted=True, why="with the application's request")
 
 
-def test_without_a_request_it_is_handed_over():
+def test_409_without_a_request_it_is_handed_over():
     verdict = decide(resolve(lambda exchange: None), exchange(409))
     assert verdict == Settle("the application gave no other request")
 
 
-def test_a_verdict_of_its_own_is_taken():
+def test_409_a_verdict_of_its_own_is_taken():
     aside = Aside(put(), lambda answer: Settle())
     assert decide(resolve(lambda exchange: aside), exchange(409)) is aside
 
 
 @pytest.mark.parametrize("answer", [5, "http://home.example/", httpx.Response(200)])
-def test_anything_else_is_a_type_error(answer):
+def test_409_anything_else_is_a_type_error(answer):
     with pytest.raises(TypeError, match="return a Verdict"):
         decide(resolve(lambda exchange: answer), exchange(409))
 
@@ -58,7 +58,7 @@ def test_412_is_never_repeated_without_a_condition():
     assert isinstance(decide(resolve(lambda exchange: put()), exchange(412)), Again)
 
 
-def test_the_application_sees_the_body_and_may_fetch_what_is_there_now():
+def test_412_if_match_the_application_sees_the_body_and_may_fetch_what_is_there_now():
     seen = []
 
     def merge(found):
@@ -86,7 +86,7 @@ def test_the_application_sees_the_body_and_may_fetch_what_is_there_now():
     assert (story.response.status_code, story.open_at_most) == (204, 1)
 
 
-def test_it_is_asked_again_up_to_the_attempts():
+def test_409_resolve_is_asked_again_up_to_the_attempts():
     asked = []
 
     def next_one(exchange):
@@ -99,7 +99,7 @@ def test_it_is_asked_again_up_to_the_attempts():
     assert "gave up after 4 attempts (Limits.attempts)" in story.trace.reason
 
 
-def test_a_coroutine_function_is_awaited():
+def test_423_a_coroutine_function_is_awaited():
     async def merge(exchange):
         return put(b"merged")
 
@@ -107,7 +107,7 @@ def test_a_coroutine_function_is_awaited():
     assert story.bodies[1] == b"merged"
 
 
-def test_a_body_above_the_bound_is_not_read():
+def test_409_a_body_above_the_bound_is_not_read():
     seen = []
     long = httpx.Response(409, content=iter([b"x"]))
     table = sp.STANDARD | {409: resolve(lambda found: seen.append(found.body))}
@@ -169,14 +169,14 @@ def test_what_can_not_be_called_is_said_at_once(duty, given):
         duty(given)
 
 
-def test_they_are_named_in_their_rows():
+def test_409_449_510_they_are_named_in_their_rows():
     names = {409: resolve, 510: extend, 449: perform}
     for code, duty in names.items():
         row = (sp.STANDARD | {code: duty(print)}).row(code)
         assert duty.__name__ in str(row)
 
 
-def test_a_duty_that_asks_to_inspect_twice_is_a_type_error():
+def test_409_a_duty_that_asks_to_inspect_twice_is_a_type_error():
     table = sp.STANDARD | {409: lambda e: Inspect(lambda e: Inspect(sp.surface))}
     with pytest.raises(TypeError, match="but the body was read already"):
         replay(put(), [409], table=table)

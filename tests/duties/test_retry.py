@@ -49,7 +49,9 @@ def repeats(verdict):
 
 @each(("method", "sent"), YES + NO)
 @each("code", [413, 421, 425, 429, 503, 509])
-def test_what_was_refused_until_a_time_is_repeated_then_whatever_the_method(code, method, sent):
+def test_413_421_425_429_503_509_what_was_refused_until_a_time_is_repeated_then_whatever_the_method(
+    code, method, sent
+):
     found = exchange(code, TOLD, method=method, sent=sent)
     verdict = STANDARD[code](found)
     assert verdict.request is found.request
@@ -58,14 +60,14 @@ def test_what_was_refused_until_a_time_is_repeated_then_whatever_the_method(code
 
 @each(("method", "sent"), YES)
 @each("code", [408, 502, 504])
-def test_a_told_wait_is_kept_to_by_the_other_rows_too(code, method, sent):
+def test_408_502_504_a_told_wait_is_kept_to_by_the_other_rows_too(code, method, sent):
     verdict = answer(code, TOLD, method=method, sent=sent)
     assert (verdict.after, verdict.unacted) == (7.0, False)
 
 
 @each(("method", "sent"), NO)
 @each("code", [408, 502, 504])
-def test_being_told_does_not_make_a_gateway_error_unacted(code, method, sent):
+def test_408_502_504_being_told_does_not_make_a_gateway_error_unacted(code, method, sent):
     verdict = answer(code, TOLD, method=method, sent=sent)
     assert verdict == Settle(f"{method} is not idempotent and may have been acted on")
 
@@ -100,13 +102,13 @@ def test_every_form_of_retry_after_is_a_wait_that_is_never_shortened(table, valu
     ],
 )
 @each("code", [413, 429, 503, 509])
-def test_what_names_no_time_leaves_post_unrepeated(code, headers):
+def test_413_429_503_509_what_names_no_time_leaves_post_unrepeated(code, headers):
     if not isinstance(headers, list):
         headers = [(name, value.encode()) for name, value in headers.items()]
     assert not repeats(answer(code, headers, method="POST"))
 
 
-def test_a_wait_of_zero_is_said_to_be_at_once():
+def test_503_retry_after_a_wait_of_zero_is_said_to_be_at_once():
     assert answer(503, {"Retry-After": "0"}).why == "at once"
 
 
@@ -115,7 +117,7 @@ def test_a_wait_of_zero_is_said_to_be_at_once():
 
 @each(("method", "sent"), YES)
 @each("code", [429, 502, 503, 504])
-def test_without_a_time_idempotent_requests_back_off(code, method, sent):
+def test_429_502_503_504_without_a_time_idempotent_requests_back_off(code, method, sent):
     verdict = answer(code, method=method, sent=sent)
     assert verdict.why == "with backoff"
     assert 0 <= verdict.after <= 0.5
@@ -124,7 +126,7 @@ def test_without_a_time_idempotent_requests_back_off(code, method, sent):
 
 @each(("method", "sent"), NO)
 @each("code", [408, 429, 502, 503, 504])
-def test_without_a_time_nothing_else_is_repeated(code, method, sent):
+def test_408_429_502_503_504_without_a_time_nothing_else_is_repeated(code, method, sent):
     verdict = answer(code, method=method, sent=sent)
     assert verdict == Settle(f"{method} is not idempotent and may have been acted on")
 
@@ -170,7 +172,7 @@ def test_408_is_repeated_once_at_once_on_another_connection_if_idempotent(method
     assert again == Settle("the request was already repeated for 408")
 
 
-def test_an_earlier_answer_of_another_code_does_not_use_up_the_one_repeat():
+def test_408_421_425_an_earlier_answer_of_another_code_does_not_use_up_the_one_repeat():
     assert repeats(answer(408, answers=(503, 425)))
     assert repeats(answer(425, answers=(408,)))
     assert repeats(answer(421, answers=(408, 425)))
@@ -197,13 +199,15 @@ def test_a_rate_limit_that_is_used_up_is_a_wait_on_429_and_503(code, headers, af
 
 @each(("headers", "after"), USED_UP)
 @each("code", [413, 509])
-def test_a_rate_limit_is_no_wait_on_other_rows_that_want_a_time(code, headers, after):
+def test_413_509_ratelimit_a_rate_limit_is_no_wait_on_other_rows_that_want_a_time(
+    code, headers, after
+):
     assert not repeats(answer(code, headers))
 
 
 @each(("headers", "after"), USED_UP)
 @each("code", [408, 502, 504])
-def test_a_rate_limit_is_no_wait_on_rows_that_back_off(code, headers, after):
+def test_408_502_504_ratelimit_a_rate_limit_is_no_wait_on_rows_that_back_off(code, headers, after):
     assert answer(code, headers).after <= 0.5
 
 
@@ -225,7 +229,7 @@ def test_a_retry_after_of_any_kind_keeps_the_rate_limit_from_being_read(told, le
         {"X-RateLimit-Remaining": "1", "X-RateLimit-Reset": "1000000009"},
     ],
 )
-def test_a_rate_limit_with_something_left_is_no_wait(headers):
+def test_429_ratelimit_a_rate_limit_with_something_left_is_no_wait(headers):
     assert not repeats(answer(429, headers, method="POST"))
 
 
@@ -265,7 +269,7 @@ def test_a_failure_counts_by_its_name():
 
 @each("headers", [{}, TOLD])
 @each("code", [425, 429, 502, 504, 509])
-def test_strict_hands_over_what_the_document_does_not_repeat(code, headers):
+def test_425_429_502_504_509_strict_hands_over_what_the_document_does_not_repeat(code, headers):
     assert STRICT[code] is surface
     assert answer(code, headers, table="STRICT") == Settle()
 
@@ -299,7 +303,9 @@ def test_strict_repeats_413_as_standard_does(headers, repeated):
 @each("table", TABLES)
 @each("headers", [{}, TOLD])
 @each("code", [400, 404, 422, 423, 500, 501, 505, 507, 508, 510, 499, 599])
-def test_what_the_tables_do_not_repeat_stays_unrepeated_even_with_a_time(table, code, headers):
+def test_4xx_500_what_the_tables_do_not_repeat_stays_unrepeated_even_with_a_time(
+    table, code, headers
+):
     assert answer(code, headers, table=table) == Settle()
 
 
@@ -323,7 +329,7 @@ def test_what_the_tables_do_not_repeat_stays_unrepeated_even_with_a_time(table, 
         (False, "GET", 503, TOLD, False),
     ],
 )
-def test_unsafe_says_which_methods_are_repeated(unsafe, method, code, headers, unacted):
+def test_425_500_503_unsafe_says_which_methods_are_repeated(unsafe, method, code, headers, unacted):
     verdict = retry(unsafe=unsafe)(exchange(code, headers, method=method))
     assert (verdict.unacted if repeats(verdict) else None) is unacted
 
@@ -345,7 +351,7 @@ def test_unsafe_says_the_same_of_failures(failure, unsafe, repeated):
 
 
 @pytest.mark.parametrize("times", [1, 2, 5])
-def test_times_bounds_the_repeats_for_one_code(times):
+def test_502_503_times_bounds_the_repeats_for_one_code(times):
     duty = retry(times=times, wait=0.0)
     assert repeats(duty(exchange(503, answers=(503,) * (times - 1))))
     assert repeats(duty(exchange(503, answers=(502,) * times)))
@@ -370,7 +376,9 @@ def test_told_waits_for_a_named_time_alone():
     ("attempt", "most"),
     [(1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (6, 16.0), (7, 20.0), (50, 20.0)],
 )
-def test_the_default_backoff_is_full_jitter_that_doubles_from_half_a_second_to_20(attempt, most):
+def test_503_the_default_backoff_is_full_jitter_that_doubles_from_half_a_second_to_20(
+    attempt, most
+):
     found = exchange(503, answers=(503,) * (attempt - 1))
     waits = [retry()(found).after for _ in range(200)]
     assert min(waits) >= 0
@@ -398,7 +406,7 @@ def test_the_default_backoff_is_full_jitter_that_doubles_from_half_a_second_to_2
     ],
 )
 @each("outcome", [503, httpx.ConnectError("no")])
-def test_the_wait_is_any_of_tenacity_s_or_seconds(outcome, wait, waits):
+def test_503_the_wait_is_any_of_tenacity_s_or_seconds(outcome, wait, waits):
     name = outcome if isinstance(outcome, int) else "ConnectError"
     found = [retry(wait=wait)(exchange(outcome, answers=(name,) * n)).after for n in range(3)]
     assert found == waits
@@ -412,7 +420,7 @@ def test_wait_exception_sees_a_failure():
     assert seen == [failure]
 
 
-def test_wait_exception_works_on_an_answer_too():
+def test_503_wait_exception_works_on_an_answer_too():
     """tenacity's own example reads the answer off the exception, so an answer has to be one."""
     wait = tenacity.wait_exception(lambda error: float(error.response.status_code))
     assert retry(wait=wait)(exchange(503)).after == 503.0
@@ -426,11 +434,11 @@ def test_a_wait_may_look_at_the_answer():
 
 
 @pytest.mark.parametrize("wait", [0, 3.0, tenacity.wait_fixed(3)])
-def test_a_time_that_the_server_names_goes_before_the_duty_s_own_wait(wait):
+def test_503_retry_after_a_time_that_the_server_names_goes_before_the_duty_s_own_wait(wait):
     assert retry(wait=wait)(exchange(503, TOLD)).after == 7.0
 
 
-def test_a_wait_knows_how_long_the_exchange_has_waited():
+def test_503_a_wait_knows_how_long_the_exchange_has_waited():
     steps = tuple(Step("GET", "/", 503, "", "503", "", "repeat", wait) for wait in (1.0, 2.5))
     verdict = retry(wait=lambda state: state.idle_for)(exchange(503, steps=steps))
     assert verdict.after == 3.5
@@ -458,7 +466,7 @@ def test_a_wait_knows_how_long_the_exchange_has_waited():
     ],
 )
 @each("outcome", [503, httpx.ConnectError("no")])
-def test_the_stop_is_any_of_tenacity_s(outcome, stop, sent, elapsed, stops):
+def test_503_the_stop_is_any_of_tenacity_s(outcome, stop, sent, elapsed, stops):
     duty = retry(wait=2.0, stop=stop)
     found = exchange(outcome, answers=(503,) * (sent - 1), elapsed=elapsed)
     verdict = duty(found)
@@ -468,7 +476,7 @@ def test_the_stop_is_any_of_tenacity_s(outcome, stop, sent, elapsed, stops):
         assert verdict.after == 2.0
 
 
-def test_a_stop_sees_the_wait_that_the_server_names():
+def test_503_retry_after_a_stop_sees_the_wait_that_the_server_names():
     duty = retry(stop=tenacity.stop_before_delay(5))
     assert duty(exchange(503, TOLD)) == Settle("stop= ends the repeats", cool=Cool(7.0))
 

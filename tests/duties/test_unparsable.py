@@ -35,33 +35,35 @@ def check_refused(verdict, found):
 
 @each("can_renew", [True, False])
 @each(("method", "sent"), IDEMPOTENT)
-def test_it_is_repeated_once_at_once_on_another_connection_if_idempotent(method, sent, can_renew):
+def test_600_unparsable_is_repeated_once_at_once_on_another_connection_if_idempotent(
+    method, sent, can_renew
+):
     found = exchange(garbage(), method=method, sent=sent, can_renew=can_renew)
     verdict = STANDARD[600](found)
     assert verdict == Again(found.request, 0.0, False, True, "at once, on another connection")
 
 
 @each(("method", "sent"), IDEMPOTENT)
-def test_the_second_time_it_is_refused(method, sent):
+def test_600_the_second_time_it_is_refused(method, sent):
     found = exchange(garbage(), method=method, sent=sent, answers=(NAME,))
     check_refused(STANDARD[600](found), found)
 
 
 @pytest.mark.parametrize(("method", "sent"), OTHER)
-def test_what_is_not_idempotent_is_refused_at_the_first(method, sent):
+def test_600_what_is_not_idempotent_is_refused_at_the_first(method, sent):
     found = exchange(garbage(), method=method, sent=sent)
     check_refused(STANDARD[600](found), found)
 
 
 @each("answers", [(), (NAME,)])
 @each(("method", "sent"), IDEMPOTENT + OTHER)
-def test_strict_does_not_repeat_it(method, sent, answers):
+def test_600_strict_does_not_repeat_it(method, sent, answers):
     found = exchange(garbage(), method=method, sent=sent, answers=answers)
     check_refused(STRICT[600](found), found)
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_the_error_names_no_userinfo(table):
+def test_600_the_error_names_no_userinfo(table):
     found = exchange(garbage(), method="POST", url="http://user:secret@home.example/a#part")
     check_refused(TABLES[table][600](found), found)
 
@@ -69,7 +71,7 @@ def test_the_error_names_no_userinfo(table):
 @pytest.mark.parametrize(
     ("table", "method"), [("STANDARD", "POST"), ("STRICT", "GET"), ("STRICT", "POST")]
 )
-def test_an_answer_that_could_be_read_is_handed_over(table, method):
+def test_500_600_an_answer_that_could_be_read_is_handed_over(table, method):
     """A row for 600 may be given to another code; an answer is then no failure."""
     assert TABLES[table][600](exchange(500, method=method)) == Settle()
 

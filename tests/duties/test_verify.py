@@ -70,7 +70,7 @@ def test_101_that_the_parser_refused_is_the_same_error_with_its_cause(table):
     assert verdict.error.request is found.request
 
 
-def test_a_violation_names_no_userinfo(table):
+def test_101_a_violation_names_no_userinfo(table):
     verdict = table[101](exchange(101, url="http://user:secret@home.example/a#part"))
     assert "secret" not in str(verdict.error)
     assert str(verdict.error).startswith("http://home.example/a switched")
@@ -126,7 +126,7 @@ def test_205_in_the_tables_tells_nobody(table):
     assert repr(table[205]) == "reset"
 
 
-def test_reset_without_an_argument_tells_nobody():
+def test_205_reset_without_an_argument_tells_nobody():
     assert reset()(exchange(205, {"Content-Length": "0"})) == Settle()
 
 

@@ -390,7 +390,7 @@ def test_a_pipe_that_nobody_reads_is_an_error_before_anything_is_sent(
 # ── the file that is replaced ──────────────────────────────────────────────────────────
 
 
-def test_a_file_that_is_replaced_keeps_its_permissions_and_its_part_has_no_more(
+def test_416_a_file_that_is_replaced_keeps_its_permissions_and_its_part_has_no_more(
     session, status_server, path
 ):
     url = status_server.script("/file", Ranged())

@@ -256,7 +256,7 @@ STRONG = {"etag": '"v1"', "content_length": "100", "content_type": "text/plain"}
 PART = begun("asked", "from", fields(**STRONG))._replace(there=((0, 10), (20, 30)))
 
 
-def test_a_journal_is_read_as_it_was_written():
+def test_etag_a_journal_is_read_as_it_was_written():
     found = read(written(PART), "asked", 30)
     assert found == PART
     assert found is not None
@@ -310,7 +310,7 @@ def forged(**changes: object) -> bytes:
         forged(more=1),
     ],
 )  # fmt: skip
-def test_what_is_damaged_or_of_something_else_is_not_gone_on_with(data):
+def test_etag_what_is_damaged_or_of_something_else_is_not_gone_on_with(data):
     assert read(data, "asked", 30) is None
 
 
@@ -378,7 +378,7 @@ def test_a_page_in_place_of_the_file_is_none():
 
 
 @each(("status", "known"), [(204, PART), (404, PART), (206, None), (416, None)])
-def test_other_answers_are_no_file(status, known):
+def test_204_206_404_416_other_answers_are_no_file(status, known):
     with pytest.raises(NoFile):
         judged(status, known, **RANGE)
 

@@ -198,7 +198,7 @@ def test_what_is_raised_before_a_send_has_the_request_that_was_not_sent(
     assert (type(other), sp.trace(other)[0].verdict) == (TypeError, "raise")
 
 
-def test_what_confirm_allow_hop_and_a_hook_of_a_redirect_raise_has_the_answer(
+def test_308_what_confirm_allow_hop_and_a_hook_of_a_redirect_raise_has_the_answer(
     open_session, status_server
 ):
     url = status_server.url + "/308?location=/200"

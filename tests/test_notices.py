@@ -41,7 +41,7 @@ def test_a_problem_is_told_by_its_title_and_detail_within_bounds(content, words)
     assert said(PROBLEM, json.dumps(content).encode()) == words
 
 
-def test_what_is_no_problem_is_not_told():
+def test_content_type_what_is_no_problem_is_not_told():
     body = b'{"title": "t"}'
     assert said({"Content-Type": "application/json"}, body) == ""
     assert said({}, body) == ""
@@ -61,7 +61,7 @@ def test_what_is_no_problem_is_not_told():
         ({"Link": BYE["Link"]}, ""),
     ],
 )
-def test_a_farewell_is_told(headers, words):
+def test_deprecation_sunset_a_farewell_is_told(headers, words):
     assert farewell(Fields(httpx.Headers(headers).raw), 1_000_000_000.0) == words
 
 
@@ -86,7 +86,7 @@ def test_a_body_that_was_not_read_is_left_alone():
     assert sp.trace(response).reason == "t"
 
 
-def test_a_response_that_was_surfaced_after_repeats_tells_it_too():
+def test_503_a_response_that_was_surfaced_after_repeats_tells_it_too():
     content = json.dumps({"title": "Overloaded"}).encode()
     full = httpx.Response(503, headers=PROBLEM | {"Retry-After": "999"}, content=content)
     story = replay(httpx.Request("GET", URL), [(503, {"Retry-After": "1"}), full])
@@ -94,7 +94,7 @@ def test_a_response_that_was_surfaced_after_repeats_tells_it_too():
     assert story.trace[-1] in story.response.extensions["statuspolicy"]
 
 
-def test_it_is_logged_once_a_url(caplog):
+def test_503_it_is_logged_once_a_url(caplog):
     memory = sp.Memory(entries=2)
     with caplog.at_level(logging.WARNING, logger="statuspolicy"):
         for n in range(3):

@@ -89,7 +89,9 @@ def test_a_date_that_is_one_stays_as_it_was_written():
         ({"Content-Length": "5", "Transfer-Encoding": "chunked"}, 200, b"1234567", True),
     ],
 )
-def test_a_body_that_is_not_as_long_as_announced_is_not_stored(headers, status, body, whole):
+def test_content_length_a_body_that_is_not_as_long_as_announced_is_not_stored(
+    headers, status, body, whole
+):
     """§3.3: a response that "is not complete" isn't, unless it is recorded as that."""
     asking, forward = asked({"Range": "bytes=0-6"}), Forward("uri-miss")
     keep = settle(asking, forward, heard({**FRESH, **headers}, status)).keep
@@ -98,7 +100,7 @@ def test_a_body_that_is_not_as_long_as_announced_is_not_stored(headers, status, 
     assert bool(changes) is whole
 
 
-def test_a_new_answer_takes_the_place_of_what_the_request_selected():
+def test_vary_a_new_answer_takes_the_place_of_what_the_request_selected():
     asking = asked({"Foo": "1"})
     mine = stale({"Vary": "foo"}, vary=selected(foo="1"))
     other = stale({"Vary": "foo"}, vary=selected(foo="2"))
@@ -135,7 +137,7 @@ def test_what_is_not_stored_still_says_that_the_old_one_is_outdated(headers, sta
     assert dropped(result.changes) == ([(URL, [one.id])] if drops else [])
 
 
-def test_a_part_that_cannot_be_stored_says_nothing_of_the_whole():
+def test_206_a_part_that_cannot_be_stored_says_nothing_of_the_whole():
     one = entry({**FRESH, "ETag": '"a"'}, at=LATER)
     came = heard({"Content-Type": "multipart/byteranges; boundary=x"}, 206)
     result = settled([one], came, {"Range": "bytes=0-1,3-4"})
@@ -151,7 +153,7 @@ def test_410_drops_all_that_is_stored_of_it_and_may_be_stored_itself():
 
 
 @each("status", [500, 502, 503, 504, 404, 299])
-def test_an_error_that_says_so_is_stored_as_anything_else(status):
+def test_404_5xx_an_error_that_says_so_is_stored_as_anything_else(status):
     assert settled([stale()], heard(FRESH, status)).keep.status == status
 
 
@@ -230,19 +232,19 @@ def test_what_a_304_picked_for_another_request_is_stored_for_that_one_alone():
     assert new.entry.id != old.id
 
 
-def test_of_variants_with_the_same_tag_the_newest_is_picked():
+def test_304_etag_of_variants_with_the_same_tag_the_newest_is_picked():
     entries = [variant("1", '"a"', -20), variant("2", '"a"', -10), variant("3", '"b"')]
     assert freshened(entries, heard({"ETag": '"a"'}, 304), {"Foo": "x"}) == ([b"2"], b"2")
 
 
-def test_all_that_are_selected_with_the_same_strong_tag_are_freshened():
+def test_304_etag_all_that_are_selected_with_the_same_strong_tag_are_freshened():
     """ "All the stored responses in the initial set with one of those same strong validators"."""
     entries = [variant("1", '"a"', -20), stale({"ETag": '"a"'}, body=b"2")]
     request = {"Foo": "1", "If-None-Match": '"a"'}
     assert freshened(entries, heard({"ETag": '"a"'}, 304), request) == ([b"1", b"2"], None)
 
 
-def test_of_weak_ones_the_most_recent_is():
+def test_304_weak_etag_of_weak_ones_the_most_recent_is():
     entries = [variant("1", 'W/"a"', -20), variant("2", 'W/"a"', -10), variant("3", 'W/"a"', -30)]
     assert freshened(entries, heard({"ETag": 'W/"a"'}, 304), {"Foo": "x"}) == ([b"2"], b"2")
 
@@ -321,7 +323,7 @@ def test_an_expires_is_read_against_the_new_date():
     assert settled([one], came).serve.lifetime == 60
 
 
-def test_a_heuristic_lifetime_is_reckoned_anew():
+def test_304_last_modified_a_heuristic_lifetime_is_reckoned_anew():
     one = entry({"Last-Modified": OLD})
     assert one.lifetime == 100
     assert settled([one], heard({"Last-Modified": OLD}, 304)).serve.lifetime == 200
@@ -488,19 +490,19 @@ def test_head_that_forbids_to_store_drops():
 
 @each("method", ["POST", "PUT", "DELETE", "PATCH", "MKCOL", "X-UNKNOWN"])
 @each("status", [200, 201, 204, 206, 299, 300, 301, 302, 303, 304, 307, 399])
-def test_a_success_of_an_unsafe_method_invalidates_its_url(method, status):
+def test_post_put_delete_patch_a_success_of_an_unsafe_method_invalidates_its_url(method, status):
     """ "including methods whose safety is unknown"; "a 2xx (Successful) or 3xx (Redirection)"."""
     assert dropped(settled([], heard({}, status), method=method).changes) == [(URL, None)]
 
 
 @each("status", [400, 401, 404, 409, 412, 429, 500, 503, 599])
-def test_an_error_invalidates_nothing(status):
+def test_4xx_5xx_an_error_invalidates_nothing(status):
     headers = {"Location": "/y", "Content-Location": "/z"}
     assert not settled([], heard(headers, status), method="POST").changes
 
 
 @each("method", ["GET", "OPTIONS", "TRACE", "QUERY", "PROPFIND", "REPORT"])
-def test_a_safe_method_invalidates_nothing(method):
+def test_options_trace_and_propfind_invalidate_nothing(method):
     assert not dropped(settled([], heard({"Location": "/y"}, 201), method=method).changes)
 
 
@@ -529,12 +531,14 @@ def test_a_safe_method_invalidates_nothing(method):
     ],
 )
 @each("name", ["Location", "Content-Location"])
-def test_what_is_named_is_invalidated_too_within_the_origin(name, location, also):
+def test_location_content_location_what_is_named_is_invalidated_too_within_the_origin(
+    name, location, also
+):
     changes = settled([], heard({name: location}, 201), method="POST").changes
     assert dropped(changes) == [(url, None) for url in [URL, *also]]
 
 
-def test_both_fields_count_and_two_differing_lines_do_not():
+def test_location_content_location_both_fields_count_and_two_differing_lines_do_not():
     changes = settled([], heard({"Location": "/y", "Content-Location": "/z"}), method="PUT").changes
     names = [url.rpartition("/")[2] for url, _ in dropped(changes)]
     assert names == ["x", "y", "z"]
@@ -542,7 +546,7 @@ def test_both_fields_count_and_two_differing_lines_do_not():
     assert dropped(settled([], came, method="PUT").changes) == [(URL, None)]
 
 
-def test_a_post_that_answers_for_get_invalidates_and_is_stored():
+def test_content_location_a_post_that_answers_for_get_invalidates_and_is_stored():
     came = heard({**FRESH, "Content-Location": "/x", "Vary": "foo"})
     result = settled([stale()], came, {"Foo": "1"}, "POST")
     assert dropped(result.changes) == [(URL, None)]
@@ -558,7 +562,7 @@ BEGUN = stale({"ETag": '"a"', "X": "1"}, status=206, part=(0, 9, 20))
 REST = {"ETag": '"a"', "Content-Range": "bytes 10-19/20", "X": "2", **FRESH}
 
 
-def test_the_rest_completes_it():
+def test_206_the_rest_completes_a_stored_part():
     asking = asked()
     forward = plan(asking, [BEGUN], LATER)
     result = settle(asking, forward, heard({**REST, "Content-Length": "10"}, 206))
@@ -577,7 +581,7 @@ def test_the_rest_completes_it():
     assert plan(asking, [whole], LATER + 59).entry is whole
 
 
-def test_a_rest_that_was_cut_short_completes_nothing():
+def test_206_a_rest_that_was_cut_short_completes_nothing():
     asking = asked()
     forward = plan(asking, [BEGUN], LATER)
     keep = settle(asking, forward, heard(REST, 206)).keep
@@ -608,7 +612,7 @@ def test_a_rest_that_was_cut_short_completes_nothing():
         (416, {}),
     ],
 )
-def test_what_is_not_the_rest_is_no_answer_and_all_is_asked_for(status, headers):
+def test_206_304_416_what_is_not_the_rest_is_no_answer_and_all_is_asked_for(status, headers):
     """Nobody asked for a part: it is disregarded, and the beginning with it."""
     result = settled([BEGUN], heard(headers, status))
     assert result.unusable
@@ -616,7 +620,7 @@ def test_what_is_not_the_rest_is_no_answer_and_all_is_asked_for(status, headers)
     assert result.keep is result.serve is None
 
 
-def test_a_whole_answer_in_place_of_the_rest_is_stored_in_its_place():
+def test_200_a_whole_answer_in_place_of_the_rest_is_stored_in_its_place():
     asking = asked()
     forward = plan(asking, [BEGUN], LATER)
     result = settle(asking, forward, heard({**FRESH, "ETag": '"b"'}))
@@ -681,7 +685,7 @@ def joined(stored, came):
         ((0, 9, 30), (10, 19, 31), (10, 19, 31)),
     ],
 )
-def test_parts_without_a_gap_are_joined(old, new, span):
+def test_206_content_range_parts_without_a_gap_are_joined(old, new, span):
     one = joined([stored_part(*old)], part(*new))
     assert (one.part, one.status) == (span, 206 if span else 200)
     ranged = fields(one).get("content-range")
@@ -720,7 +724,7 @@ def test_parts_are_joined_only_under_the_same_strong_validator(old, new):
         ({"Last-Modified": date()}, {"Last-Modified": date()}, False),
     ],
 )
-def test_without_tags_the_dates_of_their_change_may_be_strong(old, new, fits):
+def test_206_last_modified_without_tags_the_dates_of_their_change_may_be_strong(old, new, fits):
     one = joined([stored_part(0, 9, 20, None, **old)], part(10, 19, 20, None, **new))
     assert (one.status == 200) is fits
 
@@ -737,12 +741,12 @@ def test_without_tags_the_dates_of_their_change_may_be_strong(old, new, fits):
         ({"Last-Modified": OLD}, {"Last-Modified": date(-500)}, False),
     ],
 )
-def test_what_else_keeps_parts_apart(old, new, fits):
+def test_206_what_else_keeps_parts_apart(old, new, fits):
     one = joined([stored_part(0, 9, 20, **old)], part(10, 19, 20, **new))
     assert (one.status == 200) is fits
 
 
-def test_a_part_of_a_stored_whole_updates_it():
+def test_206_etag_a_part_of_a_stored_whole_updates_it():
     whole = entry({**FRESH, "ETag": '"a"', "X": "1"}, 200, bytes(range(20)))
     one = joined([whole], part(5, 9, 20, X="2"))
     assert (one.status, one.body, one.part, fields(one)["x"]) == (200, bytes(range(20)), None, "2")
@@ -789,12 +793,12 @@ def test_a_304_that_says_nothing_new_leaves_all_but_its_time(headers):
 
 
 @each("headers", SAID)
-def test_one_that_says_more_is_settled_as_any_other(headers):
+def test_304_one_that_says_more_is_settled_as_any_other(headers):
     assert quick(entry(TAGGED), heard(headers, 304, dated=False))[0] is None
 
 
 @pytest.mark.parametrize(("headers", "status"), [(FRESH.items(), 200), (TAGGED, 404)])
-def test_one_that_nobody_asked_for_confirms_nothing(headers, status):
+def test_304_one_that_nobody_asked_for_confirms_nothing(headers, status):
     """Without a validator, and of what no 304 is ever about."""
     new, full = quick(entry(headers, status), heard((), 304))
     assert new is None
@@ -815,7 +819,7 @@ lines = st.sampled_from(
     st.lists(lines, max_size=4, unique=True),
     st.booleans(),
 )
-def test_what_is_confirmed_is_what_settling_makes_of_it(stored, came, dated):
+def test_304_what_is_confirmed_is_what_settling_makes_of_it(stored, came, dated):
     old = entry(stored, vary=selected(x=None) if ("Vary", "X") in stored else ())
     forward = plan(asked(), [old], LATER)
     if not isinstance(forward, Forward):

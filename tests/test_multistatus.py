@@ -36,17 +36,17 @@ def values(found):
     return [(p.href, p.status) for p in found]
 
 
-def test_there_is_a_part_for_each_response():
+def test_207_there_is_a_part_for_each_response():
     body = dav(part(), part("/b", "HTTP/1.1 424 Failed Dependency"))
     assert list(multistatus(response(body))) == [Part("/a", 423), Part("/b", 424)]
 
 
-def test_several_hrefs_that_share_a_status_are_several_parts():
+def test_207_several_hrefs_that_share_a_status_are_several_parts():
     body = dav(part("/a</D:href><D:href>/b"))
     assert values(multistatus(response(body))) == [("/a", 423), ("/b", 423)]
 
 
-def test_there_is_a_part_for_each_propstat_with_its_properties():
+def test_207_there_is_a_part_for_each_propstat_with_its_properties():
     body = dav(
         "<D:response><D:href> /a </D:href>"
         "<D:propstat><D:prop><D:displayname>A</D:displayname></D:prop>"
@@ -65,7 +65,7 @@ def test_there_is_a_part_for_each_propstat_with_its_properties():
     assert [(p.tag, p.attrib) for p in second.prop] == [("{urn:x}y", {"{DAV:}n": "1"})]
 
 
-def test_error_description_and_location_are_those_of_the_response():
+def test_207_301_error_description_and_location_are_those_of_the_response():
     more = (
         '<e:error xmlns:e="urn:e"/>'
         "<D:error><D:lock-token-submitted><D:href>/l</D:href></D:lock-token-submitted></D:error>"
@@ -90,7 +90,7 @@ def test_a_status_that_can_not_be_read_is_none(line):
     assert [p.status for p in multistatus(response(dav(part(status=line))))] == [None]
 
 
-def test_the_prefix_is_the_server_s_own_and_what_is_not_of_dav_is_passed_over():
+def test_207_the_prefix_is_the_server_s_own_and_what_is_not_of_dav_is_passed_over():
     inside = '<e:x xmlns:e="urn:e">text<e:y/></e:x>' + part().replace("D:", "lp1:")
     assert values(multistatus(response(dav(inside, prefix="lp1")))) == [("/a", 423)]
     body = b'<multistatus xmlns="DAV:"><response><href>/a</href></response></multistatus>'
@@ -116,7 +116,7 @@ def test_the_prefix_is_the_server_s_own_and_what_is_not_of_dav_is_passed_over():
         (dav(part("&e;")), "undefined entity"),
     ],
 )
-def test_what_is_no_multistatus_is_one_clear_error(body, why):
+def test_207_what_is_no_multistatus_is_one_clear_error(body, why):
     with pytest.raises(httpx.DecodingError, match=why) as raised:
         list(multistatus(response(body)))
     assert str(raised.value).startswith("The body of the 207 of http://home.example/d/ is no")
@@ -124,7 +124,7 @@ def test_what_is_no_multistatus_is_one_clear_error(body, why):
         list(multistatus(httpx.Response(207, content=body)))
 
 
-def test_what_came_before_the_flaw_is_there():
+def test_207_what_came_before_the_flaw_is_there():
     found = []
     with pytest.raises(httpx.DecodingError):
         found += iter(multistatus(response(dav(part(), part("/b"), "<D:response><oops"))))
@@ -140,7 +140,7 @@ def test_a_body_that_was_read_can_be_read_again():
 
 
 @given(st.lists(st.integers(1, 60), max_size=12))
-def test_it_does_not_matter_where_a_body_is_cut(sizes):
+def test_207_it_does_not_matter_where_a_body_is_cut(sizes):
     body = dav(part("/é"), part("/b"))
     pieces, at = [], 0
     for size in sizes:
@@ -166,7 +166,7 @@ def endless(piece):
         yield piece
 
 
-def test_the_parts_come_while_the_body_does_and_none_is_kept():
+def test_207_the_parts_come_while_the_body_does_and_none_is_kept():
     piece = part("/x" * 50).encode() * 100
     found = iter(multistatus(response(endless(piece))))
     for _ in range(1000):

@@ -94,7 +94,7 @@ def test_449_is_acted_on_and_repeated(kind, open_session, status_server):
 
 
 @pytest.mark.parametrize("status", [300, 406])
-def test_what_is_chosen_is_asked_for(status, kind, open_session, status_server):
+def test_300_406_what_is_chosen_is_asked_for(status, kind, open_session, status_server):
     def chooser(request, response):
         assert response.text == "choose"
         return sp.alternatives(response)[1].url
@@ -138,7 +138,7 @@ def test_426_is_sent_over_tls(open_session, status_server):
         assert sp.trace(response).reason == "the request was already sent over TLS"
 
 
-def test_who_keeps_links_is_told(kind, open_session, status_server):
+def test_301_410_who_keeps_links_is_told(kind, open_session, status_server):
     told = []
 
     def tell(*values):

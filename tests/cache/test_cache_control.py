@@ -94,7 +94,7 @@ def test_without_the_field_nothing_is_said():
     ],
 )
 @each("name", ["max-age", "min-fresh", "stale-if-error"])
-def test_seconds_are_digits_and_nothing_else(name, argument, value):
+def test_cache_control_seconds_are_digits_and_nothing_else(name, argument, value):
     line = f"{name}={argument}".encode()
     assert seconds(control(Fields([(b"Cache-Control", line)])), name) == value
 
@@ -131,7 +131,7 @@ def test_seconds_that_are_not_there_are_none():
         ("no-cache=é", set()),
     ],
 )
-def test_qualified_directives_name_fields(text, names):
+def test_cache_control_qualified_directives_name_fields(text, names):
     assert named(control(section(text)), "no-cache") == names
 
 

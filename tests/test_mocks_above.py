@@ -348,7 +348,9 @@ def test_a_mount_that_came_later_is_plain_httpx_but_for_hops_that_lead_there(ope
     assert session.get(B + "/503").status_code == 503
 
 
-def test_a_mount_that_came_later_heeds_total_as_the_library_s_own_do(status_server):
+def test_302_content_length_a_mount_that_came_later_heeds_total_as_the_library_s_own_do(
+    status_server,
+):
     """Its sockets listen, as those of each transport of a client do."""
     url = status_server.script("/slow", Answer(200, {"Content-Length": "9"}, b"begun", stall=True))
     with sp.wrap(httpx.Client(transport=Web()), limits=sp.Limits(total=0.2)) as client:

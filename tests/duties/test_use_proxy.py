@@ -25,7 +25,7 @@ def accepted(found, transport=PROXY):
     return duty(found), asked
 
 
-def test_the_one_request_is_sent_over_what_the_application_returns():
+def test_305_the_one_request_is_sent_over_what_the_application_returns():
     found = exchange(305, NAMED, url=URL, method="POST")
     verdict, asked = accepted(found)
     assert asked == [(found.request, httpx.URL("http://proxy.example:3128/"))]
@@ -51,28 +51,28 @@ def test_the_one_request_is_sent_over_what_the_application_returns():
         (exchange(305, {"Location": "socks5://a/"}, url=URL), "is not http or https"),
     ],
 )
-def test_nobody_is_asked_where_it_may_not_be(found, why):
+def test_305_nobody_is_asked_where_it_may_not_be(found, why):
     verdict, asked = accepted(found)
     assert isinstance(verdict, Settle)
     assert why in verdict.why
     assert asked == []
 
 
-def test_the_default_is_no():
+def test_305_the_default_is_no():
     verdict, _ = accepted(exchange(305, NAMED, url=URL), None)
     assert verdict == Settle("the application does not accept the proxy http://proxy.example:3128")
     assert isinstance(STRICT[305](exchange(305, NAMED, url=URL)), Settle)
 
 
 @pytest.mark.parametrize("answer", [True, "http://proxy.example", httpx.AsyncHTTPTransport])
-def test_what_is_no_transport_is_said_to_be_none(answer):
+def test_305_what_is_no_transport_is_said_to_be_none(answer):
     with pytest.raises(TypeError, match=r"return an httpx\.HTTPTransport\(proxy=\.\.\.\)"):
         accepted(exchange(305, NAMED, url=URL), answer)
     with pytest.raises(TypeError, match="write a callable that returns a transport"):
         use_proxy(None)
 
 
-def test_the_next_request_goes_its_own_way_again():
+def test_305_302_the_next_request_goes_its_own_way_again():
     table = STRICT | {305: use_proxy(lambda request, proxy: PROXY)}
     script = [(305, NAMED), (302, {"Location": "/b"}), 200]
     story = replay(httpx.Request("GET", URL), script, table=table)
@@ -102,7 +102,7 @@ class Streamed(httpx.SyncByteStream, httpx.AsyncByteStream):
         yield b"through it"
 
 
-def test_it_is_closed_with_what_it_brought(kind, open_session):
+def test_305_use_proxy_is_closed_with_what_it_brought(kind, open_session):
     """The origin is a mock, as no server here speaks TLS to a proxy that isn't there."""
     proxy = Closing(lambda request: httpx.Response(200, stream=Streamed()))
 
@@ -179,7 +179,7 @@ def secure():
         yield server, trusted
 
 
-def test_the_one_request_goes_through_the_tunnel_and_the_next_does_not(
+def test_305_connect_the_one_request_goes_through_the_tunnel_and_the_next_does_not(
     kind, open_session, secure, tunnel
 ):
     server, trusted = secure
@@ -200,7 +200,7 @@ def test_the_one_request_goes_through_the_tunnel_and_the_next_does_not(
     assert len(tunnel.heads) == 1
 
 
-def test_where_a_proxy_is_in_use_nobody_is_asked(open_session, secure, tunnel):
+def test_305_where_a_proxy_is_in_use_nobody_is_asked(open_session, secure, tunnel):
     server, trusted = secure
     url = server.script("/a", Answer(305, {"Location": tunnel.url}))
     table = STRICT | {305: use_proxy(lambda request, proxy: PROXY)}

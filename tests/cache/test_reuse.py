@@ -105,7 +105,7 @@ def course(one, wanted="", *, now=NOW, validate=False, **headers):
         ("max-age=100", 50, "no-transform, x=y, public, must-revalidate", "served"),
     ],
 )
-def test_a_stored_response_is_used_as_both_sides_have_it(said, age, wanted, what):
+def test_age_a_stored_response_is_used_as_both_sides_have_it(said, age, wanted, what):
     assert course(stored(said, age), wanted) == what
 
 
@@ -119,7 +119,7 @@ def test_pragma_is_nothing_beside_cache_control():
     assert course(stored(), "max-age=100", Pragma="no-cache") == "served"
 
 
-def test_a_heuristic_lifetime_is_one():
+def test_last_modified_a_heuristic_lifetime_is_a_lifetime():
     assert course(entry(OLD), now=NOW + 99) == "served"
     assert course(entry(OLD), now=NOW + 100) == "stale"
 
@@ -139,7 +139,7 @@ def test_any_code_that_is_stored_is_used(status):
 
 
 @each("method", ["POST", "PUT", "DELETE", "PATCH", "X-NEW"])
-def test_unsafe_methods_are_written_through_whatever_they_say(method):
+def test_post_put_delete_patch_unsafe_methods_are_written_through_whatever_they_say(method):
     """§4: "MUST write through requests with methods that are unsafe"."""
     for wanted in ({}, {"Cache-Control": "only-if-cached"}, {"Cache-Control": "max-stale"}):
         decided = plan(asked(wanted, method), [stored()], NOW)
@@ -147,7 +147,7 @@ def test_unsafe_methods_are_written_through_whatever_they_say(method):
 
 
 @each("method", ["OPTIONS", "TRACE", "QUERY", "PROPFIND"])
-def test_other_safe_methods_go_on_but_where_only_what_is_stored_is_wanted(method):
+def test_options_trace_and_propfind_go_on_but_with_only_if_cached(method):
     assert plan(asked({}, method), [stored()], NOW).why == "method"
     wanted = {"Cache-Control": "only-if-cached"}
     assert plan(asked(wanted, method), [stored()], NOW) == Missing()
@@ -160,7 +160,7 @@ def test_head_is_answered_by_what_get_stored():
     assert (stale.why, [*stale.lines], len(stale.selected)) == ("stale", [], 1)
 
 
-def test_a_part_answers_no_head():
+def test_206_a_part_answers_no_head():
     part = stored(status=206, part=(0, 9, 20))
     assert plan(asked({}, "HEAD"), [part], NOW).why == "partial"
 
@@ -181,7 +181,7 @@ def test_nothing_is_stored():
 
 
 @pytest.mark.parametrize("name", ["If-Match", "If-Unmodified-Since"])
-def test_these_conditions_are_the_servers_to_judge(name):
+def test_if_match_if_unmodified_since_these_conditions_are_the_servers_to_judge(name):
     """§4.3.2: "MUST NOT evaluate conditional header fields that only apply to an origin server"."""
     decided = plan(asked({name: '"a"'}), [stored(headers={"ETag": '"a"'})], NOW)
     assert decided == Forward("bypass")
@@ -217,7 +217,7 @@ def test_of_the_same_date_the_one_that_came_last_is_used():
     assert plan(asked({"Foo": "1"}), [last, first], NOW + 1).entry is last
 
 
-def test_one_that_says_what_selects_it_goes_before_one_that_omits_vary():
+def test_vary_one_that_says_what_selects_it_goes_before_one_that_omits_vary():
     """§4.1: "SHOULD choose the most recent […] stored response with a valid Vary field value"."""
     mine, older = variant("1", at=-20), variant("1", at=-30)
     default = stored(headers={"Date": date(-10)})
@@ -225,7 +225,7 @@ def test_one_that_says_what_selects_it_goes_before_one_that_omits_vary():
     assert plan(asked({"Foo": "2"}), [default, older, mine], NOW).entry is default
 
 
-def test_where_none_is_selected_the_server_is_told_of_all():
+def test_if_none_match_where_none_is_selected_the_server_is_told_of_all():
     """§4.3.1: "a cache is allowed to validate a response that it cannot choose"."""
     part = variant("3", '"p"', status=206, part=(0, 9, 20))
     stale = variant("4", 'W/"w"', age=1000)
@@ -242,7 +242,9 @@ def test_where_none_is_selected_the_server_is_told_of_all():
 @pytest.mark.parametrize(
     "headers", [{"Range": "bytes=0-1"}, {"If-None-Match": '"x"'}, {"If-Modified-Since": date()}]
 )
-def test_where_none_is_selected_a_caller_who_asks_for_less_is_left_alone(headers):
+def test_range_if_none_match_where_none_is_selected_a_caller_who_asks_for_less_is_left_alone(
+    headers,
+):
     decided = plan(asked({"Foo": "x", **headers}), [variant("1", '"a"')], NOW)
     assert (decided.why, [*decided.lines], [*decided.entries]) == ("vary-miss", [], [])
 
@@ -277,7 +279,7 @@ def test_where_none_is_selected_and_none_has_a_tag_nothing_is_added():
         ),
     ],
 )
-def test_all_validators_are_sent(headers, lines):
+def test_etag_last_modified_all_validators_are_sent(headers, lines):
     decided = plan(asked(), [stored(age=200, headers=headers)], NOW)
     assert decided.why == "stale"
     assert [*decided.lines] == lines
@@ -295,7 +297,7 @@ def test_only_a_2xx_is_validated(status):
 
 
 @pytest.mark.parametrize("name", ["If-None-Match", "If-Modified-Since"])
-def test_a_callers_own_conditions_go_on_as_they_are(name):
+def test_if_none_match_if_modified_since_a_callers_own_conditions_go_on_as_they_are(name):
     one = stored(age=200, headers={"ETag": '"a"', **OLD})
     decided = plan(asked({name: date(-5000)}), [one], NOW)
     assert (decided.why, [*decided.lines], [*decided.selected]) == ("stale", [], [one])
@@ -342,13 +344,15 @@ def test_a_callers_own_conditions_go_on_as_they_are(name):
         ({"Last-Modified": "x"}, {"If-Modified-Since": date()}, True),
     ],
 )
-def test_the_cache_answers_a_callers_own_conditions(headers, request_, unmodified):
+def test_304_if_none_match_the_cache_answers_a_callers_own_conditions(
+    headers, request_, unmodified
+):
     one = stored(headers=headers)
     assert plan(asked(request_), [one], NOW) == Serve(one, unmodified=unmodified)
     assert plan(asked(request_, "HEAD"), [one], NOW) == Serve(one, unmodified=unmodified)
 
 
-def test_without_a_date_the_time_of_its_coming_is_compared():
+def test_if_modified_since_without_a_date_the_time_of_its_coming_is_compared():
     one = stored(dated=False)
     assert plan(asked({"If-Modified-Since": date()}), [one], NOW).unmodified
     assert not plan(asked({"If-Modified-Since": date(-1)}), [one], NOW).unmodified
@@ -362,7 +366,7 @@ def test_conditions_and_ranges_are_for_a_200(status):
         assert plan(asked(request), [one], NOW) == Serve(one)
 
 
-def test_what_is_stale_is_not_compared_but_asked_about():
+def test_if_none_match_what_is_stale_is_not_compared_but_asked_about():
     one = stored(age=200, headers={"ETag": '"a"'})
     assert plan(asked({"If-None-Match": '"a"'}), [one], NOW).why == "stale"
 
@@ -519,7 +523,7 @@ def test_a_range_is_cut_from_a_part_that_holds_it(part, wanted, span):
         ({"ETag": '"a"'}, (1, 10, 20), []),
     ],
 )
-def test_a_stored_beginning_is_completed_by_what_it_lacks(headers, part, lines):
+def test_206_if_range_a_stored_beginning_is_completed_by_what_it_lacks(headers, part, lines):
     """§3.3: "MUST NOT use an incomplete response to answer requests unless […] complete"."""
     one = stored(status=206, part=part, headers=headers)
     decided = plan(asked(), [one], NOW)
@@ -531,7 +535,7 @@ def test_a_stored_beginning_is_completed_by_what_it_lacks(headers, part, lines):
 @pytest.mark.parametrize(
     "headers", [{"If-None-Match": '"b"'}, {"If-Modified-Since": date(-2000)}, {"Range": "x"}]
 )
-def test_a_beginning_is_not_completed_for_who_asks_for_less(headers):
+def test_206_a_beginning_is_not_completed_for_who_asks_for_less(headers):
     one = stored(status=206, part=(0, 9, 20), headers={"ETag": '"a"'})
     assert [*plan(asked(headers), [one], NOW).lines] == []
 

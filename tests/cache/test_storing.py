@@ -22,7 +22,7 @@ def stored(headers, status=200, request=(), method="GET", **more):
 
 
 @each("status", [*range(100, 600), 600, 999])
-def test_any_final_code_is_stored_that_says_so(status):
+def test_cache_control_expires_any_final_code_is_stored_that_says_so(status):
     fits = status not in NEVER and status >= 200 and status != 206
     said = (
         FRESH,
@@ -35,7 +35,7 @@ def test_any_final_code_is_stored_that_says_so(status):
 
 
 @each("status", [*range(200, 600), 600])
-def test_without_a_word_only_what_is_heuristically_cacheable_is(status):
+def test_cache_control_absent_without_a_word_only_what_is_heuristically_cacheable_is(status):
     # Only a 2xx can be validated (RFC 9110 §13.2.1); without freshness others are of no use.
     assert stored({"ETag": '"a"'}, status) is (status in HEURISTIC and status < 300)
     assert stored({"Last-Modified": date(-100)}, status) is (status in HEURISTIC)
@@ -89,7 +89,7 @@ def test_without_a_word_only_what_is_heuristically_cacheable_is(status):
         ({"Authentication-Info": "x", **FRESH}, True),
     ],
 )
-def test_what_a_response_says_of_its_storing(headers, fits):
+def test_cache_control_what_a_response_says_of_its_storing(headers, fits):
     assert stored(headers) is fits
 
 
@@ -134,7 +134,7 @@ def test_the_registered_codes_are_understood(status):
         ({"Cookie": "a=b"}, True),
     ],
 )
-def test_what_a_request_says_of_its_answers_storing(request_, fits):
+def test_cache_control_what_a_request_says_of_its_answers_storing(request_, fits):
     assert stored(FRESH, request=request_) is fits
 
 
@@ -144,7 +144,7 @@ def test_a_request_that_forbids_storing_is_not_overruled_by_must_understand():
 
 
 @pytest.mark.parametrize("said", ["private", 'private="x"', "private, public"])
-def test_what_is_private_is_stored_for_somebody_alone(said):
+def test_cache_control_private_what_is_private_is_stored_for_somebody_alone(said):
     headers = {"Cache-Control": f"{said}, max-age=60"}
     assert not stored(headers, anonymous=True)
     assert stored(headers, anonymous=False)
@@ -186,7 +186,9 @@ def test_what_a_body_asked_for_is_not_what_its_url_alone_does(request_):
         ({**FRESH, "Content-Location": "/x"}, 404, False),
     ],
 )
-def test_a_posts_answer_is_stored_that_says_to_be_the_resources(headers, status, fits):
+def test_content_location_a_posts_answer_is_stored_that_says_to_be_the_resources(
+    headers, status, fits
+):
     request = {"Content-Length": "3"}
     assert stored(headers, status, request, "POST") is fits
 
@@ -213,12 +215,12 @@ def test_a_posts_answer_is_stored_that_says_to_be_the_resources(headers, status,
         ({"Content-Range": "bytes 0-4/10", "Cache-Control": "no-store"}, False),
     ],
 )
-def test_a_part_is_stored_that_says_what_it_is(headers, fits):
+def test_206_a_part_is_stored_that_says_what_it_is(headers, fits):
     given = headers.items() if isinstance(headers, dict) else headers
     assert stored([*FRESH.items(), *given], 206, {"Range": "bytes=0-4"}) is fits
 
 
-def test_a_part_that_nobody_asked_for_is_not_stored():
+def test_206_a_part_that_nobody_asked_for_is_not_stored():
     headers = {**FRESH, "Content-Range": "bytes 0-4/10"}
     assert not stored(headers, 206)
 

@@ -226,7 +226,7 @@ UNSENT = [httpx.ConnectError("refused"), httpx.ConnectTimeout("late"), httpx.Poo
 ONCE = sp.STANDARD | dict.fromkeys(("5xx", httpx.TransportError), sp.surface)
 
 
-def test_after_a_write_of_unknown_outcome_the_server_is_asked(opened):
+def test_502_504_after_a_write_of_unknown_outcome_the_server_is_asked(opened):
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         for outcome in [*LOST, 502, 504]:
             session, origin = opened(table=ONCE)
@@ -240,7 +240,7 @@ def test_after_a_write_of_unknown_outcome_the_server_is_asked(opened):
             assert session.get(URL).content == b"v2", (method, outcome)
 
 
-def test_after_a_write_that_did_not_happen_what_is_stored_stands(opened):
+def test_4xx_after_a_write_that_did_not_happen_what_is_stored_stands(opened):
     for outcome in [*UNSENT, 400, 403, 404, 409, 412, 422, 429, 500, 503]:
         session, origin = opened(table=ONCE | {429: sp.surface})
         session.get(URL)
