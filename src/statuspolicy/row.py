@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, TypeVar
 
 from statuspolicy import failure
 from statuspolicy._value import Reckoned, lazy
-from statuspolicy.exchange import Exchange
 from statuspolicy.printable import given, quoted
 from statuspolicy.verdicts import Settle, Verdict
 
 if TYPE_CHECKING:
     from httpx import Response, TransportError
+
+    from statuspolicy.exchange import Exchange
 
 Duty: TypeAlias = "Callable[[Exchange[Any, Any, Any]], Verdict | Awaitable[Verdict]]"
 Key: TypeAlias = "int | str | type[Exception]"
