@@ -103,8 +103,8 @@ ORDER = [
     "_value",
     "printable",
     "httpx_internals",
-    "supported",
     "library",
+    "supported",
     "protocols",
 ]
 # Inside these folders, what may import what. (`cli` and `testing` are programs of their own.)

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import h11
 import httpcore
@@ -23,6 +24,7 @@ from statuspolicy import (
     httpcore_internals,
     httpx_internals,
 )
+from statuspolicy.library import Library
 from statuspolicy.supported import TESTED, Name, UnsupportedVersion, missing, require
 from statuspolicy.windows import look_after
 from tests.each import each
@@ -260,12 +262,28 @@ def test_wrap_says_that_a_cookie_jar_has_no_policy_any_more(monkeypatch):
 
 
 def test_a_first_connection_of_http2_says_that_a_name_is_gone(monkeypatch):
-    lose(monkeypatch, httpcore.HTTP2Connection, "_events")
+    lose(monkeypatch, httpcore.HTTP2Connection, "_response_closed")
     with (
         httpcore.ConnectionPool() as pool,
-        pytest.raises(UnsupportedVersion, match=r"has no .*HTTP2Connection\._events"),
+        pytest.raises(UnsupportedVersion, match=r"has no HTTP2Connection\._response_closed, which"),
     ):
         look_after(pool, object())
+
+
+def test_a_library_of_other_names_is_refused_in_one_sentence(monkeypatch):
+    for name in ("URL", "Auth", "AsyncClient", "WriteTimeout", "BaseTransport"):
+        monkeypatch.delattr(httpx, name)
+    with pytest.raises(UnsupportedVersion) as raised:
+        Library("httpx")
+    assert str(raised.value) == (
+        f"httpx {version('httpx')} has no URL, AsyncClient, Auth and 2 more, which statuspolicy "
+        f"needs (to wrap a client): install httpx{TESTED['httpx']}."
+    )
+
+
+def test_a_client_that_is_mocked_in_its_module_is_no_other_version(monkeypatch):
+    monkeypatch.setattr(httpx, "Client", Mock())
+    sp.wrap(httpx.AsyncClient())
 
 
 def test_under_respx_every_name_is_there(respx_mock):

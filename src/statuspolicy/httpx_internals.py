@@ -7,14 +7,13 @@ transports, and for the content that a request was given, there are no public me
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Iterable
 from functools import cache, lru_cache
 from operator import attrgetter
 from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from typing import TYPE_CHECKING, Any, overload
 
-from statuspolicy.library import LIBRARY_OF, NAMES, Library, known
+from statuspolicy.library import LIBRARY_OF, NAMES, Library, known, named
 from statuspolicy.supported import SOCKETS, Name, require
 
 if TYPE_CHECKING:
@@ -152,12 +151,12 @@ def files_of(stream: object) -> list[Any] | None:
 def check() -> None:
     """Raise UnsupportedVersion where a known library has a name no longer; it looks once."""
     for library in known():
-        _check(library.name)
+        _check(library)
 
 
 @cache
-def _check(library: str) -> None:
-    require(library, names(sys.modules[library]))
+def _check(library: Library) -> None:
+    require(library.name, names(library))
 
 
 @lru_cache(128)
@@ -169,12 +168,12 @@ def check_transport(kind: type) -> None:
     for base in kind.__mro__:
         library = base.__module__.partition(".")[0]
         if library in NAMES and base.__name__ in ("HTTPTransport", "AsyncHTTPTransport"):
-            _check_pools(library)
+            _check_pools(named(library))
 
 
 @cache
-def _check_pools(library: str) -> None:
-    require(library, pools(sys.modules[library]))
+def _check_pools(library: Library) -> None:
+    require(library.name, pools(library))
 
 
 def pools(lib: Any) -> tuple[Name, ...]:
@@ -193,7 +192,7 @@ def pools(lib: Any) -> tuple[Name, ...]:
 def names(lib: Any) -> tuple[Name, ...]:
     """Each private name that is used, a pool's aside, and how it is found.
 
-    lib: the library, as a module.
+    lib: the library: its classes, under their names.
     """
     url, nowhere = "http://me@a.example:81/b?c#d", lib.BaseTransport()
     hops, copies, again = "redirects", "copies of a message", "bodies that are sent again"

@@ -17,8 +17,11 @@ For type checkers the names in annotations are httpx's, throughout the package.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+
+from statuspolicy.supported import Name, require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +70,9 @@ class Library:
 
         module = import_module(name)
         self.name = name
+        require(
+            name, [Name(one, "to wrap a client", partial(getattr, module, one)) for one in _CLASSES]
+        )
         # No `__getattr__`, which would make each access slower.
         vars(self).update({one: getattr(module, one) for one in _CLASSES})
 

@@ -23,6 +23,8 @@ TESTED = {
     "Python": ">=3.11,<3.16",
 }
 
+_MOST = 3  # names that an error lists
+
 # What depends on hearing the sockets.
 SOCKETS = "pinned addresses, Limits.total in threads, Expect, the proof that a request was not read"
 
@@ -53,8 +55,9 @@ def require(library: str, names: Iterable[Name]) -> None:
     """Raise UnsupportedVersion where a library lacks one of the names."""
     gone = missing(names)
     if gone:
-        what = ", ".join(name.name for name in gone)
-        uses = ", ".join(dict.fromkeys(name.use for name in gone))
+        more = f" and {len(gone) - _MOST} more" if len(gone) > _MOST else ""
+        what = ", ".join(name.name for name in gone[:_MOST]) + more
+        uses = ", ".join(dict.fromkeys(use for name in gone for use in name.use.split(", ")))
         raise UnsupportedVersion(
             f"{library} {_version(library)} has no {what}, which statuspolicy needs ({uses}): "
             f"install {library}{TESTED[library]}."
