@@ -23,10 +23,10 @@ from typing import Any, NamedTuple, TypeAlias
 import httpx
 
 from statuspolicy import STANDARD, Limits, Memory, RetryBudget
-from statuspolicy.driver import remembered
 from statuspolicy.effects import Discard, Reply, Send, Wait
-from statuspolicy.engine import converse
+from statuspolicy.loop import exchange
 from statuspolicy.plan import Plan
+from statuspolicy.state import ExchangeState
 
 URL = "https://origin.example/"
 LATENCY = 0.02  # seconds until an answer comes
@@ -134,7 +134,8 @@ class Client:
 
     def call(self, then: Callable[[], None] = lambda: None) -> None:
         """Begin an exchange; `then` is called when it is over."""
-        self._step(converse(self._plan, httpx.Request("GET", URL)), then, None)
+        flow = exchange(ExchangeState(self._plan, httpx.Request("GET", URL)))
+        self._step(flow, then, None)
 
     def _step(self, flow: Any, then: Callable[[], None], value: object) -> None:
         """On with an exchange, as far as it goes without time."""
@@ -150,10 +151,9 @@ class Client:
                     return self._later(LATENCY, flow, then, self._origin.answer())
                 case Wait(seconds):
                     return self._later(seconds, flow, then, None)
-                case Discard():
-                    value = b""
                 case _:
-                    value = remembered(self._plan, effect)
+                    assert isinstance(effect, Discard)
+                    value = b""
 
     def _later(self, seconds: float, *arguments: Any) -> None:
         self._queue.at(self._queue.now + seconds, partial(self._step, *arguments))

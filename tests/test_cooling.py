@@ -868,24 +868,24 @@ class Same(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 
 def _fast_path(transport, handle):
-    """Whether the engine is left out."""
-    engine, ran = transport._flow, []
+    """Whether the loop is left out."""
+    own, ran = transport._io, []
 
-    def converse(*arguments):
+    def begun(*arguments):
         ran.append(arguments)
-        return engine(*arguments)
+        return own(*arguments)
 
-    transport._flow = converse
+    transport._io = begun
     try:
         assert handle(httpx.Request("GET", f"{HOME}/a")) is transport._inner.response
     finally:
-        transport._flow = engine
+        transport._io = own
     return not ran
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_the_fast_path_is_back_when_the_rest_is_over(kind):
-    """Meanwhile, and once more after it, the engine looks; then nothing stands in the way.
+    """Meanwhile, and once more after it, the loop looks; then nothing stands in the way.
 
     What another origin asked for, or another URL's move, concerns nobody here.
     """

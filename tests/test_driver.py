@@ -1,9 +1,10 @@
-"""The drivers and their hands: what is drained, what is closed, and when."""
+"""The drivers and their I/O: what is drained, what is closed, and when."""
 
 import anyio
 import pytest
 
-from statuspolicy.hands import Hands
+from statuspolicy.state import ExchangeState
+from statuspolicy.sync_io import SyncIO
 from statuspolicy.testing import Answer, FakeClock
 from tests.library import httpx, sp
 
@@ -14,7 +15,8 @@ def test_two_threads_that_drain_answers_to_one_request_leave_its_timeouts_as_the
     """One after the other lowers them, and the first to end is not the last that began."""
     for extensions in ({"timeout": {"read": 5.0}}, {}):
         request = httpx.Request("GET", "http://h/", extensions=dict(extensions))
-        first, second = Hands(PLAN, None, None, None), Hands(PLAN, None, None, None)
+        state = ExchangeState(PLAN, request)
+        first, second = SyncIO(state, None, None, None), SyncIO(state, None, None, None)
         first._hurry(request)
         second._hurry(request)
         assert request.extensions["timeout"]["read"] == 1.0

@@ -7,7 +7,7 @@ import pytest
 import tenacity
 
 from statuspolicy import body
-from statuspolicy.effects import Discard, Send, Spend
+from statuspolicy.effects import Discard, Send
 from statuspolicy.testing import FakeClock, replay
 from tests.each import each
 from tests.library import httpx, sp
@@ -542,8 +542,9 @@ def test_502_the_retry_budget_is_refilled_by_time():
     ids=["the server named the time", "the request was amended"],
 )
 def test_417_503_what_does_not_multiply_an_outage_takes_no_token(script, request_):
-    story = replay(request_, script)
-    assert not [effect for effect in story.effects if isinstance(effect, Spend)]
+    memory = sp.Memory()
+    story = replay(request_, script, memory=memory)
+    assert not memory._buckets
     assert story.response.status_code == 200
 
 
@@ -583,9 +584,10 @@ def test_304_401_407_411_417_449_what_asks_for_another_request_takes_no_token(co
         key: lambda exchange: sp.Again(body.copy(exchange.request), unacted=True)
         for key in (401, 407, 449)
     }
-    story = replay(request_, [code, 200], table=sp.STANDARD | again, limits=NO_TOKENS)
+    memory, table = sp.Memory(), sp.STANDARD | again
+    story = replay(request_, [code, 200], table=table, limits=NO_TOKENS, memory=memory)
     assert story.response.status_code == 200
-    assert not [effect for effect in story.effects if isinstance(effect, Spend)]
+    assert not memory._buckets
 
 
 def test_503_retry_after_a_repeat_before_the_time_that_the_server_named_takes_a_token():
@@ -596,8 +598,10 @@ def test_503_retry_after_a_repeat_before_the_time_that_the_server_named_takes_a_
 
 
 def test_502_without_a_budget_nothing_is_spent():
-    story = replay(GET, [502, 200], limits=sp.Limits(retry_budget=None))
-    assert not [effect for effect in story.effects if isinstance(effect, Spend)]
+    memory = sp.Memory()
+    story = replay(GET, [502, 200], limits=sp.Limits(retry_budget=None), memory=memory)
+    assert len(story.sent) == 2
+    assert not memory._buckets
 
 
 def test_tenacity_waits_are_taken_as_they_are():

@@ -249,7 +249,8 @@ class Leaving(httpx.AsyncByteStream):
 
 
 OF_ONE_EXCHANGE = {
-    "Exchange", "Talk", "Reply", "PolicyResponse", "Body", "Hands", "AsyncHands", "Trace", "Step",
+    "Exchange", "ExchangeState", "Reply", "PolicyResponse", "Body", "SyncIO", "AsyncIO", "Trace",
+    "Step",
 }  # fmt: skip
 
 

@@ -108,7 +108,13 @@ class Record(_Frozen):
 
 
 class Reckoned(Record):
-    """A base for those with `lazy` values, which are reckoned anew where one is changed."""
+    """A base for those with `lazy` values, which are reckoned anew where one is changed.
+
+    What has its default may be missing in the values of `_of`.
+    """
+
+    def _given(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in type(self).__annotations__}
 
     def _replace(self, **changes: Any) -> Self:
         return type(self)(**self._given() | changes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from statuspolicy import body, guard, hop
-from statuspolicy.effects import Recall, Remember
 from statuspolicy.errors import CoolingDown
 from statuspolicy.events import Attempt
 from statuspolicy.exchange import Exchange
@@ -14,118 +13,115 @@ from statuspolicy.guard import Permit
 from statuspolicy.library import LIBRARY_OF
 from statuspolicy.printable import given
 from statuspolicy.rest import held_back
-from statuspolicy.talk import Flow, Talk
+from statuspolicy.state import ExchangeState, Flow
 from statuspolicy.verdicts import Follow, Settle
 
 if TYPE_CHECKING:
     from httpx import Request
 
 
-def shortened(talk: Talk) -> Flow[None]:
+def shortened(state: ExchangeState) -> Flow[None]:
     """Take the permanent moves that are remembered."""
-    while talk.plan.memory.moves and not talk.answers and not talk.straight:
-        if not (yield from _shortcut(talk)):
+    while state.plan.memory.moves and not state.answers and not state.straight:
+        if not (yield from _shortcut(state)):
             return
 
 
-def ahead(talk: Talk) -> Flow[CoolingDown | None]:
+def before_send(state: ExchangeState) -> Flow[CoolingDown | None]:
     """See to all that comes before the next send; an error in its place where there is one."""
-    plan = talk.plan
-    if plan.memory.cooling and not talk.answers:
-        refused = yield from held_back(talk, talk.sent)
+    plan = state.plan
+    if plan.memory.cooling and not state.answers:
+        refused = yield from held_back(state, state.sent)
         if refused is not None:
             return refused
-    talk.went = talk.sent
+    state.went = state.sent
     if plan.prepare is not None or plan.observer is not None:
-        talk.went = yield from prepared(talk, talk.sent, len(talk.answers) + 1)
+        state.went = yield from prepared(state, state.sent, len(state.answers) + 1)
     return None
 
 
-def prepared(talk: Talk, request: Request, attempt: int, aside: bool = False) -> Flow[Request]:
+def prepared(
+    state: ExchangeState, request: Request, attempt: int, aside: bool = False
+) -> Flow[Request]:
     """The request as it goes out, which the observer is told of."""
-    request = yield from written(talk, request, attempt)
-    talk.tell(Attempt, request, attempt, talk.hops, aside)
+    request = yield from written(state, request, attempt)
+    state.tell(Attempt, request, attempt, state.hops, aside)
     return request
 
 
-def written(talk: Talk, request: Request, attempt: int) -> Flow[Request]:
+def written(state: ExchangeState, request: Request, attempt: int) -> Flow[Request]:
     """A request with what the application's `prepare` wrote into a copy of it.
 
     What was written doesn't travel: the next request is built from the one without it.
     """
-    prepare = talk.plan.prepare
+    prepare = state.plan.prepare
     if prepare is not None:
         copy = body.copy(request)
-        answer = yield from talk.call("prepare", prepare, copy, attempt)
+        answer = yield from state.call("prepare", prepare, copy, attempt)
         same = (copy.method, copy.url, copy.stream) == (request.method, request.url, request.stream)
         if not (answer is None or answer is copy) or not same:
             error = TypeError(
                 f"prepare={given(prepare)} changed more than header fields and extensions, or "
                 "returned another request: change the request that it gets, and return None."
             )
-            talk.raised("prepare", prepare, error)
+            state.raised("prepare", prepare, error)
             raise error
         request = copy
     return request
 
 
-def _shortcut(talk: Talk) -> Flow[bool]:
+def _shortcut(state: ExchangeState) -> Flow[bool]:
     """Take a permanent move that is remembered, where its row's duty would follow it now.
 
     It passes the guard as its hop would.
     """
-    plan = talk.plan
-    if talk.sent.method not in ("GET", "HEAD") or plan.follow is False:
+    plan = state.plan
+    if state.sent.method not in ("GET", "HEAD") or plan.follow is False:
         return False
-    if not hop.asks_as_anybody(talk.sent, plan.limits):
+    if not hop.asks_as_anybody(state.sent, plan.limits):
         return False
-    url = hop.target(talk.sent.url)
-    move = yield Recall(url)
+    url = hop.target(state.sent.url)
+    if not plan.memory.has_moved(url):
+        return False
+    move = plan.memory.recall(url, plan.clock.time())
     if move is None:
         return False
     if plan.prepare is not None:  # what it writes may say who asks
-        request = yield from written(talk, talk.sent, 1)
+        request = yield from written(state, state.sent, 1)
         if not hop.asks_as_anybody(request, plan.limits):
             return False
     code, location = move
-    moved = LIBRARY_OF[type(talk.sent)].Response(code, headers={"location": location})
+    moved = LIBRARY_OF[type(state.sent)].Response(code, headers={"location": location})
     exchange = Exchange(
-        talk.sent,
+        state.sent,
         moved,
         None,
         Fields(moved.headers.raw),
-        talk.steps,
+        state.steps,
         plan.limits,
         plan.clock.time(),
-        hops=talk.hops,
+        hops=state.hops,
     )
-    talk.row, talk.heard = plan.table.row(code), exchange._replace(response=None)
-    verdict = yield from talk.decide(talk.row.duty, exchange)
+    state.row, state.heard = plan.table.row(code), exchange._replace(response=None)
+    verdict = yield from state.decide(state.row.duty, exchange)
     if not isinstance(verdict, Follow):
         return False
-    permit = guard.permit(exchange, talk.path, verdict, talk.cookies)
+    permit = guard.permit(exchange, state.path, verdict, state.cookies)
     if not isinstance(permit, Permit):
-        yield Remember(url, None)
+        plan.memory.remember(url, None, 0.0, plan.clock.time())
         return False
-    if (yield from forbidden(talk, permit.request)):
+    if (yield from forbidden(state, permit.request)):
         return False
-    talk.note("follow", Settle(), f"to {hop.target(permit.request.url)}, remembered from a {code}")
-    talk.fork = talk.fork or (talk.sent, talk.path, talk.hops, len(talk.past), False)
-    talk.shortcuts.append((url, url))
-    take(talk, permit, ())
+    state.note("follow", Settle(), f"to {hop.target(permit.request.url)}, remembered from a {code}")
+    state.fork = state.fork or (state.sent, state.path, state.hops, len(state.past), False)
+    state.shortcuts += ((url, url),)
+    state.take(permit, ())
     return True
 
 
-def forbidden(talk: Talk, request: Request) -> Flow[str]:
+def forbidden(state: ExchangeState, request: Request) -> Flow[str]:
     """Why the application's `allow_hop` keeps a request from being sent; "" where it doesn't."""
-    allow = talk.plan.allow_hop
-    if allow is None or (yield from talk.call("allow_hop", allow, talk.sent, request)):
+    allow = state.plan.allow_hop
+    if allow is None or (yield from state.call("allow_hop", allow, state.sent, request)):
         return ""
     return f"allow_hop refused the hop to {hop.origin(request.url)}"
-
-
-def take(talk: Talk, permit: Permit, answers: tuple[int | str, ...]) -> None:
-    """From now on this request is the one that is sent."""
-    talk.sent, talk.path, talk.visit, talk.noted = permit.request, permit.path, None, None
-    talk.hops += permit.is_hop
-    talk.answers = () if permit.is_hop else answers

@@ -12,7 +12,7 @@ from statuspolicy.exchange import Exchange
 from statuspolicy.printable import given
 from statuspolicy.response import adopt, is_kept
 from statuspolicy.rest import held_back, noted
-from statuspolicy.talk import Flow, Talk
+from statuspolicy.state import ExchangeState, Flow
 from statuspolicy.verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
 from statuspolicy.writing import sending
 
@@ -20,36 +20,38 @@ from statuspolicy.writing import sending
 Decided: TypeAlias = Settle | Follow | Again | Aside | Use | Refuse
 
 
-def considered(talk: Talk, verdict: Inspect, exchange: Exchange) -> Flow[tuple[Exchange, Decided]]:
+def considered(
+    state: ExchangeState, verdict: Inspect, exchange: Exchange
+) -> Flow[tuple[Exchange, Decided]]:
     """What a duty answers, once it has seen the body and had its turn."""
     # Read before anybody is waited for: a pool may have only one connection.
-    exchange = yield from _put_away(talk, exchange)
+    exchange = yield from _put_away(state, exchange)
     if verdict.turn is not None:
-        now = talk.as_of_now(exchange)
+        now = state.as_of_now(exchange)
         seconds = min(exchange.limits.deadline - now.elapsed, now.left)
-        talk.in_turn = yield Enter(verdict.turn, seconds)
-        if not talk.in_turn:
+        state.in_turn = yield Enter(verdict.turn, seconds)
+        if not state.in_turn:
             return exchange, Settle(f"another exchange kept the lock for {max(seconds, 0):.3g} s")
-    decided = yield from talk.decide(verdict.then, exchange)
+    decided = yield from state.decide(verdict.then, exchange)
     if isinstance(decided, Inspect):
         error = TypeError(
             f"{given(verdict.then)} returned Inspect(...), but the body was read already: "
             "return another Verdict, such as statuspolicy.Settle()."
         )
-        talk.raised("the duty", verdict.then, error)
+        state.raised("the duty", verdict.then, error)
         raise error
     return exchange, decided
 
 
-def left(talk: Talk) -> Flow[None]:
+def left(state: ExchangeState) -> Flow[None]:
     """Let the next exchange have its turn, where this one has it."""
-    if talk.in_turn:
-        talk.in_turn = False
+    if state.in_turn:
+        state.in_turn = False
         yield Leave()
 
 
 def step_aside(
-    talk: Talk, exchange: Exchange, verdict: Aside, looks: int
+    state: ExchangeState, exchange: Exchange, verdict: Aside, looks: int
 ) -> Flow[tuple[Exchange, Decided]]:
     """Send something on the side and decide with its answer.
 
@@ -57,46 +59,46 @@ def step_aside(
     time, and a pool may have only one connection.
     """
     if not verdict.in_turn:
-        yield from left(talk)
-    talk.take_cookies(exchange)
-    now = talk.as_of_now(exchange)
-    request = guard.permit_aside(now, talk.path, verdict, talk.cookies, looks, talk.heard)
+        yield from left(state)
+    state.take_cookies(exchange)
+    now = state.as_of_now(exchange)
+    request = guard.permit_aside(now, state.path, verdict, state.cookies, looks, state.heard)
     if isinstance(request, Settle):
         return exchange, request
-    if why := (yield from forbidden(talk, request)):
+    if why := (yield from forbidden(state, request)):
         return exchange, Settle(why)
-    exchange = yield from _put_away(talk, exchange)
+    exchange = yield from _put_away(state, exchange)
     if looks == 1:
-        talk.heard = exchange
+        state.heard = exchange
     if exchange.response is not None and not is_kept(exchange.response):
         return exchange, Settle(
             "its body is longer than Limits.drain_bytes: no side request is sent"
         )
-    talk.note("aside", verdict, verdict.why)
-    heard = talk.heard
+    state.note("aside", verdict, verdict.why)
+    heard = state.heard
     if verdict.tell is not None and heard is not None and heard.response is not None:
-        yield from talk.call("a hook", verdict.tell, heard.request, heard.response)
+        yield from state.call("a hook", verdict.tell, heard.request, heard.response)
     if verdict.after:
-        talk.tell(Waiting, verdict.after, exchange.request)
-        talk.earliest += verdict.after
+        state.tell(Waiting, verdict.after, exchange.request)
+        state.earliest += verdict.after
         yield Wait(verdict.after)
-    if (refused := (yield from held_back(talk, request))) is not None:
+    if (refused := (yield from held_back(state, request))) is not None:
         return exchange, Settle(f"the side request is not sent: {refused}")
-    went = yield from prepared(talk, request, 1, aside=True)
-    cache, send = talk.plan.cache, Send(went, until=talk.until)
+    went = yield from prepared(state, request, 1, aside=True)
+    cache, send = state.plan.cache, Send(went, until=state.until)
     reply: Reply = (yield send) if cache is None else (yield from sending(cache, send))
-    answer = talk.hear(reply, request, exchange)
-    talk.take_cookies(answer)
+    answer = state.hear(reply, request, exchange)
+    state.take_cookies(answer)
     if cache is not None and answer.response is not None:
         # RFC 9111 §4.4, which is as true of what is sent on the side.
         yield Shelve(cache.invalidated(went, answer.response))
     if verdict.read:
-        answer = talk.heard = yield from _put_away(talk, answer)
-    decided = yield from talk.decide(verdict.then, answer)
+        answer = state.heard = yield from _put_away(state, answer)
+    decided = yield from state.decide(verdict.then, answer)
     if isinstance(decided, Inspect):
-        answer, decided = yield from considered(talk, decided, answer)
-    talk.heard = answer
-    yield from noted(talk, answer, decided)  # of the origin that was asked on the side
+        answer, decided = yield from considered(state, decided, answer)
+    state.heard = answer
+    noted(state, answer, decided)  # of the origin that was asked on the side
     if isinstance(decided, (Settle, Again, Aside, Refuse)):
         decided = decided._replace(cool=None)
     response = answer.response
@@ -106,7 +108,7 @@ def step_aside(
     return exchange, decided
 
 
-def _put_away(talk: Talk, exchange: Exchange) -> Flow[Exchange]:
+def _put_away(state: ExchangeState, exchange: Exchange) -> Flow[Exchange]:
     """Read a response and close it; one that is too long stays open, and whole."""
     response = exchange.response
     if response is None or is_kept(response):
@@ -115,5 +117,5 @@ def _put_away(talk: Talk, exchange: Exchange) -> Flow[Exchange]:
     if kept is None:
         return exchange
     most = exchange.limits.drain_bytes
-    read = adopt(response, exchange.request, [*talk.past], talk.steps, kept=kept, most=most)
+    read = adopt(response, exchange.request, state.past, state.steps, kept=kept, most=most)
     return exchange._replace(response=read)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from statuspolicy import hop
 from statuspolicy.ahead import written
 from statuspolicy.aside import left as left_to_the_next
-from statuspolicy.effects import Behind, Discard, Enter, Look, Remember, Reply, Send, Shelve
+from statuspolicy.effects import Behind, Discard, Enter, Look, Reply, Send, Shelve
 from statuspolicy.exchange import Exchange
 from statuspolicy.library import LIBRARY_OF
 from statuspolicy.rest import Decided
-from statuspolicy.talk import Flow, Talk
+from statuspolicy.state import ExchangeState, Flow
 from statuspolicy.verdicts import Again, Follow, Refuse, Settle, Use
 from statuspolicy.writing import sending
 
@@ -29,50 +29,50 @@ Final: TypeAlias = Settle | Use | Refuse
 _WAITS = 2
 
 
-def recalled(talk: Talk, shelf: Shelf) -> Flow[Reply | None]:
+def recalled(state: ExchangeState, shelf: Shelf) -> Flow[Reply | None]:
     """The stored response that answers the request; None where the request has to be sent."""
-    request, clock = talk.sent, talk.plan.clock
-    if talk.plan.prepare is not None:
+    request, clock = state.sent, state.plan.clock
+    if state.plan.prepare is not None:
         # What it writes may say whose the answer is, and select it.
-        request = yield from written(talk, request, len(talk.answers) + 1)
-    if talk.user is None:
-        talk.user = shelf.user(request)
-    asked = shelf.asked(request, talk.cookies, talk.user)
+        request = yield from written(state, request, len(state.answers) + 1)
+    if state.user is None:
+        state.user = shelf.user(request)
+    asked = shelf.asked(request, state.cookies, state.user)
 
     def looked_up(validate: bool, since: float = inf) -> Flow[Visit]:
         stored = yield Look(asked.url, asked.who)
         return shelf.visit(LIBRARY_OF[type(request)], asked, stored, clock.time(), validate, since)
 
-    visit = yield from looked_up(talk.plan.validate)
+    visit = yield from looked_up(state.plan.validate)
     began, waits = clock.time(), 0
     while visit.queues and waits < _WAITS:
         waits += 1
         timeouts = request.extensions.get("timeout")
         flight = shelf.flights.flight(f"{asked.url} {asked.who}", timeouts)
-        left = inf if talk.until is None else talk.until - clock.monotonic()
-        talk.in_turn = yield Enter(flight, min(left, _patience(timeouts)))
-        visit = yield from looked_up(talk.plan.validate, began)
-        if talk.in_turn:
+        left = inf if state.until is None else state.until - clock.monotonic()
+        state.in_turn = yield Enter(flight, min(left, _patience(timeouts)))
+        visit = yield from looked_up(state.plan.validate, began)
+        if state.in_turn:
             visit.flight = flight
             break
         if visit.sends and flight.failure is not None:
-            talk.visit, visit.collapsed = visit, True
-            talk.went, talk.began = request, clock.monotonic()
+            state.visit, visit.collapsed = visit, True
+            state.went, state.began = request, clock.monotonic()
             return Reply(_same(flight.failure, request))
         if flight.alone:
             break
     visit.collapsed = waits > 0 and not visit.sends  # the other request stored it
     response = visit.served()
-    if response is not None and response.status_code in talk.answers:
+    if response is not None and response.status_code in state.answers:
         visit = yield from looked_up(True)  # this response was already decided about
         response = visit.served()
-    talk.visit = visit
+    state.visit = visit
     if response is None:
         return None
-    yield from left_to_the_next(talk)
-    talk.went, talk.began = request, clock.monotonic()
+    yield from left_to_the_next(state)
+    state.went, state.began = request, clock.monotonic()
     if visit.behind:
-        yield Behind(talk.sent, asked.url, talk.user)
+        yield Behind(state.sent, asked.url, state.user)
     return Reply(response)
 
 
@@ -90,33 +90,33 @@ def _same(failure: Any, request: Request) -> TransportError:
     return own
 
 
-def sent(talk: Talk, visit: Visit) -> Flow[Reply]:
+def sent(state: ExchangeState, visit: Visit) -> Flow[Reply]:
     """Send a request, and let the cache handle the response."""
-    visit.now = talk.plan.clock.time()  # it may have waited
-    shelf = talk.plan.cache
+    visit.now = state.plan.clock.time()  # it may have waited
+    shelf = state.plan.cache
     assert shelf is not None
-    send = Send(visit.equipped(talk.went), talk.fresh, talk.until, talk.over)
+    send = Send(visit.equipped(state.went), state.fresh, state.until, state.over)
     reply = yield from sending(shelf, send)
-    return (yield from _settled(talk, visit, reply))
+    return (yield from _settled(state, visit, reply))
 
 
-def _settled(talk: Talk, visit: Visit, reply: Reply) -> Flow[Reply]:
+def _settled(state: ExchangeState, visit: Visit, reply: Reply) -> Flow[Reply]:
     """Update the cache by a response; a stored response may be handed over in its place."""
     answer = reply.outcome
     if isinstance(answer, Exception):
         visit.tell_others(answer)
-        yield from left_to_the_next(talk)
+        yield from left_to_the_next(state)
         return reply
-    response, changes = visit.settled(answer, talk.plan.clock.time())
+    response, changes = visit.settled(answer, state.plan.clock.time())
     yield Shelve(changes, visit.sent)
     visit.tell_others()
-    yield from left_to_the_next(talk)
+    yield from left_to_the_next(state)
     if response is None:
-        talk.take_cookies(talk.hear(reply))
-        yield Discard(answer, talk.went)
-        return (yield from sent(talk, visit))  # with no conditions of ours left
+        state.take_cookies(state.hear(reply))
+        yield Discard(answer, state.went)
+        return (yield from sent(state, visit))  # with no conditions of ours left
     if response is not answer:
-        yield Discard(answer, talk.went)
+        yield Discard(answer, state.went)
         return Reply(response)
     reply.outcome = response
     return reply
@@ -129,35 +129,35 @@ def not_again(verdict: Decided, exchange: Exchange) -> Decided:
     return verdict
 
 
-def passed(talk: Talk, shelf: Shelf, verdict: Follow | Again) -> Flow[None]:
+def passed(state: ExchangeState, shelf: Shelf, verdict: Follow | Again) -> Flow[None]:
     """Note a redirect that was followed, if it is stored."""
     if isinstance(verdict, Follow):
-        key, visit = hop.key(talk.went), talk.visit
-        if visit is not None and (visit.keeps if talk.straight else visit.from_here):
-            talk.shortcuts.append((hop.target(talk.sent.url), key))
-            if not talk.straight:
-                past = len(talk.past) - 1  # it is the last of the history
-                talk.fork = talk.fork or (talk.sent, talk.path, talk.hops, past, True)
+        key, visit = hop.key(state.went), state.visit
+        if visit is not None and (visit.keeps if state.straight else visit.from_here):
+            state.shortcuts += ((hop.target(state.sent.url), key),)
+            if not state.straight:
+                past = len(state.past) - 1  # it is the last of the history
+                state.fork = state.fork or (state.sent, state.path, state.hops, past, True)
         if verdict.unstored:
             yield Shelve(shelf.drops(key))
 
 
-def forgotten(talk: Talk) -> Flow[None]:
+def forgotten(state: ExchangeState) -> Flow[None]:
     """Forget the remembered redirects that were followed in vain."""
-    for url, key in talk.shortcuts:
-        yield Remember(url, None)
-        if talk.plan.cache is not None:
-            yield Shelve(talk.plan.cache.drops(key))
-    talk.shortcuts.clear()
+    for url, key in state.shortcuts:
+        state.plan.memory.remember(url, None, 0.0, state.plan.clock.time())
+        if state.plan.cache is not None:
+            yield Shelve(state.plan.cache.drops(key))
+    state.shortcuts = ()
 
 
-def stand_in(talk: Talk, visit: Visit, exchange: Exchange, verdict: Final) -> Final:
+def stand_in(state: ExchangeState, visit: Visit, exchange: Exchange, verdict: Final) -> Final:
     """A stale response in place of a final error (RFC 9111 §4.2.4, RFC 5861 §4)."""
     outcome = exchange.error if exchange.response is None else exchange.response
     if outcome is None or not isinstance(verdict, Settle):
         return verdict
-    spare = visit.stand_in(outcome, talk.plan.clock.time())
-    talk.take_cookies(exchange)  # the stale response has none
+    spare = visit.stand_in(outcome, state.plan.clock.time())
+    state.take_cookies(exchange)  # the stale response has none
     return (
         verdict
         if spare is None

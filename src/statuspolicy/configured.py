@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from contextvars import ContextVar
-from functools import cached_property, partial
+from functools import partial
 from inspect import iscoroutinefunction
 from threading import Event
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
@@ -29,12 +29,8 @@ if TYPE_CHECKING:
     from statuspolicy import driver
     from statuspolicy.cache.config import Cache
     from statuspolicy.caching import Shelf
-    from statuspolicy.effects import Reply
-    from statuspolicy.straight import Straight
-    from statuspolicy.talk import Flow, Result
     from statuspolicy.visit import Visit
-    from statuspolicy.ways import Ways
-else:  # the engine, once there is something to do
+else:  # the loop, once there is something to do
     driver = OnDemand("statuspolicy.driver")
 
 __all__ = ["CALL", "Configured", "driver", "shelf_of"]
@@ -145,15 +141,14 @@ class Configured(Generic[TransportT]):
         )
         # Whose exchanges' hops go through as they are, since what handles them stands above.
         self._above: Container[object] = (self.plan.cookies,)
-        # The fast path's own: a table and limits never change, and memory empties in place.
+        # What each request asks: a table and limits never change, and memory empties in place.
         self._quiet = table.quiet
         self._looks_first = self.plan.looks_first
-        self._ahead = (True,) if self._looks_first or self._shelf else memory.busy
+        self._ahead = self._looks_first or self._shelf is not None
+        self._moves, self._cooling = memory.moves, memory.cooling
 
     def _concerned(self, url: URL) -> bool:
         """Whether something is to be done before a request for a URL is sent."""
-        if self._looks_first or self._shelf is not None:
-            return True
         memory = self.plan.memory
         moved = memory.moves and memory.has_moved(target(url))
         return bool(moved or (memory.cooling and memory.is_cooling(origin(url))))
@@ -182,29 +177,6 @@ class Configured(Generic[TransportT]):
         table = following(plan.table) if follow else plan.table
         sent = began if first else None
         return plan._replace(table=table, follow=follow, began=began, sent=sent)
-
-    @cached_property
-    def _ways(self) -> Ways:
-        return driver.Ways(self.plan)
-
-    def _way(self, request: Request, status: int) -> Straight | None:
-        """How an exchange without content goes on from such an answer, as far as it does."""
-        ways = self._ways
-        if status not in ways:
-            return None
-        plan = self.plan if CALL.get() is None else self._plan_for(request)
-        return driver.Straight(plan, request, ways)
-
-    def _flow(
-        self,
-        plan: Plan,
-        request: Request,
-        reply: Reply | None = None,
-        visit: Visit | None = None,
-        way: Straight | None = None,
-    ) -> Flow[Result]:
-        begun = None if way is None else way.talk
-        return driver.converse(plan, request, reply, visit, begun)
 
     def _visit(self, request: Request) -> tuple[Visit | None, str | None]:
         """A request's visit to a cache in this process's memory, where nothing else is to do.

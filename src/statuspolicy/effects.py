@@ -1,4 +1,4 @@
-"""What the engine asks of a driver. The engine does no I/O itself.
+"""What the loop asks of a driver: it does no I/O itself.
 
 Plain classes: they are made and looked at once, and cost nothing at import.
 """
@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from statuspolicy.cooldown import Cool
-from statuspolicy.limits import RetryBudget
 from statuspolicy.locks import Turn
 
 if TYPE_CHECKING:
@@ -30,17 +28,17 @@ class Reply:
     begun: some of it was sent, to where it may have been read.
     interim: the responses that went before the answer, as far as they were seen.
     began: the first bytes of an answer that could not be parsed, as far as they were seen.
+    refused: it was not sent at all, since its origin is left alone.
     """
 
-    __slots__ = ("began", "begun", "interim", "outcome", "reused", "unsent")
+    reused = unsent = begun = refused = False
+    interim: tuple[Interim, ...] = ()
+    began = b""
 
     def __init__(self, outcome: Outcome, reused: bool = False, unsent: bool = False) -> None:
         self.outcome = outcome
-        self.reused = reused
-        self.unsent = unsent
-        self.begun = False
-        self.interim: tuple[Interim, ...] = ()
-        self.began = b""
+        if reused or unsent:
+            self.reused, self.unsent = reused, unsent
 
 
 class Send:
@@ -48,10 +46,11 @@ class Send:
 
     fresh: over a transport with connections of its own.
     over: that transport, where it isn't one that the plan's `fresh` makes.
+    plain: whether it is sent as it is: no body to watch, no deadline, no pinned address.
     until: when it has to be over, and its body read, on the monotonic clock.
     """
 
-    __slots__ = __match_args__ = ("request", "fresh", "until", "over")
+    __slots__ = __match_args__ = ("request", "fresh", "until", "over", "plain")
 
     def __init__(
         self,
@@ -59,8 +58,10 @@ class Send:
         fresh: bool = False,
         until: float | None = None,
         over: BaseTransport | AsyncBaseTransport | None = None,
+        plain: bool = False,
     ) -> None:
         self.request = request
+        self.plain = plain
         self.fresh = fresh
         self.until = until
         self.over = over
@@ -150,72 +151,6 @@ class Leave:
     __slots__ = __match_args__ = ()
 
 
-class Recall:
-    """Where a URL has moved to, and by which code; None where nothing is known."""
-
-    __slots__ = __match_args__ = ("url",)
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-
-class Remember:
-    """A URL has moved: keep that for so many seconds. None forgets it."""
-
-    __slots__ = __match_args__ = ("url", "move", "seconds")
-
-    def __init__(self, url: str, move: tuple[int, str] | None, seconds: float = 0.0) -> None:
-        self.url = url
-        self.move = move
-        self.seconds = seconds
-
-
-class Forget:
-    """A URL is gone: forget every move that leads there."""
-
-    __slots__ = __match_args__ = ("url",)
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-
-class Spend:
-    """Take a token from an origin's retry budget: how many are left, None where none was.
-
-    back: give it back.
-    """
-
-    __slots__ = __match_args__ = ("origin", "budget", "back")
-
-    def __init__(self, origin: str, budget: RetryBudget, back: bool = False) -> None:
-        self.origin = origin
-        self.budget = budget
-        self.back = back
-
-
-class Approach:
-    """What a request to an origin meets: a Rest, or None where it may be sent.
-
-    now: on the monotonic clock, as the exchange has it.
-    """
-
-    __slots__ = __match_args__ = ("origin", "now")
-
-    def __init__(self, origin: str, now: float) -> None:
-        self.origin = origin
-        self.now = now
-
-
-class Chill:
-    """Let an origin rest; whether its rest begins with this. None: it is well."""
-
-    __slots__ = __match_args__ = ("origin", "cool")
-
-    def __init__(self, origin: str, cool: Cool | None) -> None:
-        self.origin = origin
-        self.cool = cool
-
-
 class Look:
     """What the cache has stored of a URL for somebody: its entries."""
 
@@ -253,9 +188,5 @@ class Behind:
         self.user = user
 
 
-# What a memory answers, and what the hands do.
-Question: TypeAlias = "Recall | Remember | Forget | Spend | Approach | Chill"
 OfTheCache: TypeAlias = "Look | Shelve | Behind"
-Effect: TypeAlias = (
-    "Send | Wait | Discard | Read | Resume | Ask | Enter | Leave | OfTheCache | Question"
-)
+Effect: TypeAlias = "Send | Wait | Discard | Read | Resume | Ask | Enter | Leave | OfTheCache"

@@ -146,8 +146,10 @@ class Exchange(Reckoned, _OfALibrary[RequestT, ResponseT, ErrorT]):
     @property
     def idempotent(self) -> bool:
         """Whether the request, sent twice, does the same as once (RFC 9110 §9.2.2)."""
-        key = self.request.headers.get("idempotency-key", "")  # an empty one names nothing
-        return self.request.method in IDEMPOTENT or bool(key.strip())
+        if self.request.method in IDEMPOTENT:
+            return True
+        # An empty key names nothing.
+        return bool(self.request.headers.get("idempotency-key", "").strip())
 
     @lazy
     def told(self) -> float | None:

@@ -16,6 +16,20 @@ class Fields:
         for name, value in raw:
             self._lines.setdefault(name.lower().decode("latin-1"), []).append(value)
 
+    @classmethod
+    def of(cls, lines: Iterable[tuple[bytes, bytes, bytes]]) -> Fields:
+        """Those of lines as the HTTP library keeps them: name, name in lower case, value."""
+        fields = cls.__new__(cls)
+        found: dict[str, list[bytes]] = {}
+        for _, name, value in lines:
+            key = name.decode("latin-1")
+            if key in found:
+                found[key].append(value)
+            else:
+                found[key] = [value]
+        fields._lines = found
+        return fields
+
     def all(self, name: str) -> list[str]:
         """Each line of the field `name` (lower case), without the white space around it."""
         return [_text(value) for value in self._lines.get(name, ())]

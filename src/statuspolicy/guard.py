@@ -20,6 +20,7 @@ from statuspolicy.httpx_internals import lines
 from statuspolicy.library import ANY
 from statuspolicy.printable import PART, printable
 from statuspolicy.verdicts import Again, Aside, Follow, Refuse, Settle
+from statuspolicy.wire import PINS
 
 if TYPE_CHECKING:
     from httpx import URL, Cookies, Request
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from statuspolicy.limits import Limits
     from statuspolicy.protocols import AnyRequest
 
-State: TypeAlias = "tuple[Any, ...]"  # a method and a target, and what else makes the request
+Identity: TypeAlias = "tuple[Any, ...]"  # a method and a target, and what else makes the request
 
 
 class Path(Record):
@@ -43,7 +44,7 @@ class Path(Record):
     """
 
     home: URL
-    states: tuple[State, ...] = ()
+    states: tuple[Identity, ...] = ()
     abroad: bool = False
     holes: int = 0
     cookies: tuple[str, ...] = ()
@@ -190,20 +191,27 @@ def _hop(
     own = () if drop else path.cookies
     if own or jar.holds_any(cookies):
         jar.dress(cookies, request, own)
-    new, states = state(request, leads_to), path.states
-    if sent is not path.sent or not isinstance(sent.stream, ANY.ByteStream):
-        now = state(sent, came_from)
-        states = states if now in states else (*states, now)
+    states = led(path, sent, request, leads_to)
+    new = states[-1]
     # A redirect to the same request after a wait that the server asked for is polling.
-    if new in states and not (isinstance(verdict, Follow) and verdict.after):
-        way = [printable(known[1], _SHORT) for known in (*states, new)]
+    if new in states[:-1] and not (isinstance(verdict, Follow) and verdict.after):
+        way = [printable(known[1], _SHORT) for known in states]
         raise errors.RedirectLoop(
             f"Redirect loop: {' → '.join(way)}, "
             f"which was already sent as {new[0]} with the same body, cookies and credentials.",
             request=sent,
         )
-    path = Path(path.home, (*states, new), abroad, holes, path.cookies, request, leads_to)
+    path = Path(path.home, states, abroad, holes, path.cookies, request, leads_to)
     return Permit(request, path, True)
+
+
+def led(path: Path, sent: Request, request: Request, leads_to: str) -> tuple[Identity, ...]:
+    """What was requested until now, and the request that a hop leads to, which is the last."""
+    states = path.states
+    if sent is not path.sent or not isinstance(sent.stream, ANY.ByteStream):
+        now = identity(sent, path.target or hop.target(sent.url))
+        states = states if now in states else (*states, now)
+    return (*states, identity(request, leads_to))
 
 
 def _holes(sent: Request, before: int, came_from: str, leads_to: str) -> int:
@@ -226,7 +234,7 @@ def _holes(sent: Request, before: int, came_from: str, leads_to: str) -> int:
 _OWN = (b"cookie", b"authorization")
 
 
-def state(request: Request, target: str) -> State:
+def identity(request: Request, target: str) -> Identity:
     """What makes two requests the same (a URL alone would break login and cookie walls)."""
     known = body.known(request)
     return (
@@ -303,7 +311,7 @@ def _untouched(exchange: Exchange) -> bool:
 
 
 def _same_digest(sent: Request, request: Request) -> bool:
-    if "authorization" not in request.headers:
+    if not any(name == b"authorization" for _, name, _ in lines(request.headers)):
         return False
     field = request.headers["authorization"]
     return hop.is_digest(field) and field == sent.headers.get("authorization")
@@ -314,6 +322,8 @@ def gives_back(status: int | None) -> bool:
     return status is not None and status < 500 and status != 429
 
 
+# What is seen to in the extensions of a request: its addresses, or where its content comes from.
+ELSEWHERE = frozenset({PINS, body.FACTORY})
 # These ask for another request: 304 for one without conditions, the others for what they name.
 ASKS_FOR_ANOTHER = frozenset({304, 305, 401, 407, 411, 417, 449})
 

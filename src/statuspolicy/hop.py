@@ -9,7 +9,8 @@ from urllib.parse import quote
 from statuspolicy import remade
 from statuspolicy.fields import Fields, members
 from statuspolicy.httpx_internals import beside, extended, lines, same_place, written
-from statuspolicy.httpx_internals import target as target  # noqa: PLC0414 - it is found here too
+from statuspolicy.httpx_internals import origin as origin  # noqa: PLC0414 - these are found here too
+from statuspolicy.httpx_internals import target as target  # noqa: PLC0414
 from statuspolicy.library import ANY, LIBRARY_OF, several
 from statuspolicy.printable import PART, printable
 from statuspolicy.wire import PINS
@@ -63,11 +64,6 @@ class Unusable(Exception):
 def plain(url: URL) -> URL:
     """The URL without userinfo: a Location's is never used as credentials (RFC 9110 §4.2.4)."""
     return url.copy_with(userinfo=b"") if url.userinfo else url
-
-
-def origin(url: URL) -> str:
-    """Scheme, host and port, a default port left out."""
-    return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 def same_origin(first: URL, second: URL) -> bool:

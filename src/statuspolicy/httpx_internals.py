@@ -61,6 +61,13 @@ def target(url: URL) -> str:
     return f"{scheme}://{place}{path or '/'}{asked}"
 
 
+def origin(url: URL) -> str:
+    """Scheme, host and port of a URL, a default port left out."""
+    parts = url._uri_reference
+    plain = parts.port is None and ":" not in parts.host
+    return f"{parts.scheme}://{parts.host if plain else parts.netloc}"
+
+
 def same_place(first: URL, second: URL) -> bool:
     """Whether two URLs have the same scheme, host and port."""
     one, other = first._uri_reference, second._uri_reference

@@ -178,11 +178,12 @@ def own(cookies: Cookies | None, request: Request) -> tuple[str, ...]:
 
     To be asked before the jar takes in the response to that request.
     """
-    if "cookie" not in request.headers:
-        return ()
-    written = pairs(request.headers["cookie"])
-    from_jar = given(cookies, request) if cookies is not None else []
-    return tuple(pair for pair in written if pair not in from_jar)
+    for _, name, _ in lines(request.headers):
+        if name == b"cookie":
+            from_jar = given(cookies, request) if cookies is not None else []
+            written = pairs(request.headers["cookie"])
+            return tuple(pair for pair in written if pair not in from_jar)
+    return ()
 
 
 def extract(cookies: Cookies, response: Response, request: Request) -> None:

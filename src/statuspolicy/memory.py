@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from functools import wraps
 from threading import Lock
-from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from statuspolicy.cooldown import Cool, Cooldowns, Rest
 from statuspolicy.limits import RetryBudget
@@ -29,27 +27,6 @@ def short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… {hash(text)}"
 
 
-SelfT = TypeVar("SelfT", bound="Memory")
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _changing(
-    method: Callable[Concatenate[SelfT, P], T],
-) -> Callable[Concatenate[SelfT, P], T]:
-    """As `alone`; afterwards `busy` is up to date."""
-
-    @alone
-    @wraps(method)
-    def changed(self: SelfT, /, *args: P.args, **options: P.kwargs) -> T:
-        try:
-            return method(self, *args, **options)
-        finally:
-            self.busy[:] = [True] if self.moves or self.cooling else []
-
-    return changed
-
-
 class Memory:
     """The memory of a client: permanent redirects, cooldowns and retry budgets, in this process.
 
@@ -66,8 +43,6 @@ class Memory:
         self._lock = Lock()
         self.moves: OrderedDict[str, tuple[Move, float]] = OrderedDict()
         self.cooling = Cooldowns()
-        # Empty while both are empty: then a transport has nothing to look up before a send.
-        self.busy: list[bool] = []
         self._noticed: OrderedDict[str, None] = OrderedDict()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
@@ -82,7 +57,7 @@ class Memory:
         """
         return (origin if len(origin) <= _LONGEST else short(origin)) in self.cooling
 
-    @_changing
+    @alone
     def recall(self, url: str, now: float) -> Move | None:
         """The permanent redirect of a URL: its code and target; None where there is none."""
         move, until = self.moves.get(url, (None, now))
@@ -92,7 +67,7 @@ class Memory:
         self.moves.move_to_end(url)
         return move
 
-    @_changing
+    @alone
     def remember(self, url: str, move: Move | None, seconds: float, now: float) -> None:
         """Remember a permanent redirect for so many seconds; None forgets it."""
         self.moves.pop(url, None)
@@ -100,7 +75,7 @@ class Memory:
             self.moves[url] = (move, now + seconds)
             self._forget(self.moves)
 
-    @_changing
+    @alone
     def forget_moves_to(self, url: str) -> None:
         """Forget the permanent redirects to a URL that is gone."""
         gone = [a for a, ((_, b), _) in self.moves.items() if b.partition("#")[0] == url]
@@ -135,14 +110,14 @@ class Memory:
         self._forget(self._noticed)
         return new
 
-    @_changing
+    @alone
     def cool(self, origin: str, cool: Cool, now: float) -> bool:
         """Start a cooldown of an origin; returns False where it was cooling down already."""
         begins = self.cooling.cool(origin if len(origin) <= _LONGEST else short(origin), cool, now)
         self._forget(self.cooling)
         return begins
 
-    @_changing
+    @alone
     def approach(self, origin: str, now: float) -> Rest | None:
         """The wait of the next request to an origin; None where it may be sent now."""
         return self.cooling.approach(origin if len(origin) <= _LONGEST else short(origin), now)
@@ -152,7 +127,7 @@ class Memory:
         """Let the next probe be sent: the one from that time got no response."""
         self.cooling.abandon(origin if len(origin) <= _LONGEST else short(origin), asked)
 
-    @_changing
+    @alone
     def warm(self, origin: str, now: float) -> None:
         """Note a good response of an origin: its circuit breaker closes."""
         self.cooling.warm(origin if len(origin) <= _LONGEST else short(origin), now)

@@ -1,4 +1,4 @@
-"""`Overrides` for one request, and the configuration that transports and engine share."""
+"""`Overrides` for one request, and the configuration that transports and loop share."""
 
 from __future__ import annotations
 
@@ -129,6 +129,20 @@ class Plan(Record):
     def looks_first(self) -> bool:
         """Whether anything has to be done before the first request is sent."""
         return bool(self.prepare or self.observer or self.limits.total)
+
+    @property
+    def glances(self) -> bool:
+        """Whether an answer may be seen at a glance: nobody is asked, and nobody listens."""
+        return not (
+            self.confirm
+            or self.allow_hop
+            or self.cache
+            or self.resume
+            or self.answered
+            or self.prepare
+            or self.observer
+            or self.limits.total
+        )
 
     def overridden(self, override: object) -> Plan:
         """The configuration for a request with its own table or overrides."""

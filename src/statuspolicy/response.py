@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
@@ -321,11 +321,13 @@ def is_kept(response: Response) -> bool:
 
 def phrase(response: Response) -> str:
     """The reason phrase: the server's, else the registry's."""
-    if response.extensions.get("reason_phrase"):
-        words = response.reason_phrase
-        # Told apart here, since this is asked for each answer.
-        return words if words.isprintable() and len(words) < PART else printable(words, PART)
-    return registered(response.status_code)
+    reason = response.extensions.get("reason_phrase")
+    return _shown(reason) if reason else registered(response.status_code)
+
+
+@lru_cache(maxsize=256)  # since it is asked of each answer
+def _shown(reason: bytes) -> str:
+    return printable(reason.decode("ascii", errors="ignore"), PART)
 
 
 @cache

@@ -6,11 +6,11 @@ from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
 from statuspolicy import hop
-from statuspolicy.effects import Approach, Chill, Wait
+from statuspolicy.effects import Wait
 from statuspolicy.errors import CoolingDown
 from statuspolicy.events import Wait as Waiting
 from statuspolicy.exchange import Exchange
-from statuspolicy.talk import Flow, Talk
+from statuspolicy.state import ExchangeState, Flow
 from statuspolicy.trace import COOLING, Step
 from statuspolicy.verdicts import Again, Aside, Follow, Refuse, Settle, Use, Verdict
 
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
 Decided: TypeAlias = Settle | Follow | Again | Use | Refuse
 
 
-def noted(talk: Talk, exchange: Exchange, verdict: Verdict) -> Flow[bool]:
+def noted(state: ExchangeState, exchange: Exchange, verdict: Verdict) -> bool:
     """Tell the memory what an answer means for its origin; whether a rest begins with it."""
+    memory, clock = state.plan.memory, state.plan.clock
     cool = verdict.cool if isinstance(verdict, (Settle, Again, Aside, Refuse)) else None
     if cool is not None:
-        begins: bool = yield Chill(hop.origin(exchange.request.url), cool)
-        return begins
-    if talk.plan.memory.cooling and exchange.response is not None:
-        yield Chill(hop.origin(exchange.request.url), None)
+        return memory.cool(hop.origin(exchange.request.url), cool, clock.monotonic())
+    if memory.cooling and exchange.response is not None:
+        memory.warm(hop.origin(exchange.request.url), clock.monotonic())
     return False
 
 
-def heeded(talk: Talk, exchange: Exchange, verdict: Decided) -> Flow[Decided]:
+def heeded(state: ExchangeState, exchange: Exchange, verdict: Decided) -> Decided:
     """A verdict that heeds the rest of the origin that it repeats a request to.
 
     Whose answer began the rest waits as long as it was told; all others come after that, and
     not all at once.
     """
-    begins = yield from noted(talk, exchange, verdict)
-    if not isinstance(verdict, Again) or not talk.plan.memory.cooling:
+    begins = noted(state, exchange, verdict)
+    if not isinstance(verdict, Again) or not state.plan.memory.cooling:
         return verdict
     origin, limits = hop.origin(exchange.request.url), exchange.limits
     if hop.origin(verdict.request.url) != origin:
         return verdict  # it goes elsewhere, and is held back there
-    met = yield Approach(origin, talk.now())
+    met = state.approach(origin)
     if met is None:
         return verdict
     if met.refuse:
@@ -52,46 +52,46 @@ def heeded(talk: Talk, exchange: Exchange, verdict: Decided) -> Flow[Decided]:
         return verdict
     if limits.cooling == "raise" and met.least > verdict.after:
         return Settle(f"{origin} is cooling down for {met.least:.3g} s more")
-    now = talk.as_of_now(exchange)
+    now = state.as_of_now(exchange)
     room = min(limits.retry_after, limits.deadline - now.elapsed, now.left)
     # Where there is no room, the guard says so.
     after = max(verdict.after, met.within(room) or met.least)
     return verdict._replace(after=after, why=f"{verdict.why}; {origin} is cooling down")
 
 
-def held_back(talk: Talk, request: Request) -> Flow[CoolingDown | None]:
+def held_back(state: ExchangeState, request: Request) -> Flow[CoolingDown | None]:
     """Hold back the first send of a request to a cooling origin; an error where it is refused.
 
     How long it may wait, and what comes then: docs/rules.md#cooldown.
     """
-    limits = talk.plan.limits
-    since = talk.now() if talk.first_heard is None else talk.first_heard
-    while talk.plan.memory.cooling:
+    limits = state.plan.limits
+    since = state.now() if state.first_heard is None else state.first_heard
+    while state.plan.memory.cooling:
         origin = hop.origin(request.url)
-        met = yield Approach(origin, talk.now())
+        met = state.approach(origin)
         if met is None:
             return None
         if met.refuse or limits.cooling == "raise":
             cause = "it failed too often" if met.refuse else "it asked to wait"
             why = f"no request to {origin} for {met.least:.3g} s more: {cause}"
-            _note(talk, request, "refuse", 0.0, why)
+            _note(state, request, "refuse", 0.0, why)
             return CoolingDown(f"{why}.", request=request, seconds=met.least)
-        now = talk.now()
+        now = state.now()
         room = since + limits.deadline - now
-        left = inf if talk.until is None else talk.until - now
+        left = inf if state.until is None else state.until - now
         seconds = met.within(min(room, left))
         if limits.cooling == "send" or met.least > limits.retry_after:
             return None
         if seconds is None or seconds >= left:
             return None
-        _note(talk, request, "wait", seconds, f"{origin} is cooling down")
-        talk.tell(Waiting, seconds, request)
-        talk.earliest = now + seconds
+        _note(state, request, "wait", seconds, f"{origin} is cooling down")
+        state.tell(Waiting, seconds, request)
+        state.earliest = now + seconds
         yield Wait(seconds)
     return None
 
 
-def _note(talk: Talk, request: Request, verdict: str, seconds: float, why: str) -> None:
+def _note(state: ExchangeState, request: Request, verdict: str, seconds: float, why: str) -> None:
     """A step of the trace about a request that is held back."""
     step = Step(
         method=request.method,
@@ -104,4 +104,4 @@ def _note(talk: Talk, request: Request, verdict: str, seconds: float, why: str) 
         wait=seconds,
         reason=why,
     )
-    talk.add(step)
+    state.add(step)

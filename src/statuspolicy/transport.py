@@ -1,6 +1,6 @@
 """The transports: where there is nothing to do they cost next to nothing.
 
-What is plain goes straight on; for all else the engine runs.
+An answer that asks for nothing goes back at once; all else is the loop's (`loop.py`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from statuspolicy.wire import HINTED, WIRE, Wire
 if TYPE_CHECKING:
     from httpx import Request, Response
 
+    from statuspolicy.async_io import AsyncIO
     from statuspolicy.effects import Reply
-    from statuspolicy.hands import AsyncHands, Hands
-    from statuspolicy.straight import Straight
+    from statuspolicy.sync_io import SyncIO
+    from statuspolicy.visit import Visit
 
 
 class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
@@ -59,19 +60,19 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
         # Whichever of them has what is open; before it is, so that Ctrl-C anywhere closes it.
         response: Response | None = None
         reply: Response | Reply | None = None
-        hands: Hands | None = None
+        io: SyncIO | None = None
         try:
             if (
                 type(request.stream) not in BYTE_STREAMS
                 or OVERRIDE in request.extensions
-                or (self._ahead and self._concerned(request.url))
+                or self._ahead
+                or ((self._moves or self._cooling) and self._concerned(request.url))
             ):
                 if PASSING.get() in self._above:
                     return self._inner.handle_request(request)
                 if self._shelf is not None:
                     return self._looked_up(request)
-                hands = self._hands(self._plan_for(request), None, None)
-                return driver.run(self._flow(hands.plan, request), hands)
+                return self._exchanged(self._plan_for(request), request)
             if request.method not in WITHOUT_CONTENT:
                 return self._with_content(request)
             try:
@@ -81,28 +82,19 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
             except ANY.TransportError as error:
                 if PASSING.get() in self._above:
                     raise
-                reply, way = driver.Reply(error), None
+                reply = driver.Reply(error)
             else:
                 if PASSING.get() in self._above:
                     return response
-                way = self._way(request, response.status_code)
-                if way is None:
-                    reply = driver.Reply(response)
-                else:
-                    reply = self._straight_on(way, response)
-                    if isinstance(reply, ANY.Response):
-                        return reply
-            if way is None:
-                plan, sent = self._plan_for(request), request
-            else:
-                plan, sent = way.plan, way.request
-            driver.saw(None, reply)
-            hands = self._hands(plan, sent, reply)
-            flow = self._flow(plan, request, reply, None, way)
-            response = reply = way = None  # what waits holds no answer, nor a traceback an error
-            return driver.run(flow, hands)
+                reply = driver.Reply(response)
+            if HINTED or response is None:
+                driver.saw(None, reply)
+            io = self._io(self._plan_for(request), request, request, reply)
+            flow = driver.exchange(io.state, reply)
+            response = reply = None  # what waits holds no answer, nor a traceback an error
+            return driver.run(flow, io)
         except BaseException:
-            self._let_go(hands, response, reply)
+            self._let_go(io, response, reply)
             raise
 
     def _with_content(self, request: Request) -> Response:
@@ -112,7 +104,7 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
         sent, watch = driver.equipped(request, driver.Watch, self.plan.limits)
         response: Response | None = None
         reply: Reply | None = None
-        hands: Hands | None = None
+        io: SyncIO | None = None
         before = WIRE.get()
         try:
             try:
@@ -129,49 +121,24 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
                 reply = driver.Reply(response)
             assert reply is not None
             driver.saw(watch, reply)
-            plan = self._plan_for(request)
-            hands = self._hands(plan, sent, reply)
-            flow = self._flow(plan, request, reply)
+            io = self._io(self._plan_for(request), request, sent, reply)
+            flow = driver.exchange(io.state, reply)
             response = reply = None
-            return driver.run(flow, hands)
+            return driver.run(flow, io)
         except BaseException:
             WIRE.set(before)
-            self._let_go(hands, response, reply)
-            raise
-
-    def _straight_on(self, way: Straight, response: Response) -> Response | Reply:
-        """What comes of an answer without the engine, or what it has to see to."""
-        hands: Hands | None = None
-        try:
-            while (following := way.onward(response)) is not None:
-                if way.holds:
-                    hands = self._hands(way.plan, way.request, driver.Reply(response))
-                    kept = hands.discard(driver.Discard(response, way.request))
-                    way.discarded(response, kept)
-                transport = self._inner if self._route is None else self._to(following.url)
-                try:
-                    response = transport.handle_request(following)
-                except ANY.TransportError as error:
-                    return driver.Reply(error)
-                if response.status_code in self._quiet:
-                    last = way.arrived(response)
-                    if last is not None:
-                        return last
-            return driver.Reply(response)
-        except BaseException:
-            way.give_back()
-            self._let_go(hands, response)
+            self._let_go(io, response, reply)
             raise
 
     def _looked_up(self, request: Request) -> Response:
         """What the cache has, or what came of asking the server."""
         visit, user = self._visit(request)
         if visit is None:
-            return self._converse(self._plan_for(request, user), request)
+            return self._exchanged(self._plan_for(request, user), request)
         answer: Response | None = None
         response: Response | None = None
         reply: Reply | None = None
-        hands: Hands | None = None
+        io: SyncIO | None = None
         try:
             sent, response = request, visit.served()
             try:
@@ -180,8 +147,8 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
                     answer = self._inner.handle_request(sent)
                     response = self._settled(visit, answer)
                     if visit.from_here and type(answer.stream) not in BYTE_STREAMS:
-                        hands = self._hands(self.plan, sent, driver.Reply(answer))
-                        hands.discard(driver.Discard(answer, sent))
+                        io = self._io(self.plan, request, sent, driver.Reply(answer))
+                        io.discard(driver.Discard(answer, sent))
                 said = HINTED and driver.hinted(response)
                 judged = said or (not visit.from_here and visit.may_stand_in(response))
                 if response.status_code in self._quiet and not judged:
@@ -190,32 +157,41 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
             except ANY.TransportError as error:
                 reply = driver.Reply(error)
             driver.saw(None, reply)
-            plan = self._plan_for(request, user)
-            hands = self._hands(plan, sent, reply)
-            flow = self._flow(plan, request, reply, visit)
+            io = self._io(self._plan_for(request, user), request, sent, reply, visit)
+            flow = driver.exchange(io.state, reply)
             answer = response = reply = None
-            return driver.run(flow, hands)
+            return driver.run(flow, io)
         except BaseException:
-            self._let_go(hands, answer, response, reply)
+            self._let_go(io, answer, response, reply)
             raise
 
-    def _converse(self, plan: Plan, request: Request) -> Response:
-        hands = self._hands(plan, None, None)
+    def _exchanged(self, plan: Plan, request: Request) -> Response:
+        """What comes of an exchange that begins with its first send."""
+        io = self._io(plan, request)
         try:
-            return driver.run(self._flow(plan, request), hands)
+            return driver.run(driver.exchange(io.state), io)
         except BaseException:
-            hands.release()
+            io.release()
             raise
 
-    def _let_go(self, hands: Hands | None, *responses: Response | Reply | None) -> None:
+    def _let_go(self, io: SyncIO | None, *responses: Response | Reply | None) -> None:
         """Close and release what an exception that ended the exchange would leave open."""
-        if hands is not None:
-            hands.release()
+        if io is not None:
+            io.release()
         for response in responses:
             driver.let_go(response)
 
-    def _hands(self, plan: Plan, sent: Request | None, reply: Reply | None) -> Hands:
-        return driver.Hands(plan, self._to, self._fresh, self._converse, sent, reply)
+    def _io(
+        self,
+        plan: Plan,
+        request: Request,
+        sent: Request | None = None,
+        reply: Reply | None = None,
+        visit: Visit | None = None,
+    ) -> SyncIO:
+        state = driver.ExchangeState(plan, request)
+        state.visit = visit
+        return driver.SyncIO(state, self._to, self._fresh, self._exchanged, sent, reply)
 
     def close(self) -> None:
         """Close the inner transport; a request that waits raises RuntimeError.
@@ -255,19 +231,19 @@ class AsyncPolicyTransport(Configured[BASE.AsyncBaseTransport], BASE.AsyncBaseTr
         """Send a request and see its exchange through."""
         response: Response | None = None
         reply: Response | Reply | None = None
-        hands: AsyncHands | None = None
+        io: AsyncIO | None = None
         try:
             if (
                 type(request.stream) not in BYTE_STREAMS
                 or OVERRIDE in request.extensions
-                or (self._ahead and self._concerned(request.url))
+                or self._ahead
+                or ((self._moves or self._cooling) and self._concerned(request.url))
             ):
                 if PASSING.get() in self._above:
                     return await self._inner.handle_async_request(request)
                 if self._shelf is not None:
                     return await self._looked_up(request)
-                hands = self._hands(self._plan_for(request), None, None)
-                return await driver.arun(self._flow(hands.plan, request), hands)
+                return await self._exchanged(self._plan_for(request), request)
             if request.method not in WITHOUT_CONTENT:
                 return await self._with_content(request)
             try:
@@ -277,28 +253,19 @@ class AsyncPolicyTransport(Configured[BASE.AsyncBaseTransport], BASE.AsyncBaseTr
             except ANY.TransportError as error:
                 if PASSING.get() in self._above:
                     raise
-                reply, way = driver.Reply(error), None
+                reply = driver.Reply(error)
             else:
                 if PASSING.get() in self._above:
                     return response
-                way = self._way(request, response.status_code)
-                if way is None:
-                    reply = driver.Reply(response)
-                else:
-                    reply = await self._straight_on(way, response)
-                    if isinstance(reply, ANY.Response):
-                        return reply
-            if way is None:
-                plan, sent = self._plan_for(request), request
-            else:
-                plan, sent = way.plan, way.request
-            driver.saw(None, reply)
-            hands = self._hands(plan, sent, reply)
-            flow = self._flow(plan, request, reply, None, way)
-            response = reply = way = None  # as above
-            return await driver.arun(flow, hands)
+                reply = driver.Reply(response)
+            if HINTED or response is None:
+                driver.saw(None, reply)
+            io = self._io(self._plan_for(request), request, request, reply)
+            flow = driver.exchange(io.state, reply)
+            response = reply = None  # what waits holds no answer, nor a traceback an error
+            return await driver.arun(flow, io)
         except BaseException:
-            await self._let_go(hands, response, reply)
+            await self._let_go(io, response, reply)
             raise
 
     async def _with_content(self, request: Request) -> Response:
@@ -308,7 +275,7 @@ class AsyncPolicyTransport(Configured[BASE.AsyncBaseTransport], BASE.AsyncBaseTr
         sent, watch = driver.equipped(request, driver.AsyncWatch, self.plan.limits)
         response: Response | None = None
         reply: Reply | None = None
-        hands: AsyncHands | None = None
+        io: AsyncIO | None = None
         before = WIRE.get()
         try:
             try:
@@ -325,49 +292,24 @@ class AsyncPolicyTransport(Configured[BASE.AsyncBaseTransport], BASE.AsyncBaseTr
                 reply = driver.Reply(response)
             assert reply is not None
             driver.saw(watch, reply)
-            plan = self._plan_for(request)
-            hands = self._hands(plan, sent, reply)
-            flow = self._flow(plan, request, reply)
+            io = self._io(self._plan_for(request), request, sent, reply)
+            flow = driver.exchange(io.state, reply)
             response = reply = None
-            return await driver.arun(flow, hands)
+            return await driver.arun(flow, io)
         except BaseException:
             WIRE.set(before)
-            await self._let_go(hands, response, reply)
-            raise
-
-    async def _straight_on(self, way: Straight, response: Response) -> Response | Reply:
-        """What comes of an answer without the engine, or what it has to see to."""
-        hands: AsyncHands | None = None
-        try:
-            while (following := way.onward(response)) is not None:
-                if way.holds:
-                    hands = self._hands(way.plan, way.request, driver.Reply(response))
-                    kept = await hands.discard(driver.Discard(response, way.request))
-                    way.discarded(response, kept)
-                transport = self._inner if self._route is None else self._to(following.url)
-                try:
-                    response = await transport.handle_async_request(following)
-                except ANY.TransportError as error:
-                    return driver.Reply(error)
-                if response.status_code in self._quiet:
-                    last = way.arrived(response)
-                    if last is not None:
-                        return last
-            return driver.Reply(response)
-        except BaseException:
-            way.give_back()
-            await self._let_go(hands, response)
+            await self._let_go(io, response, reply)
             raise
 
     async def _looked_up(self, request: Request) -> Response:
         """What the cache has, or what came of asking the server."""
         visit, user = self._visit(request)
         if visit is None:
-            return await self._converse(self._plan_for(request, user), request)
+            return await self._exchanged(self._plan_for(request, user), request)
         answer: Response | None = None
         response: Response | None = None
         reply: Reply | None = None
-        hands: AsyncHands | None = None
+        io: AsyncIO | None = None
         try:
             sent, response = request, visit.served()
             try:
@@ -376,8 +318,8 @@ class AsyncPolicyTransport(Configured[BASE.AsyncBaseTransport], BASE.AsyncBaseTr
                     answer = await self._inner.handle_async_request(sent)
                     response = self._settled(visit, answer)
                     if visit.from_here and type(answer.stream) not in BYTE_STREAMS:
-                        hands = self._hands(self.plan, sent, driver.Reply(answer))
-                        await hands.discard(driver.Discard(answer, sent))
+                        io = self._io(self.plan, request, sent, driver.Reply(answer))
+                        await io.discard(driver.Discard(answer, sent))
                 said = HINTED and driver.hinted(response)
                 judged = said or (not visit.from_here and visit.may_stand_in(response))
                 if response.status_code in self._quiet and not judged:
@@ -386,32 +328,41 @@ class AsyncPolicyTransport(Configured[BASE.AsyncBaseTransport], BASE.AsyncBaseTr
             except ANY.TransportError as error:
                 reply = driver.Reply(error)
             driver.saw(None, reply)
-            plan = self._plan_for(request, user)
-            hands = self._hands(plan, sent, reply)
-            flow = self._flow(plan, request, reply, visit)
+            io = self._io(self._plan_for(request, user), request, sent, reply, visit)
+            flow = driver.exchange(io.state, reply)
             answer = response = reply = None
-            return await driver.arun(flow, hands)
+            return await driver.arun(flow, io)
         except BaseException:
-            await self._let_go(hands, answer, response, reply)
+            await self._let_go(io, answer, response, reply)
             raise
 
-    async def _converse(self, plan: Plan, request: Request) -> Response:
-        hands = self._hands(plan, None, None)
+    async def _exchanged(self, plan: Plan, request: Request) -> Response:
+        """What comes of an exchange that begins with its first send."""
+        io = self._io(plan, request)
         try:
-            return await driver.arun(self._flow(plan, request), hands)
+            return await driver.arun(driver.exchange(io.state), io)
         except BaseException:
-            await hands.release()
+            await io.release()
             raise
 
-    async def _let_go(self, hands: AsyncHands | None, *responses: Response | Reply | None) -> None:
+    async def _let_go(self, io: AsyncIO | None, *responses: Response | Reply | None) -> None:
         """As PolicyTransport's."""
-        if hands is not None:
-            await hands.release()
+        if io is not None:
+            await io.release()
         for response in responses:
             await driver.alet_go(response)
 
-    def _hands(self, plan: Plan, sent: Request | None, reply: Reply | None) -> AsyncHands:
-        return driver.AsyncHands(plan, self._to, self._fresh, self._converse, sent, reply)
+    def _io(
+        self,
+        plan: Plan,
+        request: Request,
+        sent: Request | None = None,
+        reply: Reply | None = None,
+        visit: Visit | None = None,
+    ) -> AsyncIO:
+        state = driver.ExchangeState(plan, request)
+        state.visit = visit
+        return driver.AsyncIO(state, self._to, self._fresh, self._exchanged, sent, reply)
 
     async def aclose(self) -> None:
         """Close the inner transport; a request that waits raises RuntimeError.

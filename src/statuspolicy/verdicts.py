@@ -1,4 +1,4 @@
-"""Verdicts: the values that a duty returns. The engine acts on them, once the guard agrees."""
+"""Verdicts: the values that a duty returns. The loop acts on them, once the guard agrees."""
 
 from __future__ import annotations
 

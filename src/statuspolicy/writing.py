@@ -8,7 +8,7 @@ from statuspolicy import failure
 from statuspolicy.effects import Reply, Send, Shelve
 from statuspolicy.library import ANY
 from statuspolicy.methods import SAFE
-from statuspolicy.talk import Flow
+from statuspolicy.state import Flow
 
 if TYPE_CHECKING:
     from httpx import Request, TransportError

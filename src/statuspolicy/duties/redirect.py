@@ -7,6 +7,7 @@ the application's `confirm` is asked.
 from __future__ import annotations
 
 from statuspolicy.exchange import Exchange
+from statuspolicy.glance import leads, leads_bodiless
 from statuspolicy.hop import holds_for_anybody
 from statuspolicy.methods import SAFE
 from statuspolicy.verdicts import Follow, Settle, Verdict
@@ -15,6 +16,7 @@ _DAY = 86_400.0
 _GET_OR_HEAD = ("GET", "HEAD")
 
 
+@leads
 def moved(exchange: Exchange) -> Verdict:
     """301, 302: follow safe methods, and POST as GET; other methods stay, and are confirmed."""
     # RFC 9110 §15.4.2: "For historical reasons, a user agent MAY change the request method
@@ -24,22 +26,26 @@ def moved(exchange: Exchange) -> Verdict:
     return _follow(exchange, confirm=not exchange.safe and exchange.can_ask)
 
 
+@leads_bodiless
 def see_other(exchange: Exchange) -> Verdict:
     """303: GET the other URI; HEAD stays HEAD."""
     return _follow(exchange, method="HEAD" if exchange.request.method == "HEAD" else "GET")
 
 
+@leads_bodiless
 def see_other_strict(exchange: Exchange) -> Verdict:
     """303: GET the other URI; the 303 itself is never stored (RFC 2616 §10.3.4)."""
     verdict = see_other(exchange)
     return verdict._replace(unstored=True) if isinstance(verdict, Follow) else verdict
 
 
+@leads
 def same_method(exchange: Exchange) -> Verdict:
     """307, 308: follow with the same method and body; unsafe methods are confirmed, if possible."""
     return _follow(exchange, confirm=not exchange.safe and exchange.can_ask)
 
 
+@leads
 def confirmed(exchange: Exchange) -> Verdict:
     """301, 302, 307, 308 to the letter of RFC 2616 §10.3: only GET and HEAD go on unasked."""
     return _follow(exchange, confirm=exchange.request.method not in _GET_OR_HEAD)

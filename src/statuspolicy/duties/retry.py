@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy._value import Value
+from statuspolicy._value import Value, lazy
 from statuspolicy.cooldown import Cool
 from statuspolicy.exchange import Exchange
+from statuspolicy.glance import Glance
 from statuspolicy.library import LIBRARY_OF
 from statuspolicy.verdicts import Again, Settle, Verdict
 
@@ -78,6 +79,14 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
         if told and told <= exchange.limits.retry_after:
             return verdict._replace(cool=Cool(told))
         return verdict
+
+    @lazy
+    def glance(self) -> Glance | None:
+        """What it does where the wait is over at once; None where it has more to look at."""
+        if type(self) is not retry or self.times or self.stop or self.fresh:
+            return None
+        untold = self.wait is not None and self.wait == 0 and not self.told
+        return Glance(self, repeats=True, attempts=self.attempts, untold=untold)
 
     def _decided(self, exchange: Exchange) -> Settle | Again:
         told = exchange.told

@@ -9,7 +9,6 @@ from statuspolicy.account import trace
 from statuspolicy.cache.config import Cache
 from statuspolicy.clock import Clock
 from statuspolicy.configured import shelf_of
-from statuspolicy.driver import remembered
 from statuspolicy.effects import (
     Ask,
     Behind,
@@ -26,13 +25,14 @@ from statuspolicy.effects import (
     Shelve,
     Wait,
 )
-from statuspolicy.engine import converse
 from statuspolicy.library import ANY, LIBRARY_OF, meet
 from statuspolicy.limits import Limits
+from statuspolicy.loop import exchange
 from statuspolicy.memory import Memory
 from statuspolicy.plan import AllowHop, Confirm, Observer, Plan, Prepare
 from statuspolicy.printable import quoted
 from statuspolicy.row import Table
+from statuspolicy.state import ExchangeState
 from statuspolicy.tables import STANDARD, following
 from statuspolicy.testing.clock import FakeClock
 from statuspolicy.trace import Trace
@@ -53,7 +53,7 @@ class Story(NamedTuple):
     sent: the requests in the order in which they went out.
     bodies: the body that went out with each.
     waits: seconds, in order.
-    effects: all that the engine asked for.
+    effects: all that the loop asked for.
     open_at_most: how many responses were open at the same time.
     left_open: responses that nobody closed, but for the one handed over.
     """
@@ -126,7 +126,7 @@ def replay(
     most = 0
     response: Response | None = None
     error: Exception | None = None
-    flow = converse(plan, request)
+    flow = exchange(ExchangeState(plan, request))
     value: object = None
     while True:
         try:
@@ -168,10 +168,8 @@ def replay(
                 plan.cache.change(effect.changes, effect.sent)
             case Enter():
                 value = True
-            case Leave() | Behind():
-                pass
             case _:
-                value = remembered(plan, effect)
+                assert isinstance(effect, (Leave, Behind))
     left = len(held) - (response is not None and bool(held))
     return Story(response, error, sent, bodies, waits, effects, most, left)
 

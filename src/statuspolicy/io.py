@@ -1,4 +1,4 @@
-"""What both kinds of hands share: how a request is made ready, and what is made of the answer."""
+"""What sync and async I/O share: how a request is made ready, and what is made of the answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from statuspolicy import body, network
 from statuspolicy.default import DefaultTransport
-from statuspolicy.effects import Approach, Discard, Reply, Resume, Send, Spend
+from statuspolicy.effects import Discard, Reply, Resume, Send
 from statuspolicy.errors import TotalTimeout
 from statuspolicy.evidence import Watch, equipped, saw
 from statuspolicy.fields import digits
@@ -21,9 +21,10 @@ from statuspolicy.plan import Plan
 from statuspolicy.response import keep_trace
 from statuspolicy.resuming import Resuming, resumable
 from statuspolicy.row import Table
+from statuspolicy.state import ExchangeState
 from statuspolicy.streams import Bounded, Owned
 from statuspolicy.trace import Trace
-from statuspolicy.wire import PINS, WIRE, Wire
+from statuspolicy.wire import PINS, Wire
 
 if TYPE_CHECKING:
     from httpx import URL, AsyncBaseTransport, BaseTransport, Request, Response, TransportError
@@ -34,9 +35,10 @@ _LENGTH = b"content-length"
 TransportT = TypeVar("TransportT", bound="BaseTransport | AsyncBaseTransport")
 
 
-class Grip(Generic[TransportT]):
-    """What both kinds of hands share. They own the one response that is open.
+class IO(Generic[TransportT]):
+    """Base of both kinds of I/O: it owns the one response that is open, and what is else held.
 
+    state: of the exchange; what that took of the memory is given back if it is broken off.
     route: the transport for a URL.
     again: sees a request through in an exchange of its own.
     sent, reply: of the first send, where it was made already.
@@ -44,31 +46,29 @@ class Grip(Generic[TransportT]):
 
     watch: type[Watch]
     ended = False  # by itself
-    # What was last taken of an origin's budget, and how a way to it was asked for.
-    spend: Spend | None = None
-    approach: Approach | None = None
     # A transport that was made for one send, until the response has it.
     own: TransportT | None = None
+    trace: Trace | None = None  # of what was handed over
+    turns: tuple[Turn, ...] = ()  # what this exchange is alone at
+    held: Response | None = None
 
     def __init__(
         self,
-        plan: Plan,
+        state: ExchangeState,
         route: Callable[[URL], TransportT],
         fresh: Callable[[], TransportT] | None,
         again: Callable[[Plan, Request], Any],
         sent: Request | None = None,
         reply: Reply | None = None,
     ) -> None:
-        self.plan = plan
+        self.state = state
+        self.plan = state.plan
         self.route = route
         self.fresh = fresh
         self.again = again
         self.sent = sent  # the very request that the transport was given
-        self.trace: Trace | None = None  # of what was handed over
-        self.turns: list[Turn] = []  # what this exchange is alone at
-        self.wire_before = WIRE.get()
-        outcome = None if reply is None else reply.outcome
-        self.held: Response | None = outcome if isinstance(outcome, ANY.Response) else None
+        if reply is not None and isinstance(reply.outcome, ANY.Response):
+            self.held = reply.outcome
 
     def transport(self, effect: Send) -> TransportT:
         # A leak would show here, in every test.
@@ -175,12 +175,7 @@ class Grip(Generic[TransportT]):
         """What was taken for a send that will not be answered any more."""
         if self.ended:
             return
-        memory, spend, approach = self.plan.memory, self.spend, self.approach
-        if spend is not None:
-            memory.refund(spend.origin, spend.budget)
-        if approach is not None:
-            memory.abandon(approach.origin, approach.now)
-        self.spend = self.approach = None
+        self.state.give_back()
         cache, sent = self.plan.cache, self.sent
         if cache is not None and sent is not None and sent.method not in SAFE:
             cache.owe(sent)  # what it changed may not have been dropped yet

@@ -1,8 +1,10 @@
-"""straight.py: what goes on without the engine is what the engine would have done."""
+"""glances.py: what is done at a glance is what would have been decided."""
 
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import anyio
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statuspolicy.configured import CALL
+from statuspolicy.plan import Plan
+from statuspolicy.state import ExchangeState
 from statuspolicy.testing import FakeClock
 from statuspolicy.wire import PINS
 from tests.cache import web
@@ -88,7 +92,7 @@ class Story(NamedTuple):
     budgets: Any
     cookies: Any
     now: float
-    engine: bool
+    decided: int
 
 
 def sync(transport: httpx.BaseTransport, request: httpx.Request) -> httpx.Response:
@@ -109,7 +113,7 @@ def tell(
     driver: str,
     script: list[Any],
     request: Callable[[], httpx.Request],
-    straight: bool,
+    glances: bool,
     cookies: dict[str, str],
     memory: Callable[[], sp.Memory] = sp.Memory,
     follow: bool = True,
@@ -127,15 +131,16 @@ def tell(
         "table": TABLE, "cookies": held_by_client, "memory": remembered, "clock": clock,
     } | options  # fmt: skip
     transport = kind(server, **options)
-    ran, converse = [], transport._flow
-    transport._flow = lambda *given: (ran.append(1), converse(*given))[1]
-    if not straight:
-        transport._ways.clear()
     asked = request()
     # As a wrapped client says it, where the call doesn't follow.
     token = CALL.set(None if follow else (held_by_client, False, 0.0, True))
+    heard, hear = [], ExchangeState.hear
     try:
-        response = send(transport, asked)
+        with (
+            patch.object(ExchangeState, "hear", lambda *given: heard.append(1) or hear(*given)),
+            nullcontext() if glances else patch.object(Plan, "glances", False),
+        ):
+            response = send(transport, asked)
         if not hasattr(response, "_request") or response._request is None:
             response.request = asked  # as the client does
         end = told(response)
@@ -146,17 +151,18 @@ def tell(
     still = sum(not stream.closed for stream in server.streams)
     budgets = dict(remembered._buckets)
     held = sorted((cookie.name, cookie.value) for cookie in jar.jar)
-    return Story(end, server.sent, still, budgets, held, clock.now, bool(ran))
+    return Story(end, server.sent, still, budgets, held, clock.now, len(heard))
 
 
 def both(script: list[Any], request: Any = None, driver: str = "sync", **options: Any) -> Story:
-    """The story without the engine, as far as it goes; it is the same as the engine's."""
+    """The story with glances; it is the same as the one without."""
     if request is None:
         request = get
     cookies = options.pop("jar", {})
     short = tell(driver, script, request, True, cookies, **options)
     whole = tell(driver, script, request, False, cookies, **options)
-    assert short._replace(engine=True) == whole._replace(engine=True)
+    assert short._replace(decided=0) == whole._replace(decided=0)
+    assert whole.decided in (0, len(whole.sent))  # what asks for nothing needs no decision
     return short
 
 
@@ -192,6 +198,18 @@ def table(key: Any, duty: Any) -> dict[str, Any]:
     return {"table": TABLE | {key: duty}}
 
 
+def moved() -> sp.Memory:
+    memory = sp.Memory()
+    memory.remember(f"{HOME}/elsewhere", (301, f"{HOME}/x"), 1e18, 0)
+    return memory
+
+
+def resting(origin: str = HOME) -> sp.Memory:
+    memory = sp.Memory()
+    memory.cool(origin, sp.Cool(1e9), 0)
+    return memory
+
+
 PLAIN: dict[str, Any] = {
     "told to come back at once": ([BUSY, FINE], {}),
     "three times": ([BUSY, BUSY, BUSY, FINE], {}),
@@ -205,6 +223,8 @@ PLAIN: dict[str, Any] = {
     "each of them": ([to("/b", 301), to("/c", 303), to("/d", 307), to("/e?f=1", 308), FINE], {}),
     "its own origin": ([to("/b"), to(f"{HOME}/c"), FINE], {}),
     "HEAD": ([to("/b", 303), Line(200, body=b"")], {"request": asking("HEAD", HOME)}),
+    "another URL has moved": ([to("/b"), FINE], {"memory": moved}),
+    "another origin cools down": ([to("/b"), FINE], {"memory": lambda: resting("http://o.example")}),
     "a redirect at once": ([Line(302, (("Location", "/b"), ("Retry-After", "0"))), FINE], {}),
     "repeats and redirects": ([BUSY, to("/b"), DOWN, BUSY, to("/c"), FINE], {}),
     "bodies that are read": (
@@ -228,23 +248,11 @@ PLAIN: dict[str, Any] = {
 
 @each("driver", DRIVERS)
 @each("name", PLAIN)
-def test_what_is_plain_is_done_without_the_engine(name, driver):
+def test_what_is_plain_is_done_at_a_glance(name, driver):
     script, options = PLAIN[name]
     story = both(script, driver=driver, **options)
-    assert not story.engine
+    assert not story.decided
     assert story.open == 0
-
-
-def moved() -> sp.Memory:
-    memory = sp.Memory()
-    memory.remember(f"{HOME}/elsewhere", (301, f"{HOME}/x"), 60, 0)
-    return memory
-
-
-def resting() -> sp.Memory:
-    memory = sp.Memory()
-    memory.cool("http://other.example", sp.Cool(1e9), 0)
-    return memory
 
 
 OTHERS: dict[str, Any] = {
@@ -319,8 +327,8 @@ OTHERS: dict[str, Any] = {
     "who allows": ([to("/b"), FINE], {"allow_hop": lambda *_: True}),
     "who prepares": ([to("/b"), FINE], {"prepare": lambda *_: None}),
     "a total": ([to("/b"), FINE], {"limits": sp.Limits(total=9)}),
-    "moves": ([to("/b"), FINE], {"memory": moved}),
-    "rests": ([to("/b"), FINE], {"memory": resting}),
+    "a move": ([BUSY, to("/elsewhere"), FINE], {"memory": moved}),
+    "its origin cools down": ([to("/b"), FINE], {"memory": resting}),
 }  # fmt: skip
 
 
@@ -330,9 +338,9 @@ def without_host(request: httpx.Request) -> httpx.Request:
 
 
 @each("name", OTHERS)
-def test_what_is_not_is_the_engine_s_wherever_it_comes(name):
+def test_what_is_not_is_decided_wherever_it_comes(name):
     script, options = OTHERS[name]
-    assert both(script, **options).engine
+    assert both(script, **options).decided
 
 
 def test_a_call_that_follows_no_redirect_is_heard():
@@ -353,13 +361,15 @@ def test_what_others_learn_meanwhile_is_heeded(during):
                 memory.moves.update(learnt.moves)
             return super().handle_request(request)
 
+    hear = ExchangeState.hear
     for script in ([BUSY, BUSY, FINE], [BUSY, FINE]):
         memory, clock = sp.Memory(), FakeClock()
-        transport = sp.PolicyTransport(Learning(script, clock), memory=memory, clock=clock)
-        ran, converse = [], transport._flow
-        transport._flow = lambda *given, on=converse, ran=ran: (ran.append(1), on(*given))[1]
-        assert transport.handle_request(get()).status_code == 200
-        assert bool(ran) == (during == "cooling")
+        limits = sp.Limits(cooling="send")
+        inner = Learning(script, clock)
+        transport = sp.PolicyTransport(inner, memory=memory, clock=clock, limits=limits)
+        with patch.object(ExchangeState, "hear", autospec=True, side_effect=hear) as heard:
+            assert transport.handle_request(get()).status_code == 200
+        assert heard.called == (during == "cooling")
 
 
 def test_the_steps_are_in_the_log(caplog):
@@ -513,7 +523,7 @@ limits = st.builds(
     st.sampled_from([True, True, False]),
     st.sampled_from([*DRIVERS]),
 )
-def test_it_is_the_same_story_with_and_without_the_engine(
+def test_it_is_the_same_story_with_and_without_glances(
     script, request_, table, limits, jar, follow, driver
 ):  # fmt: skip
     options = {"table": table, "limits": limits, "jar": jar, "follow": follow}

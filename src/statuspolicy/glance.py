@@ -1,0 +1,46 @@
+"""What a duty says of itself that lets it be seen at a glance, without an Exchange or a verdict."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeVar
+
+DutyT = TypeVar("DutyT")
+
+
+class Glance(NamedTuple):
+    """What a duty does with each answer in which nothing else speaks up.
+
+    of: the duty itself. A wrapper that copies its attributes does something else.
+    repeats: whether it repeats the request at once, if the server names no later time.
+    attempts: sends of one request; None for `Limits.attempts`.
+    untold: whether it does so where the server names no time at all.
+    follows: whether it goes where `Location` leads with GET or HEAD, and asks nobody.
+    bodiless: whether the request's content stays behind then.
+    """
+
+    of: Any
+    repeats: bool = False
+    attempts: int | None = None
+    untold: bool = False
+    follows: bool = False
+    bodiless: bool = False
+
+
+def leads(duty: DutyT) -> DutyT:
+    """Mark a duty that follows a redirect of a GET or HEAD to wherever it leads."""
+    marked: Any = duty
+    marked.glance = Glance(duty, follows=True)
+    return duty
+
+
+def leads_bodiless(duty: DutyT) -> DutyT:
+    """Mark one that does, and leaves the content of the request behind."""
+    marked: Any = duty
+    marked.glance = Glance(duty, follows=True, bodiless=True)
+    return duty
+
+
+def glance_of(duty: Any) -> Glance | None:
+    """What a duty does at a glance; None where it has to see the Exchange."""
+    glance: Glance | None = getattr(duty, "glance", None)
+    return glance if glance is not None and glance.of is duty else None
