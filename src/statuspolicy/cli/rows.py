@@ -89,7 +89,7 @@ WORDS: dict[str, Words] = {
     ),
     "201": Words(standard="Handed over; its Location is never followed."),
     "202": Words(
-        "The answer may point to a monitor, a URL that tells how far it is.",
+        "The monitor is a URL that tells how far the work is.",
         yours="`poll(...)`: the monitor is asked (`Operation-Location`, `Azure-AsyncOperation`, "
         "`Location`, another field, a place in the body, or a callable) until it is done, then its "
         "result or its failure is handed over. `poll_token` and `resume_poll` go on after a "
@@ -97,7 +97,7 @@ WORDS: dict[str, Words] = {
         rules=("Side requests", "Waits"),
     ),
     "203": Words(
-        "A proxy has changed what the origin said, so its fields are not taken for the origin's.",
+        "Its fields are not to be taken for the origin's.",
         "Handed over, and the trace says so. It is stored as what it is, a 203.",
         rules=("What is stored",),
     ),
@@ -108,7 +108,7 @@ WORDS: dict[str, Words] = {
         rules=("One open response",),
     ),
     "205": Words(
-        "The form or other view that sent the request is to be reset.",
+        "The view is what sent the request, such as a form.",
         "Handed over. Without `Content-Length` and `Transfer-Encoding` it counts as empty and the "
         "connection is closed: RFC 9112 §6.3 would read until the server closes it, and hang.",
         yours="`reset(on_reset)`: the application is told.",
@@ -138,7 +138,7 @@ WORDS: dict[str, Words] = {
     "226": Words(rules=("What is stored",)),
     # ── 3xx ────────────────────────────────────────────────────────────────────────────
     "300": Words(
-        "The body or the fields list the choices; what the server prefers is in Location.",
+        "All choices are listed in the body or in the fields.",
         "Followed where there is a Location and the method is safe; else handed over.",
         "As STANDARD, for GET and HEAD alone.",
         "`choose(...)`: the application picks one of `alternatives(response)` or of the body.",
@@ -187,7 +187,7 @@ WORDS: dict[str, Words] = {
     ),
     "306": Words(),
     "307": Words(
-        "Method and body stay. RFC 2616 asks the user before any method but GET and HEAD goes on.",
+        "RFC 2616 asks the user before any method but GET and HEAD goes on.",
         "Followed, with method and body; handed over if the body is not replayable. A method that "
         "is not safe asks `confirm`, if there is one. Storage services redirect uploads to another "
         "origin in this way, so the body goes there, and the credentials stay behind.",
@@ -293,7 +293,7 @@ WORDS: dict[str, Words] = {
         rules=("Location",),
     ),
     "428": Words(yours=_RESOLVE, rules=("What is stored",)),
-    "429": Words("It may say how long to wait.", rules=_COOLS),
+    "429": Words(rules=_COOLS),
     "431": Words(rules=("What is stored",)),
     "449": Words(
         yours="`perform(act)`: the application does what the body asks for; then the request is "
@@ -305,7 +305,7 @@ WORDS: dict[str, Words] = {
     "501": Words(),
     "502": Words(rules=(*_REPEATED, "Stale answers")),
     "503": Words(
-        "Without `Retry-After` it is handled as a 500.",
+        "RFC 2616 handles it as a 500 where there is no `Retry-After`.",
         yours="`retry(unsafe=False)`, where a gateway says 503 of what it passed on.",
         rules=(*_COOLS, "Stale answers"),
     ),
@@ -322,21 +322,20 @@ WORDS: dict[str, Words] = {
         yours="`extend(extension)`: the application adds what is missing, and it is sent once more."
     ),
     "511": Words(
-        "A captive portal answers in the place of the origin.",
+        "It comes from a captive portal, which wants somebody to sign in.",
         "Handed over; its cookies do not reach the client's jar, and it is never stored.",
         rules=("Cookies", "What is stored"),
     ),
     # ── no answer, or none that could be read ──────────────────────────────────────────
     "600": Words(
-        "Bytes came that are no status line and no header section.",
-        "An idempotent request is repeated once on another connection; then `UnparsableResponse`, "
-        "an `httpx.RemoteProtocolError`, is raised and shows how the answer began.",
-        "`UnparsableResponse` at once.",
+        standard="An idempotent request is repeated once on another connection; then "
+        "`UnparsableResponse`, an `httpx.RemoteProtocolError`, is raised and shows how the answer began.",
+        strict="`UnparsableResponse` at once.",
         scenes=FAILS,
         rules=("Failures", "Another connection"),
     ),
     "ConnectError": Words(
-        "What was not sent can't have been acted on.",
+        "So the server can't have acted on it.",
         rules=("Failures", "Nothing is sent twice", "Stale answers"),
     ),
     "ConnectTimeout": Words(
