@@ -8,14 +8,14 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import anyio
-import httpx
 import pytest
 
-import statuspolicy as sp
+import statuspolicy
 from statuspolicy.testing import FakeClock
+from tests.library import httpx, sp
 
 PAGE = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text()
-SOURCE = str(Path(sp.__file__).parent)
+SOURCE = str(Path(statuspolicy.__file__).parent)
 URL = "https://example.org/"
 
 

@@ -329,7 +329,8 @@ WORDS: dict[str, Words] = {
     # ── no answer, or none that could be read ──────────────────────────────────────────
     "600": Words(
         standard="An idempotent request is repeated once on another connection; then "
-        "`UnparsableResponse`, an `httpx.RemoteProtocolError`, is raised and shows how the answer began.",
+        "`UnparsableResponse`, an `httpx.RemoteProtocolError`, is raised and shows how the answer "
+        "began.",
         strict="`UnparsableResponse` at once.",
         scenes=FAILS,
         rules=("Failures", "Another connection"),
