@@ -1,6 +1,7 @@
 """What the tests share: one way to drive a sync client and an async one in both event loops."""
 
 import os
+import re
 import signal
 import ssl
 from collections.abc import Callable, Iterator
@@ -40,21 +41,12 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("SSL_CERT_DIR", None)
 
 
-# What is about httpx alone: about files, about libraries that know no other, or about both at once.
-ABOUT_HTTPX = {
-    "test_aiohttp.py",
-    "test_commands.py",
-    "test_comparison.py",
-    "test_cost.py",
-    "test_libraries.py",
-    "test_layers.py",
-    "test_public.py",
-    "test_readme.py",
-}
-
-
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    return True if NAME != "httpx" and collection_path.name in ABOUT_HTTPX else None
+    """Without the files that import httpx itself, where the tests are about another library."""
+    if NAME == "httpx" or collection_path.suffix != ".py":
+        return None
+    text = collection_path.read_text("utf-8")
+    return True if re.search("^import httpx$", text, re.MULTILINE) else None
 
 
 def pytest_report_header() -> str:

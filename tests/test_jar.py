@@ -21,7 +21,8 @@ def request(cookie: str | None = None, url: str = HOME) -> httpx.Request:
 
 
 def cookies(*pairs: tuple[str, str], domain: str = "home.example") -> httpx.Cookies:
-    held = httpx.Cookies()
+    """In a jar of the standard library's own class. (httpx2 has another, which is asked.)"""
+    held = httpx.Cookies(CookieJar())
     for name, value in pairs:
         held.set(name, value, domain=domain)
     return held
