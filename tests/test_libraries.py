@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import httpx
 import httpx2
 import pytest
@@ -14,8 +15,9 @@ import pytest
 import statuspolicy as sp
 import statuspolicy.httpx2 as door
 import statuspolicy.testing
+from statuspolicy import library as of_libraries
 from statuspolicy.failure import ABOVE
-from statuspolicy.library import LIBRARY_OF
+from statuspolicy.library import ANY, LIBRARY_OF, _learn, _look_around, either
 from statuspolicy.response import PolicyResponse
 from statuspolicy.testing import Answer, FakeClock, StatusServer, replay
 from tests.each import each
@@ -223,6 +225,26 @@ def test_a_transport_without_an_inner_one_takes_that_of_its_first_request(status
         assert (response.status_code, type(response).__mro__[2]) == (200, library.Response)
 
 
+def test_an_async_transport_without_an_inner_one_does_the_same(status_server):
+    async def run() -> None:
+        for library in (httpx, httpx2):
+            transport = sp.AsyncPolicyTransport(clock=FakeClock())
+            await transport.aclose()  # there is none yet
+            async with library.AsyncClient(transport=transport) as client:
+                response = await client.get(status_server.url + "/302?location=/503")
+            assert isinstance(transport, library.AsyncBaseTransport)
+            assert (response.status_code, type(response).__mro__[2]) == (503, library.Response)
+
+    anyio.run(run)
+
+
+def test_what_two_threads_see_first_is_learnt_once():
+    before = len(ANY.Response)
+    _learn("httpx")  # as by a thread that came second
+    _look_around()
+    assert len(ANY.Response) == before == 2
+
+
 # ── tables ────────────────────────────────────────────────────────────────────────────
 
 
@@ -272,7 +294,7 @@ def test_a_policy_s_own_failure_is_a_key_beneath_its_library_s():
     ],
 )
 def test_a_duty_that_answers_with_the_other_library_s_is_told_so(verdict, said):
-    with pytest.raises(TypeError, match=rf"^The duty of row 404, .* answered .*: {said}\.$"):
+    with pytest.raises(TypeError, match=rf"^The duty of row 404, .* returned .*: {said}\.$"):
         replay(
             httpx.Request("GET", "http://h/"), [404], table=sp.STANDARD | {404: lambda _: verdict}
         )
@@ -325,7 +347,25 @@ print("httpx" in sys.modules)
     assert run(program) == "False"
 
 
-def test_without_an_object_at_hand_the_one_that_is_installed_is_taken():
+def test_without_an_object_at_hand_the_one_that_is_known_or_installed_is_taken(monkeypatch):
+    both = dict(of_libraries._known)
+    known = {"httpx2": both["httpx2"]}
+    monkeypatch.setattr(of_libraries, "_known", known)
+    assert either() is both["httpx2"]
+    known.clear()
+
+    def installed(name: str) -> str:
+        if name == "httpx":
+            raise ImportError(name)
+        return name
+
+    monkeypatch.setattr(of_libraries, "named", installed)
+    assert either() == "httpx2"
+    monkeypatch.setattr(of_libraries, "named", str)
+    assert either() == "httpx"
+
+
+def test_without_httpx_installed_that_is_httpx2():
     program = """
 import sys
 sys.modules["httpx"] = None

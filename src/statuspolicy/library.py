@@ -81,16 +81,16 @@ class Library:
 
 
 _known: dict[str, Library] = {}
-_knowing = Lock()  # two threads may see the first object of a library at once
+_learning = Lock()
 
-# Type checkers see httpx itself in its place; a tuple is taken wherever a class is.
 # Of these classes themselves, and no subclass: `type(stream) in BYTE_STREAMS` (a body in memory).
 BYTE_STREAMS: set[type] = set()
 RESPONSES: set[type] = set()
+
 if not TYPE_CHECKING:
 
     class _Any:
-        pass
+        """Under each name the classes of the known libraries: `isinstance` takes a tuple too."""
 
     ANY = _Any()
     vars(ANY).update(dict.fromkeys(_CLASSES, ()))
@@ -98,20 +98,23 @@ if not TYPE_CHECKING:
 
 def named(name: str) -> Library:
     """The library of that name, which is known from now on."""
-    library = _known.get(name)
-    if library is not None:
-        return library
-    library = Library(name)
-    with _knowing:
-        if name not in _known:
-            for one in _CLASSES:
-                setattr(ANY, one, (*getattr(ANY, one), getattr(library, one)))
-            BYTE_STREAMS.add(library.ByteStream)
-            RESPONSES.add(library.Response)
-            for one, kind in vars(BASE).items():
-                kind.__bases__ = (*kind.__bases__, getattr(library, one))
-            _known[name] = library
+    if name not in _known:
+        _learn(name)
     return _known[name]
+
+
+def _learn(name: str) -> None:
+    with _learning:
+        if name in _known:
+            return  # another thread saw it first
+        library = Library(name)
+        for one in _CLASSES:
+            setattr(ANY, one, (*getattr(ANY, one), getattr(library, one)))
+        BYTE_STREAMS.add(library.ByteStream)
+        RESPONSES.add(library.Response)
+        for one, kind in vars(BASE).items():
+            kind.__bases__ = (*kind.__bases__, getattr(library, one))
+        _known[name] = library
 
 
 class _LibraryOf(dict[type, Library]):
@@ -182,9 +185,10 @@ else:
 
         def __getattr__(self, name):
             first = _Thing if name.endswith(("Transport", "Stream")) else _Failure
-            theirs = [getattr(library, name) for library in _known.values()]
-            made = type(name, (first, *theirs), {"__module__": __name__})
-            return vars(self).setdefault(name, made)
+            with _learning:
+                theirs = [getattr(library, name) for library in _known.values()]
+                made = type(name, (first, *theirs), {"__module__": __name__})
+                return vars(self).setdefault(name, made)
 
     BASE = _Bases()
 
@@ -198,6 +202,10 @@ def several(*kinds: Any) -> tuple[Any, ...]:
     return tuple(one for kind in kinds for one in (kind if isinstance(kind, tuple) else (kind,)))
 
 
-for _name in NAMES:
-    if sys.modules.get(_name) is not None:
-        named(_name)
+def _look_around() -> None:
+    for name in NAMES:
+        if sys.modules.get(name) is not None:  # None: somebody says that it isn't there
+            named(name)
+
+
+_look_around()
