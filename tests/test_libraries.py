@@ -16,6 +16,7 @@ import statuspolicy as sp
 import statuspolicy.httpx2 as door
 import statuspolicy.testing
 from statuspolicy import library as of_libraries
+from statuspolicy.errors import about
 from statuspolicy.failure import ABOVE
 from statuspolicy.library import ANY, LIBRARY_OF, _learn, _look_around, either
 from statuspolicy.response import PolicyResponse
@@ -170,6 +171,16 @@ def test_a_failure_of_the_library_stays_its_own_and_knows_its_hop(library):
     assert caught.value.request.url.path == "/b"
     again = pickle.loads(pickle.dumps(caught.value))
     assert (type(again), str(again)) == (library.ReadError, "gone")
+
+
+def test_an_error_of_ours_is_about_the_request_that_it_was_first_told_of(library):
+    error = sp.TotalTimeout("late")
+    with pytest.raises(RuntimeError, match="has not been set"):
+        error.request  # noqa: B018
+    first, second = (library.Request("GET", f"http://h/{n}") for n in range(2))
+    about(error, first)
+    about(error, second)
+    assert error.request is first
 
 
 def test_a_response_is_pickled_and_comes_back_as_its_library_s(library, status_server):
