@@ -1,4 +1,4 @@
-"""Fixtures for pytest: installed with the package, there without an import.
+"""Fixtures for pytest: they are there once the package is installed, without an import.
 
 pytest loads this at each start, wherever the package is installed: so it stands beside the
 package, which (with httpx) is imported by the first test that asks for a fixture.
@@ -26,7 +26,7 @@ def status_server() -> Iterator[StatusServer]:
 
 @pytest.fixture
 def fake_clock() -> FakeClock:
-    """A clock that never waits, and lists the waits that it was asked for."""
+    """A clock that never waits, and lists the waits."""
     from statuspolicy.testing import FakeClock
 
     return FakeClock()

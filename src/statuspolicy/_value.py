@@ -1,4 +1,4 @@
-"""Frozen values, as dataclasses are, whose `__init__` is compiled when the first one is made.
+"""Base classes of frozen values, like dataclasses; `__init__` is compiled at the first use.
 
 A frozen dataclass costs 0.6 ms of import time, a NamedTuple 0.1 ms, and there are a dozen.
 """
@@ -14,11 +14,11 @@ T = TypeVar("T")
 
 
 class _Shown:
-    """The arguments of a class as `help` and `inspect.signature` show them."""
+    """The signature of a class, for `help` and `inspect.signature`."""
 
     def __get__(self, of: object | None, kind: type) -> Any:
         if of is not None:
-            raise AttributeError("__signature__")  # a duty's own is that of its call
+            raise AttributeError("__signature__")  # an instance has the signature of `__call__`
         from inspect import Parameter, Signature
 
         how = Parameter.KEYWORD_ONLY if issubclass(kind, Value) else Parameter.POSITIONAL_OR_KEYWORD
@@ -43,7 +43,7 @@ class _Frozen:
         raise AttributeError(f"{type(self).__name__} is frozen.")
 
     def _given(self) -> dict[str, Any]:
-        """What it was made of, without what was reckoned of that since."""
+        """The arguments that it was made of, without lazy values."""
         return {name: vars(self)[name] for name in type(self).__annotations__}
 
     def __eq__(self, other: object) -> bool:
@@ -53,7 +53,7 @@ class _Frozen:
         return hash(tuple(self._given().values()))
 
     def __repr__(self) -> str:
-        """Only what was set: `retry(attempts=6)`."""
+        """Show only the arguments that are not the default: `retry(attempts=6)`."""
         cls = type(self)
         unset = object()
         changed = (
@@ -63,7 +63,7 @@ class _Frozen:
 
 
 class lazy(Generic[T]):  # noqa: N801 - as functools.cached_property, but without its lock
-    """A value that is reckoned when it is first asked for, and kept."""
+    """An attribute that is computed at its first use, and kept."""
 
     def __init__(self, reckon: Callable[[Any], T]) -> None:
         self._reckon = reckon
@@ -91,7 +91,7 @@ class Record(_Frozen):
         cls.__init__(self, *given, **named)
 
     def _replace(self, **changes: Any) -> Self:
-        """The same, but for what `changes` says."""
+        """A copy with some values changed."""
         values = vars(self).copy()
         values.update(changes)
         if len(values) > len(vars(self)):
@@ -101,7 +101,7 @@ class Record(_Frozen):
 
     @classmethod
     def _of(cls, values: dict[str, Any]) -> Self:
-        """The one that has these values, whose keys are all that an instance has."""
+        """An instance with these values as its `__dict__`."""
         new = object.__new__(cls)
         object.__setattr__(new, "__dict__", values)
         return new
@@ -140,11 +140,11 @@ class Value(_Frozen):
         self.check()
 
     def check(self) -> None:
-        """Raise TypeError or ValueError where a value makes no sense."""
+        """Raise TypeError or ValueError for a value that is not valid."""
 
 
 def _compiled(cls: type) -> Any:
-    """The `__init__` that one would write by hand for a Record."""
+    """Compile the `__init__` of a Record."""
     names = list(cls.__annotations__)
     defaults = {f"_{name}": getattr(cls, name) for name in names if hasattr(cls, name)}
     arguments = (f"{n}=_{n}" if f"_{n}" in defaults else n for n in names)

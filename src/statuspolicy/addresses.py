@@ -1,4 +1,4 @@
-"""A guard against server-side request forgery: hops to addresses that are not public."""
+"""`public_addresses_only`, against server-side request forgery."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from httpx import Request
 
 
-# The IANA special-purpose registries (RFC 6890). They stand here, since versions of Python
-# disagree on `is_global`.
+# The IANA special-purpose registries (RFC 6890). They are listed here, since `is_global` differs
+# between versions of Python.
 _NOT_PUBLIC = (
     "0.0.0.0/8",  # this network
     "10.0.0.0/8",  # private (RFC 1918)
@@ -39,45 +39,45 @@ _NOT_PUBLIC = (
     "2002::/16",  # 6to4, which embeds IPv4, and is deprecated (RFC 7526)
     "3fff::/20",  # documentation (RFC 9637)
 )
-# All that is global unicast (RFC 4291 §2.4): ::1, fc00::/7, fe80::/10, fec0::/10 and ff00::/8
-# are outside, and so is what IANA has not given out.
+# Global unicast (RFC 4291 §2.4): ::1, fc00::/7, fe80::/10, fec0::/10, ff00::/8 are outside, and
+# so are addresses that IANA has not assigned.
 _GLOBAL = "2000::/3"
 _NAT64 = "64:ff9b::/96"  # RFC 6052 §2.1
-# A host that ends so is an IPv4 address to some parsers and to others a name.
+# A host that ends so is an IPv4 address for some parsers and a name for others.
 _NUMBER_AT_END = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$")
 
 
 class PublicAddressesOnly:
-    """An `allow_hop` that follows to public addresses only, against server-side request forgery.
+    """An `allow_hop` for public addresses only, against server-side request forgery.
 
-    Refused are loopback, link-local, private, shared, multicast, reserved and documentation
-    addresses, those of cloud metadata, IPv6 addresses that carry such an IPv4 address, addresses
-    in odd spellings (`2130706433`, `0x7f.1`), and names that don't resolve. One bad address of
-    several is enough. In a client without async it resolves in the thread, which no timeout ends.
+    It refuses loopback, link-local, private, shared, multicast, reserved and documentation
+    addresses, those of cloud metadata, IPv6 addresses with such an IPv4 address inside, addresses
+    in unusual spellings (`2130706433`, `0x7f.1`), and names that don't resolve. One bad address of
+    several is enough. In a sync client it resolves names in the thread, without a timeout.
 
-    The addresses that were checked are noted in the next request's `extensions`, and a new
-    connection goes to one of these: a second look-up can't answer otherwise. The limits of that:
+    The checked addresses are noted in the next request's `extensions`, and a new connection uses
+    one of these: the name is not resolved a second time. The limits:
 
-    - Hops are asked about, the first request is not: `public_addresses_only(request, request)`
+    - It is called for hops, not for the first request: `public_addresses_only(request, request)`
       checks one, without noting its addresses.
     - A proxy resolves the name by itself.
-    - A transport that isn't httpx's own resolves again, and a connection to the same host that is
-      open already is used as it is.
-    - The network's own prefix for NAT64, where it isn't 64:ff9b::/96, looks like any address.
-    - It knows http and https, as hops do.
+    - A transport that isn't httpx's own resolves the name again, and an open connection to the
+      same host is used without a check.
+    - A NAT64 prefix of the network other than 64:ff9b::/96 is not known.
+    - It knows http and https, like hops.
     """
 
     def __call__(self, request: Request, next_request: Request) -> bool:
-        """Whether every address of the next request's host is public; resolves in this thread."""
+        """Whether all addresses of the next request's host are public; resolves in this thread."""
         host = _host(next_request)
         try:
             found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
             return _judge(request, next_request, found)
-        except (OSError, ValueError):  # it has no address, or can't have one
+        except (OSError, ValueError):  # no address, or not a valid name
             return False
 
     async def in_async(self, request: Request, next_request: Request) -> bool:
-        """As a call, for a task in any event loop that anyio knows."""
+        """As a call, in a task of any event loop that anyio knows."""
         import anyio  # here, so that a program without async never loads it
 
         host = _host(next_request)
@@ -95,32 +95,32 @@ public_addresses_only = PublicAddressesOnly()
 
 
 def _host(request: Request) -> str:
-    """The host as the transport will ask for it."""
+    """The host as the transport resolves it."""
     host: bytes = request.url.raw_host
     return host.decode("ascii")
 
 
 def _judge(request: Request, next_request: Request, found: Iterable[Any]) -> bool:
-    """Whether it may go to what `getaddrinfo` found, which is then noted."""
+    """Whether the addresses from `getaddrinfo` are public; notes them for the connection."""
     host = _host(next_request)
     addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not (_is_plain(host) and addresses and all(map(is_public, addresses))):
         return False
     if next_request is not request:
-        # A copy: the two requests may share what they were given.
+        # A copy: the two requests may share their extensions.
         next_request.extensions = {**next_request.extensions, PINS: {host: addresses}}
     return True
 
 
 def _is_plain(host: str) -> bool:
-    """Whether everyone reads it as the same name or address. May raise ValueError."""
+    """Whether all parsers read a host as the same name or address. May raise ValueError."""
     if "%" in host:  # the zone of an IPv6 address (RFC 4007 §11)
         return False
     return not _NUMBER_AT_END.search(host) or bool(ip_address(host))
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one of the public internet. Raises ValueError where it is none."""
+    """Whether an address is public. Raises ValueError if it is not an address."""
     ip = ip_address(address)
     if isinstance(ip, IPv6Address):
         carried = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _network(_NAT64) else ip.ipv4_mapped

@@ -1,9 +1,8 @@
-"""Request bodies that know whether they can be sent again.
+"""`Body`: a request body that can be sent again, or knows that it can't.
 
-An exhausted iterator, a read-only file and a multipart part that can't seek are sent a
-second time as an *empty* body by every HTTP library, and the server answers 200. So the
-kinds are told apart before the first send, and what can't be started over is recorded
-while it is sent.
+HTTP libraries send an exhausted iterator, or a file that can't seek, a second time as an *empty*
+body, and the server answers 200. So the kinds of bodies are told apart before the first send, and
+a body that can't be started again is recorded while it is sent.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def carry(request: Request, limits: Limits) -> Request:
-    """The request as it will be sent: a copy with a Body where its own stream is used up.
+    """The request as it will be sent: a copy with a Body if its stream can be read only once.
 
     The caller's request is never changed.
     """
@@ -57,24 +56,23 @@ def carry(request: Request, limits: Limits) -> Request:
         # What can be started over is recorded too, so that 411 learns its length; not
         # a file, whose length the library reads off before it is sent.
         body = Body(stream, again, 0 if again and _file(stream) else limits.replay_bytes)
-        with suppress(AttributeError):  # a foreign stream may have no room for it
+        with suppress(AttributeError):  # a stream of another class may have slots
             setattr(stream, _SENT, body)
     return copy(request, stream=body)
 
 
-# A client's own auth flow sends the caller's request again: its stream was used up by then,
-# and what was recorded of it is found there. (A weak dictionary would never let go of either:
-# a body holds its stream.)
+# An auth flow of the client sends the caller's request again, after its stream was used up: the
+# recorded body is found here. (A weak dictionary would keep both alive: a body holds its stream.)
 _SENT = "_statuspolicy_body"
 
 
 def replayable(request: Request) -> bool:
-    """Whether a request that was carried can be sent again."""
+    """Whether a request from `carry` can be sent again."""
     return not isinstance(request.stream, Body) or request.stream.replayable
 
 
 def known(request: Request) -> bytes | None:
-    """The whole body of a request, where it is in memory."""
+    """The whole body of a request, if it is in memory."""
     stream = request.stream
     if isinstance(stream, ANY.ByteStream):
         return b"".join(stream)
@@ -82,7 +80,7 @@ def known(request: Request) -> bytes | None:
 
 
 def length(request: Request) -> int | None:
-    """The length of a body that can be sent again, where it was sent to its end."""
+    """The length of a body that can be sent again, if it was sent to its end."""
     stream = request.stream
     if isinstance(stream, ANY.ByteStream):
         return len(b"".join(stream))
@@ -90,9 +88,9 @@ def length(request: Request) -> int | None:
 
 
 def read(request: Request, most: int) -> bytes | Awaitable[bytes | None] | None:
-    """The whole body of a request that was carried, read once more; something to await for it.
+    """Read the whole body of a request from `carry` again; returns it or an awaitable of it.
 
-    None where it is longer than `most` bytes, or can't be sent again.
+    None if it is longer than `most` bytes, or can't be sent again.
     """
     stream = request.stream
     if not isinstance(stream, Body) or not stream.replayable:
@@ -132,7 +130,7 @@ def _seekable(file: Any) -> bool:
 
 
 def _rewinds(stream: AnyStream) -> bool:
-    """Multipart whose every part is text, bytes or a file that the library rewinds itself."""
+    """Whether a multipart body has only text, bytes and files that the library can rewind."""
     files = files_of(stream)
     if files is None:
         return False
@@ -140,7 +138,7 @@ def _rewinds(stream: AnyStream) -> bool:
 
 
 def _restart(stream: AnyStream) -> Callable[[], Source] | None:
-    """What starts a stream over; None where it is used up by being sent."""
+    """A function that starts a stream again; None if it can be read only once."""
     content = source_of(stream)
     if hasattr(content, "read"):
         if not _seekable(content):
@@ -152,8 +150,8 @@ def _restart(stream: AnyStream) -> Callable[[], Source] | None:
             return stream
 
         return rewind
-    # An iterable gives a fresh iterator each time; an iterator gives itself, and some things
-    # the same one. (What only looks fresh is caught where it is sent again.)
+    # An iterable returns a new iterator each time; an iterator returns itself. (An iterable that
+    # returns the same iterator again is noticed at the second send.)
     fresh_sync = isinstance(content, Iterable) and iter(content) is not iter(content)
     fresh_async = isinstance(content, AsyncIterable) and aiter(content) is not aiter(content)
     return (lambda: stream) if fresh_sync or fresh_async else None
@@ -162,7 +160,7 @@ def _restart(stream: AnyStream) -> Callable[[], Source] | None:
 def _chunks(body: Any) -> Source:
     if isinstance(body, bytes):
         return [body]
-    # Text, bytearrays and memoryviews iterate too, but not into bytes.
+    # Text, bytearrays and memoryviews are iterable too, but not of bytes.
     odd = isinstance(body, (str, bytearray, memoryview))
     if isinstance(body, (Iterable, AsyncIterable)) and not odd:
         return body

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class No(Exception):
-    """The response is to be handed over, for this reason."""
+    """The guard refuses the request, for this reason: the response is handed over."""
 
 
 def in_time(exchange: Exchange, after: float) -> None:
-    """Raise No where a wait would be too long, or end too late."""
+    """Raise No if a wait would be too long, or end too late."""
     limits = exchange.limits
     if not after >= 0:
         raise ValueError(f"The duty asks to wait {after!r} s: give a number of seconds, 0 or more.")
@@ -39,7 +39,7 @@ def in_time(exchange: Exchange, after: float) -> None:
 
 
 def no_longer_wait(limits: Limits, after: float) -> None:
-    # Never clamped: to ask earlier than the server said is what gets clients blocked.
+    # Never shortened: servers block clients that come back earlier than allowed.
     if after > limits.retry_after:
         raise No(
             f"the wait of {in_words(after)} is above Limits.retry_after={limits.retry_after:g}"

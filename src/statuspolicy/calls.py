@@ -1,11 +1,11 @@
-"""What a call of a wrapped client says, handed down to its transports.
+"""The context of a call of a wrapped client, passed on to its transports.
 
-While it is wrapped, a client is of a class made from its own, that hears `send`: every verb and
-`stream` pass it. So whatever somebody puts on `Client.send` later is found as ever; and the client
-holds no method of its own, which would keep it alive.
+While it is wrapped, a client has a class made from its own class, with another `send`: every method
+such as `get` calls that. So a patch of `Client.send` still works, and the client holds no bound
+method, which would keep it alive.
 
-A class of somebody's is heard on both sides: above it, since its `send` may call `Client.send` by
-name, and beneath it, since it may have its own word on redirects.
+For a subclass, `send` is overridden above and beneath it: above, since its `send` may call
+`Client.send` by name, and beneath, since it may set `follow_redirects`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 def _hears(kind: Any) -> Any:
-    """Give a class a `send` that hears, and calls that of the next class."""
+    """Give a class a `send` that notes the call, then calls that of the next class."""
     below = kind.send
 
     @wraps(below)
@@ -39,7 +39,7 @@ def _hears(kind: Any) -> Any:
         if done is None:
             return _unheard(kind, self).send(*args, **options)
         if done.of.client() is None:
-            done.of.client = ref(self)  # a copy, which has outlived the client that was wrapped
+            done.of.client = ref(self)  # a copy of a wrapped client that is gone
         return _sent(done, super(kind, self).send, *args, **options)
 
     @wraps(below)
@@ -56,9 +56,9 @@ def _hears(kind: Any) -> Any:
 
 
 def _unheard(kind: Any, client: Any) -> Any:
-    """Whose `send` is next where the client isn't wrapped.
+    """The object with the next `send` for a client that isn't wrapped.
 
-    Somebody kept the method, and unwrapped the client; or made it by `type(wrapped)(...)`.
+    It was unwrapped while the method was kept, or made by `type(wrapped)(...)`.
     """
     return super(kind, client) if isinstance(client, kind) else client
 
@@ -83,7 +83,7 @@ def _ends(base: Any) -> tuple[Any, Any]:
 
 
 def over(client: Any, done: Wrapping, send: Any) -> Callable[..., Any]:
-    """What hears the calls to a `send` that somebody had put on the client itself."""
+    """Wrap a `send` that was set on the client itself."""
 
     @wraps(send)
     def sync_send(*args: Any, **options: Any) -> Any:
@@ -97,7 +97,7 @@ def over(client: Any, done: Wrapping, send: Any) -> Callable[..., Any]:
 
 
 def _sent(done: Wrapping, send: Callable[..., T], *args: Any, **options: Any) -> T:
-    """What it sends, as a call of that client."""
+    """Call `send` as a call of the wrapped client."""
     try:
         call = (done.of, options.get("follow_redirects"), done.now(), True)
         return during(CALL, call, send, *args, **options)
@@ -124,9 +124,9 @@ async def _asent(
 
 
 def _forsaken(error: BaseException) -> list[Response]:
-    """The responses that the client had in hand when Ctrl-C or a cancellation came.
+    """The open responses in the client's frames when Ctrl-C or a cancellation came.
 
-    It closes those whose hooks or bodies fail, and forgets what it is interrupted with in between.
+    The client closes a response when a hook or the body fails, but not when it is interrupted.
     """
     found: list[Response] = []
     traceback = None if isinstance(error, (Exception, GeneratorExit)) else error.__traceback__
@@ -137,17 +137,17 @@ def _forsaken(error: BaseException) -> list[Response]:
     return found
 
 
-# Passes by a `__setattr__` and a `__class__` of somebody's.
+# Not through a `__setattr__` or a `__class__` of the client's class.
 _become: Any = vars(object)["__class__"].__set__
 _CLASS = property(attrgetter("_unwrapped"), _become)
 
 
 @lru_cache(128)
 def hearing(kind: Any) -> Any:
-    """The class of a client of this class while it is wrapped.
+    """The class that a client of `kind` has while it is wrapped.
 
-    It is named as its own class is, which `client.__class__` still says: what makes another such
-    client of it makes one that isn't wrapped.
+    It has the same name, and `client.__class__` is still the client's own class: a client that is
+    made from that isn't wrapped.
     """
     if "_unwrapped" in vars(kind):
         return kind  # `type(wrapped)(...)` made the client
@@ -158,23 +158,23 @@ def hearing(kind: Any) -> Any:
     if kind is base:
         bases = (beneath,)
     elif issubclass(kind, beneath):
-        bases = (kind,)  # somebody made a subclass of `type(wrapped)`
+        bases = (kind,)  # a subclass of `type(wrapped)`
     names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
     names |= {"__slots__": (), "_unwrapped": kind, "__class__": _CLASS}
     metaclass: Any = type(kind)
-    # Not called: what a metaclass of somebody's does with each class isn't done with this one.
+    # The metaclass is not called: it may register each class.
     new: Any = ABCMeta.__new__ if issubclass(metaclass, ABCMeta) else type.__new__
     return new(metaclass, kind.__name__, bases, names)
 
 
 def hear(client: Any) -> None:
-    """Give a client the class that hears."""
+    """Give a client the class for wrapped clients."""
     kind: Any = type(client)
     _become(client, hearing(kind))
 
 
 def unhear(client: Any) -> None:
-    """Give a client back the class that it had, if nobody has given it another since."""
+    """Give a client its own class back, unless it was changed since."""
     kind = type(client)
     if "_unwrapped" in vars(kind):
         _become(client, kind._unwrapped)

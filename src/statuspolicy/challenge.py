@@ -1,4 +1,4 @@
-"""What a 401 or 407 asks for: challenges, read from a field and written as one."""
+"""`Challenge`: the challenges of a 401 or 407, parsed from a field."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _OPAQUE = r"[ \t]+([0-9A-Za-z._~+/-]+=*)(?=[ \t]*(?:,|\Z))"
 
 
 class Challenge(Record):
-    """One way in which a server lets itself be asked (RFC 9110 §11.3).
+    """One challenge of a server (RFC 9110 §11.3).
 
-    scheme: what it is called, in lower case: "basic", "digest", "bearer".
-    parameters: what it says besides; names in lower case, values without their quotes.
-    token68: what it says in place of parameters; "" where it says nothing so.
-    origin: who asks: scheme, host and port; "" where that isn't known.
+    scheme: the authentication scheme in lower case: "basic", "digest", "bearer".
+    parameters: its parameters; names in lower case, values without quotes.
+    token68: the token in place of parameters; "" where there is none.
+    origin: the origin that sent it: scheme, host and port; "" where that isn't known.
     """
 
     scheme: str
@@ -29,12 +29,12 @@ class Challenge(Record):
 
     @property
     def realm(self) -> str:
-        """What the credentials are for; "" where it doesn't say."""
+        """The realm; "" where there is none."""
         return self.parameters.get("realm", "")
 
     @property
     def stale(self) -> bool:
-        """Whether the credentials were right, and only the nonce too old (RFC 7616 §3.3)."""
+        """Whether only the nonce was too old (RFC 7616 §3.3)."""
         return self.parameters.get("stale", "").lower() == "true"
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ def challenges(field: str) -> tuple[Challenge, ...]:
     field: the field's value; several lines joined by commas, as `response.headers[...]` does.
 
     RFC 9110 §11.6.1: it "might contain more than one challenge, and each challenge can contain
-    a comma-separated list of authentication parameters". What can't be read is passed over.
+    a comma-separated list of authentication parameters". Invalid parts are skipped.
     """
     if not isinstance(field, str):
         raise TypeError(

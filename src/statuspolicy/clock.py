@@ -1,4 +1,4 @@
-"""Where time comes from: everything that waits or reads the time asks a Clock."""
+"""`Clock`: the source of time and of waits."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What a clock can do; `statuspolicy.testing.FakeClock` is one that never waits."""
+    """The protocol of a clock; `statuspolicy.testing.FakeClock` is one that never waits."""
 
     def time(self) -> float:
-        """Seconds since the Unix epoch, for comparing with dates that servers send."""
+        """Seconds since the epoch, to compare with dates from servers."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never jump, for deadlines."""
+        """Seconds of a clock that never jumps, for deadlines."""
         ...
 
     def sleep(self, seconds: float) -> None:
@@ -40,13 +40,13 @@ class SystemClock(Clock):
         time.sleep(seconds)
 
     def asleep(self, seconds: float) -> Awaitable[None]:
-        # The loop's own, unwrapped: many may wait at once, and each would hold the wrappings.
+        # The event loop's own sleep: many tasks may wait, and a wrapper for each takes memory.
         # Imported here, so that a program without async never loads it.
         import asyncio
 
         try:
             task = asyncio.current_task()
-        except RuntimeError:  # another kind of loop runs
+        except RuntimeError:  # not asyncio
             task = None
         if task is not None:
             return asyncio.sleep(seconds)

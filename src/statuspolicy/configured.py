@@ -1,4 +1,4 @@
-"""What a transport is told, checked once, and what both kinds make of it: all but the sending."""
+"""Base class of both transports: checks the arguments and builds the configuration."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ TransportT = TypeVar("TransportT", bound="BaseTransport | AsyncBaseTransport")
 
 _OF_A_CLOCK = ("time", "monotonic", "sleep", "asleep")
 
-# What a wrapped client knows of the call that is under way: whose it is (by its jar, since a
-# hook may use another client), what it said of redirects (a bool, or what stands for nothing), when
-# it began, and whether its first request is still to be sent: an auth flow sends several.
+# The current call of a wrapped client: the client (by its jar, since a hook may use another one),
+# its `follow_redirects` (a bool, or the library's default), when it began, and whether its first
+# request is not sent yet: an auth flow sends several.
 Call: TypeAlias = "tuple[Callable[[], Cookies], object, float, bool]"
 CALL: ContextVar[Call | None] = ContextVar("statuspolicy.call", default=None)
 
 
 class Configured(Generic[TransportT]):
-    """What the two transports share."""
+    """Base class of both transports: all but the sending."""
 
     _sends: str
     _is_async: bool
@@ -118,7 +118,7 @@ class Configured(Generic[TransportT]):
         cookiejar_internals.check()
         install(self._inner)
         self._route = route
-        # Neither is a method, or the transport would hold itself, and be freed late.
+        # Not bound methods: the transport would hold itself in a cycle, and be freed late.
         self._to: Callable[[URL], TransportT] = partial(_chosen, self._inner, route)
         proxied = partial(_is_proxied, self._inner, route)
         self._fresh = fresh
@@ -139,7 +139,7 @@ class Configured(Generic[TransportT]):
             is_async=self._is_async,
             proxied=proxied,
         )
-        # Whose exchanges' hops go through as they are, since what handles them stands above.
+        # Hops of these clients pass through: a transport above handles them.
         self._above: Container[object] = (self.plan.cookies,)
         # What each request asks: a table and limits never change, and memory empties in place.
         self._quiet = table.quiet
@@ -148,16 +148,16 @@ class Configured(Generic[TransportT]):
         self._moves, self._cooling = memory.moves, memory.cooling
 
     def _concerned(self, url: URL) -> bool:
-        """Whether something is to be done before a request for a URL is sent."""
+        """Whether anything has to be done before a request for a URL is sent."""
         memory = self.plan.memory
         moved = memory.moves and memory.has_moved(target(url))
         return bool(moved or (memory.cooling and memory.is_cooling(origin(url))))
 
     def _end_waits(self) -> None:
-        """End the exchanges under way at their next wait, and no later one.
+        """End the running exchanges at their next wait, but no later exchange.
 
-        The library's own transports open connections again after they were closed, and clients
-        may share one.
+        The library's own transports can be used again after they were closed, and clients may
+        share one.
         """
         ended = self.plan.closed
         assert ended is not None
@@ -179,9 +179,9 @@ class Configured(Generic[TransportT]):
         return plan._replace(table=table, follow=follow, began=began, sent=sent)
 
     def _visit(self, request: Request) -> tuple[Visit | None, str | None]:
-        """A request's visit to a cache in this process's memory, where nothing else is to do.
+        """The lookup of a request in a MemoryStorage, if nothing else has to be done.
 
-        Beside it whose the request is, where that was asked.
+        The second value is the user of the request, if it is known.
         """
         shelf, plan = self._shelf, self.plan
         assert shelf is not None
@@ -198,13 +198,13 @@ class Configured(Generic[TransportT]):
         asked = shelf.asked(request, None if plan.cookies is None else plan.cookies(), user)
         stored = shelf.look(asked.url, asked.who)
         visit = shelf.visit(LIBRARY_OF[type(request)], asked, stored, plan.clock.time())
-        # Where the origin cools down there is more to do before a send.
+        # If the origin cools down, the engine has to wait before the send.
         cooling = plan.memory.cooling and plan.memory.is_cooling(origin(request.url))
         simple = visit.simple and not (cooling and visit.sends)
         return (visit if simple else None), user
 
     def _settled(self, visit: Visit, answer: Response) -> Response:
-        """What is handed over in an answer's place, once what is stored was changed by it."""
+        """Update the cache by a response; returns the response to hand over."""
         assert self._shelf is not None
         response, changes = visit.settled(answer, self.plan.clock.time())
         self._shelf.change(changes, visit.sent)
@@ -212,7 +212,7 @@ class Configured(Generic[TransportT]):
         return response
 
     def retire(self) -> None:
-        """Handle nothing any more, where it can't be taken out from under another transport."""
+        """Pass all requests through: the transport is still beneath another one."""
         self._above = _Everyone()
 
 
@@ -229,7 +229,7 @@ def _chosen(inner: TransportT, route: Callable[[URL], TransportT] | None, url: U
     if transport is not inner:
         from statuspolicy.network import install
 
-        install(transport)  # it listens too, whoever it is
+        install(transport)  # its sockets listen too
     return transport
 
 
@@ -240,11 +240,11 @@ def _is_proxied(inner: TransportT, route: Callable[[URL], TransportT] | None, ur
 
 
 def shelf_of(cache: Any, limits: Limits) -> Shelf:
-    """A cache as a client's transports use it together."""
+    """The cache that the transports of a client share."""
     from statuspolicy.cache.config import Cache  # here, so that only who has one loads it
     from statuspolicy.caching import Shelf
 
-    if isinstance(cache, Shelf):  # a wrapped client's transports have one together
+    if isinstance(cache, Shelf):  # shared by the transports of a wrapped client
         return cache
     instead = "statuspolicy.Cache(), or statuspolicy.Cache(storage=...) for a storage,"
     _expect("cache", cache, Cache, instead)

@@ -1,4 +1,4 @@
-"""The connections of a thread and of a task: they heed what is asked, and listen as they send."""
+"""Network streams, for threads and tasks: they keep time limits, and listen while they send."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAUSES = 0.0005, 0.02  # seconds, the first and the longest, until a task looks
 
 
 class Stream(Listener):
-    """A connection of a thread."""
+    """A network stream for threads."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._back or self._stray or self._broken:
@@ -39,7 +39,7 @@ class Stream(Listener):
         if self._sends(buffer, WIRE.get()):
             self._write_and_listen(buffer, timeout)
             return
-        # The inner write loops until all is sent, with the whole timeout for each turn.
+        # The inner write uses the whole timeout for each of its calls.
         size = PIECE if left() < inf else len(buffer)
         for start in range(0, len(buffer), size):
             self._writes(buffer[start : start + size], timeout)
@@ -71,7 +71,7 @@ class Stream(Listener):
         self._inner.close()
 
     def hold(self, seconds: float) -> None:
-        """Wait for a 100, so long at most. Raises the library's WriteError if an answer comes."""
+        """Wait `seconds` for a 100. Raises the library's WriteError if another response comes."""
         end = monotonic() + seconds
         while self._waits():
             rest = min(end - monotonic(), left())
@@ -97,7 +97,7 @@ class Stream(Listener):
                 self._writes(buffer[start : start + PIECE], timeout)
 
     def _hears_an_error(self) -> bool:
-        # Of what is readable there may be no whole record of TLS; what is broken is met again.
+        # The bytes may not be a complete TLS record; an error comes again at the next read.
         with suppress(self._core.ReadError):
             self._overhear(self._reads(_READ, 0))
         return self._stops()
@@ -105,14 +105,14 @@ class Stream(Listener):
     def _in_time(self, timeout: float | None) -> float | None:
         rest = left()
         if rest <= 0:
-            # Bytes that are there already can be read within any timeout, endlessly. On a
-            # closed socket every call fails at once, and in the inner stream's own words.
+            # Bytes that are there can be read within any timeout, without end. On a closed
+            # socket every call fails at once, with the exception of the inner stream.
             self._inner.close()
         return timeout if rest == inf else within(timeout)
 
 
 class AsyncStream(Listener):
-    """A connection of a task."""
+    """A network stream for tasks."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as httpcore calls it
         if self._back or self._stray or self._broken:
@@ -156,7 +156,7 @@ class AsyncStream(Listener):
             raise
 
     def _passes(self, error: BaseException) -> bool:
-        """Whether httpcore lets an error of anyio's TLS pass as it is; of a thread's it doesn't."""
+        """Whether an error is of anyio's TLS, which httpcore does not map; in threads it does."""
         from anyio import EndOfStream
 
         return self._core is not None and isinstance(error, (SSLError, EndOfStream))
@@ -170,7 +170,7 @@ class AsyncStream(Listener):
         await self._inner.aclose()
 
     async def hold(self, seconds: float) -> None:
-        """As Stream's."""
+        """As `Stream.hold`."""
         end = monotonic() + seconds
         while self._waits():
             rest = end - monotonic()
@@ -198,7 +198,7 @@ class AsyncStream(Listener):
                     # A clock that stands still (in a test) must not make it wait for ever.
                     if timeout is not None and max(monotonic() - began, slept) > timeout:
                         raise self._stuck()
-                    # Nothing tells a task of a socket that its event loop reads itself.
+                    # A task can't wait for a socket that its event loop reads itself.
                     await anyio.sleep(pause)
                     slept += pause
                     pause = min(2 * pause, longest)
@@ -206,8 +206,7 @@ class AsyncStream(Listener):
                 await self._writes(buffer[start : start + PIECE], timeout)
 
     async def _hears_an_error(self) -> bool:
-        # A read that was given up may be going on in the event loop: what it brings makes the
-        # socket readable no more.
+        # A read that timed out may go on in the event loop, and take the bytes from the socket.
         self._pending = True
         with suppress(self._core.ReadError, self._core.ReadTimeout):
             self._overhear(await self._reads(_READ, _NO_WAIT))
@@ -216,14 +215,14 @@ class AsyncStream(Listener):
 
 
 class _Watched:
-    """Whether a socket can be read from, and written to."""
+    """Watches whether a socket is readable or writable."""
 
     def __init__(self, stream: Any) -> None:
         self._socket = stream.get_extra_info("socket")
         self._selector = DefaultSelector()
 
     def __enter__(self) -> Self:
-        with suppress(OSError, ValueError):  # it is closed: a call on it says so
+        with suppress(OSError, ValueError):  # it is closed: the next call on it raises
             self._selector.register(self._socket, EVENT_READ | EVENT_WRITE)
         return self
 
@@ -231,12 +230,12 @@ class _Watched:
         self._selector.close()
 
     def ready(self, timeout: float | None, deaf: bool) -> tuple[bool, bool]:
-        """Wait for one of the two; `deaf` asks for the second alone."""
+        """Wait until the socket is readable or writable; with `deaf`, only until it is writable."""
         if not self._selector.get_map():
             return False, True
         if self._socket.fileno() < 0:
-            # An event loop closed it, and nothing ever shows here. What came before is still there
-            # to be read, and a call says what happened.
+            # An event loop has closed it. Bytes from before can still be read, and a call on it
+            # raises the reason.
             return True, True
         if deaf:
             self._selector.modify(self._socket, EVENT_WRITE)

@@ -1,4 +1,4 @@
-"""A response's content as the package itself reads it: decoded in small pieces."""
+"""The content of a response, decoded in small pieces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def raw(response: Response) -> Any:
-    """The raw body of a response that was read before, as one of a mock may be; else None."""
+    """The raw body of a response that was read before, as that of a mock may be; else None."""
     return response.stream if response.is_stream_consumed else None
 
 

@@ -7,8 +7,8 @@ from calendar import monthrange, timegm
 from functools import lru_cache
 
 # "A recipient that parses a timestamp value in an HTTP field MUST accept
-# all three HTTP-date formats." RFC 9111 §4.2: they are matched "case-insensitively". What else
-# looks like a date is none.
+# all three HTTP-date formats." RFC 9111 §4.2: they are matched "case-insensitively". Other
+# formats are not accepted.
 _CLOCK = r"(?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d):(?P<second>[0-5]\d|60)"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
@@ -38,10 +38,10 @@ def http_date(value: str | None, now: float) -> float | None:
     return _seconds(year, *rest)
 
 
-@lru_cache(maxsize=256)  # what is stored is asked for its dates again and again
+@lru_cache(maxsize=256)  # stored responses are asked for their dates again and again
 def _date(value: str) -> float | tuple[int, int, int, int, int, int] | None:
-    """A date, in seconds where it has a whole year."""
-    # `re` compiles each pattern when the first date comes, not when this is imported.
+    """The parts of a date; its seconds if the year has four digits."""
+    # `re` compiles the patterns at the first date, not at import.
     matches = (re.fullmatch(date, value, re.ASCII | re.IGNORECASE) for date in _DATES)
     found = next((match for match in matches if match), None)
     if found is None:

@@ -1,4 +1,4 @@
-"""207: the several answers in one, read as they come (RFC 4918 §13, §14.24)."""
+"""`multistatus`: the parts of a 207, parsed while they come (RFC 4918 §13, §14.24)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from httpx import DecodingError, Response
 
-_PIECE = 8 * 1024  # bytes that are read at once
+_PIECE = 8 * 1024  # bytes that are parsed at once
 _DEEPEST = 256  # elements inside each other
 # Of one DAV:response:
 _LONGEST = 16 * 1024 * 1024  # bytes
 _MOST = 65_536  # elements and attributes
-# Of one tag or comment, which the parser gives as a whole: expat writes the URI of a namespace
-# before the name of each attribute, so the two multiply.
+# Of one tag or comment, which the parser returns as a whole: expat writes the URI of the namespace
+# before the name of each attribute, so that their lengths multiply.
 _LONGEST_TAG = 32 * 1024  # bytes
 _LONGEST_URI = 2_000  # characters
 _SMALL_TAG = 4 * 1024  # bytes
@@ -35,16 +35,16 @@ _DAV = "{DAV:}"
 
 
 class Part(Record):
-    """What a 207 says of one resource, or of some of its properties.
+    """The status of one resource in a 207, or of some of its properties.
 
-    href: the resource, as the server wrote it; `response.url.join(part.href)` leads there.
-    status: its status code; None where none can be read.
-        `statuspolicy.STANDARD.row(part.status)` says what that asks of a client.
+    href: the resource, as the server wrote it; `response.url.join(part.href)` is its URL.
+    status: the status code; None where it can't be parsed.
+        `statuspolicy.STANDARD.row(part.status)` is its row.
     error: the preconditions and postconditions that failed (RFC 4918 §16), as `{DAV:}name`.
-    description: for a human; "" where nothing is said.
-    location: where a 3xx of this part leads; "" where it says nothing.
-    prop: the `DAV:prop` element whose properties the status is about, with their values; None
-        where it is about the whole resource.
+    description: a text for people; "" where there is none.
+    location: the target of a 3xx; "" where there is none.
+    prop: the `DAV:prop` element with the properties that have this status, and their values; None
+        where the status is of the whole resource.
     """
 
     href: str
@@ -81,17 +81,17 @@ class Multistatus:
 
 
 def multistatus(response: Response) -> Multistatus:
-    """The parts of a 207's body: one for each `DAV:response`, or for each `propstat` in it.
+    """The parts of a 207: one for each `DAV:response`, or for each `propstat` in it.
 
-    response: a 207, read or streaming: then the parts come while it is received, and no more
-        than one `DAV:response` is held.
+    response: a 207, read or streaming. While it streams, the parts come as it is received, and
+        only one `DAV:response` is in memory.
 
     As in `for part in multistatus(response)`, or `async for` with an AsyncClient's.
 
-    Raises `httpx.DecodingError` where the body is no such XML, is cut off, or has a document
-    type (an entity in it could grow without end), after the parts that came before that. The
-    same where one `DAV:response` is longer than 16 MiB, has more than 65,536 elements and
-    attributes or a tag above 32 KiB, and where there are some 10,000 different names.
+    Raises `httpx.DecodingError`, after the parts before the error, if the body is not such XML, is
+    truncated, or has a document type (its entities could expand without end). Also if one
+    `DAV:response` is longer than 16 MiB, has more than 65,536 elements and attributes or a tag
+    above 32 KiB, and if there are more than some 10,000 different names.
     """
     meet(response)
     if not isinstance(response, ANY.Response):
@@ -100,7 +100,7 @@ def multistatus(response: Response) -> Multistatus:
 
 
 class _Parser:
-    """Bytes in, parts out."""
+    """A parser: bytes in, parts out."""
 
     def __init__(self, response: Response) -> None:
         # Here, so that a program without WebDAV never loads them.
@@ -113,12 +113,12 @@ class _Parser:
         self._tree: Any = None  # of the DAV:response that is being read
         self._depth = self._length = self._count = 0
         self._ready: deque[Element] = deque()  # each DAV:response that is complete
-        self._waiting = bytearray()  # came, and was not parsed yet
+        self._waiting = bytearray()  # bytes that are not parsed yet
         self._parsed = self._open = 0  # bytes: all, and those of the tag that has no end yet
         self._names: dict[str | None, str] = {}  # as expat writes them: as ElementTree does
         self._named = 0
         self._expat = expat = ParserCreate(namespace_separator="}")
-        # With their prefixes: expat keeps each name as it was written.
+        # With their prefixes: expat stores each name as it was written.
         expat.namespace_prefixes = True
         expat.buffer_text = True
         expat.StartDoctypeDeclHandler = self._doctype
@@ -129,13 +129,13 @@ class _Parser:
 
     def feed(self, chunk: bytes) -> Iterator[Part]:
         """The parts that are complete with these bytes."""
-        # A tag is parsed from its beginning each time: a long one only when it has doubled.
+        # expat parses an incomplete tag from its beginning: a long one only after it has doubled.
         if self._open > _SMALL_TAG and len(self._waiting) + len(chunk) < self._open:
             self._waiting += chunk
             return
         if self._waiting:
             chunk, self._waiting = bytes(self._waiting) + chunk, bytearray()
-        # In pieces, since a body that was read comes as one.
+        # In pieces, since a body that was read comes as one chunk.
         for at in range(0, len(chunk), _PIECE):
             error = self._read(chunk[at : at + _PIECE])
             while self._ready:
@@ -144,7 +144,7 @@ class _Parser:
                 raise error
 
     def end(self) -> Iterator[Part]:
-        """The last parts; raises DecodingError where more had to come."""
+        """The last parts; raises DecodingError if the body is truncated."""
         self._open = 0
         yield from self.feed(b"")
         if (error := self._read(b"", end=True)) is not None:
@@ -225,14 +225,14 @@ class _Parser:
 
 
 class _Flawed(Exception):
-    """Why a body is none that is read on."""
+    """The body is not valid, for this reason."""
 
 
 def _parts(response: Element) -> Iterator[Part]:
     """RFC 4918 §14.24: a response has either hrefs and one status, or one href and propstats.
 
-    Of what has several of both, the first href has the propstats: all of them for each would
-    be more than came.
+    If there are several of both, only the first href gets the propstats: all for each would be
+    more than the server sent.
     """
     hrefs = [_text_of(element) for element in response.iterfind(_DAV + "href")] or [""]
     location = _text_of(response.find(f"{_DAV}location/{_DAV}href"))
@@ -254,7 +254,7 @@ def _parts(response: Element) -> Iterator[Part]:
 
 
 def _first(element: Element) -> dict[str, Element]:
-    """The first of each of the children of DAV, by its local name."""
+    """The first child element of each local name, in the namespace DAV:."""
     found: dict[str, Element] = {}
     for child in element:
         if child.tag.startswith(_DAV):

@@ -1,8 +1,7 @@
-"""Bodies with a Content-Encoding (RFC 9110 §8.4), decoded in pieces and within bounds.
+"""Decoding of a Content-Encoding (RFC 9110 §8.4), in pieces and within bounds.
 
-The HTTP library decodes at once what came at once, and 500 bytes may be 1 GiB. So where it is not
-the caller who reads, it is decoded here: each coding gives a small piece, and goes on when that
-was taken.
+The HTTP library decodes each chunk as a whole, and 500 bytes may become 1 GiB. So where the package
+itself reads a body, it is decoded here: each coding returns one small piece after the other.
 """
 
 from __future__ import annotations
@@ -15,23 +14,23 @@ from typing import Any
 
 from statuspolicy.fields import members
 
-PIECE = 64 * 1024  # bytes that one coding gives at once, or at most twice as many
+PIECE = 64 * 1024  # bytes of one piece, or at most twice as many
 _MOST_CODINGS = 5  # in a row
 _WINDOW_LOG = 23  # RFC 9659 §3: zstd's window is "not larger than 8 MB"
 _ZLIB_HEAD = 2  # bytes
-# Bytes that zstandard, which has no bound, gets at once: 4 of them may be a block of 128 KiB.
+# Bytes that zstandard gets at once, since it has no bound: 4 of them may become 128 KiB.
 _SLICE = 128
 
 
 class Undecodable(Exception):
-    """A body is not what its Content-Encoding says, or longer than is wanted; and how."""
+    """A body does not match its Content-Encoding, or is too long, for this reason."""
 
 
 class Decoding:
-    """The codings of one body, which are undone as it comes.
+    """A decoder for one body, while it comes.
 
-    field: its Content-Encoding. A coding that nobody here knows is left as it is, as the library
-        leaves it. most: the bytes that it may have, and each coding on the way.
+    field: its Content-Encoding. An unknown coding is not decoded, as in the library. most: how
+        many bytes the body may have, after each coding.
 
     Raises Undecodable.
     """
@@ -45,25 +44,25 @@ class Decoding:
         self._steps = [_Step(decoder, most) for decoder in made if decoder is not None]
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What comes of the next bytes, in pieces. It is to be read to its end."""
+        """Decode the next bytes, in pieces. The iterator has to be read to its end."""
         pieces: Iterator[bytes] = iter((data,))
         for step in self._steps:
             pieces = step.through(pieces)
         return pieces
 
     def end(self, strict: bool = False) -> None:
-        """There are no more. Raises Undecodable where there had to be.
+        """Note the end of the body. Raises Undecodable if it is truncated.
 
-        strict: also for gzip and deflate, of which the library gives what came where it is cut off.
+        strict: whether also for gzip and deflate, where the library accepts a truncated body.
         """
         for step in self._steps:
             step.end(strict)
 
 
 def decoded(content: bytes, field: str | None, most: int) -> bytes:
-    """A whole body as it was before it was coded.
+    """Decode a whole body.
 
-    field: its Content-Encoding. most: the bytes that it may have.
+    field: its Content-Encoding. most: how many bytes it may have.
 
     Raises Undecodable.
     """
@@ -74,7 +73,7 @@ def decoded(content: bytes, field: str | None, most: int) -> bytes:
 
 
 class _Step:
-    """One coding, and how much it may still give."""
+    """One coding, with its limit."""
 
     def __init__(self, decoder: Any, most: float) -> None:
         self._decoder = decoder
@@ -110,9 +109,9 @@ class _Zlib:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         if self._otherwise is not None and len(data := self._head + data) < _ZLIB_HEAD:
-            self._head = data  # too little to see which of the two it is
+            self._head = data  # too short to see the format
             return
-        while not self._zlib.eof:  # what follows its end is left alone
+        while not self._zlib.eof:  # bytes after its end are ignored
             try:
                 piece = self._zlib.decompress(data, PIECE)
             except zlib.error as error:
@@ -146,7 +145,7 @@ class _Brotli:
     def _bounded(self, data: bytes) -> Iterator[bytes]:
         try:
             piece = self._process(data, output_buffer_limit=PIECE)
-        except TypeError:  # one before 1.2, where a byte still gives 16 MiB at most
+        except TypeError:  # before brotli 1.2: there one byte becomes 16 MiB at most
             yield from filter(None, (self._process(data[n : n + 1]) for n in range(len(data))))
             return
         while piece:
@@ -217,7 +216,7 @@ def _zstd() -> _Zstd | _Zstandard | None:
 
 
 def _first(*names: str) -> Any:
-    """The first of some modules that is installed; here, so that only who needs it loads it."""
+    """The first module of these that is installed; imported here, at its first use."""
     for name in names:
         try:
             return import_module(name)

@@ -1,4 +1,4 @@
-"""JSON that a server wrote: bytes -> values or None, and never an exception."""
+"""JSON from a server: bytes -> values or None, and never an exception."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def document(content: bytes | None) -> Any:
-    """What a body says; None where it is no JSON."""
+    """The value of a JSON body; None where it is not JSON."""
     import json  # here, so that a program without JSON never loads it
 
     try:
@@ -16,7 +16,7 @@ def document(content: bytes | None) -> Any:
 
 
 def member(document: Any, pointer: str) -> Any:
-    """What a JSON Pointer (RFC 6901) such as "/links/monitor" leads to; None where to nothing."""
+    """The value at a JSON Pointer (RFC 6901) such as "/links/monitor"; None where there is none."""
     for word in pointer.split("/")[1:]:
         name = word.replace("~1", "/").replace("~0", "~")
         if isinstance(document, list) and name.isascii() and name.isdigit():
@@ -27,6 +27,6 @@ def member(document: Any, pointer: str) -> Any:
 
 
 def text(document: Any, pointer: str) -> str:
-    """The same, where it is text; else ""."""
+    """The string at a JSON Pointer; else ""."""
     found = member(document, pointer)
     return found if isinstance(found, str) else ""

@@ -1,8 +1,8 @@
-"""What was seen of a send: whether its connection was an old one, and whether it was read.
+"""Whether the connection was reused and whether bytes were sent: proof that a failed request was
+not processed.
 
-The library's transport reports its steps to a `trace` callable in a request's extensions, and
-the sockets below it tell what became of the request. Where neither shows that nobody can have
-acted on it, nothing is shown.
+The library's transport reports its steps to a `trace` callable in a request's extensions, and the
+sockets show what happened to the request. Without such a proof, the server may have acted on it.
 """
 
 from __future__ import annotations
@@ -22,26 +22,27 @@ from statuspolicy.wire import HINTED, READING, Seen
 if TYPE_CHECKING:
     from httpx import Request, Response
 
-# What is known to come before that, or to be told of it; of anything else nobody knows what it is.
+# The known groups of events; other events are unknown.
 _KNOWN = frozenset({"connection", "proxy", "socks", "socks5", "http11", "http2"})
 
 
 class Watch:
-    """A `trace` callable that takes notes and calls the caller's own."""
+    """A `trace` callable that notes the events, and calls the caller's own."""
 
     def __init__(self, theirs: Callable[..., Any] | None) -> None:
         self._theirs = theirs
         self._first = ""
         self._sent = 0  # how often the transport began to send it
         self._over_http2 = 0  # how often of these over HTTP/2
-        self._unknown = False  # whether it told something else
-        self._connected = False  # whether it told last that it has a connection
+        self._unknown = False  # whether there was an unknown event
+        self._connected = False  # whether the last event was a connection
         self.seen = Seen()
         self.extensions: dict[str, Any] = {}  # of the request that is watched
 
     def leave(self) -> None:
-        """The answer is there. (A connection tells of its close before it closes, and if Ctrl-C
-        comes here then, it never does.)
+        """Stop watching: the response is there.
+
+        (A connection reports its close before it closes; Ctrl-C here would keep it open.)
         """
         if self._theirs is None:
             self.extensions.pop("trace", None)
@@ -49,11 +50,11 @@ class Watch:
             self.extensions["trace"] = self._theirs
 
     def __call__(self, event: str, info: dict[str, Any]) -> Any:
-        """Note an event; the answer of the caller's own, which an async one awaits."""
+        """Note an event; returns the result of the caller's own callable."""
         self._first = self._first or event
         self._connected = event.startswith("connection.") and event.endswith(".complete")
         if event in SENDING:
-            # The CONNECT that opens a tunnel is the proxy's; the request comes behind it.
+            # The CONNECT for a tunnel is for the proxy; the request follows.
             if getattr(info.get("request"), "method", b"") != b"CONNECT":
                 self._sent += 1
                 self._over_http2 += event == SENDING[1]
@@ -63,37 +64,37 @@ class Watch:
 
     @property
     def reused(self) -> bool:
-        """Whether it went over an HTTP/1.1 connection that had brought an answer before.
+        """Whether the request was sent over an HTTP/1.1 connection with an earlier response.
 
-        (A connection that is still being opened may be given to a request that waits for one.)
+        (A connection that is still being opened may be given to a waiting request.)
         """
         return self._first == SENDING[0] and self.seen.old is True
 
     @property
     def unsent(self) -> bool:
-        """Whether nobody can have read it: what there was of sending came to nothing.
+        """Whether the server can't have read the request.
 
-        The transport told what it does, and sending was not of it; or the sockets told of each
-        time that it was. (Where it told nothing, what they tell may be of another request.)
+        The events show that it was not sent, or the sockets show for each send that it was not
+        read. (Without events, the observations may be of another request.)
         """
         if not self._first:
             return False
-        times = max(self.seen.sends, self._sent)  # by the one who knows of more
-        # Who has a connection sends next: one that fails then, and did not tell, sent unseen.
+        times = max(self.seen.sends, self._sent)  # the higher count is right
+        # After a connection comes a send: a failure then may be of a send without an event.
         return times == self.seen.unread if times else not (self._unknown or self._connected)
 
     @property
     def begun(self) -> bool:
-        """Whether somebody may have read it, whatever the transport says in the end.
+        """Whether the server may have read the request, whatever the transport raises.
 
-        (Not every socket tells, and a transport may repeat by itself.) Over HTTP/2 it is the
-        connection that says how far it got.
+        (Not every socket shows it, and a transport may repeat by itself.) Over HTTP/2 the
+        exception of the connection shows it.
         """
         return max(self.seen.sends, self._sent - self._over_http2) > self.seen.unread
 
 
 class AsyncWatch(Watch):
-    """The same for a transport that awaits what its trace callable answers."""
+    """A Watch for a transport that awaits the result of its trace callable."""
 
     async def __call__(self, event: str, info: dict[str, Any]) -> None:
         """Note an event, and await the caller's own."""
@@ -103,14 +104,14 @@ class AsyncWatch(Watch):
 
 
 def watched(request: Request, kind: type[Watch]) -> tuple[Request, Watch]:
-    """A copy of a request that is watched while it is sent, and what watches it."""
+    """A copy of a request with a Watch, and the Watch."""
     watch = kind(request.extensions.get("trace"))
     watch.extensions = {**request.extensions, "trace": watch}
     return body.copy(request, extensions=watch.extensions), watch
 
 
 def equipped(request: Request, kind: type[Watch], limits: Limits) -> tuple[Request, Watch | None]:
-    """A request as it goes out, its body held back where it asks for that; what watches it."""
+    """A request as it is sent, with a held body for Expect, and its Watch."""
     if request.method in WITHOUT_CONTENT:
         return request, None
     held = expects(request)
@@ -123,12 +124,12 @@ def equipped(request: Request, kind: type[Watch], limits: Limits) -> tuple[Reque
 
 
 def hinted(response: Response) -> Any:
-    """The interim responses that went before this one, where its connection tells."""
+    """The interim responses before a response, if its connection shows them."""
     return getattr(response.extensions.get("network_stream"), "interim", ())
 
 
 def saw(watch: Watch | None, reply: Reply) -> Reply:
-    """What a send brought, with what was seen of it where it was watched."""
+    """The reply to a send, with the observations of its Watch."""
     outcome = reply.outcome
     if isinstance(outcome, ANY.Response):
         if HINTED and (interim := hinted(outcome)):

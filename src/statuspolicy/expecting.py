@@ -1,4 +1,4 @@
-"""`Expect: 100-continue`: a request's body is held back until the server asks for it.
+"""`Expect: 100-continue`: the body of a request waits until the server asks for it.
 
 RFC 9110 §10.1.1: the client lets the server "make a decision on the request, based on its
 header section, before" the content is sent, and "MUST NOT wait for an indefinite period".
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def expects(request: Request) -> bool:
-    """Whether a request asks for a 100 before its content, and has some."""
+    """Whether a request has content, and asks for a 100 before it."""
     headers = request.headers
     return (
         "expect" in headers
@@ -32,8 +32,8 @@ def expects(request: Request) -> bool:
 class Held(Stream):
     """A body that isn't begun before its connection says so.
 
-    seen: knows the connection, once the header section went over it.
-    seconds: how long a 100 is waited for.
+    seen: has the connection, once the header section was sent.
+    seconds: how long to wait for a 100.
     """
 
     def __init__(self, stream: Any, seen: Seen, seconds: float) -> None:
@@ -58,7 +58,7 @@ class Held(Stream):
             yield part
 
     async def leave(self) -> None:
-        """As Body's."""
+        """As `Body.leave`."""
         if self._parts is not None:
             await self._parts.aclose()
         if isinstance(self._stream, Body):
@@ -66,16 +66,16 @@ class Held(Stream):
 
 
 def expect_continue(above: int = 1_000_000) -> Callable[[Request], Awaitable[None]]:
-    """A request hook for a client: large bodies get `Expect: 100-continue` by themselves.
+    """A request hook for a client: sets `Expect: 100-continue` on requests with a large body.
 
     `httpx.Client(event_hooks={"request": [statuspolicy.expect_continue()]})`, and the same with
-    an AsyncClient. A server that wants no such body then says so before it is sent; one that
-    says nothing gets it after `Limits.expect_wait`.
+    an AsyncClient. Then a server can refuse the body before it is sent; without an answer the body
+    is sent after `Limits.expect_wait`.
 
-    above: bytes; a body of unknown length counts as longer. GET, HEAD, OPTIONS and TRACE are
-        left as they are, and so is a request that has the field.
+    above: bytes; a body of unknown length counts as longer. GET, HEAD, OPTIONS, TRACE and
+        requests that have the field don't change.
 
-    Raises ValueError for a number that is no length.
+    Raises ValueError for a negative number.
     """
     if not isinstance(above, int) or isinstance(above, bool) or above < 0:
         raise ValueError(
@@ -94,7 +94,7 @@ def expect_continue(above: int = 1_000_000) -> Callable[[Request], Awaitable[Non
 
 
 class _Done(Awaitable[None]):
-    """For an AsyncClient, which awaits what its hooks answer. A Client doesn't look at it."""
+    """The result of the hook: an AsyncClient awaits it, a Client ignores it."""
 
     def __await__(self) -> Generator[Any, None, None]:
         yield from ()

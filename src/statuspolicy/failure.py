@@ -1,4 +1,4 @@
-"""What a failure of the transport was: one exception of the library may be several things."""
+"""Kinds of failures: one exception of the library may have several causes."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def line(key: str | type) -> list[str | type]:
 
 
 def row_key(error: Exception) -> int | type[Exception] | None:
-    """The key of the row that a failure belongs to; None where it is never repeated."""
+    """The key of a failure's row; None for a failure that is never repeated."""
     if isinstance(error, ANY.RemoteProtocolError):
         line = _not_parsed(error)
         if line is None:
-            return type(error)  # the connection went away without an answer
+            return type(error)  # the connection was closed without a response
         return 101 if says_switched(line) else 600
     if any(map(_is_lasting, _chain(error))):
         return None
@@ -78,8 +78,8 @@ def row_key(error: Exception) -> int | type[Exception] | None:
 def unacted(error: Exception, begun: bool = False, request: AnyRequest | None = None) -> bool:
     """Whether a failure shows by itself that the server did not act on the request.
 
-    begun: whether some of it is known to have been sent.
-    request: the one that failed.
+    begun: whether some bytes of it are known to have been sent.
+    request: the request that failed.
     """
     if request is not None and _is_another_s(error, request):
         return False
@@ -89,8 +89,8 @@ def unacted(error: Exception, begun: bool = False, request: AnyRequest | None = 
 def _is_another_s(error: Exception, request: AnyRequest) -> bool:
     """Whether it is of a request that the server made in turn.
 
-    An application that a transport calls (WSGI, ASGI) may let a failure of its own client through,
-    which has written there whose it is.
+    An application behind a transport (WSGI, ASGI) may raise a failure of its own client, which has
+    its own request.
     """
     theirs = vars(error).get(REQUEST)
     return error.__cause__ is not None and theirs is not None and theirs.url != request.url
@@ -99,8 +99,8 @@ def _is_another_s(error: Exception, request: AnyRequest) -> bool:
 def _unconnected(error: Exception) -> bool:
     """Whether no connection was made.
 
-    A transport may call a connection that it lost a ConnectTimeout: its cause says what it was.
-    One without a cause, as a mock raises it, is believed.
+    A transport may raise ConnectTimeout for a connection that it lost: the cause shows that. A
+    failure without a cause, as from a mock, is believed.
     """
     if not isinstance(error, (ANY.ConnectError, ANY.ConnectTimeout)):
         return False
@@ -113,10 +113,10 @@ def _unconnected(error: Exception) -> bool:
 
 
 def _says_unconnected(cause: BaseException) -> bool | None:
-    """What a cause says of it; None where it says nothing.
+    """Whether a cause shows that no connection was made; None where it shows nothing.
 
-    A library that makes connections knows. The system's error below it may be of a connection
-    that was made, too: a host can become unreachable meanwhile.
+    The libraries that make connections know it. An error of the system below them may be of an
+    open connection: a host can become unreachable meanwhile.
     """
     kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(cause).__mro__}
     if not _CONNECTING.isdisjoint(library for library, _ in kinds):
@@ -128,7 +128,7 @@ def _says_unconnected(cause: BaseException) -> bool | None:
     return None
 
 
-# What the libraries that make connections raise where they make none, and nowhere else.
+# The exceptions that these libraries raise only if no connection was made.
 _UNCONNECTED = {
     ("httpcore", "ConnectError"), ("httpcore", "ConnectTimeout"),
     ("httpcore2", "ConnectError"), ("httpcore2", "ConnectTimeout"),
@@ -138,7 +138,7 @@ _CONNECTING = {library for library, _ in _UNCONNECTED}
 
 
 def _is_lasting(cause: BaseException) -> bool:
-    """Whether it is there at the next try too: a host without an address, TLS that can't be."""
+    """Whether a repeat would fail too: an unknown host, or TLS that is not possible."""
     if isinstance(cause, socket.gaierror):
         return cause.errno in _NO_SUCH_HOST
     if isinstance(cause, ssl.SSLCertVerificationError):
@@ -149,7 +149,7 @@ def _is_lasting(cause: BaseException) -> bool:
     return any(word in said for word in _NO_TLS)
 
 
-# RFC 3493 §6.1, but for what may be over soon: EAI_AGAIN, EAI_MEMORY and EAI_SYSTEM.
+# RFC 3493 §6.1, without the temporary ones: EAI_AGAIN, EAI_MEMORY and EAI_SYSTEM.
 _NO_SUCH_HOST = {
     getattr(socket, name)
     for name in ("EAI_NONAME", "EAI_NODATA", "EAI_FAIL", "EAI_FAMILY", "EAI_ADDRFAMILY",
@@ -157,9 +157,9 @@ _NO_SUCH_HOST = {
     if hasattr(socket, name)
 }  # fmt: skip
 
-# Reasons of OpenSSL's: of its own, and for the alerts of the other side (RFC 8446 §6.2), where
-# the two sides have nothing in common or one refuses the other. Bytes that were damaged or cut
-# off on the way, and an internal error, are not of them.
+# Reasons of OpenSSL and alerts of the other side (RFC 8446 §6.2) that mean: the two sides have
+# nothing in common, or one refuses the other. Damaged or truncated data and internal errors are
+# not among them.
 _NO_TLS = (
     "WRONG_VERSION", "WRONG_SSL_VERSION", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE",
     "PROTOCOL_VERSION", "VERSION_TOO_LOW", "VERSION_TOO_HIGH", "UNKNOWN_PROTOCOL",
@@ -184,9 +184,9 @@ _REFUSED_STREAM = 7  # RFC 9113 §7
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """A failure and what caused it: libraries raise `from` it, or pass it as an argument.
+    """A failure and its causes: libraries raise `from` them, or pass them as arguments.
 
-    Not `__context__`: that is whatever was being handled, an earlier failure say.
+    Not `__context__`: that may be any other exception, such as an earlier failure.
     """
     seen: set[int] = set()
     cause: BaseException | None = error
@@ -198,7 +198,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _not_parsed(error: RemoteProtocolError) -> str | None:
-    """What the HTTP/1.1 parser said, or who read along, where it was that which failed."""
+    """The message of the HTTP/1.1 parser, if the parser failed; else None."""
     for cause in _chain(error):
         if isinstance(cause, NotHTTP) or is_parser_error(cause):
             return str(cause)

@@ -1,4 +1,4 @@
-"""Header fields: what a server wrote -> a value or None, and never an exception."""
+"""Header fields: text from a server -> a value or None, and never an exception."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import inf
 
 
 class Fields:
-    """The header section of one response, read once: names in lower case, values as text."""
+    """A header section, parsed once: names in lower case, values as text."""
 
     __slots__ = ("_lines",)
 
@@ -40,7 +40,7 @@ class Fields:
         return None if lines is None else ", ".join(map(_text, lines))
 
     def one(self, name: str) -> str | None:
-        """The value of a field that may stand once: None where two lines differ."""
+        """The value of a field that should not be repeated; None where two lines differ."""
         lines = self._lines.get(name)
         if lines is None or len(lines) == 1:
             return None if lines is None else _text(lines[0])
@@ -48,7 +48,7 @@ class Fields:
         return values.pop() if len(values) == 1 else None
 
     def raw(self, name: str) -> bytes:
-        """The first line of a field that is there, as it was written."""
+        """The first line of an existing field, as it was written."""
         return self._lines[name][0].strip(b" \t")
 
     def __contains__(self, name: str) -> bool:
@@ -71,7 +71,7 @@ def _text(value: bytes) -> str:
 def members(value: str) -> list[str]:
     """The members of a list, without the white space around them (RFC 9110 §5.6.1).
 
-    A comma inside a quoted string is no border; of a quote that nothing ends, it is one.
+    A comma inside a quoted string does not separate; after a quote that is never closed, it does.
     """
     parts = value.split(",")
     if '"' in value:
@@ -91,7 +91,7 @@ def members(value: str) -> list[str]:
 
 
 def digits(value: str | None) -> float | None:
-    """A string of ASCII digits, of any length, as a number (too long for one: infinity)."""
+    """A string of ASCII digits as a number; infinity if it is too long. None for other text."""
     if value is None or not (value.isascii() and value.isdigit()):
         return None
     significant = value.lstrip("0") or "0"

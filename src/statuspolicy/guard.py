@@ -1,8 +1,8 @@
-"""What no duty may override.
+"""The guard: rules that no duty can override.
 
-Whatever a duty answers, the one request that follows is built or checked here: where it
-may go, what it may carry, how often and how late it may be sent. Where the guard says no,
-the response is handed over with the reason, or the error is raised.
+Whatever a duty returns, the one request that follows is built or checked here: its target, its
+fields and credentials, how often and how late it may be sent. If the guard refuses it, the response
+is handed over with the reason, or an error is raised.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ if TYPE_CHECKING:
     from statuspolicy.limits import Limits
     from statuspolicy.protocols import AnyRequest
 
-Identity: TypeAlias = "tuple[Any, ...]"  # a method and a target, and what else makes the request
+# The method, the target and the other parts that identify a request.
+Identity: TypeAlias = "tuple[Any, ...]"
 
 
 class Path(Record):
-    """Where an exchange has been.
+    """The hops of an exchange so far.
 
-    home: the URL that the caller asked for; credentials are at home there.
-    states: what was requested, up to the last hop.
+    home: the URL that the caller requested; credentials are for its origin.
+    states: the identities of the requests, up to the last hop.
     sent: the request of the last hop.
-    target: what was requested last; a repeat has the target of its hop.
-    abroad: whether it ever left home: what was dropped then never returns.
-    holes: hops in a row whose Location held the whole URI that they came from.
+    target: the target of the last hop; a repeat has the same.
+    abroad: whether it ever left the first origin: then credentials never come back.
+    holes: how many hops in a row had a Location that contains the whole URI before it.
     cookies: the pairs of the caller's own Cookie field.
     """
 
@@ -56,7 +57,7 @@ class Permit(Record):
     """The request that may be sent, and the path with it.
 
     costs: whether it takes a token from the origin's retry budget.
-    tokens: how many are left there, once it was taken.
+    tokens: how many tokens are left after that.
     """
 
     request: Request
@@ -69,7 +70,7 @@ class Permit(Record):
 def permit(
     exchange: Exchange, path: Path, verdict: Follow | Again, cookies: Cookies | None
 ) -> Permit | Settle | Refuse:
-    """The one request that a verdict may lead to, or what happens in its place."""
+    """The one request that a verdict may lead to, or the verdict in its place."""
     try:
         in_time(exchange, verdict.after)
         if isinstance(verdict, Again) and _same_target(exchange.request, verdict.request):
@@ -80,7 +81,7 @@ def permit(
     except (No, hop.Unusable) as reason:
         return Settle(why=str(reason))
     except ANY.TooManyRedirects as error:
-        # Where it was found out is of no use to a reader; the frames there would be kept.
+        # A traceback into the guard is of no use, and would keep its frames alive.
         return Refuse(error.with_traceback(None), why=str(error))
 
 
@@ -92,9 +93,9 @@ def permit_aside(
     looks: int,
     heard: Exchange | None = None,
 ) -> Request | Settle:
-    """The request that may be sent on the side, or why it is not.
+    """The side request that may be sent, or the verdict in its place.
 
-    heard: the answer that it follows, where that came on the side too.
+    heard: the side response before it, if there was one.
     """
     limits, request = exchange.limits, verdict.request
     if looks > verdict.times:
@@ -124,12 +125,12 @@ def permit_aside(
 
 
 def drops(limits: Limits, abroad: bool) -> bool:
-    """Whether the credentials stay behind ("stop" lets no hop abroad, but an aside)."""
+    """Whether credentials are dropped ("stop" allows no hop abroad, but side requests)."""
     return abroad and limits.cross_origin != "keep"
 
 
 def _equipped(sent: Request, request: Any) -> Request:
-    """A request that a duty made has the timeouts and hooks of the one that it follows."""
+    """Give a request of a duty the timeouts and hooks of the request before it."""
     if request is sent:
         return request
     portable = {name: value for name, value in sent.extensions.items() if name in hop.PORTABLE}
@@ -183,7 +184,7 @@ def _hop(
     sure = exchange.error is None or (isinstance(verdict, Again) and verdict.unacted)
     if not (sure or exchange.idempotent or exchange.unacted) and (
         (request.method, body.known(request)) == (sent.method, body.known(sent))
-    ):  # sent elsewhere, it is sent twice all the same
+    ):  # to another URL, it is sent twice too
         raise No(f"{sent.method} {_MAY_BE}")
     request = body.carry(request, limits)
     if not body.replayable(request):
@@ -193,7 +194,7 @@ def _hop(
         jar.dress(cookies, request, own)
     states = led(path, sent, request, leads_to)
     new = states[-1]
-    # A redirect to the same request after a wait that the server asked for is polling.
+    # A redirect to the same request, after a wait that the server asked for, is polling.
     if new in states[:-1] and not (isinstance(verdict, Follow) and verdict.after):
         way = [printable(known[1], _SHORT) for known in states]
         raise errors.RedirectLoop(
@@ -215,8 +216,10 @@ def led(path: Path, sent: Request, request: Request, leads_to: str) -> tuple[Ide
 
 
 def _holes(sent: Request, before: int, came_from: str, leads_to: str) -> int:
-    """RFC 9110 §15.5.15: a redirection "black hole", "a redirected URI prefix that points to
-    a suffix of itself". One or two nested URIs are what sign-in redirects do.
+    """Count the hops of a redirection "black hole".
+
+    RFC 9110 §15.5.15: "a redirected URI prefix that points to a suffix of itself". One or two
+    nested URIs are usual in sign-in redirects.
     """
     nested = came_from in leads_to[1:]
     if not nested and "%3a%2f%2f" in (lower := leads_to.lower()):
@@ -235,7 +238,7 @@ _OWN = (b"cookie", b"authorization")
 
 
 def identity(request: Request, target: str) -> Identity:
-    """What makes two requests the same (a URL alone would break login and cookie walls)."""
+    """The identity of a request (with the URL alone, logins and cookie walls would not work)."""
     known = body.known(request)
     return (
         request.method,
@@ -277,24 +280,24 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
         if hop.ANSWERED not in request.extensions:
             raise No(_COUNTED)
         request = body.copy(request)
-        del request.headers["authorization"]  # the row of the 401 that follows makes another
+        del request.headers["authorization"]  # the row of the next 401 makes a new one
     if answered or (amended and drop):
-        # A duty may have written a cookie itself: that is the caller's own too.
+        # A cookie that a duty wrote counts as the caller's own.
         before = jar.pairs(sent.headers.get("cookie"))
         written = [p for p in jar.pairs(request.headers.get("cookie")) if p not in before]
         jar.dress(cookies, request, () if drop else (*written, *path.cookies))
-    # Neither a repeat at the time that the server named nor one that was asked for in another
-    # form multiplies an outage.
+    # A repeat at the time that the server named, or of a changed request that it asked for, does
+    # not make an outage worse.
     told = exchange.told
     invited = told is not None and told <= verdict.after
     return Permit(request, path, False, not invited and exchange.status not in ASKS_FOR_ANOTHER)
 
 
 def _for_the_proxy(exchange: Exchange, asked: Request, request: Request) -> Request:
-    """The request with the answer to a proxy's challenge that the duty asked for.
+    """The request with the credentials for a proxy that the duty set.
 
-    For a 407 the border is the proxy: another origin is asked for through the same one, and what
-    the proxy was given stays for each repeat of the request.
+    They are for the proxy, not for an origin: so they stay after a hop to another origin through
+    the same proxy, and in each repeat of the request.
     """
     sent, field = exchange.request, asked.headers.get("proxy-authorization")
     challenged = exchange.status == 407 and exchange.proxied and sent.url.scheme == "http"
@@ -306,7 +309,7 @@ def _for_the_proxy(exchange: Exchange, asked: Request, request: Request) -> Requ
 
 
 def _untouched(exchange: Exchange) -> bool:
-    """Whether it failed before the server saw it."""
+    """Whether the request failed before the server saw it."""
     return exchange.error is not None and exchange.unacted
 
 
@@ -318,13 +321,13 @@ def _same_digest(sent: Request, request: Request) -> bool:
 
 
 def gives_back(status: int | None) -> bool:
-    """Whether an answer gives back what the repeat that it is to took from its origin's budget."""
+    """Whether a response gives back the token that its repeat took from the retry budget."""
     return status is not None and status < 500 and status != 429
 
 
 # What is seen to in the extensions of a request: its addresses, or where its content comes from.
 ELSEWHERE = frozenset({PINS, body.FACTORY})
-# These ask for another request: 304 for one without conditions, the others for what they name.
+# These ask for a changed request: 304 without conditions, the others with the named change.
 ASKS_FOR_ANOTHER = frozenset({304, 305, 401, 407, 411, 417, 449})
 
 

@@ -1,4 +1,4 @@
-"""Where a Location leads, and the one request that goes there."""
+"""The target of a Location, and the request that is sent there."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ OF_THE_BODY = frozenset(
     {b"transfer-encoding", b"trailer", b"digest", b"repr-digest", b"last-modified", b"expect"}
 )
 SECRET = frozenset({b"cookie", b"authorization", b"proxy-authorization"})
-# What no request takes along to another URL: `target` would ask it for the old one's path.
+# Extensions that are not kept for another URL: `target` would request the old path.
 OF_ONE_URL = frozenset({"target", PINS})
-# What sends a request to another place than its URL, or takes another's answer for its.
+# Extensions that send a request to another place than its URL, or accept another certificate.
 _ELSEWHERE = frozenset({"target", "sni_hostname"})
-# Content may say more of what is asked for than the URL does.
+# With these fields, the URL alone does not decide about the response.
 _OF_ITS_OWN = frozenset({b"cache-control", b"pragma", b"content-length", b"transfer-encoding"})
 _USUAL_PORT = {"http": b":80", "https": b":443"}
 _USUAL, _LAST_PORT = {"http": 80, "https": 443}, 65_535
-# In a request's `extensions`: the challenges that were answered on the way to it.
+# In a request's `extensions`: the challenges that were answered before it.
 ANSWERED = "statuspolicy.answered"
-# What an exchange may take to another origin of its request's extensions.
+# Extensions that are kept for another origin.
 PORTABLE = frozenset({"timeout", "trace", "statuspolicy", remade.FACTORY})
 
 
@@ -53,12 +53,12 @@ _PLAIN = re.compile(
 )
 _NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SHORT = 80  # characters of a Location that are shown
-_LONG = 4096  # characters: far below what the library takes for a URL
+_LONG = 4096  # characters: far below the limit of the library for a URL
 _NAMES_A_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 
 
 class Unusable(Exception):
-    """A Location that can't be followed, and why."""
+    """A Location can't be followed, for this reason."""
 
 
 def plain(url: URL) -> URL:
@@ -67,9 +67,9 @@ def plain(url: URL) -> URL:
 
 
 def same_origin(first: URL, second: URL) -> bool:
-    """Whether credentials for the first are at home at the second.
+    """Whether credentials for the first URL may be sent to the second.
 
-    http to https on the same host, both on their default ports, is no other origin here.
+    http to https on the same host, both on their default ports, counts as the same origin.
     """
     if same_place(first, second):
         return True
@@ -78,7 +78,7 @@ def same_origin(first: URL, second: URL) -> bool:
 
 
 def resolve(base: URL, location: URL | str) -> URL:
-    """Where a Location leads from `base`. Raises Unusable with the reason."""
+    """The target URL of a Location, relative to `base`. Raises Unusable with the reason."""
     kind = type(base)
     try:
         near = plainly(base, location) if isinstance(location, str) else None
@@ -86,7 +86,7 @@ def resolve(base: URL, location: URL | str) -> URL:
             return near
         url = kind(location)
         if url.scheme and not url.host and url.scheme == base.scheme:
-            # "http:/path" and "http:///path" name no host; servers mean their own.
+            # "http:/path" and "http:///path" have no host; servers mean their own.
             url = url.copy_with(host=base.host, port=base.port)
         elif url.is_relative_url:
             url = base.join(url)
@@ -114,11 +114,11 @@ def request_to(
     abroad: bool = False,
     keep_host: bool = False,
 ) -> Request:
-    """The request that goes to `url` in `previous`' place; cookies come later.
+    """The request to `url` that follows `previous`; cookies are added later.
 
-    bodiless: the body stays behind, with the fields that speak of it.
-    abroad: the credentials stay behind.
-    keep_host: the caller's own Host field stays (a relative Location names no host).
+    bodiless: whether to drop the body and the fields that describe it.
+    abroad: whether to drop the credentials.
+    keep_host: whether to keep the caller's own Host field (a relative Location has no host).
     """
     if bodiless or abroad or not holds_for(url, previous, keep_host):
         headers = written(
@@ -148,7 +148,7 @@ def request_to(
 
 
 def other_host(request: Request) -> str | None:
-    """The Host that a request sends where it isn't its URL's; None where it is."""
+    """The Host of a request if it differs from its URL; else None."""
     url = request.url
     place = url.netloc
     hosts = [value for _, name, value in lines(request.headers) if name == b"host"]
@@ -160,9 +160,9 @@ def other_host(request: Request) -> str | None:
 
 
 def key(request: Request) -> str:
-    """What a cache keeps the answer to a request under: its URI, and the Host that is sent.
+    """The cache key of a request: its URL and Host.
 
-    A Host that isn't the URL's stands where userinfo would, which no key has.
+    A Host that differs from the URL stands in the place of userinfo, which no key has.
     """
     url, host = target(request.url), other_host(request)
     told = request.extensions.get("target")
@@ -173,9 +173,9 @@ def key(request: Request) -> str:
 
 
 def asks_as_anybody(request: Request, limits: Limits) -> bool:
-    """Whether a request says nothing by which a server may send it elsewhere than others.
+    """Whether a request has no field for which a server may redirect it otherwise than others.
 
-    (And asks for no answer of its own, as `Cache-Control: no-cache` does.)
+    (And no field that asks for a new response, such as `Cache-Control: no-cache`.)
     """
     if not _ELSEWHERE.isdisjoint(request.extensions) or other_host(request) is not None:
         return False
@@ -188,13 +188,13 @@ def asks_as_anybody(request: Request, limits: Limits) -> bool:
 
 
 def holds_for_anybody(request: Request, answer: Fields, limits: Limits) -> bool:
-    """Whether a redirect holds for whoever asks for the URL, as far as the two tell."""
+    """Whether a redirect is valid for all users, as far as request and response show."""
     vary = {name.lower() for name in members(answer.get("vary") or "")}
     return vary <= {"accept-encoding"} and asks_as_anybody(request, limits)
 
 
 def holds_for(url: URL, previous: Request, keep_host: bool) -> bool:
-    """Whether a header section may go elsewhere on its origin as it is."""
+    """Whether a header section may be sent unchanged to another URL of its origin."""
     host = b""
     for _, name, value in lines(previous.headers):
         if name in SECRET:
@@ -220,7 +220,7 @@ def _headers_for(
             continue
         if abroad and limits.sensitive(key.decode("latin-1")):
             continue
-        # What row 407 wrote is for a proxy: it may not see the next request, or only a tunnel.
+        # Credentials from row 407 are for a proxy, which may not see the next request.
         answered = key == b"proxy-authorization" and ANSWERED in previous.extensions
         if answered and origin(url) != origin(previous.url):
             continue
@@ -234,12 +234,12 @@ def _headers_for(
 
 
 def is_digest(credentials: str) -> bool:
-    """Whether an Authorization field's value holds for one request alone."""
+    """Whether credentials are for one request alone."""
     return credentials[:7].lower() == "digest "
 
 
 def _origin_of(referer: bytes, kind: type[URL]) -> bytes:
-    """What of a Referer may be told to another origin: not the path, and never a query."""
+    """The origin of a Referer: another origin must not see the path or the query."""
     try:
         url = plain(kind(referer.decode("latin-1")))
         told = f"{origin(url)}/" if url.scheme in ("http", "https") and url.host else ""
@@ -263,7 +263,7 @@ def plainly(base: URL, location: str) -> URL | None:
 
 
 def is_relative(location: URL | str) -> bool:
-    """Whether a Location names no host, so it stays where the request went."""
+    """Whether a Location has no host, so that it is relative to the request."""
     text = str(location)
     if text[:1] == "/":
         return text[:2] != "//"
@@ -271,7 +271,7 @@ def is_relative(location: URL | str) -> bool:
 
 
 def _connectable(url: URL) -> bool:
-    """Whether a socket takes the host and port; for some it raises what nobody catches."""
+    """Whether a socket accepts the host and port; for some it raises unusual exceptions."""
     labels = url.raw_host.removesuffix(b".").split(b".")
     sized = ":" in url.host or all(0 < len(label) < 64 for label in labels)
     return sized and "%" not in url.host and (url.port is None or 0 < url.port < 65536)

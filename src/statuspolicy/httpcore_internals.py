@@ -51,7 +51,7 @@ def http2_over(pool: Any, stream: object) -> Any:
 
 
 def _connections(pool: Any) -> Iterator[Any]:
-    """Those of a pool, and what they are made of: a tunnel has one inside."""
+    """The connections of a pool, and the connections inside tunnels."""
     for outer in getattr(pool, "connections", ()):
         connection = outer
         while connection is not None:

@@ -1,4 +1,4 @@
-"""Cookies between the requests of one exchange: in (extract) and out (dress)."""
+"""Cookies of an exchange: taken from responses (extract) and set on requests (dress)."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _PLAIN_PATH = re.compile(r"[\w.~!$&'()*+,;=:@/-]*", re.ASCII)
 def jar_of(kind: type[Cookies]) -> type[Cookies]:
     """A library's cookies, but they look into a response only where that sets any.
 
-    To find that there are none takes the libraries a quarter of the time of a call. (httpx2's own
-    cookies have learnt to do as these.)
+    Otherwise the library needs a quarter of the time of a call for that. (httpx2 does the same by
+    itself now.)
     """
 
     def extract_cookies(self: Cookies, response: Response) -> None:
-        """Take in the cookies that a response sets."""
+        """Store the cookies that a response sets."""
         jar = type(self.jar)
-        # A jar of somebody's own may find cookies anywhere.
+        # A subclass of CookieJar may find cookies anywhere.
         usual = jar.extract_cookies is _EXTRACT and jar.make_cookies is _MAKE
         if not usual or not _SETTING.isdisjoint(field_names(response.headers)):
             kind.extract_cookies(self, response)
@@ -47,14 +47,14 @@ def jar_of(kind: type[Cookies]) -> type[Cookies]:
 
 
 def hasten(cookies: Any) -> None:
-    """Make a client's cookies a `Jar`, where nobody has a class of his own for them."""
+    """Make a client's cookies a `Jar`, unless they have another class."""
     if type(cookies) in several(ANY.Cookies):
         kind: Any = type(cookies)
         cookies.__class__ = jar_of(kind)
 
 
 def undo(cookies: Any) -> None:
-    """Make them what they were before."""
+    """Give the cookies their class back."""
     plain = vars(type(cookies)).get("_plain")
     if plain is not None:
         cookies.__class__ = plain
@@ -73,10 +73,9 @@ def holds_any(cookies: Cookies | None) -> bool:
 def given(cookies: Cookies, request: Request) -> list[str]:
     """The pairs that the jar holds for a request's own host.
 
-    Without those of cookies that have no domain, as `Client(cookies={...})` makes them: a jar
-    gives these to every host, so they are the caller's own and go where his Cookie field goes.
-    And without those that another host set for itself alone (RFC 6265 §5.4), which a jar gives
-    to the hosts below it too.
+    Without cookies that have no domain, as from `Client(cookies={...})`: a jar sends these to every
+    host, so they count as the caller's own, like the Cookie field. And without cookies that
+    another host set for itself alone (RFC 6265 §5.4), which a jar sends to its subdomains too.
     """
     held = cookies.jar
     if _is_usual(held, policy_of(held)):
@@ -156,8 +155,7 @@ def _depth(found: tuple[int, str]) -> int:
 
 
 def _asked(held: CookieJar, request: Request) -> list[str]:
-    # Asked as the jar's own library asks: the HTTP library would raise for a cookie that
-    # isn't ASCII.
+    # By the standard library: the HTTP library would raise for a cookie that isn't ASCII.
     asking = urllib.request.Request(str(_plain(request.url)))  # noqa: S310 - nothing is opened
     held.add_cookie_header(asking)
     return pairs(asking.get_header("Cookie"))
@@ -174,9 +172,9 @@ def _named(host: str) -> str:
 
 
 def own(cookies: Cookies | None, request: Request) -> tuple[str, ...]:
-    """The pairs of a request's Cookie field that its caller wrote, not the jar.
+    """The pairs of a Cookie field that the caller wrote, not the jar.
 
-    To be asked before the jar takes in the response to that request.
+    To be called before the jar gets the response to that request.
     """
     for _, name, _ in lines(request.headers):
         if name == b"cookie":
@@ -187,7 +185,7 @@ def own(cookies: Cookies | None, request: Request) -> tuple[str, ...]:
 
 
 def extract(cookies: Cookies, response: Response, request: Request) -> None:
-    """Take a response's Set-Cookie in, under the host that sent it.
+    """Store the cookies of a response, under the host that sent it.
 
     Not those of a 511: a captive portal is not the origin (RFC 6585 §6).
     """
@@ -236,15 +234,15 @@ class _Asking:
 
 
 def _plain(url: URL) -> URL:
-    # A jar takes userinfo for a part of the host.
+    # A jar would take userinfo for a part of the host.
     return url.copy_with(userinfo=b"") if url.userinfo else url
 
 
 def dress(cookies: Cookies | None, request: Request, own_pairs: tuple[str, ...]) -> None:
-    """Write a request's Cookie field anew: the jar's for its URL, then the caller's own."""
+    """Write the Cookie field: the jar's cookies for the URL, then the caller's own."""
     from_jar = [] if cookies is None else given(cookies, request)
     names = {pair.partition("=")[0] for pair in from_jar}
-    # A cookie that a server has set takes the place of the caller's old value.
+    # A cookie from a server replaces the caller's old value.
     kept = [pair for pair in own_pairs if pair.partition("=")[0] not in names]
     field, there = "; ".join(from_jar + kept), lines(request.headers)
     raw = [(name, value) for name, key, value in there if key != b"cookie"]
@@ -281,5 +279,5 @@ def _cookieless(library: Library) -> type[Headers]:
 
 
 def without_cookies(headers: Headers) -> Headers:
-    """A header section whose Set-Cookie fields are there to be read, and no more."""
+    """A copy of a header section with Set-Cookie fields that no jar stores."""
     return _cookieless(LIBRARY_OF[type(headers)])(headers)

@@ -1,4 +1,4 @@
-"""What an application answers may have to be awaited: what is made of it, then or at once."""
+"""`then`: use the result of a callable, which may be an awaitable."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def then(answer: Any, make: Callable[[Any], Any]) -> Any:
-    """What `make` makes of an answer; something to await where the answer has to be."""
+    """Call `make` with a result; returns an awaitable if the result is one."""
     return Later(answer, make) if isawaitable(answer) else make(answer)
 
 
 class Later:
-    """What is made of an answer that has to be awaited."""
+    """An awaitable that calls `make` with an awaited result."""
 
     def __init__(self, answer: Any, make: Callable[[Any], Any]) -> None:
         self._answer = answer
@@ -24,12 +24,12 @@ class Later:
         return (yield from made.__await__()) if isawaitable(made) else made
 
     def close(self) -> None:
-        """Never awaited, as in a sync client."""
+        """Close it without awaiting it, as in a sync client."""
         close(self._answer)
 
 
 def close(answer: object) -> None:
-    """Let go of something that nobody will await."""
+    """Close a coroutine that is never awaited."""
     closing = getattr(answer, "close", None)
     if closing is not None:
         closing()

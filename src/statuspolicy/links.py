@@ -1,4 +1,4 @@
-"""Links between resources in header fields: text -> values, and never an exception."""
+"""Links in header fields (RFC 8288): text -> values, and never an exception."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 from statuspolicy._value import Record
 
 WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-# A string that nobody closes goes to the end, or each of many would be looked through to there.
+# A string without a closing quote ends with the text: otherwise many of them would be slow.
 QUOTED = r'"((?:[^"\\]|\\.)*)(?:"|\\?\Z)'
 _PARAMETER = rf'[ \t]*;[ \t]*({WORD})[ \t]*(?:=[ \t]*(?:{QUOTED}|([^ \t,;"]*)))?'
 # RFC 2295 §8.3: `{"paper.html" 0.9 {type text/html} {language en}}`
@@ -19,8 +19,8 @@ _VARIANT = r'\{\s*"([^"]*)"\s+([0-9.]+)((?:\s*\{[^{}]*\})*)\s*\}'
 class Link(Record):
     """A link to another resource (RFC 8288 §3).
 
-    target: where it leads, as the server wrote it.
-    parameters: what is said of it; names in lower case, values without their quotes.
+    target: its URL, as the server wrote it.
+    parameters: names in lower case, values without quotes.
     """
 
     target: str
@@ -32,7 +32,7 @@ class Link(Record):
 
 
 def links(field: str) -> tuple[Link, ...]:
-    """The links in a `Link` field, in its order; what can't be read is passed over."""
+    """The links in a `Link` field, in order; invalid parts are skipped."""
     found: list[Link] = []
     at = 0
     while (at := after(r"[ \t,]*", field, at)) < len(field):
@@ -54,9 +54,9 @@ def links(field: str) -> tuple[Link, ...]:
 class Alternative(Record):
     """One of the representations that a 300 or 406 offers.
 
-    url: where it is, as the server wrote it.
-    type, language, title: what is said of it; "" for nothing.
-    quality: how good the server finds it, from 0 to 1; None where it doesn't say.
+    url: its URL, as the server wrote it.
+    type, language, title: "" where they are not named.
+    quality: the quality by the server, from 0 to 1; None where it is not named.
     """
 
     url: str
@@ -71,7 +71,7 @@ class Alternative(Record):
 
 
 def alternates(link: str, alternates: str) -> tuple[Alternative, ...]:
-    """What `Link` fields with rel=alternate and an `Alternates` field (RFC 2295) offer."""
+    """The representations in `Link` with rel=alternate and in `Alternates` (RFC 2295)."""
     linked = [
         Alternative(
             one.target,
@@ -94,12 +94,12 @@ def _variant(match: re.Match[str]) -> Alternative:
 
 
 def after(pattern: str, text: str, at: int) -> int:
-    """The place after what a pattern, which may match nothing, matches there."""
+    """The position after the match of a pattern, which may be empty."""
     match = re.compile(pattern).match(text, at)
     assert match is not None  # it may be empty
     return match.end()
 
 
 def unquoted(text: str) -> str:
-    """The inside of a quoted string, without what escapes its characters (RFC 9110 §5.6.4)."""
+    """The content of a quoted string, without backslashes (RFC 9110 §5.6.4)."""
     return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)

@@ -1,9 +1,9 @@
-"""What is sent over a connection and what is heard on it meanwhile, but for the I/O.
+"""Notice a response while a request is sent; without the I/O.
 
-httpcore sends the whole of a request before it reads. Here an answer is noticed in between:
-before the body, where that waits for a 100, and during it, where an error ends the sending.
-What was read goes to httpcore when it asks; a WriteError of its own makes it ask at once, and
-close the connection after the answer. It gets no more than the answer.
+httpcore sends the whole request before it reads. Here a response is noticed earlier: before the
+body, if that waits for a 100, and during the body, where an error ends the sending. Bytes that were
+read are passed to httpcore when it reads; a WriteError makes it read at once, and close the
+connection after the response. It gets no bytes after the response.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from statuspolicy.reading import Reading, length_of
 from statuspolicy.windows import look_after
 from statuspolicy.wire import HINTED, READING, WIRE, NotHTTP, Seen, Wire, left
 
-PIECE = 16 * 1024  # bytes: a TLS record (RFC 8446 §5.1), and what a writable socket takes whole
+PIECE = 16 * 1024  # bytes: a TLS record (RFC 8446 §5.1), and as much as a writable socket accepts
 
 
 class Around:
-    """Something of httpcore's; what isn't said here is its own."""
+    """A proxy for an object of httpcore: other attributes are those of the object."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -32,9 +32,9 @@ class Around:
 
 
 class Listener(Around):
-    """What the connections of a thread and of a task share. WIRE is asked at each call.
+    """Base class of the streams for threads and tasks. Each call reads WIRE.
 
-    pool: gives the pool that the connection is one of, while there is one.
+    pool: returns the pool of the connection, while there is one.
     """
 
     def __init__(self, inner: Any, pool: Callable[[], Any] = lambda: None) -> None:
@@ -59,11 +59,11 @@ class Listener(Around):
 
     @property
     def interim(self) -> tuple[Interim, ...]:
-        """What went before the answer under way."""
+        """The interim responses before the current response."""
         return () if self._reading is None else tuple(self._reading.interim)
 
     def get_extra_info(self, info: str) -> Any:
-        """As httpcore's. "is_readable" tells it to send no other request here."""
+        """As in httpcore. With "is_readable" it sends no other request here."""
         if info == "is_readable" and self._spoiled:
             return True
         return self._inner.get_extra_info(info)
@@ -76,20 +76,20 @@ class Listener(Around):
     # ── what is sent ──────────────────────────────────────────────────────────────────
 
     def _sends(self, buffer: bytes, wire: Wire | None) -> bool:
-        """Note what is sent; whether to listen meanwhile.
+        """Note the bytes that are sent; returns whether to listen meanwhile.
 
-        Raises the library's errors where nothing is to be written.
+        Raises the library's errors if nothing may be written.
         """
         if self._begins:
             if b" HTTP/1.1\r\n" in buffer and buffer.endswith(b"\r\n\r\n"):
                 self._begin(buffer, wire)
             elif buffer.startswith(b"PRI "):
-                self._begins = False  # RFC 9113 §3.4: all that follows is HTTP/2
+                self._begins = False  # RFC 9113 §3.4: from now on it is HTTP/2
                 look_after(self._pool(), self)
             return False
         self._still_there()
         self._sent += len(buffer)
-        # What goes out with the header section meets no answer to it.
+        # No response can come before the header section is sent.
         return self._reading is not None and self._sent > PIECE and not self._deaf
 
     def _begin(self, head: bytes, wire: Wire | None) -> None:
@@ -114,9 +114,9 @@ class Listener(Around):
         if not self._proof.begins(seen, self._inner):
             return
         if not self._answered:
-            # What it said before it closed may be an answer, or why TLS came to nothing.
+            # Its last bytes may be a response, or a TLS alert.
             raise self._refusal()
-        # Not a WriteError: httpcore would read what was left behind the answer before.
+        # Not a WriteError: httpcore would read bytes after the last response.
         raise self._core.RemoteProtocolError(
             "The server closed the connection before the request was sent."
         )
@@ -132,7 +132,7 @@ class Listener(Around):
             self._proof.failed(error)
 
     def _settling(self, timeout: float | None) -> Iterator[float]:
-        """Seconds to wait until it is known what the end of the answers means."""
+        """Seconds to wait until the proof about the end of the stream is complete."""
         if self._proof is not None:
             yield from self._proof.settle(left() if timeout is None else min(left(), timeout))
 
@@ -143,7 +143,7 @@ class Listener(Around):
             wire.seen.heard = True
 
     def _given(self, data: bytes) -> bytes:
-        """What of it httpcore gets now: no more than belongs to the answer."""
+        """The bytes that httpcore gets now: no more than those of the response."""
         reading = self._reading
         if reading is None:
             return data
@@ -160,9 +160,9 @@ class Listener(Around):
         return data[:ours]
 
     def _kept(self, most: int) -> bytes:
-        """What came before httpcore asked; what came behind the answer, if it asks for that.
+        """The bytes that came before httpcore read; then those after the response.
 
-        It is the judge of where an answer ends.
+        httpcore decides where a response ends.
         """
         if self._broken is not None:
             raise self._failure(self._broken)
@@ -174,13 +174,13 @@ class Listener(Around):
         return data
 
     def _turn(self) -> None:
-        """Let the next request begin with what is written now, while this is HTTP."""
+        """Note that the next write begins a request, if this is HTTP."""
         self._begins = self._reading is not None and not self._reading.switches
         if not self._begins:
             self._reading = None
 
     def _overhear(self, data: bytes) -> None:
-        """Keep what came before httpcore asked."""
+        """Keep bytes that came before httpcore reads."""
         assert self._reading is not None
         self._heard(WIRE.get(), data)
         self._deaf = not data
@@ -197,7 +197,7 @@ class Listener(Around):
         self._stray += data[ours:]
 
     def _waits(self) -> bool:
-        """Whether a body that is held back has to wait on."""
+        """Whether a body that waits for a 100 has to wait longer."""
         assert self._reading is not None
         heard = self._broken or self._reading.final or self._reading.goes_ahead
         return not (heard or self._deaf)
@@ -208,9 +208,9 @@ class Listener(Around):
             raise self._refusal()
 
     def _stops(self) -> bool:
-        """Whether an error came while a body was sent, and all of it was here to be sent.
+        """Whether an error response came while the last bytes of a body are sent.
 
-        Raises the library's WriteError where more would come (RFC 9112 §9.5).
+        Raises the library's WriteError if more bytes would follow (RFC 9112 §9.5).
         """
         assert self._reading is not None
         if self._broken is None:
@@ -224,7 +224,7 @@ class Listener(Around):
         return True
 
     def _failure(self, why: NotHTTP) -> Exception:
-        # With it as an argument, as httpcore has h11's errors: causes it drops.
+        # As an argument, like h11's errors in httpcore, which drops causes.
         error: Exception = self._core.RemoteProtocolError(why)
         return error
 
@@ -240,7 +240,7 @@ class Listener(Around):
 
 
 def _core(stream: object) -> Any:
-    """httpcore, or what else a stream is from; None for one whose errors aren't known."""
+    """The library of a stream, such as httpcore; None if its exceptions aren't known."""
     for kind in type(stream).__mro__:
         module = sys.modules.get(kind.__module__.partition(".")[0])
         if hasattr(module, "RemoteProtocolError"):

@@ -1,4 +1,4 @@
-"""What is remembered between exchanges: permanent moves, retry budgets, cooling origins."""
+"""`Memory`: what exchanges share: permanent redirects, retry budgets and cooldowns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from statuspolicy.locks import alone
 
 __all__ = ["Memory"]
 
-# A status code, 301 or 308, and where it led.
+# A status code, 301 or 308, and its target.
 Move: TypeAlias = "tuple[int, str]"
 
 
@@ -47,13 +47,13 @@ class Memory:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def has_moved(self, url: str) -> bool:
-        """Whether there is a move of that URL, which may be over."""
+        """Whether a redirect of a URL is remembered; it may be expired."""
         return url in self.moves
 
     def is_cooling(self, origin: str) -> bool:
-        """Whether there is something to heed before a request to that origin, as far as is known.
+        """Whether an origin may be cooling down.
 
-        Neither takes the lock: whoever is told yes asks again.
+        Neither method takes the lock: after True, `recall` or `approach` decides.
         """
         return (origin if len(origin) <= _LONGEST else short(origin)) in self.cooling
 

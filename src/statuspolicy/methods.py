@@ -1,8 +1,8 @@
-"""What is known of request methods."""
+"""Properties of request methods."""
 
 # RFC 9110 §9.2.1, RFC 10008 (QUERY), RFC 4918 and its kin: they only read.
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PROPFIND", "REPORT", "SEARCH"})
-# What they send means nothing (RFC 9110 §9.3.1, §9.3.2, §9.3.7, §9.3.8).
+# Their content has no meaning (RFC 9110 §9.3.1, §9.3.2, §9.3.7, §9.3.8).
 WITHOUT_CONTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 # IANA's method registry, what it lists as idempotent.
 IDEMPOTENT = SAFE | {

@@ -1,7 +1,7 @@
-"""A remembered move that leads nowhere is forgotten, and the first URL is asked instead.
+"""Forget a remembered redirect that fails, and request the first URL instead.
 
-Without that, a redirect that was remembered for a day and then turned round, or whose place
-died, would be an error for a day.
+Otherwise a redirect that is remembered for a day would be an error for a day, if it was reversed or
+its target is gone.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from statuspolicy.rest import Decided
 from statuspolicy.state import ExchangeState, Flow
 from statuspolicy.verdicts import Refuse, Settle, Use
 
-# What a place answers that is not, or no longer, what was asked for: it is gone (404, 410),
-# another server holds it (421), or it is of no use to who asks.
+# Responses of a target that is no longer right: it is gone (404, 410), on another server (421), or
+# of no use to the client.
 _NOT_HERE = frozenset({400, 403, 404, 405, 410, 421, 451})
-# These come of this side, whatever the URL.
+# Failures on the client side, for any URL.
 
 
 def unreachable(state: ExchangeState, exchange: Exchange) -> bool:
     """Whether what a remembered move led to fails; then to ask the first URL is the best repeat.
 
-    (But where something that is stored may stand in for it, once the repeats are over.)
+    (Unless a stale response can be used in its place, after the repeats.)
     """
     error, visit = exchange.error, state.visit
     if error is None or isinstance(error, (ANY.LocalProtocolError, ANY.PoolTimeout)):
@@ -35,8 +35,8 @@ def unreachable(state: ExchangeState, exchange: Exchange) -> bool:
 def start_again(state: ExchangeState, exchange: Exchange, verdict: Decided) -> Flow[bool]:
     """Whether the first URL is asked now, since remembered moves led astray.
 
-    What a redirect leads to that the cache has is handed over, unless it is an error that is
-    raised: its server said for how long it leads there.
+    A response behind a redirect from the cache is handed over, unless an error is raised: the
+    server said how long that redirect is fresh.
     """
     assert state.fork is not None
     request, path, hops, past, stored = state.fork
@@ -60,7 +60,7 @@ def start_again(state: ExchangeState, exchange: Exchange, verdict: Decided) -> F
 
 
 def leads_astray(exchange: Exchange, verdict: Decided, declined: bool) -> bool:
-    """Whether an exchange that took or remembered permanent moves ends where they are of no use.
+    """Whether an exchange over permanent redirects ends with a response that is of no use.
 
     declined: whether the guard declined to follow a redirect.
     """

@@ -1,4 +1,4 @@
-"""The backend that opens the connections of a transport: those of a thread, and of a task."""
+"""Network backends, which open the connections of a transport, for threads and tasks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from statuspolicy.wire import WIRE, left, within
 
 
 def install(transport: object) -> bool:
-    """Let a transport's sockets heed WIRE, once; whether they do.
+    """Make the sockets of a transport read WIRE; returns whether that is possible.
 
-    False for what has no connection pool of httpcore's shape, as a MockTransport. Connections
-    that are open already stay as they are, and one that is kept alive has its address.
+    False for a transport without a connection pool of httpcore, such as a MockTransport. Open
+    connections don't change, and keep their address.
 
     Raises UnsupportedVersion for a transport of a library that has changed where its pool is.
     """
@@ -37,7 +37,7 @@ def install(transport: object) -> bool:
     if not callable(getattr(backend, "connect_tcp", None)):
         return False
     is_async = hasattr(pool, "handle_async_request")
-    # Two threads may both come here: each wraps the same backend, and either will do.
+    # Two threads may come here: each wraps the same backend, and both results are right.
     around = AsyncBackend if is_async else Backend
     put_backend(pool, around(backend, ref(pool)))
     return True
@@ -57,7 +57,7 @@ def is_proxy(transport: object) -> bool:
 
 
 class _Backend(Around):
-    """pool: gives the pool that it opens connections for, while there is one."""
+    """Base class of the backends. pool: returns the pool of the connections, while there is one."""
 
     def __init__(self, inner: Any, pool: Callable[[], Any] = lambda: None) -> None:
         super().__init__(inner)
@@ -65,7 +65,7 @@ class _Backend(Around):
 
 
 class Backend(_Backend):
-    """Opens the connections of a thread, and lends each call on them no more than is left."""
+    """Opens connections in threads; no call on them takes longer than the remaining time."""
 
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, **options: Any
@@ -86,7 +86,7 @@ class Backend(_Backend):
         return Stream(stream, self._pool)
 
     def sleep(self, seconds: float) -> None:
-        """Wait between two tries to connect, which are an option of HTTPTransport."""
+        """Wait between two tries to connect (an option of HTTPTransport)."""
         self._inner.sleep(within(seconds))
 
 
@@ -119,17 +119,17 @@ def _pinned(host: str) -> Sequence[str]:
 
 
 def _of_each(host: str, timeout: float | None) -> float | None:
-    """The timeout for one of the addresses of a pinned host: together they have the whole."""
+    """The timeout for one of the addresses of a pinned host: an equal share."""
     return None if timeout is None else timeout / max(len(_pinned(host)), 1)
 
 
 def _resolved(host: str) -> Sequence[str]:
-    """The addresses of a host that has to be reached in time; else its name.
+    """The addresses of a host if there is a time limit; else its name.
 
-    Given a name, the inner backend would take the same timeout for each of its addresses.
+    With a name, the inner backend would use the whole timeout for each of its addresses.
     """
     if left() < inf:
-        with suppress(OSError, ValueError):  # the inner backend will say it in its own words
+        with suppress(OSError, ValueError):  # the inner backend raises its own exception
             found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
             return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
     return (host,)

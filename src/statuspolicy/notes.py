@@ -1,4 +1,4 @@
-"""What an answer says besides, for whoever reads the trace: problems and farewells. In words."""
+"""Notes for the trace: problem details, Deprecation and Sunset, in words."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from statuspolicy.links import links
 from statuspolicy.printable import PART, printable
 
 _SUCCESSOR = "successor-version"
-_MOST = 3  # successors that are told
+_MOST = 3  # successors that are named
 
 
 def notes(status: int, fields: Fields, content: bytes | None, now: float) -> str:
-    """The problem that a 4xx or 5xx explains, and when the resource will be gone."""
+    """The problem details of a 4xx or 5xx, and the Deprecation and Sunset of a resource."""
     problem = _problem(fields, content) if status >= 400 else ""
     return joined(problem, farewell(fields, now))
 
@@ -38,7 +38,7 @@ def _problem(fields: Fields, content: bytes | None) -> str:
 
 
 def farewell(fields: Fields, now: float) -> str:
-    """`Deprecation` (RFC 9745), `Sunset` (RFC 8594) and where its successor is (RFC 5829)."""
+    """`Deprecation` (RFC 9745), `Sunset` (RFC 8594) and the successor (RFC 5829)."""
     if "deprecation" not in fields and "sunset" not in fields:
         return ""
     deprecated, sunset = fields.one("deprecation"), http_date(fields.one("sunset"), now)

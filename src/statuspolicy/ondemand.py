@@ -1,4 +1,4 @@
-"""Modules that are imported when something of them is first used, and found at once afterwards."""
+"""`OnDemand`: a module that is imported at its first use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class OnDemand:
-    """Stands in for a module that most programs never use, or not before the first answer.
+    """Stands for a module that most programs never use, or not before the first response.
 
     name: as of `importlib.import_module`.
     """

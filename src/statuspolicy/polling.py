@@ -1,4 +1,4 @@
-"""A poll that goes on in another life: after a restart, on another machine."""
+"""`poll_token` and `resume_poll`: continue a poll after a restart, or on another machine."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _PLAIN = poll()
 
 
 def poll_token(response: Response, how: poll = _PLAIN) -> str:
-    """What `resume_poll` takes to go on with the poll that a 202 begins: a short string.
+    """Return the token with which `resume_poll` continues the poll of a 202: a short string.
 
-    response: a 202, its body read where `how` finds the monitor there.
-    how: the poll whose `monitor` finds it.
+    response: a 202; its body must be read if `how` finds the monitor there.
+    how: the poll with the `monitor` that finds it.
 
-    It holds URLs as the server wrote them and no header fields. `Progress.token` is the same,
-    while the poll is under way.
+    The token has URLs as the server wrote them, and no header fields. `Progress.token` is the same
+    token, during a poll.
 
     Raises ValueError for a response that names no status monitor.
     """
@@ -75,26 +75,26 @@ def resume_poll(
     headers: Mapping[str, str] | None = None,
     origin: URL | str | None = None,
 ) -> Response | Awaitable[Response]:
-    """Go on with a poll: its monitor is asked at once, and then as ever.
+    """Continue a poll: its monitor is asked at once, and then as before.
 
-    client: wrapped by `statuspolicy.wrap`; with an AsyncClient the answer is to be awaited.
-    token: what `poll_token` returned, or `Progress.token`.
-    how: the poll, as it stood in the row.
-    headers: of the request that was accepted, such as its Authorization; they are sent where
-        the client's own are. That request itself is not sent again.
-    origin: the origin that the request was first sent to, before any redirect, such as
-        "https://api.example.org"; None for that of the client's `base_url`.
+    client: wrapped by `statuspolicy.wrap`; with an AsyncClient the result is an awaitable.
+    token: the string from `poll_token` or `Progress.token`.
+    how: the poll, as it was in the row.
+    headers: header fields of the request that was accepted, such as Authorization; they are sent
+        where the client's own are. That request itself is not sent again.
+    origin: the origin of that request, before any redirect, such as "https://api.example.org";
+        None for that of the client's `base_url`.
 
-    A token is a string that somebody may have changed, so it does not say where credentials go:
-    the client's (auth, cookies, header fields) and those in `headers` go to `origin` alone, as
-    those of the first run did. Without an origin, or where the token is of another one, they stay
-    behind, and the client's event hooks are not run; the trace says so.
+    A token may have been changed by somebody, so it can't decide where credentials are sent: those
+    of the client (auth, cookies, header fields) and of `headers` are sent to `origin` alone.
+    Without an origin, or if the token is of another one, they are not sent, and the client's event
+    hooks are not called; the trace says so.
 
-    Returns what the row would have handed over: the result, its failure, or a 202 from which it
-    can be resumed once more.
+    Returns the response that the row would have handed over: the result, a failure, or a 202 from
+    which the poll can be resumed once more.
 
-    Raises ValueError for a token or an origin that is none, TypeError for a client that is not
-    wrapped.
+    Raises ValueError for a token or an origin that is not valid, TypeError for a client that is
+    not wrapped.
     """
     meet(client)
     if not isinstance(client, (ANY.Client, ANY.AsyncClient)):
@@ -159,7 +159,7 @@ async def _aread(coming: Awaitable[Response]) -> Response:
 
 
 def _home(client: Client | AsyncClient, origin: URL | str | None) -> URL | None:
-    """The origin that the credentials are for; None where nobody names one."""
+    """The origin of the credentials; None if it is not known."""
     if origin is None:
         return client.base_url if client.base_url.host else None
     with suppress(*several(ANY.InvalidURL), TypeError, Unusable):

@@ -1,7 +1,7 @@
-"""How text that others wrote, and values that may be secret, are shown: the one way to do it.
+"""Safe text for logs, traces and errors.
 
-Each log line, step of a trace and error goes through here. What a server wrote can neither
-command a terminal, nor end a line, nor fill a log; a password in a URL is never shown.
+Each log line, step of a trace and error goes through here. So text of a server can't control a
+terminal, end a line or fill a log, and a password in a URL is never shown.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 OURS = __name__.partition(".")[0]
 
 LINE = 1000  # characters of a line
-PART = 200  # characters of one thing that a server says
-SECRET = 6  # characters of a secret at least: what is shorter stands in many words
+PART = 200  # characters of one text from a server
+SECRET = 6  # characters of a secret at least: a shorter one is part of many words
 
 _USERINFO = re.compile(r"://[^/?#\s]*@")
 
 
 def printable(text: object, most: int = LINE) -> str:
-    """Text as it may be printed: in one line of at most so many characters, no password in it."""
+    """Text in one line of at most `most` characters, without passwords and control characters."""
     line = str(text)
     if "@" in line:
         line = _USERINFO.sub("://", line)
@@ -32,13 +32,13 @@ def printable(text: object, most: int = LINE) -> str:
 
 
 def quoted(value: object, most: int = LINE) -> str:
-    """The `repr` of a value, shown so; of a callable that holds what it was given, its name."""
+    """The `repr` of a value, made printable; for a partial or a method, its name."""
     held = isinstance(value, (partial, MethodType))
     return printable(name_of(value) if held else repr(value), most)
 
 
 def given(value: object) -> str:
-    """What an application gave where something else was wanted; it may be a secret."""
+    """A wrong argument for an error message: its type where the value may be secret."""
     if value is None or isinstance(value, (int, float, type, FunctionType)):
         return quoted(value)
     if isinstance(value, str) and len(value) < SECRET:
@@ -59,7 +59,7 @@ def name_of(call: Any) -> str:
         call = call.func
     of = getattr(call, "__self__", None)
     if type(of).__module__.partition(".")[0] == OURS:
-        call = of  # a method of a duty is the duty's own affair
+        call = of  # a method of our duty has the name of the duty
     name = getattr(call, "__qualname__", None)
     if isinstance(name, str):
         line = getattr(getattr(call, "__code__", None), "co_firstlineno", 0)
@@ -73,7 +73,7 @@ def name_of(call: Any) -> str:
 
 
 class _Shown:
-    """An argument of a log line, which is shown where the line is."""
+    """An argument of a log line, made printable when the line is formatted."""
 
     def __init__(self, value: object) -> None:
         self._value = value
@@ -90,7 +90,7 @@ def _argument(value: object) -> object:
 
 
 def _printable(record: logging.LogRecord) -> bool:
-    """See to all that is logged, whoever logs it."""
+    """Make all arguments and tracebacks of a log record printable."""
     if isinstance(record.args, tuple):
         record.args = tuple(map(_argument, record.args))
     if record.exc_info and not record.exc_text:

@@ -1,12 +1,12 @@
-"""Proof that nobody has read a request, from the connection that it was to go over.
+"""Proof that the server has not read a request, from the state of its connection.
 
-An end of the connection is none: who reads a request, acts on it and dies ends it just so. What
-proves it is that nothing was written (A), or that the peer's stream ended, none of the request
-was acknowledged, and what was on its way was answered with a reset (B), as a kernel does for
-a connection whose program is gone. A peer that ended its own stream alone may read on: it
-acknowledges, in its own time. (One that ends its stream, then reads a request that it can't answer
-any more, acts on it all the same, and closes before its kernel has acknowledged, looks as if it
-were gone. No server is known to do that.)
+A closed connection is no proof: a server that reads a request, acts on it and crashes closes it
+too. The proof is that nothing was written (A), or that the server's stream ended, no byte of the
+request was acknowledged, and the bytes on their way were answered with a reset (B), as the kernel
+does for a connection without a program. A server that ended only its own stream may still read, and
+then it acknowledges. (A server that ends its stream, reads a request that it can't answer, acts on
+it all the same, and closes before its kernel acknowledges, looks the same. No server is known to do
+that.)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PAUSES = 0.001, 0.05  # seconds, the first and the longest, until the kernel is
 
 
 class Proof:
-    """What a connection shows of the request under way on it, where that is watched."""
+    """The evidence of a connection about its current request, if that is watched."""
 
     __slots__ = ("_before", "_fin", "_seen", "_socket")
 
@@ -36,9 +36,9 @@ class Proof:
         self._fin = False  # whether the peer's stream has ended
 
     def begins(self, seen: Seen, stream: Any) -> bool:
-        """Note that a request is about to be written; whether it must not be.
+        """Note that a request is about to be written; returns True if it must not be.
 
-        It must not be where the peer has closed the connection: then nobody can have read it.
+        That is if the server has closed the connection: then it can't have read the request.
         """
         self._seen, self._before, self._fin = seen, None, False
         seen.sends += 1
@@ -46,7 +46,7 @@ class Proof:
         if now is not None:
             closed = now.state != tcp.ESTABLISHED
         else:
-            # One that is new may have something to be read: the session tickets of TLS.
+            # A new connection may be readable: TLS session tickets.
             closed = seen.old is True and bool(stream.get_extra_info("is_readable"))
         if closed:
             seen.unread += 1
@@ -54,24 +54,24 @@ class Proof:
         return closed
 
     def looks(self) -> None:
-        """Note whether it was the peer's stream that ended."""
+        """Note whether the server's stream has ended."""
         self._count()
 
     def is_lost(self) -> bool:
-        """Whether the connection was given up, so that to write on would take away why."""
+        """Whether the connection was reset: to write more would hide the reason."""
         if self._seen is None or self._before is None:
             return False
         now = self._count()
         return now is not None and now.state == tcp.CLOSED
 
     def ends(self) -> None:
-        """Note that there is nothing to prove any more."""
+        """Note that no proof is needed any more."""
         self._seen = None
 
     def failed(self, error: BaseException) -> None:
         """Note that a call on the socket failed.
 
-        That may have been a reset, which is told once: the next read says that the stream ended.
+        It may have been a reset, which is reported only once: the next read returns the end.
         """
         cause = error.__cause__
         late = isinstance(cause, TimeoutError) and cause.errno is None  # and not ETIMEDOUT
@@ -79,18 +79,18 @@ class Proof:
             self._seen = None
 
     def settle(self, most: float) -> Iterator[float]:
-        """Find out what the end of the answers means, before the connection is closed.
+        """Complete the proof before the connection is closed.
 
-        Yields the seconds to wait, at most that many together, until it looks again.
+        Yields the seconds to wait before it looks again, `most` in total.
         """
         seen, before = self._seen, self._before
         if seen is None or before is None or seen.heard or isinstance(self._socket, ssl.SSLSocket):
             return  # an SSLSocket calls a reset the end, and writes an alert where that is early
         (pause, longest), waited = _PAUSES, 0.0
-        # Acknowledged since: then the peer may have read it, if only its beginning.
+        # If bytes were acknowledged, the server may have read the beginning.
         while (now := self._count()) is not None and now.acked == before.acked:
             if now.sent + now.waiting == before.sent + before.waiting:
-                return  # what was written went another way than TCP's
+                return  # the bytes did not go over TCP
             if now.state == tcp.CLOSED:
                 seen.unread += self._fin or tcp.ended(self._socket)
                 return

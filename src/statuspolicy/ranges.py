@@ -1,4 +1,4 @@
-"""What can be joined of a body that came in parts (RFC 9110 §14, §15.3.7), by its fields alone."""
+"""Combining of parts, by their header fields alone (RFC 9110 §14, §15.3.7)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEVERAL = "it has several parts (multipart/byteranges)"
 
 
 def content_range(fields: Fields) -> tuple[int, int, int | None] | None:
-    """First, last and length of a part in bytes (RFC 9110 §14.4); the length may be unknown."""
+    """The first and last byte, and the length of the whole or None (RFC 9110 §14.4)."""
     value = fields.one("content-range") or ""
     pattern = r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)"
     found = re.fullmatch(pattern, value, re.IGNORECASE | re.ASCII)
@@ -29,7 +29,7 @@ def content_range(fields: Fields) -> tuple[int, int, int | None] | None:
 
 
 def flaw(fields: Fields) -> str:
-    """What keeps a 206 from being joined with anything (RFC 9110 §14.4, §15.3.7), or ""."""
+    """Why a 206 can't be combined with other parts (RFC 9110 §15.3.7), or ""."""
     if (fields.get("content-type") or "").lower().startswith("multipart/byteranges"):
         return SEVERAL
     part = content_range(fields)
@@ -40,12 +40,12 @@ def flaw(fields: Fields) -> str:
 
 
 def weakness(fields: Fields) -> str:
-    """What keeps a response from having a strong validator (RFC 9110 §8.8), or ""."""
+    """Why a response has no strong validator (RFC 9110 §8.8), or ""."""
     etag = fields.get("etag")
     if etag is not None:
         if etag.startswith("W/"):
             return "its ETag is weak"
-        # Other characters than ASCII are allowed, but don't come back as they were sent.
+        # Characters outside ASCII are allowed, but would not be sent back unchanged.
         return "" if re.fullmatch(r'"[!#-~]*"', etag) else "its ETag is not a quoted ASCII string"
     now = time.time()  # for the century of a two-digit year
     modified, sent = (http_date(fields.one(name), now) for name in ("last-modified", "date"))
@@ -57,10 +57,10 @@ def weakness(fields: Fields) -> str:
 
 
 def changed(old: Fields, new: Fields) -> str:
-    """What tells that two responses are not of the same bytes, or ""."""
+    """Why two responses are not of the same representation, or ""."""
     if new.get("etag") != old.get("etag"):
         return "the ETag changed"
-    # §15.3.7 lets a 206 leave out Last-Modified beside an ETag; where both came, it counts.
+    # §15.3.7: a 206 may omit Last-Modified beside an ETag; if both have it, it counts.
     dates = [old.one("last-modified"), new.one("last-modified")]
     if dates[0] != dates[1] and ("etag" not in old or None not in dates):
         return "the Last-Modified changed"
@@ -69,7 +69,7 @@ def changed(old: Fields, new: Fields) -> str:
 
 
 def extent(status: int, fields: Fields) -> tuple[int, float, float]:
-    """A body's first byte, the one after its last, and the whole's length: infinite if unknown."""
+    """A body's first byte, the position after its last, and the length of the whole (or inf)."""
     part = content_range(fields) if status == 206 else None
     if part is not None:
         return part[0], part[1] + 1, inf if part[2] is None else part[2]

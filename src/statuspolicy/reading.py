@@ -1,8 +1,8 @@
-"""An HTTP/1.1 answer, read along as its bytes come: interim responses, status, where it ends.
+"""`Reading`: follows an HTTP/1.1 response: its interim responses, its status, and its end.
 
-A parser of HTTP swallows interim responses, and hands what stands behind an answer to the next
-request on the connection. So the bytes are looked at before it gets them. Nothing is kept from
-it and nothing changed: it still judges the header section and the body by itself.
+The parser of httpcore drops interim responses, and uses bytes after a response for the next request
+on the connection. So the bytes are read here before the parser gets them, unchanged: the parser
+still decides about the header section and the body.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from statuspolicy.interim import Interim
 from statuspolicy.links import links
 from statuspolicy.wire import NotHTTP
 
-MOST = 100 * 1024  # bytes of all header sections of an answer; as much as httpcore lets h11 keep
-_FIRST = 160  # bytes that are shown of what can't be parsed
+MOST = 100 * 1024  # bytes of all header sections of a response, as in httpcore
+_FIRST = 160  # bytes that are shown of a response that can't be parsed
 
 _STATUS_LINE = re.compile(rb"HTTP/\d\.\d (\d{3})[ \r\n]")
-_TEMPLATE = b"HTTP/1.1 200 "  # what a beginning of one may go on with
+_TEMPLATE = b"HTTP/1.1 200 "  # to complete the beginning of a status line
 _END = re.compile(rb"\n\r?\n")
 _FRAMING = re.compile(rb"\n(content-length|transfer-encoding):[ \t]*([^\r\n]*)", re.IGNORECASE)
 _LINK = re.compile(rb"\nlink:([^\r\n]*)", re.IGNORECASE)
 
 
 class Reading:
-    """The answer to one request.
+    """The response to one request.
 
-    head: the request's header section.
+    head: the header section of the request.
 
-    `code` is the last status code that came, `interim` what went before the answer, `first`
-    the first bytes of the last header section. `goes_ahead`: a 100 was among them.
-    `doubtful`: who sent it may have meant another end of it.
+    `code` is the last status code that came, `interim` the interim responses, `first` the first
+    bytes of the last header section. `goes_ahead`: whether a 100 came. `doubtful`: whether the
+    response has two framings, so that its end is not sure.
     """
 
     __slots__ = ("_bodiless", "_left", "_line", "_pending", "_seen", "_trailer", "_tunnel",
@@ -40,7 +40,7 @@ class Reading:
     def __init__(self, head: bytes) -> None:
         self._bodiless = head.startswith(b"HEAD ")
         self._tunnel = head.startswith(b"CONNECT ")
-        self._pending = b""  # a header section that isn't whole
+        self._pending = b""  # an incomplete header section
         self._seen = 0  # bytes of header sections
         self._whole = False
         self._left: float = 0  # bytes of the body, or of a chunk and the line end after it
@@ -54,16 +54,16 @@ class Reading:
 
     @property
     def final(self) -> bool:
-        """Whether the answer's own status line is there (RFC 9110 §15.2)."""
+        """Whether the final status line is there (RFC 9110 §15.2)."""
         return self.code >= 200 or self.code == 101
 
     @property
     def switches(self) -> bool:
-        """Whether what follows is no HTTP (RFC 9110 §7.8, §9.3.6)."""
+        """Whether the following bytes are not HTTP (RFC 9110 §7.8, §9.3.6)."""
         return self._whole and (self.code == 101 or (self._tunnel and 200 <= self.code < 300))
 
     def take(self, data: bytes) -> int:
-        """How many of the next bytes belong to the answer; b"" says that there are no more.
+        """Return how many of the next bytes belong to the response; b"" is the end of the stream.
 
         Raises NotHTTP.
         """
@@ -95,7 +95,7 @@ class Reading:
         return len(data)
 
     def _frame(self, head: bytes) -> None:
-        """How the body ends (RFC 9112 §6.3)."""
+        """Note the framing of the body (RFC 9112 §6.3)."""
         said = {name.lower(): value for name, value in _FRAMING.findall(head)}
         length = said.get(b"content-length", b"")
         if self.switches:
@@ -111,7 +111,7 @@ class Reading:
             self._left = int(length) if length.isdigit() and len(length) < 20 else inf
 
     def _body(self, data: bytes, at: int) -> int:
-        """Where the answer ends in these bytes, the body beginning or going on at `at`."""
+        """Return where the response ends in these bytes; the body is from `at` on."""
         while True:
             step = min(self._left, len(data) - at)
             self._left -= step
@@ -121,7 +121,7 @@ class Reading:
             end = data.find(b"\n", at) + 1
             line = self._line + data[at : end or None]
             if not end:
-                self._line = line[:_FIRST]  # no number is longer
+                self._line = line[:_FIRST]  # no chunk size is longer
                 return len(data)
             self._line, at = b"", end
             if self._trailer:
@@ -134,13 +134,13 @@ class Reading:
 
 
 def length_of(head: bytes) -> int | None:
-    """What Content-Length says in a header section that httpcore wrote."""
+    """The Content-Length in a header section that httpcore wrote."""
     said = dict(_FRAMING.findall(head.lower())).get(b"content-length", b"")
     return int(said) if said.isdigit() else None
 
 
 def _code(head: bytes) -> int:
-    """Of the status line that these bytes begin; 0 where they may still become one."""
+    """The code of a status line; 0 if it is not complete yet."""
     lacks = _TEMPLATE[len(head) :]
     found = _STATUS_LINE.match(head + lacks)
     if found is None:
@@ -154,7 +154,7 @@ def _interim(code: int, head: bytes) -> Interim:
 
 
 def _hexadecimal(line: bytes) -> float:
-    """The size of a chunk; infinity where it is none, for the parser to judge."""
+    """The size of a chunk; infinity if it is not valid: then the parser decides."""
     digits = line.partition(b";")[0].strip()
     try:
         return int(digits, 16) if len(digits) <= 20 else inf

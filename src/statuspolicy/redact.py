@@ -1,4 +1,4 @@
-"""What a failure says, without what is secret and in one line that can be printed."""
+"""Remove secrets and control characters from the messages of failures."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from httpx import Request, RequestError, TransportError
 
 
-# A string of Python's, as a library quotes what it was given; not what is between apostrophes.
+# A Python string, as libraries quote values; not text between apostrophes.
 _QUOTED = re.compile(r"""(?<!\w)b?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 
 
 def redact(error: TransportError, request: Request, sensitive: Callable[[str], bool]) -> None:
-    """Let a failure, and all that led to it, say nothing secret, and nothing that can't be printed.
+    """Remove secrets from a failure and its causes, and make their messages printable.
 
-    Libraries repeat what a server wrote, and of a request the field that they refuse to send.
-    sensitive: whether the field of a name (lower case) holds a secret.
+    Libraries repeat text of a server, and the field of a request that they refuse to send.
+    sensitive: whether the field with a name (lower case) holds a secret.
     """
     refused = isinstance(error, ANY.LocalProtocolError)
     secrets = sorted(_secrets(request, sensitive), key=len, reverse=True)
@@ -29,7 +29,7 @@ def redact(error: TransportError, request: Request, sensitive: Callable[[str], b
 
 
 def bound(error: RequestError) -> None:
-    """Let what came while a body was read, and all that led to it, be printable and bounded."""
+    """Make the messages of a failure and its causes printable, and shorten them."""
     _say(error, printable)
 
 
@@ -57,7 +57,7 @@ def _redacted(said: str, refused: bool, secrets: list[str]) -> str:
 
 
 def _all(error: BaseException) -> Iterator[BaseException]:
-    """A failure, and what a traceback shows besides: what caused it, and what came before."""
+    """A failure, and all exceptions that a traceback shows with it."""
     seen: set[int] = set()
     found: list[object] = [error]
     while found:

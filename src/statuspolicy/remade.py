@@ -10,7 +10,7 @@ from statuspolicy.library import ANY, LIBRARY_OF
 if TYPE_CHECKING:
     from httpx import URL, AsyncByteStream, Headers, Request, SyncByteStream
 
-FACTORY = "statuspolicy.body"  # in `extensions`: a callable that makes the body anew
+FACTORY = "statuspolicy.body"  # in `extensions`: a callable that returns the body again
 
 AnyStream: TypeAlias = "SyncByteStream | AsyncByteStream"
 
@@ -24,9 +24,9 @@ def copy(
     stream: AnyStream | None = None,
     extensions: dict[str, Any] | None = None,
 ) -> Request:
-    """The same request, but for what is given; readable where the first one was.
+    """A copy of a request, with some parts changed.
 
-    Its header section and its extensions are its own; those that are given are taken as they are.
+    Its header section and its extensions are copies; those that are given are used as they are.
     """
     inside = vars(request).copy()
     inside["headers"] = extended(request.headers) if headers is None else headers

@@ -26,14 +26,14 @@ Source = Iterable[bytes] | AsyncIterable[bytes]
 
 
 class Body(Stream):
-    """A request body that starts over by itself each time it is iterated.
+    """A request body that starts again each time it is iterated.
 
-    source: what to send first.
-    again: makes what to send each further time; None where nothing can.
-    keep: bytes that are recorded while they are sent, 0 for none.
-    same: whether what `again` makes has to begin as what was sent before.
+    source: the body for the first send.
+    again: returns the body for each further send; None if that is not possible.
+    keep: how many bytes are recorded while they are sent, 0 for none.
+    same: whether the body of `again` has to begin like the one before.
 
-    `length` is the number of bytes, once it was sent to its end.
+    `length` is the number of bytes, once the body was sent to its end.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Body(Stream):
         self._same = same
         self._kept: list[bytes] | None = None
         self._sent = _Sum(0, 0)
-        self._before = _Sum(0, 0)  # the longest that was sent until now
+        self._before = _Sum(0, 0)  # of the longest send so far
         self._parts: AsyncGenerator[bytes] | None = None
         self.begun = False
         self.length: int | None = None
@@ -57,18 +57,18 @@ class Body(Stream):
 
     @property
     def replayable(self) -> bool:
-        """Whether it can be sent again, whole."""
+        """Whether the whole body can be sent again."""
         return not self.begun or self._again is not None or self.known is not None
 
     @property
     def known(self) -> bytes | None:
-        """The whole body, where it was sent to its end and kept."""
+        """The whole body, if it was sent to its end and recorded."""
         if self._kept is None or self._sent.length != self.length:
             return None
         return b"".join(self._kept)
 
     def _open(self) -> Source | None:
-        """What to iterate this time; None where the kept copy is to be sent."""
+        """The source for this send; None if the recorded copy is to be sent."""
         first, self.begun = not self.begun, True
         if self.known is not None:
             return None
@@ -90,7 +90,7 @@ class Body(Stream):
 
     def _record(self, chunk: bytes) -> None:
         rest = self._before.length - self._sent.length
-        # Where the beginning that was sent before ends, it has to have been the same.
+        # Where the earlier send ended, the checksums have to be equal.
         if self._same and 0 < rest <= len(chunk) and self._sent.plus(chunk[:rest]) != self._before:
             raise _unsendable(_CHANGED)
         self._sent = self._sent.plus(chunk)
@@ -100,7 +100,7 @@ class Body(Stream):
                 self._kept = None
 
     def _end(self) -> None:
-        # An error here leaves the request unended, so the server can't take it for whole.
+        # An error here leaves the request incomplete, so the server can't take it for complete.
         now, before = self._sent.length, self._before.length
         if now < before or self.length not in (None, now):
             raise _unsendable(
@@ -129,7 +129,7 @@ class Body(Stream):
         return parts
 
     async def leave(self) -> None:
-        """Close what was opened to send it: where an answer ends that, nobody else does."""
+        """Close the iterator of a send that an early response ended: the library does not."""
         if self._parts is not None:
             await self._parts.aclose()
 
@@ -162,7 +162,7 @@ def _unsendable(why: str) -> Exception:
 
 
 class _Sum(NamedTuple):
-    """How many bytes were sent, and their checksum."""
+    """The number of bytes that were sent, and their checksum."""
 
     length: int
     crc: int

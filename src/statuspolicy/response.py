@@ -1,8 +1,8 @@
-"""The response that stays true, and where a trace is kept.
+"""`PolicyResponse`, which keeps its own request and history, and has the trace.
 
-After a transport returns, the client writes its own request and history into the response,
-files its cookies under that request's host, and follows a redirect that was declined. So
-what a policy hands over after a hop is a response that knows better.
+After a transport returns, the client sets its first request and an empty history on the response,
+stores its cookies under that request's host, and follows a redirect that the policy declined. So
+after a hop the policy returns a response of this class.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ else:
 
 
 class PolicyResponse(_Response):
-    """A response whose request, history and redirect are what the policy says they are."""
+    """A response with the request, the history and the redirect decision of the policy."""
 
     _past: Sequence[Response] = ()
     _declined = False
@@ -47,17 +47,17 @@ class PolicyResponse(_Response):
 
     @property
     def request(self) -> Request:
-        """The request that this response answers, on its own hop."""
+        """The request of this response's own hop."""
         request: Request = vars(self)[REQUEST]
         return request
 
     @request.setter
     def request(self, value: Request) -> None:
-        """The client writes its first request here; that isn't the one."""
+        """Ignore the first request, which the client sets here."""
 
     @property
     def history(self) -> list[Response]:
-        """The responses that another request answered, oldest first."""
+        """The responses before this one, oldest first."""
         clients: list[Response] = vars(self)["history"]  # which stand where they stood before
         return [*clients, *self._past]
 
@@ -80,12 +80,12 @@ class PolicyResponse(_Response):
 
     @property
     def has_redirect_location(self) -> bool:
-        """False where the policy declined the redirect, so the client leaves it alone."""
+        """False if the policy declined the redirect, so that the client does not follow it."""
         return not self._declined and super().has_redirect_location
 
     @property
     def content(self) -> bytes:
-        """The body, decoded. An intermediate response's was kept raw until it is asked for."""
+        """The decoded body. The body of an intermediate response is decoded at its first use."""
         self._unpack()
         return super().content
 
@@ -118,7 +118,7 @@ class PolicyResponse(_Response):
         if self._kept is None:
             return super().read()
         if not self.is_closed:
-            self.close()  # so that the client knows how long it took
+            self.close()  # so that the client sets `elapsed`
         return self.content
 
     async def aread(self) -> bytes:
@@ -130,17 +130,17 @@ class PolicyResponse(_Response):
         return self.content
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """The body in pieces, decoded."""
+        """The decoded body in pieces."""
         self._unpack()
         return super().iter_bytes(chunk_size)
 
     def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        """The body in pieces, decoded."""
+        """The decoded body in pieces."""
         self._unpack()
         return super().aiter_bytes(chunk_size)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A class made at run time has no name to be pickled by; what it was made of has.
+        # pickle can't find a class that was made at run time; it finds the class it was made of.
         base = type(self).__mro__[2]
         if issubclass(base, StoredResponse):
             return _revive_stored, (base.__mro__[2], self.__getstate__(), True)
@@ -150,7 +150,7 @@ class PolicyResponse(_Response):
 class StoredResponse(_Response):
     """A response whose body is in memory, raw and where that is the same also decoded.
 
-    Reading it costs nothing; it can be streamed as any other.
+    It can be streamed like any other response.
     """
 
     _stored: bytes | None
@@ -190,9 +190,9 @@ def _stored(library: Library) -> tuple[type[StoredResponse], dict[str, Any]]:
 def stored_response(
     status: int, headers: Headers, content: bytes, encoded: bool = False
 ) -> Response:
-    """A response of what is stored.
+    """Make a response of a stored entry.
 
-    content: its raw body. encoded: whether that is to be decoded.
+    content: the raw body. encoded: whether it has to be decoded.
     """
     library = LIBRARY_OF[type(headers)]
     kind, as_new = _stored(library)
@@ -217,14 +217,14 @@ def adopt(
     most: int | None = None,
     passed: bool = False,
 ) -> Response:
-    """A true copy of a response; the one that the transport made isn't touched.
+    """A copy of a response as a PolicyResponse; the original isn't changed.
 
-    request: what it answers. past: what was answered before it, oldest first.
-    declined: a redirect that nobody may follow.
-    kept: its raw body, where it was read and closed before.
-    most: the bytes that this may have once it is decoded; None where the caller gets it: what he
-        reads himself is decoded as the library decodes it.
-    passed: it goes into a history, and is closed.
+    request: the request of its hop. past: the responses before it, oldest first.
+    declined: whether it is a redirect that the client must not follow.
+    kept: its raw body, if it was read and closed before.
+    most: how many bytes the decoded body may have; None for the response that the caller gets,
+        which is decoded as in the library.
+    passed: whether it goes into a history, and is closed.
     """
     base: Any = type(response)
     kind = _KINDS.get(base) or _kind(base)
@@ -232,7 +232,7 @@ def adopt(
     for member in _slots(base):
         with suppress(AttributeError):
             member.__set__(new, member.__get__(response))
-    # Item by item into a copy, which is the quickest way to make such a dictionary.
+    # A copy that is changed item by item is the fastest way to make such a dictionary.
     inside, trace = vars(response).copy(), Trace(steps)
     inside["extensions"] = {**response.extensions, "statuspolicy": trace}
     inside[TRACE] = trace
@@ -254,7 +254,7 @@ def adopt(
 
 @cache
 def _slots(kind: Any) -> list[MemberDescriptorType]:
-    """The slots of a foreign subclass; what is in them is not in its __dict__."""
+    """The slots of a subclass; their values are not in its __dict__."""
     members = (member for base in kind.__mro__ for member in vars(base).values())
     return [member for member in members if isinstance(member, MemberDescriptorType)]
 
@@ -288,7 +288,7 @@ def _revive_stored(base: type[Response], state: dict[str, Any], adopted: bool) -
 
 
 def keep_trace(error: Exception, steps: tuple[Step, ...]) -> None:
-    """Put the trace on a failure, and its last lines where a traceback shows them."""
+    """Put the trace on a failure, and into a note that its traceback shows."""
     vars(error)[TRACE] = Trace(steps)
     if len(steps) > 1:
         told = Trace(steps)
@@ -297,13 +297,13 @@ def keep_trace(error: Exception, steps: tuple[Step, ...]) -> None:
 
 
 def kept_trace(result: object) -> Trace | None:
-    """The trace that a response or an error carries; None where nothing happened to it."""
+    """The trace of a response or an error; None if it has none."""
     trace = getattr(result, "__dict__", {}).get(TRACE)
     return trace if isinstance(trace, Trace) else None
 
 
 def glance(response: Response) -> bytes | None:
-    """A response's content, where it was read, without decoding much of what was not yet."""
+    """The content of a response if it was read; None if it is long and not decoded yet."""
     if not is_kept(response) or CONTENT in vars(response):
         return content_of(response)
     from statuspolicy.decoding import Undecodable, decoded
@@ -315,7 +315,7 @@ def glance(response: Response) -> bytes | None:
 
 
 def is_kept(response: Response) -> bool:
-    """Whether a response was read and put away before."""
+    """Whether a response was read and closed before."""
     return vars(response).get("_kept") is not None
 
 
@@ -332,7 +332,7 @@ def _shown(reason: bytes) -> str:
 
 @cache
 def registered(status: int) -> str:
-    """The reason phrase of a code, as it is registered; "" for one that isn't."""
+    """The registered reason phrase of a code; "" for other codes."""
     try:
         return either().Response(status).reason_phrase or HTTPStatus(status).phrase
     except ValueError:

@@ -1,4 +1,4 @@
-"""A body that goes on where it broke: the rest is asked for with Range and If-Range."""
+"""`Resuming`: a body that is resumed where it breaks, with Range and If-Range."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def resumable(response: Response, request: Request) -> str:
-    """Why the body could not be resumed if it broke, in words; "" where it could.
+    """Why a body can't be resumed, in words; "" if it can.
 
-    A request's own If-Range is no hindrance: its response has a validator of its own.
+    A request may have its own If-Range: its response has a validator of its own.
     """
     fields, asked = Fields(response.headers.raw), request.headers.get("range", "")
     if request.method != "GET":
@@ -43,21 +43,20 @@ def resumable(response: Response, request: Request) -> str:
 
 
 class _Unfit(Exception):
-    """The body can't go on where it broke, and why."""
+    """The body can't be resumed, for this reason."""
 
 
 class Resuming(Stream):
     """The raw body of a response to a GET; where it breaks, the rest is fetched.
 
-    response: one that is `resumable`. request: what it answers; it is not changed.
-    send: sends a request and sees it through; its response, or an awaitable of it, with a
-        stream that doesn't resume by itself. It raises RequestError.
-    attempts: how often the same byte is asked for. A byte that comes sets that back: then
-        the body's length is the only bound.
+    response: a `resumable` response. request: its request; it is not changed.
+    send: sends a request as an exchange; returns the response, or an awaitable of it, with a
+        stream that is not resumed. It raises RequestError.
+    attempts: how often the same byte is requested. Each byte that comes resets the count.
 
-    The caller holds the header section of the first response. So a part is joined only where
-    that stays true: same validator, Content-Encoding and length. Otherwise the error that
-    broke the body is raised, with a note that says why.
+    The caller has the header section of the first response. So a part is combined only if it has
+    the same validator, Content-Encoding and length. Otherwise the error that broke the body is
+    raised, with a note that says why.
     """
 
     def __init__(
@@ -68,8 +67,8 @@ class Resuming(Stream):
         self._request, self._send, self._attempts = request, send, attempts
         self._whole = response.status_code == 200
         self._at, self._end, self._length = extent(response.status_code, self._fields)
-        self._part_end = inf  # where an answer's bytes end; the first response is as it is
-        self._asked = 0  # since the last byte came
+        self._part_end = inf  # where the bytes of the current response end
+        self._asked = 0  # requests since the last byte came
         self._error: TransportError | None = None
         self._closed = False
         self._answer: Response | None = None  # to the last request for the rest
@@ -142,7 +141,7 @@ class Resuming(Stream):
         return part
 
     def _rest(self) -> Request | None:
-        """The request for what is missing; None where nothing is. Raises _Unfit."""
+        """The request for the missing bytes; None if there are none. Raises _Unfit."""
         if self._error is None or self._at == self._end:
             return None
         if self._closed or self._at > self._end:
@@ -154,8 +153,8 @@ class Resuming(Stream):
         if self._asked >= self._attempts:
             raise _Unfit(f"gave up after {self._asked} attempts")
         self._asked += 1
-        # The caller's own conditions were answered when the response came. If-Range now says
-        # more than each of them, and no 304 or 412 comes between.
+        # The caller's own conditions were evaluated for the first response. If-Range is enough now,
+        # and no 304 or 412 can come.
         headers = [h for h in self._request.headers.raw if not re.match(b"(?i)if-|range$", h[0])]
         last = "" if self._whole else int(self._end) - 1
         validator = self._fields.get("etag") or self._fields.one("last-modified") or ""
@@ -168,10 +167,10 @@ class Resuming(Stream):
         )
 
     def _joins(self, answer: Response) -> bool:
-        """Read the answer from now on; False where nothing was missing. Raises _Unfit."""
+        """Read from this response now; returns False if no byte was missing. Raises _Unfit."""
         self._stream = answer.stream
         old, new, status = self._fields, Fields(answer.headers.raw), answer.status_code
-        # Only what is unchanged ends here: of anything else, If-Range had brought the whole.
+        # The file is unchanged: otherwise the server would have sent the whole, for If-Range.
         ends = status == 416 and new.one("content-range") == f"bytes */{self._at}"
         if ends and self._end == inf and new.get("etag") in (None, old.get("etag")):
             return False
@@ -179,7 +178,7 @@ class Resuming(Stream):
         spoilt = flaw(new) if status == 206 else ""
         # RFC 9110 §14.2: a server may ignore Range. That is fine before the first byte.
         fits = status == 206 or (status == 200 and self._whole and self._at == 0)
-        # A validator is one resource's own. (A bare transport's answer names no request.)
+        # A validator is valid for one URL. (A response of a bare transport has no request.)
         url = (request_of(answer) or self._request).url
         other = changed(old, new)
         resized = inf not in (length, self._length) and length != self._length

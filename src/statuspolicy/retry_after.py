@@ -9,15 +9,15 @@ from statuspolicy.fields import Fields, digits
 def retry_after(fields: Fields, now: float) -> float | None:
     """Seconds that `Retry-After` asks to wait (RFC 9110 §10.2.3), or None.
 
-    A date is read against the response's own Date, so a skewed clock doesn't matter.
-    `retry-after-ms`, which some vendors send beside it, says the same more finely.
+    A date is compared with the response's own Date, so that a wrong clock doesn't matter.
+    `retry-after-ms`, which some vendors send beside it, is more exact.
     """
     told = _retry_after(fields, now)
     finer = digits(fields.one("retry-after-ms"))
     if finer is None:
         return told
     finer /= 1000
-    # Where the two contradict each other, nobody comes back before the later one.
+    # If the two contradict each other, the later one counts.
     return finer if told is None or finer > told - 1 else told
 
 
@@ -31,13 +31,13 @@ def _retry_after(fields: Fields, now: float) -> float | None:
 
 
 def _sent(fields: Fields, now: float) -> float:
-    """When a response was made, by its server's own clock where that is told."""
+    """When a response was made: its Date, else now."""
     sent = http_date(fields.one("date"), now)
     return now if sent is None else sent
 
 
 def told(status: int | None, fields: Fields, now: float) -> float | None:
-    """Seconds that a response asks to wait, by whichever field may say so for its status."""
+    """Seconds that a response asks to wait, by the fields that count for its status code."""
     if status not in (429, 503) and not {"retry-after", "retry-after-ms"} & fields._lines.keys():
         return None
     wait = retry_after(fields, now)
@@ -47,10 +47,10 @@ def told(status: int | None, fields: Fields, now: float) -> float | None:
 
 
 def rate_limit_reset(fields: Fields, now: float) -> float | None:
-    """Seconds until a rate limit that is used up is renewed, or None.
+    """Seconds until an exhausted rate limit is renewed, or None.
 
-    Read only where the same fields say that nothing is left, since servers send them on
-    ordinary answers too: `RateLimit` (its `t`), `RateLimit-Reset`, `X-RateLimit-Reset`.
+    Only if the same fields say that nothing is left, since servers send them with other responses
+    too: `RateLimit` (its `t`), `RateLimit-Reset`, `X-RateLimit-Reset`.
     """
     waits = [_item_reset(item) for item in (fields.get("ratelimit") or "").split(",")]
     told = max((wait for wait in waits if wait is not None), default=None)

@@ -1,4 +1,4 @@
-"""What the transports of a wrapped client know of it: its jar, and its choice for each hop."""
+"""The wrapped client, as its transports know it: its jar, and its transport for each hop."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from statuspolicy.wire import aduring, during
 if TYPE_CHECKING:
     from httpx import URL, AsyncClient, Client, Cookies, Request, Response
 
-# Whose exchange sends a hop through a transport that is not its own. That one may stand above
-# policy transports of the same client: they let such a hop pass, or they would handle it twice.
+# The client whose exchange sends a hop through another transport. That may stand above policy
+# transports of the same client: these pass such a hop on, so that it is not handled twice.
 PASSING: ContextVar[object] = ContextVar("statuspolicy.passing", default=False)
 
 NAME = "_statuspolicy"  # in a wrapped client's __dict__, so that a copy of it has it too
 
 
 class Wrapping:
-    """What `wrap` did with a client.
+    """The changes that `wrap` made to a client.
 
     of: the client, as its transports know it.
-    now: the clock that tells when a call began.
+    now: returns the time, to note when a call begins.
     policies: its policy transports, by the pattern of their mount; None for the default.
-    send: what somebody had put in the place of the client's own `send`, and what stands there now.
+    send: a `send` that was set on the client itself, and the wrapper in its place.
     """
 
     send: tuple[Any, Any] | None = None
@@ -40,13 +40,13 @@ class Wrapping:
 
 
 def wrapping(client: object) -> Wrapping | None:
-    """What `wrap` did with a client; None where it isn't wrapped."""
+    """The changes that `wrap` made to a client; None if it isn't wrapped."""
     found: Wrapping | None = vars(client).get(NAME)
     return found
 
 
 def note(client: object, done: Wrapping | None) -> None:
-    """Note what `wrap` did with a client; None where that was undone."""
+    """Note the changes that `wrap` made to a client; None after `unwrap`."""
     if done is None:
         del vars(client)[NAME]
     else:
@@ -54,7 +54,7 @@ def note(client: object, done: Wrapping | None) -> None:
 
 
 class OfClient:
-    """A client as its transports know it. They don't keep it alive; called, it gives the jar."""
+    """A client as its transports know it, by a weak reference. A call returns the cookie jar."""
 
     def __init__(self, client: Client | AsyncClient) -> None:
         self.client = ref(client)
@@ -65,10 +65,10 @@ class OfClient:
         return self._cookies if client is None else client.cookies
 
     def route(self, place: object, inner: Any, url: URL) -> Any:
-        """The transport that a hop to `url` is sent through.
+        """The transport for a hop to `url`.
 
-        place, inner: of the policy transport that asks; the pattern of its mount, and what it
-            sends through.
+        place, inner: of the policy transport that asks: the pattern of its mount, and its inner
+            transport.
         """
         client = self.client()
         done = None if client is None else wrapping(client)
@@ -78,13 +78,13 @@ class OfClient:
         for policy in done.policies.values():
             if policy is to:
                 return policy._inner
-        # What was put above a policy transport is not entered again, since it may hold a lock.
+        # A transport above a policy transport is not called again, since it may hold a lock.
         at_place = transports(client).get(place)
         return inner if to is at_place else Through(to, self)
 
 
 class Through(BASE.BaseTransport, BASE.AsyncBaseTransport):
-    """A transport that is not the client's policy transports' own: a mount that came later, say."""
+    """A transport that was added to the client later, such as another mount."""
 
     def __init__(self, transport: Any, of: OfClient) -> None:
         setattr(self, POOL, getattr(transport, POOL, None))  # whose sockets listen too

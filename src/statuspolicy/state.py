@@ -196,7 +196,7 @@ class ExchangeState(Narrator):
     # ── what is remembered between exchanges ──────────────────────────────────────────
 
     def spend(self, origin: str, budget: RetryBudget) -> float | None:
-        """Take a token from an origin's retry budget: how many are left, None where none was."""
+        """Take a token from a retry budget; returns how many are left, None for an empty one."""
         self.spent = origin, budget  # before it is taken: who is broken off gives it back
         left = self.plan.memory.spend(origin, budget, self.plan.clock.monotonic())
         if left is None:
@@ -211,7 +211,7 @@ class ExchangeState(Narrator):
             self.spent = None
 
     def approach(self, origin: str) -> Rest | None:
-        """What a request to an origin meets; None where it may be sent."""
+        """The wait of the next request to an origin; None where it may be sent now."""
         now = self.now()
         self.approached = origin, now  # before it is: as above
         met = self.plan.memory.approach(origin, now)

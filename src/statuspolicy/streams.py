@@ -1,4 +1,4 @@
-"""Response bodies with something behind them: a transport, or a beginning that was read."""
+"""Response bodies with an owner, a time limit, or a beginning that was read."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from statuspolicy.protocols import AnyResponse
 
 
-ONE_READ = 256 * 1024  # bytes, more than a transport takes from its socket at once
+ONE_READ = 256 * 1024  # bytes, more than a transport reads at once
 
 
 class Owned(Stream):
-    """The body of a response whose transport was made for it alone, and ends with it."""
+    """A body that closes its transport, which was made for this response alone."""
 
     def __init__(self, stream: Any, transport: Any) -> None:
         self._stream = stream
@@ -51,7 +51,7 @@ class Owned(Stream):
 class Bounded(Stream):
     """A response body that has to be read in time, however slowly it comes.
 
-    left: gives the seconds until then. late: makes the error that is raised afterwards.
+    left: returns the remaining seconds. late: returns the error that is raised after that.
     """
 
     def __init__(
@@ -100,8 +100,9 @@ class Bounded(Stream):
 
 
 async def end(parts: AsyncIterator[bytes]) -> None:
-    """End what reads a body. To leave it would leave generators behind that nobody closes: its
-    next read is cancelled, which ends them all.
+    """End the iterator of a body.
+
+    Its inner generators would stay open: the next read is cancelled, which ends them all.
     """
     import anyio
 
@@ -115,7 +116,7 @@ async def end(parts: AsyncIterator[bytes]) -> None:
 
 
 class Parts(Stream):
-    """A body of which the beginning was read: that, then the rest, or what broke it."""
+    """A body with a beginning that was read: that, then the rest, or the error."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

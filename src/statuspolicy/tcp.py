@@ -1,7 +1,7 @@
-"""What the kernel says of a TCP connection: its state, and what of it was acknowledged.
+"""The state of a TCP connection from the kernel, and how many bytes were acknowledged.
 
-Linux tells it (TCP_INFO). Elsewhere, on an old kernel, and of what is no plain TCP nothing is
-known, and nothing is taken for known.
+Linux has it (TCP_INFO). On other systems, on an old kernel, and for other protocols it is not
+known, and nothing is assumed.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Any, NamedTuple
 
 ESTABLISHED, CLOSED, CLOSE_WAIT = 1, 7, 8  # as linux/tcp_states.h has them
 
-_SIZE = 256  # bytes to ask for: no less than a kernel has
+_SIZE = 256  # bytes: more than a kernel returns
 # struct tcp_info of linux/tcp.h: tcpi_state, tcpi_rtt, tcpi_bytes_acked, tcpi_notsent_bytes,
 # tcpi_bytes_sent (Linux 4.19).
 _FIELDS = struct.Struct("=B67xI48xQ16xI52xQ")
 
 
 class Count(NamedTuple):
-    """What a connection stands at.
+    """The state of a connection.
 
-    state: ESTABLISHED; CLOSE_WAIT, where the peer ended its stream (a FIN); CLOSED, where
-        the peer or the kernel gave it up (a reset); or another.
-    rtt: microseconds for a segment and its acknowledgement, as measured.
-    acked: bytes that the peer acknowledged.
-    waiting, sent: bytes that were not sent yet, and that were.
+    state: ESTABLISHED; CLOSE_WAIT if the peer ended its stream (a FIN); CLOSED after a reset; or
+        another.
+    rtt: the measured round trip time in microseconds.
+    acked: the number of bytes that the peer acknowledged.
+    waiting, sent: the numbers of bytes that are not sent yet, and that were sent.
     """
 
     state: int
@@ -38,11 +38,10 @@ class Count(NamedTuple):
 
 
 def is_counted(sock: Any) -> bool:
-    """Whether `count` means something: for TCP over IP.
+    """Whether `count` is right for a socket: for TCP over IP.
 
-    Several subflows (MPTCP) or a way beside TCP (SMC) have acknowledgements of their own. What
-    Python knows of a socket's protocol isn't asked: a library that is loaded before the program
-    can change it.
+    MPTCP and SMC have acknowledgements of their own. The kernel is asked, not Python: a preloaded
+    library can change the protocol of a socket.
     """
     try:
         return sys.platform == "linux" and (
@@ -55,7 +54,7 @@ def is_counted(sock: Any) -> bool:
 
 
 def count(sock: Any) -> Count | None:
-    """What a socket's connection stands at; None where that can't be told."""
+    """The state of a socket's connection; None if it is not known."""
     try:
         told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SIZE)
         return Count(*_FIELDS.unpack_from(told))
@@ -64,9 +63,9 @@ def count(sock: Any) -> Count | None:
 
 
 def ended(sock: Any) -> bool:
-    """Whether the peer's stream ended before its connection was given up.
+    """Whether the peer's stream ended before the connection was reset.
 
-    It takes nothing from the socket, but the error of a reset.
+    It reads no data from the socket, but clears the error of a reset.
     """
     try:
         with socket.socket(fileno=os.dup(sock.fileno())) as same:

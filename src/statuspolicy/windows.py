@@ -1,8 +1,8 @@
-"""HTTP/2: what is closed unread gives its window back (RFC 9113 §5.2, §6.9).
+"""HTTP/2 flow control: a stream that is closed early gives its window back (RFC 9113 §5.2, §6.9).
 
-All streams of a connection share one window. httpcore lets go of a stream that is closed before
-its end without a word: the server sends on, and what it sent is never acknowledged, until nothing
-more comes on any stream. Here such a stream is cancelled, and what came of it acknowledged.
+All streams of a connection share one window. httpcore does not cancel a stream that is closed
+before its end: the server goes on sending, its bytes are never acknowledged, and at last no stream
+gets any more. Here such a stream is cancelled, and its bytes are acknowledged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from statuspolicy.httpcore_internals import (
 from statuspolicy.wire import WIRE, Wire, aduring, during
 
 _CANCEL = 8  # RFC 9113 §7
-# As httpcore's writes have a request; seconds.
+# A request for httpcore's write; the timeout is in seconds.
 _AT_ONCE = SimpleNamespace(extensions={"timeout": {"write": 1.0}})
 
 
@@ -43,7 +43,7 @@ def look_after(pool: Any, stream: object) -> None:
     connection = http2_over(pool, stream)
     if connection is not None:
         is_async = hasattr(connection, "handle_async_request")
-        # A reference to itself would keep it, and its socket, until a collection.
+        # A cycle would keep it and its socket until a garbage collection.
         make = _async_closed if is_async else _closed
         put_closed(connection, make(ref(connection)))
 
@@ -73,9 +73,9 @@ def _async_closed(connection: Callable[[], Any]) -> Callable[[int], Any]:
 
 
 def _gives_back(h2: Any, stream_id: int, events: Any) -> bool:
-    """Whether there is something to tell the server. It goes out with what is written next.
+    """Cancel a stream and acknowledge its bytes; returns whether there are frames to send.
 
-    Streams that wait for the server alone write nothing: for them it has to go out at once.
+    They are sent with the next write. If other streams only wait, there is none: so at once.
     """
     size = sum(map(size_of, events))
     goes_on = is_open(h2, stream_id)

@@ -1,8 +1,8 @@
-"""What one exchange asks of the sockets below it: to be over in time, where to connect, what came.
+"""`Wire`: the options of an exchange for its sockets: a time limit, addresses, and observations.
 
-A timeout of httpx is for one read, so a server that drips a byte a second is never late. In a
-thread nothing but the socket can end a read, so there each call on it gets what is left. A
-task has cancel scopes for that, and only connects as it is told.
+A timeout of httpx is for one read, so a server that sends a byte a second never exceeds it. In a
+thread only the socket can end a read, so each call on it gets the remaining time as its timeout. A
+task has cancel scopes for that, and uses the addresses only.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-PINS = "statuspolicy.pins"  # in a request's `extensions`: what is to become `Wire.pins`
+PINS = "statuspolicy.pins"  # in a request's `extensions`: the value of `Wire.pins`
 
 _TICK = 0.001  # seconds: 0 would not be a timeout but a non-blocking socket
-_LONGEST = 2_000_000.0  # seconds: a socket holds no more than 2^31 milliseconds
+_LONGEST = 2_000_000.0  # seconds: a socket allows at most 2^31 milliseconds
 
 
 class NotHTTP(Exception):
-    """Bytes came that are no status line, or no header section that ends."""
+    """The bytes are not a status line, or not a complete header section."""
 
 
 class Seen:
-    """What passed over the socket during one send.
+    """Observations of the socket during one send.
 
-    old: whether the connection had brought something before it; None where nothing was sent.
-    heard: whether a byte came back, or may have: what this side closed, it did not read to its end.
-    connection: what the request's header section went over; None where that tells nothing of
-        interim responses, as over HTTP/2 or through a transport that isn't known.
-    sends, unread: how often it was begun, and how many of these times nobody can have read it;
-        counted where the connection is one of HTTP/1.1. (A transport may repeat by itself.)
+    old: whether the connection had a response before it; None if nothing was sent.
+    heard: whether a byte came back, or may have come (a closed connection is not read to its end).
+    connection: the stream of the request; None if that shows no interim responses, as over HTTP/2
+        or with an unknown transport.
+    sends, unread: how often the request was begun, and how often of these it can't have been read;
+        counted over HTTP/1.1. (A transport may repeat by itself.)
     """
 
     __slots__ = ("connection", "heard", "old", "sends", "unread")
@@ -48,16 +48,15 @@ class Seen:
 
 
 class Wire:
-    """What holds for the call under way.
+    """The options of the current call for its sockets.
 
-    left: gives the seconds until the exchange has to be over. What it raises ends the call.
-    pins: the addresses that were checked, one or more for a host name as it is in the URL's
-        `raw_host`. They are connected to in turn; the name is not resolved again. The Host
-        field, and the name that TLS sends and verifies, stay as they are.
-    seen: what has to be noted of it.
+    left: returns the seconds until the exchange has to end. An exception of it ends the call.
+    pins: the checked addresses of a host name, as in the URL's `raw_host`. They are tried in order,
+        and the name is not resolved again. The Host field and the name for TLS don't change.
+    seen: the object for observations.
 
-    Two things in a thread heed no `left`: the resolving of a name, and the parts of one TLS
-    record inside the TLS of an https proxy, each of which may take that long.
+    In a thread, `left` can't limit the resolving of a name, and limits each part of a TLS record
+    inside the TLS of an https proxy separately.
     """
 
     __slots__ = ("left", "pins", "seen")
@@ -71,10 +70,10 @@ class Wire:
         self.left, self.pins, self.seen = left, pins, seen
 
 
-# The answer under way, or the last one, as it was read along (`statuspolicy.reading.Reading`).
+# The current or last response, as a `statuspolicy.reading.Reading`.
 READING: ContextVar[Any] = ContextVar("statuspolicy.reading", default=None)
 
-# The connections whose answer under way had interim responses before it.
+# The connections with interim responses before their current response.
 HINTED: set[object] = set()
 
 # Of this thread, or of this task.
@@ -82,7 +81,7 @@ WIRE: ContextVar[Wire | None] = ContextVar("statuspolicy.wire", default=None)
 
 
 def sooner(left: Callable[[], float]) -> Wire:
-    """That it has to be over when `left` says, or what already holds says, whichever is sooner."""
+    """Options with the time limit of `left`, or the current one if that is sooner."""
     wire = WIRE.get()
     if wire is None or (outer := wire.left) is None:
         return Wire(left)
@@ -90,13 +89,13 @@ def sooner(left: Callable[[], float]) -> Wire:
 
 
 def left() -> float:
-    """Seconds until the call under way has to be over; inf where it doesn't."""
+    """Seconds until the current call has to end; inf without a limit."""
     wire = WIRE.get()
     return inf if wire is None or wire.left is None else wire.left()
 
 
 def within(timeout: float | None) -> float | None:
-    """A timeout that is no longer than what is left."""
+    """A timeout, not longer than the remaining time."""
     rest = left()
     if rest >= (_LONGEST if timeout is None else timeout):
         return timeout
@@ -121,7 +120,7 @@ def during(
             var.set(before)
         return answer  # type: ignore[no-any-return]  # noqa: TRY300 - Ctrl-C may come here too
     except BaseException:
-        var.set(before)  # it may have come just before it was
+        var.set(before)  # Ctrl-C may have come just before
         if hasattr(answer, "close"):
             with suppress(Exception):
                 answer.close()

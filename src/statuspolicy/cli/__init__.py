@@ -1,10 +1,10 @@
-"""The command line, `statuspolicy`, which needs the extra `cli`; `cli.demo` needs nothing."""
+"""The command line `statuspolicy`: it needs the extra `cli`; `cli.demo` needs nothing."""
 
 import sys
 
 
 def main() -> None:
-    """Run the command line, or say what it needs."""
+    """Run the command line; without click and rich, say that it needs them."""
     try:
         from statuspolicy.cli.commands import cli
     except ModuleNotFoundError as missing:

@@ -1,4 +1,4 @@
-"""The commands: what is written, and what is asked for. What they do is in the files beside."""
+"""The commands and their options. Their work is done in the other files of this folder."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ _method = click.option("-X", "--method", default="GET", show_default=True, help=
 @click.group()
 @click.version_option(package_name="statuspolicy")
 def cli() -> None:
-    """What each HTTP status code asks of a client, shown and done."""
+    """Show what each HTTP status code asks of a client, and do it."""
 
 
 @cli.command("table")
 @_strict
 @click.argument("code", required=False)
 def show_table(table: Table, code: str | None) -> None:
-    """Show what each code gets, or what CODE gets.
+    """Show the table, or the row of CODE.
 
     CODE is a status code from 100 to 600, or a failure such as ConnectError.
     """
@@ -94,7 +94,7 @@ def explain(
     url: str,
     code: str,
 ) -> None:
-    """Say what would be done about an answer with CODE, and why. Nothing is sent.
+    """Say what the client would do after a response with CODE, and why. Nothing is sent.
 
     statuspolicy explain 503 -X POST -H 'Retry-After: 5'
     """
@@ -117,12 +117,12 @@ def fetch(
     data: str | None,
     url: str,
 ) -> None:
-    """Fetch URL; its body goes to the standard output, what happens on the way to the other one.
+    """Fetch URL: the body goes to standard output, the steps on the way to standard error.
 
-    On a terminal you are asked where a redirect has to be confirmed.
+    On a terminal it asks before a redirect that has to be confirmed.
 
-    The exit code is 0, but 4 or 5 for an answer of 4xx or 5xx, 130 where it was interrupted,
-    1 where there is no answer, and 2 for a command that makes no sense.
+    The exit code is 0, or 4 or 5 for a 4xx or 5xx response, 130 if it was interrupted, 1 for an
+    error without a response, and 2 for a wrong command.
     """
     context.exit(fetched(table, method, url, headers, data))
 
@@ -151,12 +151,12 @@ def download(
     no_resume: bool,
     url: str,
 ) -> None:
-    """Save URL as a file that is whole, or not there.
+    """Save URL as a file that is complete, or not there.
 
-    What was interrupted goes on where it was when the same command is given again.
+    Give the same command again to continue a download that was interrupted.
 
-    The exit code is 0, but 4 or 5 for an answer of 4xx or 5xx, 130 where it was interrupted,
-    1 for any other failure, and 2 for a command that makes no sense.
+    The exit code is 0, or 4 or 5 for a 4xx or 5xx response, 130 if it was interrupted, 1 for
+    another failure, and 2 for a wrong command.
     """
     context.exit(saved(table, url, output, segments, sha256, not no_resume, headers))
 
@@ -168,7 +168,7 @@ def download(
 def serve(port: int) -> None:
     """Serve any code on the loopback, until Ctrl-C.
 
-    The URL says what is answered: /503?retry-after=1&then=200
+    The URL names the response: /503?retry-after=1&then=200
     """
     try:
         serving = StatusServer(port=port)

@@ -1,7 +1,7 @@
 """Drive a wrapped client through every row of the table, on real sockets, a line for each.
 
-`make demo` runs it. The server is a real one on the loopback; the clock is not: waits are
-counted, not slept.
+`make demo` runs it. The server is a real one on the loopback; the clock is a fake one, which counts
+the waits.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from statuspolicy.trace import Trace
 
 
 class Scene(NamedTuple):
-    """A request that shows what a code gets.
+    """A request that shows one row.
 
-    code: the row. path: what the server is asked, which says what it sends.
-    how: in words, where it is not STANDARD alone. policy: what `wrap` is given.
-    before: how often it is asked before that is shown.
+    code: the row. path: the path of the request, which names the response.
+    how: the policy in words, if it is not STANDARD alone. policy: the arguments of `wrap`.
+    before: how often the request is sent before the one that is shown.
     """
 
     code: int | str
@@ -94,7 +94,7 @@ _YOURS = (
 
 
 def scenes() -> Iterator[Scene]:
-    """A scene for every row that has a code, then some with a refusal, or a row of one's own."""
+    """A scene for every row with a code, then some with a refusal or another policy."""
     special = {scene.code: scene for scene in _SHOWN}
     for code in statuspolicy.STANDARD:
         if isinstance(code, int):
@@ -104,7 +104,7 @@ def scenes() -> Iterator[Scene]:
 
 
 class Told(NamedTuple):
-    """What came of a scene."""
+    """The outcome of a scene."""
 
     trace: Trace
     got: str
@@ -182,7 +182,7 @@ def _line(scene: Scene, told: Told, origin: str) -> str:
 
 
 def main() -> int:
-    """Print the table; returns 1 where the two clients did not do the same."""
+    """Print the table; returns 1 if the two clients did not do the same."""
     head = f"{'row':<5}{'':<5}{'the server sends':<36}{'sent':>4}{'waited':>7}  "
     print("Each line: a real server, httpx.Client and httpx.AsyncClient, both wrapped.")
     print("Nothing sleeps: a fake clock counts the seconds of each wait.\n")

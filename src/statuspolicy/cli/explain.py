@@ -1,4 +1,4 @@
-"""`table` and `explain`: what a code gets, and what would be done about an answer."""
+"""The commands `table` and `explain`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from statuspolicy.trace import Step
 
 
 def key_of(code: str, table: Table) -> Key:
-    """A status code, or the failure of that name. Raises click.BadParameter."""
+    """The key of a status code, or of the failure with that name. Raises click.BadParameter."""
     if code.isascii() and code.isdigit() and 100 <= int(code) <= 600:
         return int(code)
     for key in table:
@@ -78,9 +78,9 @@ def explained(
     asked: list[tuple[str, str]],
     headers: list[tuple[str, str]],
 ) -> str:
-    """What would be done, in words."""
+    """The explanation of a response with a code, in words."""
     request = Request(method, url, headers=asked)
-    # Whatever is sent after the first answer is answered well: it is not what was asked about.
+    # All later requests get a 200: the command is about the first response.
     story = replay(request, chain([outcome(key, request, headers)], repeat(200)), table=table)
     first: Step = story.trace[0]
     if len(story.sent) > 1:
@@ -101,7 +101,7 @@ def outcome(
     if isinstance(key, str):
         failure: TransportError = getattr(httpx, key)("as asked")
         return failure
-    if key == 600:  # as the library tells it: its parser failed
+    if key == 600:  # as the library raises it: its parser failed
         error = RemoteProtocolError("as asked")
         error.__cause__ = h11.RemoteProtocolError("no status line")
         return error

@@ -1,4 +1,4 @@
-"""`fetch` and `download`: a wrapped client that says what it does while it does it."""
+"""The commands `fetch` and `download`: they print each step while it happens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from statuspolicy.row import Table
 def fetched(
     table: Table, method: str, url: str, headers: list[tuple[str, str]], data: str | None
 ) -> int:
-    """Fetch it, and write its body to the standard output; the exit code."""
+    """Fetch a URL, and write its body to standard output; returns the exit code."""
     content = None if data is None else data.encode()
     try:
         with (
@@ -50,7 +50,7 @@ def saved(
     resume: bool,
     headers: list[tuple[str, str]],
 ) -> int:
-    """Download it, with a progress bar; the exit code."""
+    """Download a URL, with a progress bar; returns the exit code."""
     path = _named(url) if output is None else output
     columns = (
         progress.BarColumn(),
@@ -62,7 +62,7 @@ def saved(
         tasks: list[progress.TaskID] = []
 
         def tell(done: int, total: int | None) -> None:
-            if not tasks:  # what was there before is no part of the speed
+            if not tasks:  # bytes from an earlier run don't count for the speed
                 tasks.append(bar.add_task("", total=total, completed=done))
             bar.update(tasks[0], total=total, completed=done)
 
@@ -87,13 +87,13 @@ def saved(
             raise click.UsageError(str(error)) from None
         except KeyboardInterrupt:
             return interrupted(" Give the same command again to continue.")
-    if os.path.isfile(path):  # what went into a pipe may have gone to the standard output
+    if os.path.isfile(path):  # a pipe may be the standard output
         click.echo(path)
     return 0
 
 
 def _on_terminal() -> Callable[[bytes], object]:
-    """Writes a body as text in which nothing commands the terminal."""
+    """Return a function that writes a body as text, without control characters."""
     decoder = getincrementaldecoder("utf-8")(errors="replace")
 
     def write(part: bytes) -> None:
@@ -105,13 +105,13 @@ def _on_terminal() -> Callable[[bytes], object]:
 
 
 def interrupted(then: str = "") -> int:
-    """Say that Ctrl-C ended it; the exit code."""
+    """Say that Ctrl-C ended the command; returns the exit code."""
     click.echo(f"Interrupted.{then}", err=True)
     return 130
 
 
 def _client(table: Table) -> Client:
-    confirm = _confirm if _asks() else None  # then it is as the table says
+    confirm = _confirm if _asks() else None  # without a terminal nobody can confirm
     return statuspolicy.wrap(Client(), table=table, confirm=confirm, observer=_narrate)
 
 
@@ -145,7 +145,7 @@ def _code(response: Response) -> int:
 
 
 def _named(url: str) -> str:
-    """The last part of a URL's path. Raises click.UsageError where that names no file."""
+    """The last part of a URL's path. Raises click.UsageError if it is not a file name."""
     path = url.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")[2]
     name = unquote(path.rpartition("/")[2])
     if name in ("", ".", "..") or "/" in name or "\\" in name or not name.isprintable():

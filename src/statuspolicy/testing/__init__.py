@@ -1,4 +1,4 @@
-"""For tests: a server that answers any code, a clock that never waits, a driver for scripts."""
+"""Tools for tests: a server that answers any code, a clock that never waits, and `replay`."""
 
 from statuspolicy.testing.clock import FakeClock
 from statuspolicy.testing.replay import Story, replay

@@ -1,12 +1,12 @@
-"""A clock that never waits, and tells what it was asked to."""
+"""`FakeClock`: a clock that never waits, and lists the waits."""
 
 from __future__ import annotations
 
 
 class FakeClock:
-    """A `statuspolicy.Clock` whose time passes only when it is slept on.
+    """A `statuspolicy.Clock` that never waits: its time passes only with each sleep.
 
-    start: seconds since the epoch at which it begins.
+    start: its first time, in seconds since the epoch.
 
     `waits` lists the seconds of each sleep, in order. Setting `now` moves time.
     """

@@ -1,4 +1,4 @@
-"""The third driver: a script of answers in, the story of the exchange out. No transport."""
+"""`replay`: plays an exchange against a script of responses, without a transport."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Line: TypeAlias = (
 
 
 class Story(NamedTuple):
-    """What came of a script.
+    """The outcome of a script.
 
     response: what was handed over; None where an error was raised.
     error: what was raised.
@@ -55,7 +55,7 @@ class Story(NamedTuple):
     waits: seconds, in order.
     effects: all that the loop asked for.
     open_at_most: how many responses were open at the same time.
-    left_open: responses that nobody closed, but for the one handed over.
+    left_open: how many responses were not closed, without the one that was handed over.
     """
 
     response: Response | None
@@ -92,14 +92,14 @@ def replay(
 ) -> Story:
     """Play an exchange against a script, without a transport and without waiting.
 
-    script: what comes back for each send: a status code, a (status, headers) pair, a
-        response, a `TransportError`, a `Reply` of either that says how it came, or a callable
-        that makes one of the request.
-    The other parameters are those of `statuspolicy.PolicyTransport`; `follow` is a
-    call's `follow_redirects`.
+    script: the outcome of each send: a status code, a (status, headers) pair, a response, a
+        `TransportError`, a `Reply` with one of these, or a callable that takes the request and
+        returns one.
+    The other parameters are those of `statuspolicy.PolicyTransport`; `follow` is the
+    `follow_redirects` of a call.
 
-    Raises LookupError where more is sent than the script answers. What a duty raises by
-    mistake passes through; what the policy raises is `story.error`.
+    Raises LookupError if more requests are sent than the script has lines. An exception of a duty
+    is raised; an error of the policy is `story.error`.
     """
     jar = cookies
     plan = Plan(
@@ -201,7 +201,7 @@ def _discard(effect: Discard) -> bytes | None:
 
 
 def _answer(effect: Ask) -> object:
-    """Run a coroutine that waits for nothing, as a script's must."""
+    """Run a coroutine that does no I/O, as in a script."""
     try:
         next(effect.answer.__await__())
     except StopIteration as end:

@@ -1,4 +1,4 @@
-"""A real server on the loopback that answers any code, from its URL or from a script."""
+"""`StatusServer`: a real server on the loopback that answers any code, by URL or by script."""
 
 import socket
 import ssl
@@ -15,14 +15,14 @@ from statuspolicy.tables import STANDARD
 
 
 class Answer(NamedTuple):
-    """What the server sends for one request.
+    """The response of the server to one request.
 
-    status, headers, body: the response; Content-Length is added where no framing is given.
-    interim: 1xx codes that go before it.
-    raw: bytes that are sent as they stand in place of all that.
-    close: close the connection afterwards (where False, HTTP decides).
-    early: answer before the request's body is read, then close.
-    stall: afterwards send nothing more and keep the connection open.
+    status, headers, body: the response; Content-Length is added if the headers have no framing.
+    interim: the 1xx codes before it.
+    raw: bytes that are sent in place of all that.
+    close: whether to close the connection afterwards (with False, HTTP decides).
+    early: whether to answer before the request's body is read, then close.
+    stall: whether to send nothing more afterwards, and keep the connection open.
     """
 
     status: int = 200
@@ -52,20 +52,20 @@ class Received(NamedTuple):
 Line: TypeAlias = "int | bytes | Answer | Callable[[Received], Answer]"
 
 _BODILESS = frozenset({101, 204, 304})
-# No status line and no header section: what the unofficial 600 stands for.
+# The unofficial 600: no status line and no header section.
 _UNPARSABLE = b"<html>only an entity arrived</html>\r\n\r\n"
 
 
 class StatusServer:
     """A server in a thread, on 127.0.0.1 and a port of its own; a context manager.
 
-    The URL says what is answered: `/503?retry-after=1&then=200` answers 503 with that
-    field, and 200 to the next request for the same URL. `then` may stand several times,
-    `body` is the body, every other parameter a header field. `/102` goes before a 200,
-    `/600` is no HTTP, `/disconnect` closes without an answer.
+    The URL names the response: `/503?retry-after=1&then=200` answers 503 with that header field,
+    and 200 to the next request for the same URL. `then` may be repeated, `body` is the body, every
+    other parameter is a header field. `/102` answers 102 and then 200, `/600` is not HTTP, and
+    `/disconnect` closes without an answer.
 
-    `script` overrides that for a path. `received` lists what arrived, `connections`
-    counts the TCP connections.
+    `script` overrides that for a path. `received` lists the requests, `connections` counts the TCP
+    connections.
 
     tls: an `ssl.SSLContext` to serve https with.
     port: the port to listen on; 0 for any free one.
@@ -100,10 +100,10 @@ class StatusServer:
             return len(self._open)
 
     def script(self, path: str, *lines: Line) -> str:
-        """Answer the requests for a path with these lines in turn; the last one repeats.
+        """Answer the requests for a path with these lines in order; the last one is repeated.
 
-        A line is a status code, an Answer, raw bytes, or a callable that makes an Answer
-        of what was received. Returns the URL.
+        A line is a status code, an Answer, raw bytes, or a callable that takes the Received and
+        returns an Answer. Returns the URL.
         """
         self._scripts[path] = list(lines)
         return self.url + path
@@ -162,7 +162,7 @@ class StatusServer:
             connection.close()
 
     def _exchange(self, connection: socket.socket, number: int) -> bool:
-        """One request and its answer. False where the connection ends with it."""
+        """Serve one request; returns False if the connection ends with it."""
         http = h11.Connection(h11.SERVER)
         head = _next(http, connection)
         if not isinstance(head, h11.Request):
@@ -207,7 +207,7 @@ def _next(http: h11.Connection, connection: socket.socket) -> object:
 
 
 def _from_url(target: str) -> list[Line]:
-    """What `/503?retry-after=1&then=200` asks for."""
+    """The lines that `/503?retry-after=1&then=200` names."""
     url = urlsplit(target)
     word = url.path.strip("/").partition("/")[0]
     if word == "disconnect":
@@ -243,7 +243,7 @@ def _answer(line: int | bytes | Answer) -> Answer:
 
 
 def _bytes(method: str, answer: Answer) -> bytes:
-    """An answer as it goes out: written by hand, since it may be meant to lie."""
+    """The bytes of an answer: written by hand, since it may break HTTP on purpose."""
     lines = []
     for status in answer.interim:
         link = "Link: </style.css>; rel=preload\r\n" if status == 103 else ""
@@ -266,7 +266,7 @@ def _fields(answer: Answer) -> list[tuple[str, str]]:
 
 
 def _framing(answer: Answer) -> dict[str, str]:
-    """What the answer's own fields say of its length."""
+    """The framing fields of an answer."""
     fields = {name.lower(): value for name, value in _fields(answer)}
     return {
         name: fields[name] for name in ("content-length", "transfer-encoding") if name in fields
@@ -274,7 +274,7 @@ def _framing(answer: Answer) -> dict[str, str]:
 
 
 def _lies(method: str, answer: Answer) -> bool:
-    """Whether the body is not as long as announced, so that only closing can end it."""
+    """Whether the body is not as long as announced, so that the connection has to be closed."""
     length = len(answer.body) if method != "HEAD" and answer.status not in _BODILESS else None
     said = _framing(answer).get("content-length", str(length))
     return length is not None and said != str(length)
