@@ -218,9 +218,6 @@ class _Sent:
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - as httpcore calls it
         return self._brings(self.written)  # type: ignore[no-any-return]
 
-    def get_extra_info(self, *_: Any) -> None:
-        return None
-
     def close(self) -> None:
         pass
 
