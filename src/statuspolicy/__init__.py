@@ -3,6 +3,7 @@
 import typing as _typing
 
 from statuspolicy.account import trace
+from statuspolicy.async_transport import AsyncPolicyTransport
 from statuspolicy.clock import Clock, SystemClock
 from statuspolicy.cooldown import Cool
 from statuspolicy.duties.cooling import breaker
@@ -15,7 +16,7 @@ from statuspolicy.plan import Overrides
 from statuspolicy.row import Row, Table, resume, surface
 from statuspolicy.tables import STANDARD, STRICT
 from statuspolicy.trace import Step, Trace
-from statuspolicy.transport import AsyncPolicyTransport, PolicyTransport
+from statuspolicy.transport import PolicyTransport
 from statuspolicy.verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use, Verdict
 from statuspolicy.wrap import unwrap, wrap
 

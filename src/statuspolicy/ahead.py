@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from statuspolicy import body, guard, hop
+from statuspolicy import guard, hop
 from statuspolicy.errors import CoolingDown
-from statuspolicy.events import Attempt
 from statuspolicy.exchange import Exchange
 from statuspolicy.fields import Fields
-from statuspolicy.guard import Permit
 from statuspolicy.library import LIBRARY_OF
-from statuspolicy.printable import given
+from statuspolicy.path import Permit
+from statuspolicy.prepare import forbidden, prepared, written
 from statuspolicy.rest import held_back
 from statuspolicy.state import ExchangeState, Flow
 from statuspolicy.verdicts import Follow, Settle
-
-if TYPE_CHECKING:
-    from httpx import Request
 
 
 def shortened(state: ExchangeState) -> Flow[None]:
@@ -38,36 +32,6 @@ def before_send(state: ExchangeState) -> Flow[CoolingDown | None]:
     if plan.prepare is not None or plan.observer is not None:
         state.went = yield from prepared(state, state.sent, len(state.answers) + 1)
     return None
-
-
-def prepared(
-    state: ExchangeState, request: Request, attempt: int, aside: bool = False
-) -> Flow[Request]:
-    """The request as it goes out, which the observer is told of."""
-    request = yield from written(state, request, attempt)
-    state.tell(Attempt, request, attempt, state.hops, aside)
-    return request
-
-
-def written(state: ExchangeState, request: Request, attempt: int) -> Flow[Request]:
-    """A request with what the application's `prepare` wrote into a copy of it.
-
-    What was written doesn't travel: the next request is built from the one without it.
-    """
-    prepare = state.plan.prepare
-    if prepare is not None:
-        copy = body.copy(request)
-        answer = yield from state.call("prepare", prepare, copy, attempt)
-        same = (copy.method, copy.url, copy.stream) == (request.method, request.url, request.stream)
-        if not (answer is None or answer is copy) or not same:
-            error = TypeError(
-                f"prepare={given(prepare)} changed more than header fields and extensions, or "
-                "returned another request: change the request that it gets, and return None."
-            )
-            state.raised("prepare", prepare, error)
-            raise error
-        request = copy
-    return request
 
 
 def _shortcut(state: ExchangeState) -> Flow[bool]:
@@ -117,11 +81,3 @@ def _shortcut(state: ExchangeState) -> Flow[bool]:
     state.shortcuts += ((url, url),)
     state.take(permit, ())
     return True
-
-
-def forbidden(state: ExchangeState, request: Request) -> Flow[str]:
-    """Why the application's `allow_hop` keeps a request from being sent; "" where it doesn't."""
-    allow = state.plan.allow_hop
-    if allow is None or (yield from state.call("allow_hop", allow, state.sent, request)):
-        return ""
-    return f"allow_hop refused the hop to {hop.origin(request.url)}"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from statuspolicy import guard
-from statuspolicy.ahead import forbidden, prepared
-from statuspolicy.effects import Discard, Enter, Leave, Read, Reply, Send, Shelve, Wait
+from statuspolicy.effects import Discard, Enter, Read, Reply, Send, Shelve, Wait
 from statuspolicy.events import Wait as Waiting
 from statuspolicy.exchange import Exchange
+from statuspolicy.prepare import forbidden, prepared
 from statuspolicy.printable import given
 from statuspolicy.response import adopt, is_kept
 from statuspolicy.rest import held_back, noted
-from statuspolicy.state import ExchangeState, Flow
+from statuspolicy.state import ExchangeState, Flow, released
 from statuspolicy.verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
 from statuspolicy.writing import sending
 
@@ -43,13 +43,6 @@ def considered(
     return exchange, decided
 
 
-def left(state: ExchangeState) -> Flow[None]:
-    """Let the next exchange have its turn, where this one has it."""
-    if state.in_turn:
-        state.in_turn = False
-        yield Leave()
-
-
 def step_aside(
     state: ExchangeState, exchange: Exchange, verdict: Aside, looks: int
 ) -> Flow[tuple[Exchange, Decided]]:
@@ -59,7 +52,7 @@ def step_aside(
     time, and a pool may have only one connection.
     """
     if not verdict.in_turn:
-        yield from left(state)
+        yield from released(state)
     state.take_cookies(exchange)
     now = state.as_of_now(exchange)
     request = guard.permit_aside(now, state.path, verdict, state.cookies, looks, state.heard)

@@ -6,13 +6,12 @@ from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statuspolicy import hop
-from statuspolicy.ahead import written
-from statuspolicy.aside import left as left_to_the_next
 from statuspolicy.effects import Behind, Discard, Enter, Look, Reply, Send, Shelve
 from statuspolicy.exchange import Exchange
 from statuspolicy.library import LIBRARY_OF
+from statuspolicy.prepare import written
 from statuspolicy.rest import Decided
-from statuspolicy.state import ExchangeState, Flow
+from statuspolicy.state import ExchangeState, Flow, released
 from statuspolicy.verdicts import Again, Follow, Refuse, Settle, Use
 from statuspolicy.writing import sending
 
@@ -69,7 +68,7 @@ def recalled(state: ExchangeState, shelf: Shelf) -> Flow[Reply | None]:
     state.visit = visit
     if response is None:
         return None
-    yield from left_to_the_next(state)
+    yield from released(state)
     state.went, state.began = request, clock.monotonic()
     if visit.behind:
         yield Behind(state.sent, asked.url, state.user)
@@ -105,12 +104,12 @@ def _settled(state: ExchangeState, visit: Visit, reply: Reply) -> Flow[Reply]:
     answer = reply.outcome
     if isinstance(answer, Exception):
         visit.tell_others(answer)
-        yield from left_to_the_next(state)
+        yield from released(state)
         return reply
     response, changes = visit.settled(answer, state.plan.clock.time())
     yield Shelve(changes, visit.sent)
     visit.tell_others()
-    yield from left_to_the_next(state)
+    yield from released(state)
     if response is None:
         state.take_cookies(state.hear(reply))
         yield Discard(answer, state.went)

@@ -17,14 +17,19 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
-from statuspolicy.configured import CALL, driver
+from statuspolicy.configured import CALL
 from statuspolicy.library import ANY, LIBRARY_OF, several
+from statuspolicy.ondemand import OnDemand
 from statuspolicy.redact import bound
 from statuspolicy.routing import NAME, Wrapping
 from statuspolicy.wire import aduring, during
 
 if TYPE_CHECKING:
     from httpx import Response
+
+    from statuspolicy import driver
+else:  # once there is something to do
+    driver = OnDemand("statuspolicy.driver")
 
 T = TypeVar("T")
 

@@ -17,7 +17,6 @@ from statuspolicy.httpx_internals import check
 from statuspolicy.library import ANY, BYTE_STREAMS, LIBRARY_OF, meet, several
 from statuspolicy.limits import Limits
 from statuspolicy.memory import Memory
-from statuspolicy.ondemand import OnDemand
 from statuspolicy.plan import OVERRIDE, AllowHop, Confirm, Observer, Plan, Prepare
 from statuspolicy.printable import given
 from statuspolicy.row import Table
@@ -26,14 +25,10 @@ from statuspolicy.tables import STANDARD, following
 if TYPE_CHECKING:
     from httpx import URL, AsyncBaseTransport, BaseTransport, Cookies, Request, Response
 
-    from statuspolicy import driver
     from statuspolicy.cache.config import Cache
     from statuspolicy.caching import Shelf
     from statuspolicy.visit import Visit
-else:  # the loop, once there is something to do
-    driver = OnDemand("statuspolicy.driver")
 
-__all__ = ["CALL", "Configured", "driver", "shelf_of"]
 
 TransportT = TypeVar("TransportT", bound="BaseTransport | AsyncBaseTransport")
 
@@ -104,15 +99,16 @@ class Configured(Generic[TransportT]):
             raise TypeError(f"inner is the class {name}: call it, as in {name}().")
         meet(inner)
         meet(cookies)
-        self._inner: TransportT = DefaultTransport(self._default) if inner is None else inner  # type: ignore[assignment]
+        from statuspolicy.network import install  # here, where there is a transport
+
+        own = inner is None
+        self._inner: TransportT = DefaultTransport(self._default, install) if own else inner  # type: ignore[assignment]
         if not hasattr(self._inner, self._sends):
             raise TypeError(
                 f"inner={given(inner)} has no {self._sends}: "
                 f"give an httpx.{self._default}, "
                 "or use the other of PolicyTransport and AsyncPolicyTransport."
             )
-
-        from statuspolicy.network import install  # here, where there is a transport
 
         check()
         cookiejar_internals.check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from statuspolicy.httpx_internals import check
@@ -14,24 +15,23 @@ if TYPE_CHECKING:
 class DefaultTransport(BASE.BaseTransport, BASE.AsyncBaseTransport):
     """Made with its first request, which is of one library.
 
-    name: that of the library's class.
+    name: of the library's class. install: what is called with it, once it is made.
     """
 
     _made: Any = None
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, install: Callable[[object], object]) -> None:
         self._name = name
+        self._install = install
 
     def of(self, request: Request) -> Any:
         """The transport that sends such a request."""
         if self._made is not None:
             return self._made
-        from statuspolicy.network import install  # here, where there is a transport
-
         library = LIBRARY_OF[type(request)]
         check()  # of a library that is perhaps known only now
         made = getattr(library, self._name)()
-        install(made)
+        self._install(made)
         self._made = made
         return made
 

@@ -8,7 +8,6 @@ from statuspolicy.async_io import AsyncIO, alet_go
 from statuspolicy.effects import Discard, Reply, Send, Wait
 from statuspolicy.evidence import AsyncWatch, Watch, equipped, hinted, saw
 from statuspolicy.library import ANY
-from statuspolicy.loop import exchange
 from statuspolicy.response import kept_trace
 from statuspolicy.state import ExchangeState, Flow, Result
 from statuspolicy.sync_io import SyncIO, let_go
@@ -28,7 +27,6 @@ __all__ = [
     "alet_go",
     "arun",
     "equipped",
-    "exchange",
     "hinted",
     "let_go",
     "run",

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from statuspolicy import body, guard, hop, jar
 from statuspolicy.glance import Glance, glance_of
-from statuspolicy.guard import Path
 from statuspolicy.httpx_internals import lines, same_place, target
 from statuspolicy.library import BYTE_STREAMS
 from statuspolicy.methods import SAFE, WITHOUT_CONTENT
+from statuspolicy.path import Path
 from statuspolicy.response import adopt
 from statuspolicy.row import REDIRECTS, Row, surface
 from statuspolicy.state import ExchangeState

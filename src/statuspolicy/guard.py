@@ -7,64 +7,24 @@ is handed over with the reason, or an error is raised.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from statuspolicy import body, errors, hop, jar
-from statuspolicy._value import Record
-from statuspolicy.bounds import No as No  # noqa: PLC0414 - it is found here too
-from statuspolicy.bounds import in_time as in_time  # noqa: PLC0414 - as that
-from statuspolicy.bounds import no_downgrade, no_longer_wait, within_the_total
-from statuspolicy.exchange import Exchange
+from statuspolicy.bounds import No, in_time, no_downgrade, no_longer_wait, within_the_total
 from statuspolicy.httpx_internals import lines
 from statuspolicy.library import ANY
+from statuspolicy.path import Identity, Path, Permit, drops
 from statuspolicy.printable import PART, printable
 from statuspolicy.verdicts import Again, Aside, Follow, Refuse, Settle
-from statuspolicy.wire import PINS
 
 if TYPE_CHECKING:
     from httpx import URL, Cookies, Request
 
-    from statuspolicy.limits import Limits
+    from statuspolicy.exchange import Exchange
     from statuspolicy.protocols import AnyRequest
 
 # The method, the target and the other parts that identify a request.
-Identity: TypeAlias = "tuple[Any, ...]"
-
-
-class Path(Record):
-    """The hops of an exchange so far.
-
-    home: the URL that the caller requested; credentials are for its origin.
-    states: the identities of the requests, up to the last hop.
-    sent: the request of the last hop.
-    target: the target of the last hop; a repeat has the same.
-    abroad: whether it ever left the first origin: then credentials never come back.
-    holes: how many hops in a row had a Location that contains the whole URI before it.
-    cookies: the pairs of the caller's own Cookie field.
-    """
-
-    home: URL
-    states: tuple[Identity, ...] = ()
-    abroad: bool = False
-    holes: int = 0
-    cookies: tuple[str, ...] = ()
-    sent: Request | None = None
-    target: str = ""
-
-
-class Permit(Record):
-    """The request that may be sent, and the path with it.
-
-    costs: whether it takes a token from the origin's retry budget.
-    tokens: how many tokens are left after that.
-    """
-
-    request: Request
-    path: Path
-    is_hop: bool
-    costs: bool = False
-    tokens: float | None = None
 
 
 def permit(
@@ -122,11 +82,6 @@ def permit_aside(
         return Settle(_USED_UP)
     jar.dress(cookies, request, () if drop else path.cookies)
     return request
-
-
-def drops(limits: Limits, abroad: bool) -> bool:
-    """Whether credentials are dropped ("stop" allows no hop abroad, but side requests)."""
-    return abroad and limits.cross_origin != "keep"
 
 
 def _equipped(sent: Request, request: Any) -> Request:
@@ -320,13 +275,6 @@ def _same_digest(sent: Request, request: Request) -> bool:
     return hop.is_digest(field) and field == sent.headers.get("authorization")
 
 
-def gives_back(status: int | None) -> bool:
-    """Whether a response gives back the token that its repeat took from the retry budget."""
-    return status is not None and status < 500 and status != 429
-
-
-# What is seen to in the extensions of a request: its addresses, or where its content comes from.
-ELSEWHERE = frozenset({PINS, body.FACTORY})
 # These ask for a changed request: 304 without conditions, the others with the named change.
 ASKS_FOR_ANOTHER = frozenset({304, 305, 401, 407, 411, 417, 449})
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from statuspolicy._value import Record
-from statuspolicy.links import Link
 from statuspolicy.printable import PART, printable
+
+if TYPE_CHECKING:
+    from statuspolicy.links import Link
 
 _MOST = 9  # links that are shown
 

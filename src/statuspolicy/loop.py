@@ -20,23 +20,24 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from statuspolicy import cached, guard, hop, moves
-from statuspolicy.ahead import before_send, forbidden, shortened
-from statuspolicy.aside import considered, left, step_aside
+from statuspolicy import bounds, cached, guard, hop, moves
+from statuspolicy.ahead import before_send, shortened
+from statuspolicy.aside import considered, step_aside
 from statuspolicy.effects import Discard, Reply, Resume, Wait
 from statuspolicy.errors import about
 from statuspolicy.events import Wait as Waiting
 from statuspolicy.exchange import Exchange
 from statuspolicy.glances import glance, went_on
-from statuspolicy.guard import Permit
 from statuspolicy.library import ANY
 from statuspolicy.methods import SAFE
 from statuspolicy.notes import farewell, joined, notes
+from statuspolicy.path import Permit
+from statuspolicy.prepare import forbidden
 from statuspolicy.printable import log
 from statuspolicy.response import adopt, is_kept, keep_trace
 from statuspolicy.rest import heeded
 from statuspolicy.row import REDIRECTS
-from statuspolicy.state import ExchangeState, Flow, Result, is_http2
+from statuspolicy.state import ExchangeState, Flow, Result, is_http2, released
 from statuspolicy.verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
 
 # What is left to act on, once everything is asked and read.
@@ -124,7 +125,7 @@ def decide(state: ExchangeState, reply: Reply) -> Flow[tuple[Exchange, Decided]]
         looks += 1
         exchange, verdict = yield from step_aside(state, exchange, verdict, looks)
     if state.in_turn:
-        yield from left(state)
+        yield from released(state)
     if state.visit is not None and not state.visit.sends:
         verdict = cached.not_again(verdict, exchange)  # it says nothing of its origin now
     elif state.plan.memory.cooling or getattr(verdict, "cool", None) is not None:
@@ -155,8 +156,8 @@ def permit(state: ExchangeState, exchange: Exchange, verdict: Decided) -> Flow[P
             return Settle("the application did not confirm the redirect")
     if confirm is not None or allow is not None:
         try:
-            guard.in_time(state.as_of_now(exchange), verdict.after)  # they may have thought long
-        except guard.No as late:
+            bounds.in_time(state.as_of_now(exchange), verdict.after)  # they may have thought long
+        except bounds.No as late:
             return Settle(str(late))
     budget = exchange.limits.retry_budget
     if permit.costs and budget is not None:

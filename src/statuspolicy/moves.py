@@ -6,10 +6,11 @@ its target is gone.
 
 from __future__ import annotations
 
-from statuspolicy import body, guard, jar
+from statuspolicy import body, bounds, jar
 from statuspolicy.effects import Discard
 from statuspolicy.exchange import Exchange
 from statuspolicy.library import ANY
+from statuspolicy.path import drops
 from statuspolicy.rest import Decided
 from statuspolicy.state import ExchangeState, Flow
 from statuspolicy.verdicts import Refuse, Settle, Use
@@ -50,7 +51,7 @@ def start_again(state: ExchangeState, exchange: Exchange, verdict: Decided) -> F
         yield Discard(exchange.response, state.went)
     if jar.holds_any(state.cookies):
         request = body.copy(request)
-        away = guard.drops(state.plan.limits, path.abroad)
+        away = drops(state.plan.limits, path.abroad)
         jar.dress(state.cookies, request, () if away else path.cookies)
     state.sent = state.went = request
     state.path, state.hops, state.answers, state.visit, state.heard = path, hops, (), None, None
@@ -73,7 +74,7 @@ def leads_astray(exchange: Exchange, verdict: Decided, declined: bool) -> bool:
 
 def _in_time(state: ExchangeState, exchange: Exchange) -> bool:
     try:
-        guard.in_time(state.as_of_now(exchange), 0.0)
-    except guard.No:
+        bounds.in_time(state.as_of_now(exchange), 0.0)
+    except bounds.No:
         return False
     return True

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statuspolicy.events import Decision, Event, Settled
 from statuspolicy.exchange import Exchange
-from statuspolicy.guard import Path
 from statuspolicy.httpx_internals import target
 from statuspolicy.library import ANY
 from statuspolicy.notes import joined
-from statuspolicy.plan import Plan
+from statuspolicy.path import Path
 from statuspolicy.printable import PART, log, name_of, printable
 from statuspolicy.response import TRACE, kept_trace, phrase
 from statuspolicy.row import NOTHING
@@ -21,6 +20,7 @@ from statuspolicy.verdicts import Settle, Verdict
 if TYPE_CHECKING:
     from httpx import Request, Response
 
+    from statuspolicy.plan import Plan
     from statuspolicy.visit import Visit
 
 Result: TypeAlias = "Response | Exception"

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, overload
 
+from statuspolicy.async_transport import AsyncPolicyTransport
 from statuspolicy.duties.poll import poll
 from statuspolicy.duties.ticket import read_ticket, ticket
 from statuspolicy.exchange import Exchange
@@ -15,7 +16,7 @@ from statuspolicy.httpx_internals import alone, chosen, request_of, written
 from statuspolicy.library import ANY, LIBRARY_OF, meet, several
 from statuspolicy.plan import OVERRIDE, Resumed
 from statuspolicy.printable import given, quoted
-from statuspolicy.transport import AsyncPolicyTransport, PolicyTransport
+from statuspolicy.transport import PolicyTransport
 
 if TYPE_CHECKING:
     from httpx import URL, AsyncClient, Client, Response

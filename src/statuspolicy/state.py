@@ -9,16 +9,15 @@ from inspect import isawaitable
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from statuspolicy import body, guard, hop, jar, verdicts
-from statuspolicy.effects import Ask, Effect, Reply, Send
+from statuspolicy import body, hop, jar, verdicts
+from statuspolicy.effects import Ask, Effect, Leave, Reply, Send
 from statuspolicy.exchange import Exchange
 from statuspolicy.fields import NO_FIELDS, Fields
-from statuspolicy.guard import Path, Permit, drops
 from statuspolicy.httpx_internals import lines, request_of, target
 from statuspolicy.library import ANY, BYTE_STREAMS, LIBRARY_OF
 from statuspolicy.methods import SAFE, WITHOUT_CONTENT
 from statuspolicy.narration import Narrator, Result
-from statuspolicy.plan import Plan
+from statuspolicy.path import ELSEWHERE, Path, Permit, drops, gives_back
 from statuspolicy.printable import given
 from statuspolicy.redact import redact
 from statuspolicy.response import adopt
@@ -30,8 +29,9 @@ if TYPE_CHECKING:
 
     from statuspolicy.cooldown import Rest
     from statuspolicy.limits import RetryBudget
+    from statuspolicy.plan import Plan
 
-__all__ = ["ExchangeState", "Flow", "Result", "is_http2"]
+__all__ = ["ExchangeState", "Flow", "Result", "is_http2", "released"]
 
 _A_MOMENT = 0.001  # seconds that are no delay
 
@@ -88,7 +88,7 @@ class ExchangeState(Narrator):
             began = plan.clock.monotonic() if plan.began is None else plan.began
             self.until = began + plan.limits.total
         # Whether an answer may be seen at a glance: nobody is asked and nobody listens.
-        self.glances = plan.glances and guard.ELSEWHERE.isdisjoint(request.extensions)
+        self.glances = plan.glances and ELSEWHERE.isdisjoint(request.extensions)
 
     def send(self) -> Send:
         """The effect that sends the request; `began` says when."""
@@ -206,7 +206,7 @@ class ExchangeState(Narrator):
     def refund(self, status: int | None) -> None:
         """A repeat that was answered well gives back what it took from an origin's budget."""
         if self.spent is not None:
-            if guard.gives_back(status):
+            if gives_back(status):
                 self.plan.memory.refund(*self.spent)
             self.spent = None
 
@@ -274,6 +274,13 @@ class ExchangeState(Narrator):
         if isawaitable(answer):
             answer = yield Ask(answer, raised)
         return answer
+
+
+def released(state: ExchangeState) -> Flow[None]:
+    """Let the next exchange have its turn, where this one has it."""
+    if state.in_turn:
+        state.in_turn = False
+        yield Leave()
 
 
 def is_http2(response: Response | None) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from statuspolicy.async_transport import AsyncPolicyTransport
 from statuspolicy.calls import hear, over, unhear
 from statuspolicy.clock import Clock
 from statuspolicy.configured import shelf_of
@@ -22,7 +23,7 @@ from statuspolicy.printable import given
 from statuspolicy.routing import OfClient, Wrapping, note, wrapping
 from statuspolicy.row import Table
 from statuspolicy.tables import STANDARD
-from statuspolicy.transport import AsyncPolicyTransport, PolicyTransport
+from statuspolicy.transport import PolicyTransport
 
 if TYPE_CHECKING:
     from statuspolicy.cache.config import Cache

@@ -14,6 +14,7 @@ from threading import Thread, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from statuspolicy.async_transport import AsyncPolicyTransport
 from statuspolicy.contents import raw
 from statuspolicy.downloads.course import MOST_SHOWN, Course, Progress
 from statuspolicy.downloads.reading import Job, Reading
@@ -22,7 +23,7 @@ from statuspolicy.library import ANY, meet
 from statuspolicy.printable import given
 from statuspolicy.routing import wrapping
 from statuspolicy.streams import ONE_READ
-from statuspolicy.transport import AsyncPolicyTransport, PolicyTransport
+from statuspolicy.transport import PolicyTransport
 
 if TYPE_CHECKING:
     from httpx import URL, AsyncClient, Client, Request, Response
