@@ -27,7 +27,7 @@ def taken(reading, data, cuts=()):
     """How many of these bytes belong to the answer, as far as it asks for them."""
     total = 0
     for piece in pieces(data, cuts):
-        ours = reading.take(piece)
+        ours = reading.consume(piece)
         total += ours
         if ours < len(piece):
             break
@@ -108,9 +108,9 @@ def test_403_connect_a_refused_tunnel_is_an_answer_like_any_other():
 @pytest.mark.parametrize(("head", "switches"), [(GET, False), (CONNECT, True)])
 def test_what_switches(head, switches):
     reading = Reading(head)
-    reading.take(OK)
+    reading.consume(OK)
     assert not reading.switches
-    reading.take(b"\r\n")
+    reading.consume(b"\r\n")
     assert reading.switches is switches
 
 
@@ -146,7 +146,7 @@ def test_interim_responses_are_told_in_order_with_what_103_leads_to(cuts):
 )
 def test_1xx_what_a_beginning_tells(data, code, final, goes_ahead):
     reading = Reading(GET)
-    reading.take(data)
+    reading.consume(data)
     assert (reading.code, reading.final, reading.goes_ahead) == (code, final, goes_ahead)
 
 
@@ -172,21 +172,21 @@ def test_what_is_no_http(data, cuts):
 
 def test_1xx_interim_responses_without_end():
     with pytest.raises(NotHTTP, match="longer than 100 KiB"):
-        Reading(GET).take(b"HTTP/1.1 102 X\r\n\r\n" * (MOST // 18 + 1))
+        Reading(GET).consume(b"HTTP/1.1 102 X\r\n\r\n" * (MOST // 18 + 1))
 
 
 def test_an_end_before_its_header_section_is_whole():
     reading = Reading(GET)
-    assert reading.take(b"") == 0  # nothing came at all: that isn't for it to say
-    reading.take(OK)
+    assert reading.consume(b"") == 0  # nothing came at all: that isn't for it to say
+    reading.consume(OK)
     with pytest.raises(NotHTTP, match="truncated"):
-        reading.take(b"")
+        reading.consume(b"")
 
 
 def test_its_first_bytes_are_those_of_the_header_section_that_failed():
     reading = Reading(GET)
     with pytest.raises(NotHTTP):
-        reading.take(b"HTTP/1.1 102 X\r\n\r\n" + b"<html>" * 100)
+        reading.consume(b"HTTP/1.1 102 X\r\n\r\n" + b"<html>" * 100)
     assert reading.first == (b"<html>" * 100)[:160]
 
 
@@ -197,5 +197,5 @@ def test_transfer_encoding_content_length_two_framings_are_doubtful_and_one_is_n
         (b"Content-Length: 1\r\n", False),
     ):
         reading = Reading(GET)
-        reading.take(OK + fields + b"\r\n")
+        reading.consume(OK + fields + b"\r\n")
         assert reading.doubtful is doubtful

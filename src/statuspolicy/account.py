@@ -43,7 +43,7 @@ def trace(result: AnyResponse | BaseException) -> Trace:
     if (kept := kept_trace(result)) is not None:
         return _with_notes(kept, result)
     code: int | str
-    wait, asked, why = None, None, ""
+    wait, sent, why = None, None, ""
     if isinstance(result, ANY.Response):
         row = STANDARD.match(result)
         code, words = result.status_code, phrase(result)
@@ -51,10 +51,10 @@ def trace(result: AnyResponse | BaseException) -> Trace:
     elif isinstance(result, BaseException):
         row = STANDARD.match(result) if isinstance(result, ANY.TransportError) else NOTHING
         code, words = type(result).__name__, printable(result)
-        asked, why = _raised(result)
+        sent, why = _raised(result)
     else:
         raise TypeError(f"{given(result)} is neither a response nor an error: give one of the two.")
-    request = request_of(result) if isinstance(result, (ANY.Response, ANY.RequestError)) else asked
+    request = request_of(result) if isinstance(result, (ANY.Response, ANY.RequestError)) else sent
     method, url = (request.method, target(request.url)) if request else ("", "")
     cache = str(result.extensions.get(CACHED, "")) if isinstance(result, ANY.Response) else ""
     step = Step(method, url, code, words, row.name, row.citation, "settle", told=wait, cache=cache)
@@ -74,8 +74,8 @@ def _raised(error: BaseException) -> tuple[Request | None, str]:
         frame, below = below.tb_frame, below.tb_next
         if _package(frame.f_globals) not in _PACKAGES:
             continue
-        asked = frame.f_locals.get("request")
-        request = asked if isinstance(asked, ANY.Request) else request
+        found = frame.f_locals.get("request")
+        request = found if isinstance(found, ANY.Request) else request
         why = ""
         if (
             below is not None

@@ -166,11 +166,11 @@ class Shelf:
         """A digest of the fields by which a server may tell users apart."""
         fields = Fields(lines)
         secret = (name for name in fields if name != "cookie" and self._limits.sensitive(name))
-        told = [f"{name}: {fields.get(name)}" for name in secret]
+        secrets = [f"{name}: {fields.get(name)}" for name in secret]
         if "cookie" in fields:
-            told += jar.own(cookies, request)  # those of the client's jar are the client's
-        if not told:
+            secrets += jar.own(cookies, request)  # those of the client's jar are the client's
+        if not secrets:
             return ""
         from hashlib import sha256  # here, where there is something to be kept apart
 
-        return "+" + sha256("\n".join(told).encode("utf-8", "surrogateescape")).hexdigest()
+        return "+" + sha256("\n".join(secrets).encode("utf-8", "surrogateescape")).hexdigest()

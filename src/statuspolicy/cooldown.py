@@ -56,7 +56,7 @@ class Rest(Record):
         return self.seconds if self.seconds < room else (self.least + room) / 2
 
 
-class _Asked:
+class _Requested:
     """A cooldown that the origin asked for."""
 
     __slots__ = ("seconds", "until")
@@ -113,15 +113,15 @@ class _Watched:
 
 
 class _Origin:
-    __slots__ = ("asked", "watched")
+    __slots__ = ("requested", "watched")
 
     def __init__(self) -> None:
-        self.asked = _Asked()
+        self.requested = _Requested()
         self.watched: _Watched | None = None
 
     def matters(self, now: float) -> bool:
         watched = self.watched is not None and self.watched.forgotten > now
-        return watched or self.asked.until > now
+        return watched or self.requested.until > now
 
 
 class Cooldowns(OrderedDict[str, _Origin]):
@@ -146,7 +146,7 @@ class Cooldowns(OrderedDict[str, _Origin]):
         if watch:
             known.watched = known.watched or _Watched(cool)
             begins = known.watched.strike(cool, now)
-        return known.asked.cool(told, now) if told else begins
+        return known.requested.cool(told, now) if told else begins
 
     def approach(self, origin: str, now: float) -> Rest | None:
         """The wait of the next request to an origin; None where it may be sent now.
@@ -157,18 +157,18 @@ class Cooldowns(OrderedDict[str, _Origin]):
         known = self.get(origin)
         if known is None or not known.matters(now):
             return None
-        asked = known.asked.approach(now)
+        wait = known.requested.approach(now)
         watched = known.watched
-        if watched is None or (asked and not watched.cool.refuse):
-            return asked  # a request that waited asks again
-        return watched.approach(now) or asked
+        if watched is None or (wait and not watched.cool.refuse):
+            return wait  # a request that waited asks again
+        return watched.approach(now) or wait
 
-    def abandon(self, origin: str, asked: float) -> None:
+    def abandon(self, origin: str, sent: float) -> None:
         """Let the next probe be sent: the one from that time got no response."""
         known = self.get(origin)
         watched = None if known is None else known.watched
-        if watched is not None and watched.free == asked + _LEASE:
-            watched.free = asked
+        if watched is not None and watched.free == sent + _LEASE:
+            watched.free = sent
 
     def warm(self, origin: str, now: float) -> None:
         """Close the circuit breaker. A cooldown that the origin asked for still holds."""

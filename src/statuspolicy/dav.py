@@ -212,15 +212,15 @@ class _Parser:
         if self._tree is not None:
             self._tree.data(text)
 
-    def _name(self, written: str | None) -> str:
+    def _name(self, raw: str | None) -> str:
         """`{uri}local` of expat's `uri}local}prefix`."""
-        known = self._names.get(written)
+        known = self._names.get(raw)
         if known is None:
-            self._named += _OF_A_NAME + len(written or "")
+            self._named += _OF_A_NAME + len(raw or "")
             if self._named > _NAMES:
                 raise _Flawed("it has too many different names")
-            uri, _, name = (written or "").partition("}")
-            known = self._names[written] = "{" + uri + "}" + name.partition("}")[0] if name else uri
+            uri, _, name = (raw or "").partition("}")
+            known = self._names[raw] = "{" + uri + "}" + name.partition("}")[0] if name else uri
         return known
 
 

@@ -77,15 +77,15 @@ class _Step:
 
     def __init__(self, decoder: Any, most: float) -> None:
         self._decoder = decoder
-        self._most = self._left = most
+        self._most = self._room = most
         self._begun = False
 
     def through(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for data in pieces:
             self._begun = self._begun or bool(data)
             for piece in self._decoder.feed(data) if data else ():
-                self._left -= len(piece)
-                if self._left < 0:
+                self._room -= len(piece)
+                if self._room < 0:
                     raise Undecodable(f"it is longer than {self._most} bytes when it is decoded")
                 yield piece
 

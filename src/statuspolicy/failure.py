@@ -109,7 +109,7 @@ def _unconnected(error: Exception) -> bool:
         causes = [*_chain(error.__context__)]  # raised without `from`, or nothing to do with it
     if not causes:
         return True
-    return next((told for told in map(_says_unconnected, causes) if told is not None), False)
+    return next((shown for shown in map(_says_unconnected, causes) if shown is not None), False)
 
 
 def _says_unconnected(cause: BaseException) -> bool | None:

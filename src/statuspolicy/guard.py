@@ -70,13 +70,13 @@ def permit_aside(
     except (No, hop.Unusable) as reason:
         return Settle(f"the side request is not sent: {reason}")
     drop = drops(limits, path.abroad or not hop.same_origin(path.home, url))
-    request = _equipped(exchange.request, request)
-    asked, request = (
+    request = _with_extensions(exchange.request, request)
+    wanted, request = (
         request,
         hop.request_to(url, request.method, request, limits=limits, abroad=drop),
     )
-    if drop and heard is not None and _same_target(heard.request, asked):
-        request = _for_the_proxy(heard, asked, request)
+    if drop and heard is not None and _same_target(heard.request, wanted):
+        request = _for_the_proxy(heard, wanted, request)
     request = body.carry(request, limits)
     if not body.replayable(request):
         return Settle(_USED_UP)
@@ -84,7 +84,7 @@ def permit_aside(
     return request
 
 
-def _equipped(sent: Request, request: Any) -> Request:
+def _with_extensions(sent: Request, request: Any) -> Request:
     """Give a request of a duty the timeouts and hooks of the request before it."""
     if request is sent:
         return request
@@ -134,7 +134,7 @@ def _hop(
             keep_host=hop.is_relative(verdict.url),
         )
     else:
-        again = _equipped(sent, verdict.request)
+        again = _with_extensions(sent, verdict.request)
         request = hop.request_to(url, again.method, again, limits=limits, abroad=drop)
     sure = exchange.error is None or (isinstance(verdict, Again) and verdict.unacted)
     if not (sure or exchange.idempotent or exchange.unacted) and (
@@ -149,7 +149,7 @@ def _hop(
         jar.dress(cookies, request, own)
     states = led(path, sent, request, leads_to)
     new = states[-1]
-    # A redirect to the same request, after a wait that the server asked for, is polling.
+    # A redirect to the same request, after a wait that the server wanted for, is polling.
     if new in states[:-1] and not (isinstance(verdict, Follow) and verdict.after):
         way = [printable(known[1], _SHORT) for known in states]
         raise errors.RedirectLoop(
@@ -207,7 +207,7 @@ def identity(request: Request, target: str) -> Identity:
 
 
 def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | None) -> Permit:
-    sent, request = exchange.request, _equipped(exchange.request, verdict.request)
+    sent, request = exchange.request, _with_extensions(exchange.request, verdict.request)
     attempts = verdict.attempts or exchange.limits.attempts
     # RFC 9110 §9.2.2: "A client SHOULD NOT automatically retry a request with a
     # non-idempotent method unless it has some means to know that the request semantics are
@@ -221,11 +221,11 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
     drop = drops(exchange.limits, path.abroad)
     amended, answered = request is not sent, "set-cookie" in exchange.fields
     if amended and drop:
-        asked = request
+        wanted = request
         request = hop.request_to(
-            asked.url, asked.method, asked, limits=exchange.limits, abroad=True, keep_host=True
+            wanted.url, wanted.method, wanted, limits=exchange.limits, abroad=True, keep_host=True
         )
-        request = _for_the_proxy(exchange, asked, request)
+        request = _for_the_proxy(exchange, wanted, request)
     elif answered:
         request = body.copy(request)  # the caller's request is never changed
     request = body.carry(request, exchange.limits)
@@ -239,27 +239,27 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
     if answered or (amended and drop):
         # A cookie that a duty wrote counts as the caller's own.
         before = jar.pairs(sent.headers.get("cookie"))
-        written = [p for p in jar.pairs(request.headers.get("cookie")) if p not in before]
-        jar.dress(cookies, request, () if drop else (*written, *path.cookies))
-    # A repeat at the time that the server named, or of a changed request that it asked for, does
+        added = [p for p in jar.pairs(request.headers.get("cookie")) if p not in before]
+        jar.dress(cookies, request, () if drop else (*added, *path.cookies))
+    # A repeat at the time that the server named, or of a changed request that it wanted for, does
     # not make an outage worse.
     told = exchange.told
     invited = told is not None and told <= verdict.after
     return Permit(request, path, False, not invited and exchange.status not in ASKS_FOR_ANOTHER)
 
 
-def _for_the_proxy(exchange: Exchange, asked: Request, request: Request) -> Request:
+def _for_the_proxy(exchange: Exchange, wanted: Request, request: Request) -> Request:
     """The request with the credentials for a proxy that the duty set.
 
     They are for the proxy, not for an origin: so they stay after a hop to another origin through
     the same proxy, and in each repeat of the request.
     """
-    sent, field = exchange.request, asked.headers.get("proxy-authorization")
+    sent, field = exchange.request, wanted.headers.get("proxy-authorization")
     challenged = exchange.status == 407 and exchange.proxied and sent.url.scheme == "http"
     if field is not None and (challenged or field == sent.headers.get("proxy-authorization")):
         request.headers["Proxy-Authorization"] = field
-    if hop.ANSWERED in asked.extensions:
-        request.extensions = {**request.extensions, hop.ANSWERED: asked.extensions[hop.ANSWERED]}
+    if hop.ANSWERED in wanted.extensions:
+        request.extensions = {**request.extensions, hop.ANSWERED: wanted.extensions[hop.ANSWERED]}
     return request
 
 

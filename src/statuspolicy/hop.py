@@ -165,9 +165,9 @@ def key(request: Request) -> str:
     A Host that differs from the URL stands in the place of userinfo, which no key has.
     """
     url, host = target(request.url), other_host(request)
-    told = request.extensions.get("target")
-    if told is not None:
-        path = told if isinstance(told, str) else bytes(told).decode("latin-1")
+    own = request.extensions.get("target")
+    if own is not None:
+        path = own if isinstance(own, str) else bytes(own).decode("latin-1")
         url = origin(request.url) + path if path[:1] == "/" else url
     return url if host is None else url.replace("://", f"://{quote(host, safe='')}@", 1)
 
@@ -242,10 +242,10 @@ def _origin_of(referer: bytes, kind: type[URL]) -> bytes:
     """The origin of a Referer: another origin must not see the path or the query."""
     try:
         url = plain(kind(referer.decode("latin-1")))
-        told = f"{origin(url)}/" if url.scheme in ("http", "https") and url.host else ""
+        shown = f"{origin(url)}/" if url.scheme in ("http", "https") and url.host else ""
     except several(ANY.InvalidURL, ValueError):
         return b""
-    return told.encode("ascii")
+    return shown.encode("ascii")
 
 
 def plainly(base: URL, location: str) -> URL | None:

@@ -57,8 +57,8 @@ def target(url: URL) -> str:
     """What is requested: the URL without fragment and userinfo."""
     scheme, _, host, port, path, query, _ = parts = url._uri_reference
     place = host if port is None and ":" not in host else parts.netloc
-    asked = "" if query is None else f"?{query}"
-    return f"{scheme}://{place}{path or '/'}{asked}"
+    tail = "" if query is None else f"?{query}"
+    return f"{scheme}://{place}{path or '/'}{tail}"
 
 
 def origin(url: URL) -> str:

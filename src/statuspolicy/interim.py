@@ -24,5 +24,5 @@ class Interim(Record):
     links: tuple[Link, ...] = ()
 
     def __str__(self) -> str:
-        told = [str(self.code), *(f"<{link.target}>" for link in self.links[:_MOST])]
-        return printable(" ".join(told), PART)
+        parts = [str(self.code), *(f"<{link.target}>" for link in self.links[:_MOST])]
+        return printable(" ".join(parts), PART)

@@ -85,7 +85,7 @@ def given(cookies: Cookies, request: Request) -> list[str]:
             return read
     if not holds_any(cookies):
         return []
-    found = _asked(held, request)
+    found = _pairs_of(held, request)
     host = _host(request.url)
     not_its_own = [
         cookie
@@ -97,7 +97,7 @@ def given(cookies: Cookies, request: Request) -> list[str]:
     others = CookieJar(policy_of(held))
     for cookie in not_its_own:
         others.set_cookie(cookie)
-    return [*(Counter(found) - Counter(_asked(others, request))).elements()]
+    return [*(Counter(found) - Counter(_pairs_of(others, request))).elements()]
 
 
 def _is_usual(held: CookieJar, policy: Any) -> bool:
@@ -154,7 +154,7 @@ def _depth(found: tuple[int, str]) -> int:
     return found[0]
 
 
-def _asked(held: CookieJar, request: Request) -> list[str]:
+def _pairs_of(held: CookieJar, request: Request) -> list[str]:
     # By the standard library: the HTTP library would raise for a cookie that isn't ASCII.
     asking = urllib.request.Request(str(_plain(request.url)))  # noqa: S310 - nothing is opened
     held.add_cookie_header(asking)
@@ -179,8 +179,8 @@ def own(cookies: Cookies | None, request: Request) -> tuple[str, ...]:
     for _, name, _ in lines(request.headers):
         if name == b"cookie":
             from_jar = given(cookies, request) if cookies is not None else []
-            written = pairs(request.headers["cookie"])
-            return tuple(pair for pair in written if pair not in from_jar)
+            sent = pairs(request.headers["cookie"])
+            return tuple(pair for pair in sent if pair not in from_jar)
     return ()
 
 

@@ -148,7 +148,7 @@ class Listener(Around):
         if reading is None:
             return data
         try:
-            ours = reading.take(data)
+            ours = reading.consume(data)
         except NotHTTP as why:
             if self._core is None:
                 return data
@@ -187,7 +187,7 @@ class Listener(Around):
         if self._deaf and self._proof is not None:
             self._proof.looks()
         try:
-            ours = self._reading.take(data)
+            ours = self._reading.consume(data)
         except NotHTTP as why:
             self._broken = why
             return

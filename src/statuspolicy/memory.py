@@ -123,9 +123,9 @@ class Memory:
         return self.cooling.approach(origin if len(origin) <= _LONGEST else short(origin), now)
 
     @alone
-    def abandon(self, origin: str, asked: float) -> None:
+    def abandon(self, origin: str, sent: float) -> None:
         """Let the next probe be sent: the one from that time got no response."""
-        self.cooling.abandon(origin if len(origin) <= _LONGEST else short(origin), asked)
+        self.cooling.abandon(origin if len(origin) <= _LONGEST else short(origin), sent)
 
     @alone
     def warm(self, origin: str, now: float) -> None:

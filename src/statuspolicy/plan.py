@@ -121,9 +121,9 @@ class Plan(Record):
     answered: Response | None = None
     abroad: bool = False
 
-    def resumes(self, asked: bool) -> bool:
-        """Whether a body that breaks is resumed; `asked` is the `resume` of its verdict."""
-        return self.resume is not None and (self.resume or asked)
+    def resumes(self, wanted: bool) -> bool:
+        """Whether a body that breaks is resumed; `wanted` is the `resume` of its verdict."""
+        return self.resume is not None and (self.resume or wanted)
 
     @property
     def looks_first(self) -> bool:

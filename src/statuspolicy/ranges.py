@@ -73,5 +73,5 @@ def extent(status: int, fields: Fields) -> tuple[int, float, float]:
     part = content_range(fields) if status == 206 else None
     if part is not None:
         return part[0], part[1] + 1, inf if part[2] is None else part[2]
-    told = None if "transfer-encoding" in fields else digits(fields.one("content-length"))
-    return (0, inf, inf) if told is None else (0, told, told)
+    length = None if "transfer-encoding" in fields else digits(fields.one("content-length"))
+    return (0, inf, inf) if length is None else (0, length, length)

@@ -34,8 +34,21 @@ class Reading:
     response has two framings, so that its end is not sure.
     """
 
-    __slots__ = ("_bodiless", "_left", "_line", "_pending", "_seen", "_trailer", "_tunnel",
-                 "_whole", "code", "doubtful", "first", "goes_ahead", "interim")  # fmt: skip
+    __slots__ = (
+        "_bodiless",
+        "_line",
+        "_pending",
+        "_rest",
+        "_seen",
+        "_trailer",
+        "_tunnel",
+        "_whole",
+        "code",
+        "doubtful",
+        "first",
+        "goes_ahead",
+        "interim",
+    )  # fmt: skip
 
     def __init__(self, head: bytes) -> None:
         self._bodiless = head.startswith(b"HEAD ")
@@ -43,7 +56,7 @@ class Reading:
         self._pending = b""  # an incomplete header section
         self._seen = 0  # bytes of header sections
         self._whole = False
-        self._left: float = 0  # bytes of the body, or of a chunk and the line end after it
+        self._rest: float = 0  # bytes of the body, or of a chunk and the line end after it
         self._line: bytes | None = None  # the beginning of a chunk's first line
         self._trailer = False
         self.code = 0
@@ -62,7 +75,7 @@ class Reading:
         """Whether the following bytes are not HTTP (RFC 9110 §7.8, §9.3.6)."""
         return self._whole and (self.code == 101 or (self._tunnel and 200 <= self.code < 300))
 
-    def take(self, data: bytes) -> int:
+    def consume(self, data: bytes) -> int:
         """Return how many of the next bytes belong to the response; b"" is the end of the stream.
 
         Raises NotHTTP.
@@ -99,22 +112,22 @@ class Reading:
         said = {name.lower(): value for name, value in _FRAMING.findall(head)}
         length = said.get(b"content-length", b"")
         if self.switches:
-            self._left = inf
+            self._rest = inf
         elif self._bodiless or self.code in (204, 304):
-            self._left = 0
+            self._rest = 0
         elif b"transfer-encoding" in said:
             self._line = b""
             # RFC 9112 §6.3: "Such a message might indicate an attempt to perform […] response
             # splitting […] and ought to be handled as an error."
             self.doubtful = bool(length)
         else:
-            self._left = int(length) if length.isdigit() and len(length) < 20 else inf
+            self._rest = int(length) if length.isdigit() and len(length) < 20 else inf
 
     def _body(self, data: bytes, at: int) -> int:
         """Return where the response ends in these bytes; the body is from `at` on."""
         while True:
-            step = min(self._left, len(data) - at)
-            self._left -= step
+            step = min(self._rest, len(data) - at)
+            self._rest -= step
             at += int(step)
             if self._line is None or at == len(data):
                 return at
@@ -130,7 +143,7 @@ class Reading:
                 continue
             size = _hexadecimal(line)
             self._trailer = not size
-            self._left = size + len(b"\r\n") if size else 0
+            self._rest = size + len(b"\r\n") if size else 0
 
 
 def length_of(head: bytes) -> int | None:
@@ -149,8 +162,8 @@ def _code(head: bytes) -> int:
 
 
 def _interim(code: int, head: bytes) -> Interim:
-    told = b",".join(_LINK.findall(head)).decode("latin-1") if code == 103 else ""
-    return Interim(code, links(told))
+    field = b",".join(_LINK.findall(head)).decode("latin-1") if code == 103 else ""
+    return Interim(code, links(field))
 
 
 def _hexadecimal(line: bytes) -> float:

@@ -32,22 +32,22 @@ class Recording(Stream):
     ) -> None:
         self._stream = stream
         self._begun = begun
-        self._left = most
+        self._room = most
         self._whole = whole
         self._storage = storage
         self._sent = sent
         self._parts: list[bytes] = []
 
     def _record(self, part: bytes) -> None:
-        if self._left >= 0:
-            self._left -= len(part)
+        if self._room >= 0:
+            self._room -= len(part)
             self._parts.append(part)
-            if self._left < 0:
+            if self._room < 0:
                 self._parts.clear()
 
     def _changes(self) -> Sequence[Change]:
         """The changes at the end of the body: one that broke or was abandoned isn't stored."""
-        return self._whole(b"".join(self._parts)) if self._left >= 0 else ()
+        return self._whole(b"".join(self._parts)) if self._room >= 0 else ()
 
     def __iter__(self) -> Iterator[bytes]:
         if self._begun:

@@ -291,9 +291,9 @@ def keep_trace(error: Exception, steps: tuple[Step, ...]) -> None:
     """Put the trace on a failure, and into a note that its traceback shows."""
     vars(error)[TRACE] = Trace(steps)
     if len(steps) > 1:
-        told = Trace(steps)
+        trace = Trace(steps)
         notes = [note for note in getattr(error, "__notes__", ()) if not note.startswith(_NOTE)]
-        error.__notes__ = [*notes, f"{_NOTE} {told.requests} requests:\n{told}"]
+        error.__notes__ = [*notes, f"{_NOTE} {trace.requests} requests:\n{trace}"]
 
 
 def kept_trace(result: object) -> Trace | None:

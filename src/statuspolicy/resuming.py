@@ -26,12 +26,12 @@ def resumable(response: Response, request: Request) -> str:
 
     A request may have its own If-Range: its response has a validator of its own.
     """
-    fields, asked = Fields(response.headers.raw), request.headers.get("range", "")
+    fields, ranges = Fields(response.headers.raw), request.headers.get("range", "")
     if request.method != "GET":
         return "the method is not GET"
     if response.status_code not in (200, 206):
         return f"the status code is {response.status_code}"
-    if response.status_code == 206 and not re.fullmatch("bytes=[^,]+", asked, re.IGNORECASE):
+    if response.status_code == 206 and not re.fullmatch("bytes=[^,]+", ranges, re.IGNORECASE):
         return "it is a part, and the request did not ask for one range of bytes"
     if response.status_code == 206 and (spoilt := flaw(fields)):
         return spoilt
@@ -68,7 +68,7 @@ class Resuming(Stream):
         self._whole = response.status_code == 200
         self._at, self._end, self._length = extent(response.status_code, self._fields)
         self._part_end = inf  # where the bytes of the current response end
-        self._asked = 0  # requests since the last byte came
+        self._requests = 0  # requests since the last byte came
         self._error: TransportError | None = None
         self._closed = False
         self._answer: Response | None = None  # to the last request for the rest
@@ -91,7 +91,7 @@ class Resuming(Stream):
                 if not self._joins(answer):
                     return
         except several(ANY.RequestError, _Unfit) as why:
-            raise self._told(why)  # noqa: B904 - it keeps its own cause; `why` is its context
+            raise self._noted(why)  # noqa: B904 - it keeps its own cause; `why` is its context
         finally:
             with suppress(Exception):
                 self.close()
@@ -113,7 +113,7 @@ class Resuming(Stream):
                 if not self._joins(answer):
                     return
         except several(ANY.RequestError, _Unfit) as why:
-            raise self._told(why)  # noqa: B904 - it keeps its own cause; `why` is its context
+            raise self._noted(why)  # noqa: B904 - it keeps its own cause; `why` is its context
         finally:
             with suppress(Exception):
                 await self.aclose()
@@ -137,7 +137,7 @@ class Resuming(Stream):
         if self._at + len(part) > self._part_end:
             raise _Unfit("the server sent more bytes than it announced")
         self._at += len(part)
-        self._asked = 0 if part else self._asked
+        self._requests = 0 if part else self._requests
         return part
 
     def _rest(self) -> Request | None:
@@ -150,9 +150,9 @@ class Resuming(Stream):
                 if self._closed
                 else "the server sent more bytes than it announced"
             )
-        if self._asked >= self._attempts:
-            raise _Unfit(f"gave up after {self._asked} attempts")
-        self._asked += 1
+        if self._requests >= self._attempts:
+            raise _Unfit(f"gave up after {self._requests} attempts")
+        self._requests += 1
         # The caller's own conditions were evaluated for the first response. If-Range is enough now,
         # and no 304 or 412 can come.
         headers = [h for h in self._request.headers.raw if not re.match(b"(?i)if-|range$", h[0])]
@@ -201,7 +201,7 @@ class Resuming(Stream):
         log.info("GET %s broke (%s) and is resumed at byte %d", target(url), why, first)
         return True
 
-    def _told(self, why: Exception) -> TransportError:
+    def _noted(self, why: Exception) -> TransportError:
         """The error that broke the body, with a note on why it was not resumed."""
         assert self._error is not None
         bound(self._error)

@@ -108,10 +108,10 @@ async def end(parts: AsyncIterator[bytes]) -> None:
 
     with suppress(Exception), anyio.CancelScope() as scope:
         scope.cancel()
-        left = ONE_READ
+        room = ONE_READ
         async for part in parts:
-            left -= len(part)
-            if left < 0:
+            room -= len(part)
+            if room < 0:
                 break
 
 

@@ -56,8 +56,8 @@ def is_counted(sock: Any) -> bool:
 def count(sock: Any) -> Count | None:
     """The state of a socket's connection; None if it is not known."""
     try:
-        told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SIZE)
-        return Count(*_FIELDS.unpack_from(told))
+        data = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SIZE)
+        return Count(*_FIELDS.unpack_from(data))
     except (OSError, ValueError, struct.error):  # closed; so of uvloop; an older kernel
         return None
 

@@ -44,9 +44,9 @@ class Step(NamedTuple):
 
     def __str__(self) -> str:
         line = f" → {self.code} {self.phrase}".rstrip()
-        for told, same in groupby(map(str, self.interim)):
+        for text, same in groupby(map(str, self.interim)):
             times = len([*same])
-            line += f", after {told}" + (f" × {times}" if times > 1 else "")
+            line += f", after {text}" + (f" × {times}" if times > 1 else "")
         line += f" · {self.verdict}"
         if self.wait:
             line += f" after {in_words(self.wait)}"

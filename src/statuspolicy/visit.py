@@ -275,9 +275,11 @@ class Visit:
         """Why a body is too long to be stored, by its Content-Length; "" where it isn't."""
         if settled.keep is None or settled.begun is not None:
             return ""
-        told = digits(settled.keep.fields.one("content-length"))
+        announced = digits(settled.keep.fields.one("content-length"))
         return (
-            "" if (told or 0) <= self._cache.entry_bytes else "it is longer than Cache.entry_bytes"
+            ""
+            if (announced or 0) <= self._cache.entry_bytes
+            else "it is longer than Cache.entry_bytes"
         )
 
     def _recorded(self, response: Response, course: Forward, settled: Settled) -> Sequence[Change]:

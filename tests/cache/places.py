@@ -23,8 +23,8 @@ def entry(body: bytes = b"body", who: str = "ann", **more: Any) -> Entry:
     tag = sha256(body).hexdigest().encode()
     headers = ((b"ETag", b'"%b"' % tag), (b"Cache-Control", b"max-age=60"))
     return Entry(**{
-        "status": 200, "headers": headers, "body": body, "asked": 1.5, "heard": 2.5, "who": who,
-        **more,
+        "status": 200, "headers": headers, "body": body, "request_time": 1.5, "response_time": 2.5,
+        "who": who, **more,
     })  # fmt: skip
 
 

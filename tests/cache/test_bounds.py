@@ -7,7 +7,7 @@ import pytest
 
 from statuspolicy.cache.course import Forward
 from statuspolicy.cache.planning import plan
-from statuspolicy.cache.redis import heard_of
+from statuspolicy.cache.redis import response_time_of
 from statuspolicy.cache.storage import VARIANTS
 from statuspolicy.caching import Shelf
 from tests.cache.places import URL, Driven, entry
@@ -78,12 +78,12 @@ def test_a_url_keeps_a_bounded_number_of_variants_for_each_user_the_newest(make,
     storage.save(other)
     storage.save(elsewhere, URL + "2")
     kept = [
-        entry(b"%d" % number, vary=(("cookie", f"{number}"),), heard=float(number))
+        entry(b"%d" % number, vary=(("cookie", f"{number}"),), response_time=float(number))
         for number in range(3 * VARIANTS)
     ]
     for one in kept:
         storage.save(one)
-        storage.save(one._replace(heard=one.heard + 0.5), same=True)
+        storage.save(one._replace(response_time=one.response_time + 0.5), same=True)
     there = sorted(int(one["body"]) for one in storage.load())
     assert there == [*range(2 * VARIANTS, 3 * VARIANTS)]
     assert len(storage.load(who="bob")) == len(storage.load(URL + "2")) == 1
@@ -110,8 +110,8 @@ def test_redis_what_was_invalidated_does_not_pile_up(make, portal):
 
 
 def test_what_is_damaged_is_older_than_all_else():
-    dumped = entry(heard=5.0).dump(URL)
-    assert heard_of(dumped) == 5.0
+    dumped = entry(response_time=5.0).dump(URL)
+    assert response_time_of(dumped) == 5.0
     for damaged in (
         b"",
         dumped[:-1],
@@ -119,7 +119,7 @@ def test_what_is_damaged_is_older_than_all_else():
         dumped[:32] + b"[]",
         dumped[:32] + b"\xff",
     ):
-        assert heard_of(damaged) == float("-inf")
+        assert response_time_of(damaged) == float("-inf")
 
 
 def test_a_rolling_cookie_and_vary_cookie_never_make_a_request_too_long(open_session):

@@ -2,7 +2,7 @@
 
 from math import inf
 
-from statuspolicy.cache.control import asked, control, named, seconds
+from statuspolicy.cache.control import control, named, of_request, seconds
 from statuspolicy.fields import Fields
 from tests.each import each
 
@@ -149,7 +149,7 @@ def test_cache_control_qualified_directives_name_fields(text, names):
     ],
 )
 def test_pragma_counts_in_a_request_without_cache_control(headers, said):
-    assert asked(Fields((n.encode(), v.encode()) for n, v in headers)) == said
+    assert of_request(Fields((n.encode(), v.encode()) for n, v in headers)) == said
 
 
 def test_pragma_says_nothing_in_a_response():

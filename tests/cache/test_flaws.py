@@ -19,8 +19,8 @@ SOUND: dict[str, Any] = {
     "status": 200,
     "headers": ((b"Cache-Control", b"max-age=600"), (b"ETag", b'"1"')),
     "body": b"stored",
-    "asked": 1e9,
-    "heard": 1e9,
+    "request_time": 1e9,
+    "response_time": 1e9,
     "who": "me",
     "vary": (),
     "part": None,
@@ -30,7 +30,7 @@ DAMAGED = [
     *({"body": b} for b in ("stored", None, 5, bytearray(b"stored"))),
     *(
         {name: t}
-        for name in ("asked", "heard")
+        for name in ("request_time", "response_time")
         for t in ("x", None, -1, -1e300, 1e300, float("nan"), float("inf"), True, 10**30)
     ),
     *({"who": w} for w in (None, [], 5, b"me")),
@@ -74,7 +74,7 @@ def test_what_is_stored_by_itself_has_no_flaw():
         {"status": 206, "part": (4, 9, None)},
         {"status": 299, "vary": (("accept", None), ("cookie", "a"))},
         {"headers": ((b"Content-Length", b"6"), (b"X", b""), (b"Y", b" a\tb\0\xff"))},
-        {"asked": 0, "heard": 253_402_300_799},
+        {"request_time": 0, "response_time": 253_402_300_799},
     ]:
         assert not flaw(**SOUND | fine), fine
 
@@ -120,7 +120,7 @@ GIVEN = [
     [None],
     ["an entry"],
     [Entry(**SOUND | {"who": "somebody else"})],
-    [Entry(**SOUND), Entry(**SOUND | {"heard": "x"})],
+    [Entry(**SOUND), Entry(**SOUND | {"response_time": "x"})],
     *([Entry(**SOUND | damage)] for damage in DAMAGED),
 ]
 

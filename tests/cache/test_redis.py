@@ -113,7 +113,7 @@ def test_without_the_library_it_is_said_what_to_install(monkeypatch):
 def test_all_that_is_kept_ends_by_itself(client, redis_server, ttl, seconds):
     storage = sp.RedisStorage(redis_server.url, ttl=ttl)
     storage.save(URL, entry(), False)
-    storage.save(URL, entry(heard=3.0), True)
+    storage.save(URL, entry(response_time=3.0), True)
     keys = client.keys()
     assert len(keys) == 2
     assert {client.ttl(key) for key in keys} <= {seconds, seconds - 1}
@@ -145,9 +145,9 @@ def test_a_header_section_is_freshened_without_sending_the_body(client, redis_se
     storage = sp.RedisStorage(redis_server.url)
     storage.save(URL, entry(b"x" * 100_000), False)
     before = client.info("stats")["total_net_input_bytes"]
-    storage.save(URL, entry(b"x" * 100_000, heard=9.0), True)
+    storage.save(URL, entry(b"x" * 100_000, response_time=9.0), True)
     assert client.info("stats")["total_net_input_bytes"] - before < 5_000
-    assert values(storage.load(URL, "ann")) == values([entry(b"x" * 100_000, heard=9.0)])
+    assert values(storage.load(URL, "ann")) == values([entry(b"x" * 100_000, response_time=9.0)])
     storage.close()
 
 

@@ -213,7 +213,7 @@ def test_of_several_the_most_recent_is_used_by_its_date():
 
 def test_of_the_same_date_the_one_that_came_last_is_used():
     first = variant("1", '"a"')
-    last = first._replace(heard=NOW + 0.5)
+    last = first._replace(response_time=NOW + 0.5)
     assert plan(asked({"Foo": "1"}), [last, first], NOW + 1).entry is last
 
 

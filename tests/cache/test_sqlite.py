@@ -170,7 +170,7 @@ def test_to_freshen_a_header_section_writes_no_body(path, open_storage):
     old = entry(b"x" * 500_000)
     storage.save(URL, old, False)
     before = wal.stat().st_size
-    storage.save(URL, old._replace(heard=9.0), True)
+    storage.save(URL, old._replace(response_time=9.0), True)
     assert wal.stat().st_size - before < 50_000
 
 
@@ -562,7 +562,7 @@ for turn in range(turns):
             storage.save(url, entry(b"%d %d " % (seed, turn) * chance.randrange(9000), who), False)
         case 4:
             for one in storage.load(url, who):
-                storage.save(url, one._replace(heard=float(turn)), True)
+                storage.save(url, one._replace(response_time=float(turn)), True)
         case _:
             for one in storage.load(url, who):
                 loaded += 1

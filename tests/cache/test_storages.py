@@ -35,7 +35,7 @@ def nothing_logged(caplog):
         entry(vary=(("accept", None), ("accept-language", "de, 'en\"\n"))),
         entry(part=(0, 3, None)),
         entry(part=(0, 3, 10)),
-        entry(asked=1e9 + 1 / 3, heard=1e9 + 2 / 3),
+        entry(request_time=1e9 + 1 / 3, response_time=1e9 + 2 / 3),
         entry(who=""),
         entry(who="J\u00fcrgen \U0001f600 \udcff \x00 '\""),
     ],
@@ -90,7 +90,7 @@ def test_what_has_the_same_id_takes_its_place(storage):
 def test_a_header_section_is_freshened_and_the_body_stays(storage):
     old = entry(b"as it was")
     storage.save(old)
-    new = old._replace(headers=(*old.headers, (b"Age", b"0")), heard=99.0)
+    new = old._replace(headers=(*old.headers, (b"Age", b"0")), response_time=99.0)
     storage.save(new, same=True)
     assert storage.load() == values([new])
 
@@ -100,8 +100,8 @@ def test_a_header_section_never_meets_a_body_that_another_one_stored_meanwhile(s
     mine, theirs = entry(b"mine"), entry(b"theirs!")
     storage.save(mine)
     storage.save(theirs)
-    storage.save(mine._replace(heard=99.0), same=True)
-    assert storage.load() == values([mine._replace(heard=99.0)])
+    storage.save(mine._replace(response_time=99.0), same=True)
+    assert storage.load() == values([mine._replace(response_time=99.0)])
 
 
 @every_place

@@ -55,7 +55,11 @@ def test_what_is_stored_is_the_answer_with_its_request_and_times():
         "date": date(1000),
     }
     assert result.keep.vary == selected(bar=None, foo="1")
-    assert (result.keep.asked, result.keep.heard, result.keep.part) == (LATER, LATER, None)
+    assert (result.keep.request_time, result.keep.response_time, result.keep.part) == (
+        LATER,
+        LATER,
+        None,
+    )
     assert (result.serve, result.unusable, result.why) == (None, False, "")
 
 
@@ -228,7 +232,7 @@ def test_what_a_304_picked_for_another_request_is_stored_for_that_one_alone():
     old = variant("1", '"a"')
     result = settled([old], heard({"ETag": '"a"'}, 304), {"Foo": "x"})
     (new,) = result.changes
-    assert (new.entry.vary, new.same, new.entry.heard) == (selected(foo="x"), False, LATER)
+    assert (new.entry.vary, new.same, new.entry.response_time) == (selected(foo="x"), False, LATER)
     assert new.entry.id != old.id
 
 
@@ -303,7 +307,7 @@ def test_a_304_without_a_date_gets_that_of_its_coming(headers, sent):
     given = headers if sent is None else {**headers, "Date": sent}
     serve = settled([stale({"ETag": '"a"', "Age": "5"})], heard(given, 304, dated=False)).serve
     assert serve.age(LATER) == (10 if sent == date(990) else 0)
-    assert serve.heard == LATER
+    assert serve.response_time == LATER
 
 
 def test_a_304_that_says_only_its_date_changes_nothing_else():
@@ -399,7 +403,7 @@ def test_a_callers_own_304_is_his_and_freshens_what_it_names(stored, came, fits)
     request = {"If-None-Match": '"a", "b"'}
     result = settled([one], heard(came, 304), request)
     assert (result.serve, result.keep, result.unusable) == (None, None, False)
-    assert [new.heard for new in saved(result.changes)] == ([LATER] if fits else [])
+    assert [new.response_time for new in saved(result.changes)] == ([LATER] if fits else [])
     assert not dropped(result.changes)
 
 
@@ -754,7 +758,7 @@ def test_206_etag_a_part_of_a_stored_whole_updates_it():
 
 def test_a_joined_part_is_as_old_as_the_newer_one():
     one = joined([stored_part(0, 9, 20)], part(10, 19, 20))
-    assert (one.heard, one.age(LATER)) == (LATER, 0)
+    assert (one.response_time, one.age(LATER)) == (LATER, 0)
 
 
 # ── what most 304s are ─────────────────────────────────────────────────────────────────
@@ -767,7 +771,9 @@ def quick(stored, came):
     asking = asked()
     forward = plan(asking, [stored], LATER)
     assert isinstance(forward, Forward)
-    return confirmed(forward, came.headers, came.asked, came.heard), settle(asking, forward, came)
+    return confirmed(forward, came.headers, came.request_time, came.response_time), settle(
+        asking, forward, came
+    )
 
 
 EPOCH = "Thu, 01 Jan 1970 00:00:00 GMT"
@@ -831,9 +837,10 @@ def test_304_what_is_confirmed_is_what_settling_makes_of_it(stored, came, dated)
         return
     again = full.serve
     assert fields(new) == fields(again)
-    assert (new.status, new.body, new.asked, new.heard, new.who, new.vary, new.part) == (
-        again.status, again.body, again.asked, again.heard, again.who, again.vary, again.part,
+    assert (new.status, new.body, new.who, new.vary, new.part) == (
+        again.status, again.body, again.who, again.vary, again.part,
     )  # fmt: skip
+    assert (new.request_time, new.response_time) == (again.request_time, again.response_time)
     assert (new.date, new.lifetime, new.explicit, new.age(LATER), new.id) == (
         again.date, again.lifetime, again.explicit, again.age(LATER), again.id,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from statuspolicy.downloads.byteranges import ByteRanges, Unreadable, boundary
 from statuspolicy.downloads.digests import expected as told_by
 from statuspolicy.downloads.digests import mismatch, said_of_part, unverified
 from statuspolicy.downloads.digests import said as said_by
-from statuspolicy.downloads.journal import MOST, begun, read, written
+from statuspolicy.downloads.journal import MOST, begun, dumped, read
 from statuspolicy.downloads.spans import ENDLESS, LEAST, gaps, shares, with_span, within, without
 from statuspolicy.fields import Fields
 from tests.each import each
@@ -257,7 +257,7 @@ PART = begun("asked", "from", fields(**STRONG))._replace(there=((0, 10), (20, 30
 
 
 def test_etag_a_journal_is_read_as_it_was_written():
-    found = read(written(PART), "asked", 30)
+    found = read(dumped(PART), "asked", 30)
     assert found == PART
     assert found is not None
     assert (found.count, found.length, found.fields.get("etag")) == (20, 100, '"v1"')
@@ -281,9 +281,9 @@ def forged(**changes: object) -> bytes:
     [
         b"",
         b"\0" * 100,
-        written(PART)[:-5],
-        written(PART).replace(b"20", b"21"),
-        written(PART) + b"x" * MOST,
+        dumped(PART)[:-5],
+        dumped(PART).replace(b"20", b"21"),
+        dumped(PART) + b"x" * MOST,
         checked("[]"),
         checked("{}"),
         checked("[" * 20_000),
@@ -306,7 +306,7 @@ def forged(**changes: object) -> bytes:
         forged(lines=[["etag", 'W/"v1"']], length=None),
         forged(lines=[["etag", '"v1"\r\nX: y']], length=None),
         forged(lines=[["etag", '"v1"'], ["accept-ranges", "none"]], length=None),
-        forged(asked="another"),
+        forged(url="another"),
         forged(more=1),
     ],
 )  # fmt: skip
@@ -322,7 +322,7 @@ def test_no_bytes_make_a_journal_fail(data):
 
 def test_what_would_be_too_long_is_not_kept():
     long = begun("a", "b", fields(etag=f'"{"x" * MOST}"'))._replace(there=((0, 1),))
-    assert (long.joinable, written(long)) == (True, b"")
+    assert (long.joinable, dumped(long)) == (True, b"")
 
 
 # ── what an answer brings ──────────────────────────────────────────────────────────────
@@ -331,8 +331,8 @@ SAME = {"etag": '"v1"', "content_type": "text/plain"}
 RANGE = {"etag": '"v1"', "content_range": "bytes 10-19/100"}
 
 
-def judged(status: int, known=PART, asked=(10, 20), came_from="from", **named: str):
-    return judge(status, fields(**named), came_from, known, asked)
+def judged(status: int, known=PART, requested=(10, 20), came_from="from", **named: str):
+    return judge(status, fields(**named), came_from, known, requested)
 
 
 @each(
@@ -390,7 +390,7 @@ def test_a_206_brings_what_was_asked_for():
     assert (source.goes_on, source.closes) == (False, None)
     with pytest.raises(Anew, match="the server sent more bytes than it announced"):
         source.feed(b"x")
-    endless = judged(206, asked=(10, ENDLESS), etag='"v1"', content_range="bytes 10-19/*")
+    endless = judged(206, requested=(10, ENDLESS), etag='"v1"', content_range="bytes 10-19/*")
     assert (endless.length, endless.closes) == (None, None)
     assert judged(206, last_modified="Thu, 01 Jan 1970 00:00:00 GMT", **RANGE).length == 100
 
@@ -441,9 +441,9 @@ def test_a_206_of_several_parts_brings_each_to_its_place():
 def test_a_416_says_whether_it_is_whole(named, asked, complete):
     if not complete:
         with pytest.raises(Anew, match="no longer has the requested bytes"):
-            judged(416, asked=asked, **named)
+            judged(416, requested=asked, **named)
     else:
-        source = judged(416, asked=asked, **named)
+        source = judged(416, requested=asked, **named)
         assert (source.length, source.feed(b"an entity"), source.goes_on) == (100, [], True)
 
 

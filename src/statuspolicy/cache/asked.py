@@ -52,7 +52,7 @@ class Asked(Record):
     @lazy
     def control(self) -> Control:
         """Its Cache-Control."""
-        return control.NOTHING_SAID if self.plain else control.asked(self.fields)
+        return control.NOTHING_SAID if self.plain else control.of_request(self.fields)
 
     @lazy
     def has_body(self) -> bool:

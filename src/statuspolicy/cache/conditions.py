@@ -19,7 +19,7 @@ def known_already(asked: Asked, entry: Entry) -> bool:
         known = members(tags)
         etag = entry.etag
         return "*" in known or (etag is not None and _opaque(etag) in map(_opaque, known))
-    since = http_date(asked.fields.one("if-modified-since"), entry.heard)
+    since = http_date(asked.fields.one("if-modified-since"), entry.response_time)
     # §4.3.2: without Last-Modified "a cache SHOULD use the stored response's Date field value".
     changed = entry.date if entry.changed is None else entry.changed
     return since is not None and changed <= since

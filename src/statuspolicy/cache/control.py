@@ -41,7 +41,7 @@ def control(fields: Fields) -> Control:
     return said
 
 
-def asked(fields: Fields) -> Control:
+def of_request(fields: Fields) -> Control:
     """The directives of a request.
 
     RFC 9111 §5.4: without Cache-Control, `Pragma: no-cache` says the same.

@@ -33,7 +33,7 @@ class Entry(Reckoned):
 
     status, headers, body: as they came (the body not decoded), but for the fields that may
         not be stored.
-    asked, heard: when it was asked for and when it came, in seconds since the epoch.
+    request_time, response_time: in seconds since the epoch (RFC 9111 §4.2.3).
     who: whose it is.
     vary: what of the request selects it.
     part: where it is a part, its first and last byte and the length of the whole.
@@ -42,22 +42,22 @@ class Entry(Reckoned):
     status: int
     headers: Headers
     body: bytes
-    asked: float
-    heard: float
+    request_time: float
+    response_time: float
     who: str = ""
     vary: Selecting = ()
     part: tuple[int, int, int | None] | None = None
 
-    def at(self, asked: float, heard: float, date: bytes) -> Entry:
+    def at(self, request_time: float, response_time: float, date: bytes) -> Entry:
         """The same response with a new Date, confirmed by an answer that had no other news."""
         headers, place, reckoned = self.headers, self._place_of_date, self._of_its_time
         values = vars(self).copy()
         for name in reckoned:
             values.pop(name, None)
         values["headers"] = (*headers[:place], (b"Date", date), *headers[place + 1 :])
-        values["asked"], values["heard"] = asked, heard
-        sent = http_date(date.decode("latin-1"), heard)
-        values["date"] = heard if sent is None else sent
+        values["request_time"], values["response_time"] = request_time, response_time
+        sent = http_date(date.decode("latin-1"), response_time)
+        values["date"] = response_time if sent is None else sent
         return self._of(values)
 
     @lazy
@@ -135,12 +135,12 @@ class Entry(Reckoned):
     def modified(self) -> str | None:
         """The Last-Modified field; None where it is not a date."""
         value = self.fields.one("last-modified")
-        return value if http_date(value, self.heard) is not None else None
+        return value if http_date(value, self.response_time) is not None else None
 
     @lazy
     def changed(self) -> float | None:
         """The Last-Modified in seconds since the epoch."""
-        return http_date(self.modified, self.heard)
+        return http_date(self.modified, self.response_time)
 
     @property
     def unnamed(self) -> bool:
@@ -159,8 +159,8 @@ class Entry(Reckoned):
     @lazy
     def date(self) -> float:
         """The Date in seconds since the epoch, else the time of arrival (RFC 9110 §6.6.1)."""
-        sent = http_date(self.fields.one("date"), self.heard)
-        return self.heard if sent is None else sent
+        sent = http_date(self.fields.one("date"), self.response_time)
+        return self.response_time if sent is None else sent
 
     @lazy
     def explicit(self) -> float | None:
@@ -168,7 +168,7 @@ class Entry(Reckoned):
 
         Where it can't be parsed it is 0: "invalid freshness information".
         """
-        return freshness.explicit(self.control, self.fields, self.date, self.heard)
+        return freshness.explicit(self.control, self.fields, self.date, self.response_time)
 
     @lazy
     def lifetime(self) -> float:
@@ -181,11 +181,11 @@ class Entry(Reckoned):
     def _initial_age(self) -> float:
         """§4.2.3: corrected_initial_age."""
         said = self.fields.get("age") if self.aged else None
-        return freshness.initial_age(self.date, self.asked, self.heard, said)
+        return freshness.initial_age(self.date, self.request_time, self.response_time, said)
 
     def age(self, now: float) -> float:
         """The current age in seconds (§4.2.3: current_age)."""
-        resident_time = now - self.heard
+        resident_time = now - self.response_time
         return self._initial_age + resident_time if resident_time > 0 else self._initial_age
 
     @lazy
@@ -255,8 +255,8 @@ class Entry(Reckoned):
     def flaw(self) -> str:
         """Why the values are not valid, whoever made them; "" where they are."""
         return flaw(
-            self.status, self.headers, self.body, self.asked, self.heard, self.who, self.vary,
-            self.part,
+            self.status, self.headers, self.body, self.request_time, self.response_time,
+            self.who, self.vary, self.part,
         )  # fmt: skip
 
     @lazy
@@ -280,8 +280,8 @@ class Entry(Reckoned):
         values = {
             "status": self.status,
             "headers": [[part.decode("latin-1") for part in line] for line in self.headers],
-            "asked": self.asked,
-            "heard": self.heard,
+            "request_time": self.request_time,
+            "response_time": self.response_time,
             "who": self.who,
             "vary": self.vary,
             "part": self.part,

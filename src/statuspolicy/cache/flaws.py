@@ -19,7 +19,14 @@ _LAST = 253_402_300_799  # the end of the year 9999: no later date can be writte
 
 
 def flaw(
-    status: Any, headers: Any, body: Any, asked: Any, heard: Any, who: Any, vary: Any, part: Any
+    status: Any,
+    headers: Any,
+    body: Any,
+    request_time: Any,
+    response_time: Any,
+    who: Any,
+    vary: Any,
+    part: Any,
 ) -> str:
     """Why the values of a stored response are not valid; "" where they are.
 
@@ -29,7 +36,7 @@ def flaw(
         return "its status code is never stored"
     if type(body) is not bytes:
         return "its body is not of type bytes"
-    for moment in (asked, heard):
+    for moment in (request_time, response_time):
         if type(moment) not in (int, float) or not 0 <= moment <= _LAST:
             return "its times are not valid"
     if type(who) is not str or not _selects(vary):
@@ -38,8 +45,8 @@ def flaw(
         return "its header section is not valid"
     if not _is_part(part, body) if part is not None else status == 206:
         return "its range does not match its body"
-    told = digits(Fields(headers).one("content-length"))
-    return "" if told in (None, len(body)) else "its body is not as long as its Content-Length"
+    announced = digits(Fields(headers).one("content-length"))
+    return "" if announced in (None, len(body)) else "its body is not as long as its Content-Length"
 
 
 def undecodable(codings: str | None, body: bytes, digest: bytes = b"") -> str:

@@ -14,11 +14,11 @@ HEURISTIC = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 45
 _FRACTION, _MOST = 0.1, 7 * 86_400.0
 
 
-def explicit(said: Control, fields: Fields, date: float, heard: float) -> float | None:
+def explicit(said: Control, fields: Fields, date: float, response_time: float) -> float | None:
     """The freshness lifetime that a response says, in seconds; None where it says none (§4.2.1).
 
     said, fields: its Cache-Control and its header section.
-    date, heard: when it was made and when it came, in seconds since the epoch.
+    date, response_time: when it was made and when it came, in seconds since the epoch.
     """
     age = seconds(said, "max-age")
     if age is not None:
@@ -28,7 +28,7 @@ def explicit(said: Control, fields: Fields, date: float, heard: float) -> float 
         return None
     # §5.3: "invalid date formats, especially including the value "0", as representing a
     # time in the past".
-    until = http_date(expires[0], heard)
+    until = http_date(expires[0], response_time)
     return 0.0 if until is None else max(0.0, until - date)
 
 
@@ -44,12 +44,12 @@ def heuristic(status: int, said: Control, date: float, changed: float | None) ->
     return min(_MOST, max(0.0, (date - changed) * _FRACTION))
 
 
-def initial_age(date: float, asked: float, heard: float, said: str | None) -> float:
+def initial_age(date: float, request_time: float, response_time: float, said: str | None) -> float:
     """§4.2.3: corrected_initial_age.
 
     said: its Age field.
     """
-    apparent_age, response_delay = heard - date, heard - asked
+    apparent_age, response_delay = response_time - date, response_time - request_time
     if said is None:
         return max(0.0, apparent_age, response_delay)
     # §5.1: of a list "use the first member"; a value that is not a number is ignored.

@@ -138,7 +138,9 @@ def storable_lines(headers: Iterable[tuple[bytes, bytes]], fields: Fields) -> He
     return tuple(line for line in headers if line[0].lower().decode("latin-1") not in dropped)
 
 
-def only_the_time(old: Entry, new: Iterable[tuple[bytes, bytes]], heard: float) -> bytes | None:
+def only_the_time(
+    old: Entry, new: Iterable[tuple[bytes, bytes]], response_time: float
+) -> bytes | None:
     """The Date of a newer header section that differs from the stored one in Date alone.
 
     b"" where it has none; None where other fields differ, or the Date is not valid.
@@ -150,7 +152,7 @@ def only_the_time(old: Entry, new: Iterable[tuple[bytes, bytes]], heard: float) 
         if line not in known:
             name = line[0].lower()
             if name == b"date":
-                if date or http_date(line[1].decode("latin-1"), heard) is None:
+                if date or http_date(line[1].decode("latin-1"), response_time) is None:
                     return None
                 date = line[1]
             elif name not in _NOTHING_NEW:

@@ -14,12 +14,12 @@ from statuspolicy.ranges import changed, weakness
 _OF_A_PART = frozenset({b"content-range", b"content-length"})
 
 
-def span(asked: Fields, entry: Entry) -> Span | None:
+def span(request: Fields, entry: Entry) -> Span | None:
     """The first and last byte of the range that a request asks for.
 
     None where the stored response doesn't have them, or the request asks for several ranges.
     """
-    found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", asked.get("range") or "", re.IGNORECASE)
+    found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", request.get("range") or "", re.IGNORECASE)
     if found is None or not (found[1] or found[2]):
         return None
     length = entry.length
@@ -31,14 +31,14 @@ def span(asked: Fields, entry: Entry) -> Span | None:
     return (int(first), int(last)) if begin <= first <= last <= end else None
 
 
-def if_range(asked: Fields, entry: Entry) -> bool:
+def if_range(request: Fields, entry: Entry) -> bool:
     """Whether If-Range allows a 206 (RFC 9110 §13.1.5); True without If-Range."""
-    if "if-range" not in asked:
+    if "if-range" not in request:
         return True
-    condition = asked.one("if-range")
+    condition = request.one("if-range")
     if condition is None or weakness(entry.fields):
         return False
-    if http_date(condition, entry.heard) is None:
+    if http_date(condition, entry.response_time) is None:
         return condition == entry.etag
     return condition == entry.modified
 

@@ -69,7 +69,7 @@ def _plan(
     if serve is None:
         return _complete(asked, entry, selected)
     age = entry.age(now)
-    if entry.asked > since:
+    if entry.request_time > since:
         return serve
     if not validate:
         if _fresh(wanted, entry, age) or (wanted and _welcome_stale(wanted, entry, age)):
@@ -93,7 +93,7 @@ def _preference(entry: Entry) -> tuple[bool, float, float]:
 
     One with "a valid Vary field value" goes before one that "omits the Vary header field" (§4.1).
     """
-    return bool(entry.vary), entry.date, entry.heard
+    return bool(entry.vary), entry.date, entry.response_time
 
 
 def _serve(asked: Asked, entry: Entry) -> Serve | None:

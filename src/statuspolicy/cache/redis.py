@@ -128,7 +128,7 @@ class RedisStorage(Outside):
         names = [name[1:] for name in self._redis.hkeys(place) if name[:1] == b"h"]
         dumped = self._redis.hmget(place, [b"h" + name for name in names])
         ages = [
-            (one[:_TOKEN] == token, heard_of(one[_TOKEN:]), name)
+            (one[:_TOKEN] == token, response_time_of(one[_TOKEN:]), name)
             for one, name in zip(dumped, names, strict=True)
             if one is not None  # another program was faster
         ]
@@ -161,10 +161,10 @@ class RedisStorage(Outside):
         return f"{self._token(url)}:{_digest(who)}"
 
 
-def heard_of(dumped: bytes) -> float:
+def response_time_of(dumped: bytes) -> float:
     """The time of the response in a dump; 0 where that is damaged."""
     try:
-        return float(json.loads(dumped[2 * DIGEST :])["heard"])
+        return float(json.loads(dumped[2 * DIGEST :])["response_time"])
     except (ValueError, KeyError, TypeError):
         return -inf
 

@@ -55,7 +55,9 @@ class Settled(Record):
     why: str = ""
 
 
-def confirmed(forward: Forward, lines: Iterable[Line], asked: float, heard: float) -> Entry | None:
+def confirmed(
+    forward: Forward, lines: Iterable[Line], request_time: float, response_time: float
+) -> Entry | None:
     """The stored response that a 304 confirms, where the 304 differs in its Date alone.
 
     Most are like that; for them this does the same as `settle`, faster. None for all others.
@@ -67,8 +69,12 @@ def confirmed(forward: Forward, lines: Iterable[Line], asked: float, heard: floa
     if not forward.lines:
         return None  # no condition was sent
     old = forward.entries[0]
-    date = only_the_time(old, lines, heard)
-    return None if date is None else old.at(asked, heard, date or _written(int(heard)))
+    date = only_the_time(old, lines, response_time)
+    return (
+        None
+        if date is None
+        else old.at(request_time, response_time, date or _date_line(int(response_time)))
+    )
 
 
 def settle(asked: Asked, forward: Forward, answer: Entry) -> Settled:
@@ -106,10 +112,10 @@ def complete(
     most: bytes; parts that would be longer together are not combined.
     """
     entry = keep._replace(body=body)
-    told = digits(keep.fields.one("content-length"))
-    if told is None and keep.part is not None:
-        told = keep.part[1] - keep.part[0] + 1
-    if told is not None and told != len(body):
+    announced = digits(keep.fields.one("content-length"))
+    if announced is None and keep.part is not None:
+        announced = keep.part[1] - keep.part[0] + 1
+    if announced is not None and announced != len(body):
         return []  # §3.3: "incomplete" where it has fewer (or more) bytes than were announced
     if keep.part is not None:
         wholes = (parts.joined(old, entry) for old in forward.selected)
@@ -129,18 +135,18 @@ def _kept(answer: Entry) -> Entry:
 
 def _dated(headers: Headers, answer: Entry) -> Headers:
     """A header section with the Date of the response."""
-    if http_date(answer.fields.one("date"), answer.heard) is not None:
+    if http_date(answer.fields.one("date"), answer.response_time) is not None:
         return headers
     lines = (line for line in headers if line[0].lower() != b"date")
     return (*lines, (b"Date", _date(answer)))
 
 
 def _date(answer: Entry) -> bytes:
-    return _written(int(answer.heard))
+    return _date_line(int(answer.response_time))
 
 
 @lru_cache(maxsize=16)
-def _written(seconds: int) -> bytes:
+def _date_line(seconds: int) -> bytes:
     return formatdate(seconds, usegmt=True).encode()
 
 
@@ -167,7 +173,9 @@ def _not_modified(asked: Asked, forward: Forward, answer: Entry) -> Settled:
 def _freshened(asked: Asked, old: Entry, answer: Entry) -> Entry:
     """A stored response, updated by a newer header section (§3.2, §4.3.4)."""
     headers = _dated(updated(old.headers, answer.headers, answer.fields), answer)
-    entry = old._replace(headers=headers, asked=answer.asked, heard=answer.heard)
+    entry = old._replace(
+        headers=headers, request_time=answer.request_time, response_time=answer.response_time
+    )
     return entry._replace(vary=selecting(entry.fields, asked.fields))
 
 

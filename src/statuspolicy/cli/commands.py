@@ -80,7 +80,7 @@ def show_table(table: Table, code: str | None) -> None:
 @_method
 @click.option("-H", "--header", "headers", multiple=True, metavar=HEADER, callback=_headers,
               help="A header field of the response; may be repeated.")  # fmt: skip
-@click.option("-R", "--request-header", "asked", multiple=True, metavar=HEADER,
+@click.option("-R", "--request-header", "request_headers", multiple=True, metavar=HEADER,
               callback=_headers,
               help="A header field of the request; may be repeated.")  # fmt: skip
 @click.option("--url", default="https://example.org/", show_default=True, callback=_url,
@@ -90,7 +90,7 @@ def explain(
     table: Table,
     method: str,
     headers: list[tuple[str, str]],
-    asked: list[tuple[str, str]],
+    request_headers: list[tuple[str, str]],
     url: str,
     code: str,
 ) -> None:
@@ -98,7 +98,7 @@ def explain(
 
     statuspolicy explain 503 -X POST -H 'Retry-After: 5'
     """
-    click.echo(explained(key_of(code, table), table, method, url, asked, headers))
+    click.echo(explained(key_of(code, table), table, method, url, request_headers, headers))
 
 
 @cli.command()

@@ -103,14 +103,14 @@ def scenes() -> Iterator[Scene]:
     yield from _YOURS
 
 
-class Told(NamedTuple):
+class Outcome(NamedTuple):
     """The outcome of a scene."""
 
     trace: Trace
     got: str
 
 
-def _play(scene: Scene, url: str) -> Told:
+def _play(scene: Scene, url: str) -> Outcome:
     random.seed(600)  # so that the jitter of a backoff is the same for both clients
     with statuspolicy.wrap(Client(), clock=FakeClock(), **scene.policy()) as client:
         try:
@@ -124,7 +124,7 @@ def _play(scene: Scene, url: str) -> Told:
     return _handed_over(response)
 
 
-async def _aplay(scene: Scene, url: str) -> Told:
+async def _aplay(scene: Scene, url: str) -> Outcome:
     random.seed(600)
     async with statuspolicy.wrap(AsyncClient(), clock=FakeClock(), **scene.policy()) as client:
         try:
@@ -140,12 +140,12 @@ async def _aplay(scene: Scene, url: str) -> Told:
     return _handed_over(response)
 
 
-def _raised(error: RequestError) -> Told:
-    return Told(statuspolicy.trace(error), type(error).__name__)
+def _raised(error: RequestError) -> Outcome:
+    return Outcome(statuspolicy.trace(error), type(error).__name__)
 
 
-def _handed_over(response: Response) -> Told:
-    return Told(statuspolicy.trace(response), f"{response.status_code} {response.reason_phrase}")
+def _handed_over(response: Response) -> Outcome:
+    return Outcome(statuspolicy.trace(response), f"{response.status_code} {response.reason_phrase}")
 
 
 def _sends(path: str) -> str:
@@ -160,13 +160,13 @@ def _sends(path: str) -> str:
     return " ".join(words) + then
 
 
-def _line(scene: Scene, told: Told, origin: str) -> str:
+def _line(scene: Scene, outcome: Outcome, origin: str) -> str:
     row: Row = statuspolicy.STANDARD.row(scene.code if isinstance(scene.code, int) else 200)
-    first = told.trace[0]
-    said = (step.reason or step.cache for step in told.trace)
+    first = outcome.trace[0]
+    said = (step.reason or step.cache for step in outcome.trace)
     why = (
         " | ".join(
-            f"{s.verdict}: {words}" for s, words in zip(told.trace, said, strict=True) if words
+            f"{s.verdict}: {words}" for s, words in zip(outcome.trace, said, strict=True) if words
         )
         or f"surface: {row.says}"
     )
@@ -174,10 +174,10 @@ def _line(scene: Scene, told: Told, origin: str) -> str:
     citation = first.citation or row.citation
     decided = f"{why} [{citation}]".replace(origin, "")
     sends = scene.sends or _sends(scene.path)
-    requests, waited = told.trace.requests, f"{told.trace.waited:.3g} s"
+    requests, waited = outcome.trace.requests, f"{outcome.trace.waited:.3g} s"
     return (
         f"{scene.code!s:<4} {scene.method:<5}{sends:<37.37}{requests:>2} {waited:>7}  "
-        f"{told.got:<26.26} {decided}"
+        f"{outcome.got:<26.26} {decided}"
     )
 
 

@@ -75,11 +75,11 @@ def explained(
     table: Table,
     method: str,
     url: str,
-    asked: list[tuple[str, str]],
+    request_headers: list[tuple[str, str]],
     headers: list[tuple[str, str]],
 ) -> str:
     """The explanation of a response with a code, in words."""
-    request = Request(method, url, headers=asked)
+    request = Request(method, url, headers=request_headers)
     # All later requests get a 200: the command is about the first response.
     story = replay(request, chain([outcome(key, request, headers)], repeat(200)), table=table)
     first: Step = story.trace[0]

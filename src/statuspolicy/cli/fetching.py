@@ -131,8 +131,8 @@ def _narrate(event: events.Event) -> None:
 
 
 def _confirm(_: Request, next_request: Request, response: Response) -> bool:
-    asked = f"{response.status_code}: send {next_request.method} to {next_request.url}?"
-    return click.confirm(printable(asked), err=True)
+    question = f"{response.status_code}: send {next_request.method} to {next_request.url}?"
+    return click.confirm(printable(question), err=True)
 
 
 def _failed(error: Exception) -> int:

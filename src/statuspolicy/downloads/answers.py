@@ -82,26 +82,26 @@ class Several(Source):
 
 
 def judge(
-    status: int, fields: Fields, came_from: str, known: Journal | None, asked: Span | None
+    status: int, fields: Fields, came_from: str, known: Journal | None, requested: Span | None
 ) -> Source:
     """The place of a response's bytes in the file.
 
-    known: the journal of the part that is there, if any. asked: the requested span.
+    known: the journal of the part that is there, if any. requested: the requested span.
 
     Raises Anew or NoFile.
     """
     if status == 200:
         return _whole(fields, came_from, known)
-    if known is None or asked is None or status not in (206, 416):
+    if known is None or requested is None or status not in (206, 416):
         raise NoFile
     if came_from != known.came_from:
         raise Anew("the answer came from another URL")  # a validator is one resource's own
-    return _part(fields, known, asked) if status == 206 else _end(fields, known, asked)
+    return _part(fields, known, requested) if status == 206 else _end(fields, known, requested)
 
 
 def _whole(fields: Fields, came_from: str, known: Journal | None) -> Source:
-    _, end, told = extent(200, fields)
-    length = None if told == inf else int(told)
+    _, end, whole = extent(200, fields)
+    length = None if whole == inf else int(whole)
     same = (
         known is not None
         and known.joinable
@@ -125,7 +125,7 @@ def _kinds(old: Fields, new: Fields) -> tuple[str, str] | None:
     return None if before == now else (before, now)
 
 
-def _part(fields: Fields, known: Journal, asked: Span) -> Source:
+def _part(fields: Fields, known: Journal, requested: Span) -> Source:
     if why := changed(known.fields, fields):
         raise Anew(why)
     spoilt = flaw(fields)
@@ -136,21 +136,23 @@ def _part(fields: Fields, known: Journal, asked: Span) -> Source:
             raise Anew(f"its multipart/byteranges can't be parsed: {why}") from None
     if spoilt:
         raise Anew(spoilt)
-    first, end, told = extent(206, fields)
-    length = None if told == inf else int(told)
+    first, end, whole = extent(206, fields)
+    length = None if whole == inf else int(whole)
     if None not in (length, known.length) and length != known.length:
         raise Anew("the length changed")
     # §15.3.7.2: a response to a request for one range has all of that range.
-    if first != asked[0] or end > asked[1]:
-        raise Anew(f"bytes {asked[0]}-{asked[1] - 1} were requested and {first}-{end - 1} came")
+    if first != requested[0] or end > requested[1]:
+        raise Anew(
+            f"bytes {requested[0]}-{requested[1] - 1} were requested and {first}-{end - 1} came"
+        )
     return Source(int(first), int(end), False, length)
 
 
-def _end(fields: Fields, known: Journal, asked: Span) -> Source:
+def _end(fields: Fields, known: Journal, requested: Span) -> Source:
     """The source of a 416, which has a Content-Range with "the current length" (§15.5.17)."""
-    told = re.fullmatch(r"bytes \*/(\d{1,18})", fields.one("content-range") or "", re.ASCII)
-    length = int(told[1]) if told else -1
+    found = re.fullmatch(r"bytes \*/(\d{1,18})", fields.one("content-range") or "", re.ASCII)
+    length = int(found[1]) if found else -1
     same = known.length in (None, length) and fields.get("etag") in (None, known.fields.get("etag"))
-    if same and length == asked[0]:
+    if same and length == requested[0]:
         return Nothing(length)
     raise Anew("the server no longer has the requested bytes")

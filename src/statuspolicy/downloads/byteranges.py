@@ -39,7 +39,7 @@ class ByteRanges:
         self._delimiter = boundary(content_type)
         self._length = length
         self._buffer = b""
-        self._left = 0  # bytes still to come of the current part
+        self._rest = 0  # bytes still to come of the current part
         self._at = 0  # their position
         self._parts = 0
         self._begun = False
@@ -50,13 +50,13 @@ class ByteRanges:
         self._buffer += data
         pieces: list[tuple[int, bytes]] = []
         while not self.ended:
-            if self._left:
-                piece, self._buffer = self._buffer[: self._left], self._buffer[self._left :]
+            if self._rest:
+                piece, self._buffer = self._buffer[: self._rest], self._buffer[self._rest :]
                 if not piece:
                     break
                 pieces.append((self._at, piece))
                 self._at += len(piece)
-                self._left -= len(piece)
+                self._rest -= len(piece)
             elif not self._next_part():
                 break
         if self.ended and len(self._buffer) > _MOST:
@@ -85,12 +85,12 @@ class ByteRanges:
     def _open(self, lines: bytes) -> None:
         fields = (line.partition(b":") for line in lines.split(b"\r\n"))
         # §15.3.7.2: "a Content-Range header field in each enclosed body part".
-        told = content_range(Fields((name.strip(), value) for name, _, value in fields))
+        extent = content_range(Fields((name.strip(), value) for name, _, value in fields))
         self._parts += 1
-        if told is None or self._parts > _PARTS:
+        if extent is None or self._parts > _PARTS:
             raise Unreadable("one of its parts has no valid Content-Range")
-        first, last, length = told
+        first, last, length = extent
         if None not in (length, self._length) and length != self._length:
             raise Unreadable("one of its parts names another length of the whole")
         self._length = self._length if length is None else length
-        self._at, self._left = first, last + 1 - first
+        self._at, self._rest = first, last + 1 - first

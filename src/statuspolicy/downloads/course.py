@@ -82,8 +82,8 @@ class Course:
         self._last: Response | None = None
         self.complete = False
         self.abroad = False  # whether the rest is requested without the client's auth and hooks
-        asked = _digest(target(self._first.url))
-        self.part = Sink(real) if special else PartFile(real, asked, resume)
+        url = _digest(target(self._first.url))
+        self.part = Sink(real) if special else PartFile(real, url, resume)
 
     # ── a round: one response that tells the state, then all missing bytes ────────────────
 
@@ -142,7 +142,7 @@ class Course:
 
     def ask(self, job: Job) -> Request:
         """The request for the next bytes of a job."""
-        request = self._asking(self._base, job.left[0])
+        request = self._asking(self._base, job.missing[0])
         if self._in_thread:
             # Nothing else could stop a thread from sending after the round has ended.
             request.extensions = {**request.extensions, "trace": job.heed}
@@ -156,20 +156,20 @@ class Course:
         job.heed()
         source, job.source = job.source, None
         if source is None:
-            source = self._judged(response, job.left[0])
+            source = self._judged(response, job.missing[0])
             if source.anew:
                 raise Anew("the file changed")
             self._measure(source)
             length = self._length
-            job.left = job.left if length is None else within(job.left, (0, length))
-        told: list[digests.Told] = []
+            job.missing = job.missing if length is None else within(job.missing, (0, length))
+        wanted: list[digests.Digest] = []
         if response.status_code == 206 and (journal := self.part.journal) is not None:
             said = digests.said_of_part(Fields(response.headers.raw), journal.fields)
-            told = digests.expected(said)
+            wanted = digests.expected(said)
             # All parts would give the same warning.
             self._unverified = self._unverified or digests.unverified(said)
         job.response = response
-        return Reading(self.part, job, source, told)
+        return Reading(self.part, job, source, wanted)
 
     def failed(self, job: Job, error: BaseException) -> None:
         """Note that a job has failed; the other jobs go on where that is of use."""
@@ -284,7 +284,7 @@ class Course:
             headers.append((b"If-Range", validator.encode()))
         return copy(base, headers=written(LIBRARY_OF[type(base)], headers))
 
-    def _judged(self, response: Response, asked: Span | None) -> Source:
+    def _judged(self, response: Response, requested: Span | None) -> Source:
         self._last = response
         fields = Fields(response.headers.raw)
         coding = fields.get("content-encoding") or "identity"
@@ -293,7 +293,7 @@ class Course:
             raise self._error(DownloadError, why)
         try:
             place = _place(response.request.url)
-            source = judge(response.status_code, fields, place, self.part.journal, asked)
+            source = judge(response.status_code, fields, place, self.part.journal, requested)
         except NoFile as why:
             if not str(why):
                 raise self.refusal(response) from None

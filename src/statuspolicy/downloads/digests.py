@@ -25,7 +25,7 @@ NAMES = (*OF_THE_FILE, *OF_THE_CONTENT)
 _BLOCK = 1024 * 1024
 _SHOWN = 80  # characters of an invalid digest in a warning
 
-Told: TypeAlias = "tuple[str, str, bytes]"  # its source, the algorithm, the digest
+Digest: TypeAlias = "tuple[str, str, bytes]"  # its source, the algorithm, the digest
 
 
 def said(status: int, fields: Fields) -> dict[str, str]:
@@ -34,13 +34,13 @@ def said(status: int, fields: Fields) -> dict[str, str]:
     return {name: value for name in names if (value := fields.get(name)) is not None}
 
 
-def expected(said: Fields | Mapping[str, str], sha256: str | None = None) -> list[Told]:
+def expected(said: Fields | Mapping[str, str], sha256: str | None = None) -> list[Digest]:
     """The digests that the whole file, or the content of a 206, must have.
 
     said: the digest fields about it. sha256: the digest from the caller.
     """
-    told = [] if sha256 is None else [("sha256=", "sha256", bytes.fromhex(sha256))]
-    return told + [one for name in NAMES for one, _ in _read(said, name) if one is not None]
+    wanted = [] if sha256 is None else [("sha256=", "sha256", bytes.fromhex(sha256))]
+    return wanted + [one for name in NAMES for one, _ in _read(said, name) if one is not None]
 
 
 def said_of_part(part: Fields, whole: Fields) -> dict[str, str]:
@@ -70,9 +70,9 @@ def unverified(said: Mapping[str, str]) -> list[str]:
     return words
 
 
-def mismatch(file: BinaryIO, told: list[Told]) -> str:
+def mismatch(file: BinaryIO, wanted: list[Digest]) -> str:
     """The first digest that a file does not match, in words; "" where it matches all."""
-    hashes = hashing(told)
+    hashes = hashing(wanted)
     file.seek(0)
     while hashes and (block := file.read(_BLOCK)):
         for _, each in hashes:
@@ -80,14 +80,14 @@ def mismatch(file: BinaryIO, told: list[Told]) -> str:
     return differing(hashes)
 
 
-def hashing(told: list[Told]) -> list[tuple[Told, Any]]:
+def hashing(wanted: list[Digest]) -> list[tuple[Digest, Any]]:
     """Each digest with a hash object, to compute the digest of the data."""
     import hashlib
 
-    return [(one, hashlib.new(one[1], usedforsecurity=False)) for one in told]
+    return [(one, hashlib.new(one[1], usedforsecurity=False)) for one in wanted]
 
 
-def differing(hashes: list[tuple[Told, Any]]) -> str:
+def differing(hashes: list[tuple[Digest, Any]]) -> str:
     """The first digest that the data does not match, in words; or ""."""
     for (who, name, digest), each in hashes:
         if (found := each.digest()) != digest:
@@ -95,19 +95,19 @@ def differing(hashes: list[tuple[Told, Any]]) -> str:
     return ""
 
 
-def _read(said: Fields | Mapping[str, str], name: str) -> list[tuple[Told | None, str]]:
+def _read(said: Fields | Mapping[str, str], name: str) -> list[tuple[Digest | None, str]]:
     """The digests in a field, each beside its text; None for one that can't be parsed."""
     value = said.get(name)
     if value is None:
         return []
     if name == "content-md5":
-        return [(_told(name, "md5", value), value)]
+        return [(_digest_of(name, "md5", value), value)]
     last = {_key(member): member for member in members(value)}  # RFC 8941 §3.2: the last counts
-    found = [(_told(name, *_pair(member)), member) for member in last.values()]
+    found = [(_digest_of(name, *_pair(member)), member) for member in last.values()]
     return found or [(None, value)]
 
 
-def _told(name: str, key: str, value: str) -> Told | None:
+def _digest_of(name: str, key: str, value: str) -> Digest | None:
     algorithm, size = _ALGORITHMS.get(key, ("", 0))
     digests = (digest for digest in _bytes(value) if len(digest) == size)
     digest = next(digests, b"")

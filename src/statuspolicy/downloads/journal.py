@@ -24,14 +24,14 @@ _KEPT = (
 class Journal(Record):
     """The description of a part of a file.
 
-    asked: a digest of the requested URL. (The URL may hold secrets, and this is a file.)
+    url: a digest of the requested URL. (The URL may hold secrets, and this is a file.)
     came_from: a digest of the URL that answered, without its query, which may be signed.
     lines: the fields of the response that the part began with.
     length: the length of the whole; None where it is not known.
     there: the spans of bytes that are there.
     """
 
-    asked: str
+    url: str
     came_from: str
     lines: tuple[tuple[str, str], ...]
     length: int | None
@@ -54,14 +54,14 @@ class Journal(Record):
         return sum(end - first for first, end in self.there)
 
 
-def begun(asked: str, came_from: str, fields: Fields) -> Journal:
+def begun(url: str, came_from: str, fields: Fields) -> Journal:
     """The journal of a file without bytes yet; `fields` are of a 200."""
     lines = tuple((name, value) for name in _KEPT for value in fields.all(name))
     end = extent(200, fields)[1]
-    return Journal(asked, came_from, lines, None if end == inf else int(end))
+    return Journal(url, came_from, lines, None if end == inf else int(end))
 
 
-def written(journal: Journal) -> bytes:
+def dumped(journal: Journal) -> bytes:
     """The journal as a checksum and a line of JSON; b"" where the part can't be resumed."""
     if not (journal.there and journal.joinable):
         return b""
@@ -69,9 +69,9 @@ def written(journal: Journal) -> bytes:
     return whole if len(whole) <= MOST else b""
 
 
-def written_blank(asked: str) -> bytes:
+def dumped_blank(url: str) -> bytes:
     """A journal that only marks a part as one of ours."""
-    return _line(Journal(asked, "", (), None))
+    return _line(Journal(url, "", (), None))
 
 
 def _line(journal: Journal) -> bytes:
@@ -86,7 +86,7 @@ def is_one(data: bytes) -> bool:
     return re.match(rb'[0-9a-f]{8} \{"version": ', data) is not None
 
 
-def read(data: bytes, asked: str, size: int) -> Journal | None:
+def read(data: bytes, url: str, size: int) -> Journal | None:
     """The journal of a part of `size` bytes; None where it is damaged, or of another URL."""
     from zlib import crc32
 
@@ -94,13 +94,13 @@ def read(data: bytes, asked: str, size: int) -> Journal | None:
     if len(data) > MOST or checksum != b"%08x" % crc32(line):
         return None
     try:
-        told: Any = json.loads(line)
-        if told.pop("version") != 1:
+        values: Any = json.loads(line)
+        if values.pop("version") != 1:
             return None
-        told["lines"] = tuple((str(name), str(value)) for name, value in told["lines"])
-        told["there"] = tuple((int(first), int(end)) for first, end in told["there"])
-        journal = Journal(**told)
-        sound = journal.asked == asked and _sound(journal, size)
+        values["lines"] = tuple((str(name), str(value)) for name, value in values["lines"])
+        values["there"] = tuple((int(first), int(end)) for first, end in values["there"])
+        journal = Journal(**values)
+        sound = journal.url == url and _sound(journal, size)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         return None  # the checksum is right, but another program wrote it
     return journal if sound and journal.there and journal.joinable else None
@@ -115,5 +115,5 @@ def _sound(journal: Journal, size: int) -> bool:
     fits = type(length) is int and all(
         0 <= first < end <= min(size, length) for first, end in journal.there
     )
-    told = digits(journal.fields.one("content-length"))
-    return fits and tuple(merged) == journal.there and told in (None, journal.length)
+    announced = digits(journal.fields.one("content-length"))
+    return fits and tuple(merged) == journal.there and announced in (None, journal.length)

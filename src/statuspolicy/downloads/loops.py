@@ -125,12 +125,12 @@ def _round(client: Client, course: Course, jobs: list[Job], response: Response) 
 
 def _fetch(client: Client, course: Course, job: Job, response: Response | None = None) -> None:
     try:
-        while job.left:
+        while job.missing:
             if response is None:
                 response = _send(client, course, course.ask(job), course.abroad)
             with closing(response), course.reading(job, response) as reading:
                 for data in raw(response) or response.iter_raw():
-                    if reading.take(data):
+                    if reading.add(data):
                         reading.write()
                         course.tell()
                     if reading.enough:
@@ -220,14 +220,14 @@ async def _afetch(client: AsyncClient, course: Course, job: Job, response: Respo
     from anyio.to_thread import run_sync
 
     try:
-        while job.left:
+        while job.missing:
             if response is None:
                 response = await _asend(client, course, course.ask(job), course.abroad)
             try:
                 with course.reading(job, response) as reading:
 
                     async def take(data: bytes, reading: Reading = reading) -> bool:
-                        if reading.take(data):
+                        if reading.add(data):
                             await run_sync(reading.write)
                             course.tell()
                         return reading.enough
@@ -273,13 +273,13 @@ async def _each(parts: AsyncIterator[bytes], take: Callable[[bytes], Awaitable[b
     """
     import anyio
 
-    error, left = None, ONE_READ
+    error, room = None, ONE_READ
     with anyio.CancelScope() as scope:
         try:
             async for data in parts:
                 if scope.cancel_called:
-                    left -= len(data)
-                    if left < 0:
+                    room -= len(data)
+                    if room < 0:
                         break
                     continue
                 try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from statuspolicy.downloads import digests, journal
-from statuspolicy.downloads.digests import Told
+from statuspolicy.downloads.digests import Digest
 from statuspolicy.downloads.journal import Journal
 from statuspolicy.downloads.place import make_alike, private
 from statuspolicy.downloads.spans import ENDLESS, Span, gaps, with_span
@@ -30,7 +30,7 @@ EVERY = 1.0  # seconds between two writes of the journal, which wait for the dis
 class PartFile:
     """`NAME.part` and `NAME.part.json`, in the directory of the file that they become.
 
-    path: the path of the file, not of a link. asked: a digest of the requested URL; a part of
+    path: the path of the file, not of a link. url: a digest of the requested URL; a part of
         another URL is not resumed. resume: whether a part may be resumed.
 
     A `NAME.part` without a journal belongs to another program: it is left alone, and the part is
@@ -44,9 +44,9 @@ class PartFile:
 
     _blank = False  # whether the journal on the disk has no bytes
 
-    def __init__(self, path: Path, asked: str, resume: bool) -> None:
+    def __init__(self, path: Path, url: str, resume: bool) -> None:
         self.path = path
-        self._asked = asked
+        self._url = url
         self._lock = threading.Lock()
         self._recorded = time.monotonic()
         self.journal: Journal | None = None
@@ -83,7 +83,7 @@ class PartFile:
                     self._mark()
                 elif resume and side is not None:
                     size = os.fstat(self._file.fileno()).st_size
-                    self.journal = journal.read(side, self._asked, size)
+                    self.journal = journal.read(side, self._url, size)
                 return True
             self._give_up()
         return False
@@ -121,7 +121,7 @@ class PartFile:
 
     def _mark(self) -> None:
         """Write a journal without bytes, which marks the part as one of ours."""
-        self._put(journal.written_blank(self._asked))
+        self._put(journal.dumped_blank(self._url))
         self._blank = True
 
     @property
@@ -144,7 +144,7 @@ class PartFile:
             self._mark()  # the old journal goes before the bytes that it describes
         self._fresh = True
         self._file.truncate(0)
-        self.journal = journal.begun(self._asked, came_from, fields)
+        self.journal = journal.begun(self._url, came_from, fields)
 
     @alone
     def forget(self) -> None:
@@ -178,7 +178,7 @@ class PartFile:
         False where the part can't be resumed, so that there is nothing to write.
         """
         self._recorded = time.monotonic()
-        line = b"" if self.journal is None else journal.written(self.journal)
+        line = b"" if self.journal is None else journal.dumped(self.journal)
         if not line:
             return False
         os.fsync(self._file.fileno())
@@ -216,13 +216,13 @@ class PartFile:
 
     def _drop_new(self) -> None:
         with suppress(OSError):
-            left = _content(self._new)
-            if left is not None and (journal.is_one(left) or not left):
+            content = _content(self._new)
+            if content is not None and (journal.is_one(content) or not content):
                 self._new.unlink(missing_ok=True)
 
-    def mismatch(self, told: list[Told]) -> str:
+    def mismatch(self, wanted: list[Digest]) -> str:
         """The first digest that the complete file does not match, in words; or ""."""
-        return digests.mismatch(self._file, told)
+        return digests.mismatch(self._file, wanted)
 
     def finish(self) -> None:
         """Rename the complete part to the file, in one step."""

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from statuspolicy.downloads.answers import Anew, Source
-from statuspolicy.downloads.digests import Told, differing, hashing
+from statuspolicy.downloads.digests import Digest, differing, hashing
 from statuspolicy.downloads.partfile import PartFile
 from statuspolicy.downloads.spans import Span, within, without
 from statuspolicy.locks import alone
@@ -23,7 +23,7 @@ class Halted(Exception):
 class Job:
     """The bytes that one thread or task fetches.
 
-    left: the spans that are still missing, in order.
+    missing: the spans that are still missing, in order.
     halted: set when the download ends.
     epoch: the epoch of the part file when the job began.
     source: the source of a response that is there already.
@@ -31,8 +31,8 @@ class Job:
     response: the response that it reads now.
     """
 
-    def __init__(self, left: list[Span], halted: Event, epoch: int) -> None:
-        self.left = left
+    def __init__(self, missing: list[Span], halted: Event, epoch: int) -> None:
+        self.missing = missing
         self.halted = halted
         self.epoch = epoch
         self.source: Source | None = None
@@ -62,35 +62,35 @@ class Job:
 class Reading:
     """Writes the wanted bytes of a response into the part file, in large pieces.
 
-    told: the digests that the content of the response must have.
+    wanted: the digests that the content of the response must have.
     """
 
-    def __init__(self, part: PartFile, job: Job, source: Source, told: list[Told]) -> None:
+    def __init__(self, part: PartFile, job: Job, source: Source, wanted: list[Digest]) -> None:
         self._part = part
         self._job = job
         self._source = source
         self._held: list[tuple[int, bytes]] = []
         self._size = 0
         self._brought = False
-        self._hashes = hashing(told) if told else []
+        self._hashes = hashing(wanted) if wanted else []
 
-    def take(self, data: bytes) -> bool:
+    def add(self, data: bytes) -> bool:
         """Collect data; returns whether it is time to write. Raises Anew and Halted."""
         job = self._job
         job.heed()
         for _, each in self._hashes:
             each.update(data)
         for first, piece in self._source.feed(data):
-            for span in within(job.left, (first, first + len(piece))):
+            for span in within(job.missing, (first, first + len(piece))):
                 self._held.append((span[0], piece[span[0] - first : span[1] - first]))
                 self._size += span[1] - span[0]
-                job.left = without(job.left, span)
+                job.missing = without(job.missing, span)
         return self._size >= ONE_WRITE
 
     @property
     def enough(self) -> bool:
         """Whether all wanted bytes have come, and more bytes would follow."""
-        return not self._job.left and self._source.goes_on
+        return not self._job.missing and self._source.goes_on
 
     def write(self) -> None:
         """Write the collected bytes, each run in one write."""
@@ -115,8 +115,8 @@ class Reading:
         job, length = self._job, self._source.closes
         if length is not None:
             self._part.measured(length)
-            job.left = within(job.left, (0, length))
-        elif job.left and not self._brought:
+            job.missing = within(job.missing, (0, length))
+        elif job.missing and not self._brought:
             raise Anew("the answer had none of the requested bytes")
 
     def __enter__(self) -> Self:

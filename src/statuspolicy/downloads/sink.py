@@ -37,7 +37,7 @@ class Sink(PartFile):
             os.close(self._sink)
             raise
         self.path = path
-        self._asked = ""
+        self._url = ""
         self._lock = threading.Lock()
         self._recorded = 0.0
         self._fresh = True
@@ -55,10 +55,10 @@ class Sink(PartFile):
         """Copy the file to the device or the pipe."""
         assert self.journal is not None
         self._file.seek(0)
-        left = self.journal.length or 0
+        rest = self.journal.length or 0
         os.set_blocking(self._sink, True)
-        while left and (block := self._file.read(min(left, _BLOCK))):
-            left -= len(block)
+        while rest and (block := self._file.read(min(rest, _BLOCK))):
+            rest -= len(block)
             view = memoryview(block)
             while view:
                 view = view[os.write(self._sink, view) :]

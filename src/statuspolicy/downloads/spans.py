@@ -23,11 +23,11 @@ def with_span(spans: Iterable[Span], new: Span) -> list[Span]:
 
 def without(spans: Iterable[Span], gone: Span) -> list[Span]:
     """The spans without the bytes of `gone`."""
-    left: list[Span] = []
+    rest: list[Span] = []
     for first, end in spans:
         cut = ((first, min(end, gone[0])), (max(first, gone[1]), end))
-        left += [span for span in cut if span[0] < span[1]]
-    return left
+        rest += [span for span in cut if span[0] < span[1]]
+    return rest
 
 
 def within(spans: Iterable[Span], bounds: Span) -> list[Span]:
@@ -38,10 +38,10 @@ def within(spans: Iterable[Span], bounds: Span) -> list[Span]:
 
 def gaps(there: Iterable[Span], length: int) -> list[Span]:
     """The missing spans of `length` bytes."""
-    left = [(0, length)] if length else []
+    rest = [(0, length)] if length else []
     for span in there:
-        left = without(left, span)
-    return left
+        rest = without(rest, span)
+    return rest
 
 
 def shares(spans: list[Span], most: int) -> list[list[Span]]:

@@ -84,13 +84,13 @@ class _Authenticate:
             return Settle("the challenge is from another origin, which gets no credentials")
         asker = hop.origin(exchange.request.url) if exchange.status == 401 else ""
         field = exchange.fields.get(FIELDS[exchange.status][0]) or ""
-        asked = [challenge._replace(origin=asker) for challenge in challenges(field)]
-        if not asked:
+        offered = [challenge._replace(origin=asker) for challenge in challenges(field)]
+        if not offered:
             return Settle("the response has no challenge")
-        purse = self._purse(asked[0])
+        purse = self._purse(offered[0])
         if purse.fetching:
             return Settle("the request that fetches the credentials needs them itself")
-        return Inspect(lambda exchange: purse.answer(exchange, asked), purse.turn)
+        return Inspect(lambda exchange: purse.answer(exchange, offered), purse.turn)
 
     def _purse(self, challenge: Challenge) -> Flows | Tokens:
         """The credentials for the origin and realm of a challenge."""

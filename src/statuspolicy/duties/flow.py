@@ -38,9 +38,9 @@ class Flows:
         self.answers = 0
         self.turn = Turn()
 
-    def answer(self, exchange: Exchange, asked: list[Challenge]) -> Any:
+    def answer(self, exchange: Exchange, offered: list[Challenge]) -> Any:
         """Run the flow; returns a verdict or an awaitable of one."""
-        return _Run(self, exchange, asked)()
+        return _Run(self, exchange, offered)()
 
 
 class _Run:
@@ -50,19 +50,19 @@ class _Run:
     more after another run. Then the flow gets the challenge.
     """
 
-    def __init__(self, flows: Flows, exchange: Exchange, asked: list[Challenge]) -> None:
+    def __init__(self, flows: Flows, exchange: Exchange, offered: list[Challenge]) -> None:
         self._flows = flows
         # A challenge that can't be answered must not change its state.
         self._auth = copy(flows.auth) if isinstance(flows.auth, ANY.DigestAuth) else flows.auth
         self._kept = f"kept {flows.answers}"
         self._exchange = exchange
-        self._asked = asked
+        self._offered = offered
         self._shown = False
 
     def __call__(self) -> Any:
         """Run the flow; returns a verdict or an awaitable of one."""
         exchange = self._exchange
-        if not any(next_answer(exchange, challenge) for challenge in self._asked):
+        if not any(next_answer(exchange, challenge) for challenge in self._offered):
             return Settle(REFUSED)
         request = self._copy()
         if request is None:
@@ -109,7 +109,11 @@ class _Run:
         if request is not self._request and (request.method, request.url) != (own.method, own.url):
             self._shown = True
             return Aside(
-                request, self._told, times=_MOST, why="to fetch the credentials", in_turn=True
+                request,
+                self._answered_aside,
+                times=_MOST,
+                why="to fetch the credentials",
+                in_turn=True,
             )
         if request.headers.raw != self._sent and (how := self._how(request)):
             return self._over(self._answer(request, how))
@@ -118,7 +122,7 @@ class _Run:
         self._shown = True
         return self._step(self._as_401())
 
-    def _told(self, answer: Exchange) -> Any:
+    def _answered_aside(self, answer: Exchange) -> Any:
         """Give the side response to the flow."""
         if answer.response is None:
             return self._over(Settle(f"the request for the credentials failed: {answer.error!r}"))
@@ -129,8 +133,8 @@ class _Run:
     def _which(self, request: Request) -> Challenge:
         """The challenge that a request answers."""
         scheme = request.headers.get("authorization", "").partition(" ")[0].lower()
-        fits = [challenge for challenge in self._asked if challenge.scheme == scheme]
-        return (fits or self._asked)[0]
+        fits = [challenge for challenge in self._offered if challenge.scheme == scheme]
+        return (fits or self._offered)[0]
 
     def _how(self, request: Request) -> str:
         challenge = self._which(request)
@@ -156,7 +160,7 @@ class _Run:
             for name, value in exchange.response.headers.raw
             if name.lower() not in (b"www-authenticate", b"content-encoding", b"content-length")
         ]
-        lines += [(b"WWW-Authenticate", str(one).encode()) for one in self._asked]
+        lines += [(b"WWW-Authenticate", str(one).encode()) for one in self._offered]
         content = exchange.body or b""
         return LIBRARY_OF[type(exchange.request)].Response(
             401, headers=lines, content=content, request=exchange.request

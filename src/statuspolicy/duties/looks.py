@@ -143,7 +143,7 @@ class Looks(Record):
             return verdict._replace(then=lambda read: self._by(verdict.then, read, read))
         if isinstance(verdict, Aside) and exchange.body is not None:
             return verdict._replace(
-                then=lambda told: self._by(verdict.then, exchange, told),
+                then=lambda side: self._by(verdict.then, exchange, side),
                 within=self.began + self.how.within,
                 times=self.how.times,
             )

@@ -42,27 +42,27 @@ class Tokens:
         """Whether this thread or task is fetching them."""
         return self in _FETCHING.get()
 
-    def answer(self, exchange: Exchange, asked: list[Challenge]) -> Any:
+    def answer(self, exchange: Exchange, offered: list[Challenge]) -> Any:
         """Answer the first possible challenge; returns a verdict or an awaitable of one."""
-        which = f"the first {_MOST} challenges" if len(asked) > _MOST else "the challenge"
-        return self._answer(exchange, asked[:_MOST], which)
+        which = f"the first {_MOST} challenges" if len(offered) > _MOST else "the challenge"
+        return self._answer(exchange, offered[:_MOST], which)
 
-    def _answer(self, exchange: Exchange, asked: list[Challenge], which: str) -> Any:
+    def _answer(self, exchange: Exchange, offered: list[Challenge], which: str) -> Any:
         sent = carried(exchange)
-        for n, challenge in enumerate(asked):
+        for n, challenge in enumerate(offered):
             how, key = next_answer(exchange, challenge), key_of(challenge)
             known = self._known.get(key)
             if how == "asked" and known is not None and known != sent:
                 return again(exchange, challenge, with_field(exchange, known), "kept")
             if how:
-                made = partial(self._fetched, exchange, asked[n:], which, how)
+                made = partial(self._fetched, exchange, offered[n:], which, how)
                 return then(self._fetch(challenge), made)
         return Settle(f"there are no credentials for {which}" if sent is None else REFUSED)
 
     def _fetched(
-        self, exchange: Exchange, asked: list[Challenge], which: str, how: str, value: Any
+        self, exchange: Exchange, offered: list[Challenge], which: str, how: str, value: Any
     ) -> Any:
-        challenge, *others = asked
+        challenge, *others = offered
         if value is None or value == carried(exchange):
             return self._answer(exchange, others, which)
         if not (isinstance(value, str) and value.isascii() and value.isprintable()):

@@ -22,10 +22,14 @@ else:
 
 def switched(exchange: Exchange) -> Verdict:
     """101: accept only a protocol that was requested, else raise ProtocolViolation."""
-    asked = _tokens(exchange.request.headers.get("upgrade"))
+    requested = _tokens(exchange.request.headers.get("upgrade"))
     # RFC 9110 §7.8: "A server MUST NOT switch to a protocol that was not indicated by the
     # client in the corresponding request's Upgrade header field."
-    if exchange.error is None and asked and _tokens(exchange.fields.get("upgrade")) <= asked:
+    if (
+        exchange.error is None
+        and requested
+        and _tokens(exchange.fields.get("upgrade")) <= requested
+    ):
         return Settle()
     return _violation(exchange, "switched to a protocol that was not requested")
 

@@ -170,8 +170,8 @@ def replay(
                 value = True
             case _:
                 assert isinstance(effect, (Leave, Behind))
-    left = len(held) - (response is not None and bool(held))
-    return Story(response, error, sent, bodies, waits, effects, most, left)
+    still_open = len(held) - (response is not None and bool(held))
+    return Story(response, error, sent, bodies, waits, effects, most, still_open)
 
 
 def _body(request: Request) -> bytes:
