@@ -23,10 +23,10 @@ from typing import Any, NamedTuple, TypeAlias
 import httpx
 
 from statuspolicy import STANDARD, Limits, Memory, RetryBudget
-from statuspolicy.effects import Discard, Reply, Send, Wait
-from statuspolicy.loop import exchange
-from statuspolicy.plan import Plan
-from statuspolicy.state import ExchangeState
+from statuspolicy.engine.config import Plan
+from statuspolicy.engine.effects import Discard, Reply, Send, Wait
+from statuspolicy.engine.loop import exchange
+from statuspolicy.engine.state import ExchangeState
 
 URL = "https://origin.example/"
 LATENCY = 0.02  # seconds until an answer comes

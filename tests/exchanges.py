@@ -3,7 +3,7 @@
 from typing import Any
 
 from statuspolicy import Exchange, Limits
-from statuspolicy.fields import NO_FIELDS, Fields
+from statuspolicy.fields.section import NO_FIELDS, Fields
 from tests.library import httpx
 
 

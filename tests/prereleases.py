@@ -62,7 +62,7 @@ def look() -> None:
 
     import statuspolicy
     import statuspolicy.httpx2
-    from statuspolicy import (
+    from statuspolicy.wire import (
         cookiejar_internals,
         h11_internals,
         httpcore_internals,

@@ -5,8 +5,8 @@ import socket
 import anyio
 import pytest
 
-from statuspolicy.addresses import is_public, public_addresses_only
-from statuspolicy.wire import PINS
+from statuspolicy.client.public_addresses import is_public, public_addresses_only
+from statuspolicy.wire.context import PINS
 from tests.each import each
 from tests.library import httpx
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import anyio
 import pytest
 
-from statuspolicy.locks import Turn, _locks_of_this_loop
+from statuspolicy.memory.locks import Turn, _locks_of_this_loop
 from statuspolicy.testing import Answer
 from tests.library import httpx, sp
 

@@ -10,9 +10,9 @@ import anyio
 import pytest
 
 from statuspolicy import Limits
-from statuspolicy.body import carry, copy, known, length, replayable
-from statuspolicy.remade import FACTORY
-from statuspolicy.replayable import Body
+from statuspolicy.message.body import carry, copy, known, length, replayable
+from statuspolicy.message.remade import FACTORY
+from statuspolicy.message.replayable import Body
 from tests.each import each
 from tests.library import httpx
 

@@ -7,7 +7,7 @@ from threading import Barrier, Thread
 import pytest
 
 from statuspolicy import Cool, Memory, RetryBudget
-from statuspolicy.cooldown import Cooldowns
+from statuspolicy.memory.cooldowns import Cooldowns
 
 A, B, C = "https://a.example", "https://b.example", "https://c.example"
 WELL = "well"  # an answer of another kind

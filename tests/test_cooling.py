@@ -8,13 +8,13 @@ import anyio
 import pytest
 
 from statuspolicy import events
-from statuspolicy.effects import Reply
+from statuspolicy.engine.effects import Reply
 from statuspolicy.testing import FakeClock, replay
 from tests.exchanges import exchange
 from tests.library import httpx, sp
 
 HOME, OTHER = "https://home.example", "https://other.example"
-COOLDOWN = import_module("statuspolicy.cooldown")  # one for both libraries
+COOLDOWN = import_module("statuspolicy.memory.cooldowns")  # one for both libraries
 TOLD = {"retry-after": "10"}
 ONCE = sp.Limits(attempts=1)
 

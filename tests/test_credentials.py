@@ -2,7 +2,7 @@
 
 import pytest
 
-from statuspolicy import guard
+from statuspolicy.engine import guard
 from tests.exchanges import exchange
 from tests.library import httpx, sp
 

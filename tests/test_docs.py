@@ -10,7 +10,7 @@ import statuspolicy as sp
 from statuspolicy.cli import manual
 from statuspolicy.cli.commands import cli
 from statuspolicy.cli.rows import WORDS
-from statuspolicy.row import surface
+from statuspolicy.policy.table import surface
 from tests.each import each
 
 ROOT = Path(__file__).parent.parent

@@ -3,8 +3,8 @@
 import anyio
 import pytest
 
-from statuspolicy.state import ExchangeState
-from statuspolicy.sync_io import SyncIO
+from statuspolicy.client.sync_io import SyncIO
+from statuspolicy.engine.state import ExchangeState
 from statuspolicy.testing import Answer, FakeClock
 from tests.library import httpx, sp
 

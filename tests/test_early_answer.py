@@ -9,8 +9,8 @@ from contextlib import closing
 
 import pytest
 
-from statuspolicy.connection import Stream, _Watched
-from statuspolicy.listening import PIECE
+from statuspolicy.wire.monitor import PIECE
+from statuspolicy.wire.stream import Stream, _Watched
 from tests.library import httpx, sp
 from tests.raw_server import Peer, serving
 

@@ -6,8 +6,8 @@ from urllib.parse import quote
 import pytest
 import tenacity
 
-from statuspolicy import body
-from statuspolicy.effects import Discard, Send
+from statuspolicy.engine.effects import Discard, Send
+from statuspolicy.message import body
 from statuspolicy.testing import FakeClock, replay
 from tests.each import each
 from tests.library import httpx, sp

@@ -14,9 +14,9 @@ import httpcore
 import pytest
 import trustme
 
-from statuspolicy.effects import Reply
-from statuspolicy.evidence import AsyncWatch, Watch, saw, watched
-from statuspolicy.failure import unacted
+from statuspolicy.engine.effects import Reply
+from statuspolicy.engine.evidence import AsyncWatch, Watch, saw, watched
+from statuspolicy.policy.failures import unacted
 from statuspolicy.testing import Answer, FakeClock, StatusServer
 from tests.each import each
 from tests.exchanges import exchange

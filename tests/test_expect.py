@@ -8,9 +8,9 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from statuspolicy.expecting import Held, expects
+from statuspolicy.message.expect_continue import Held, expects
 from statuspolicy.testing import Answer, StatusServer
-from statuspolicy.wire import Seen
+from statuspolicy.wire.context import Seen
 from tests.conftest import Session
 from tests.each import each
 from tests.h2_server import H2Server

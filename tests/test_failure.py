@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from statuspolicy import STANDARD, STRICT, Settle, trace
-from statuspolicy.failure import row_key
-from statuspolicy.row import NOTHING
+from statuspolicy.policy.failures import row_key
+from statuspolicy.policy.table import NOTHING
 from statuspolicy.testing import FakeClock, StatusServer
 from tests.each import each
 from tests.exchanges import exchange

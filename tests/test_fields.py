@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspolicy.dates import http_date
-from statuspolicy.fields import NO_FIELDS, Fields, digits
-from statuspolicy.ranges import content_range
-from statuspolicy.retry_after import rate_limit_reset, retry_after
+from statuspolicy.fields.dates import http_date
+from statuspolicy.fields.ranges import content_range
+from statuspolicy.fields.retry_after import rate_limit_reset, retry_after
+from statuspolicy.fields.section import NO_FIELDS, Fields, digits
 from tests.each import each
 
 # The example of RFC 9110 §5.6.7, in its three formats.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import trustme
 
-from statuspolicy.downloads.byteranges import ByteRanges
+from statuspolicy.downloads.multipart_byteranges import ByteRanges
 from tests import foreign
 from tests.downloads.ranged import save
 from tests.foreign import FILE

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspolicy.configured import CALL
-from statuspolicy.plan import Plan
-from statuspolicy.state import ExchangeState
+from statuspolicy.client.base_transport import CALL
+from statuspolicy.engine.config import Plan
+from statuspolicy.engine.state import ExchangeState
 from statuspolicy.testing import FakeClock
-from statuspolicy.wire import PINS
+from statuspolicy.wire.context import PINS
 from tests.cache import web
 from tests.each import each
 from tests.library import httpx, sp

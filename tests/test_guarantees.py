@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from statuspolicy.effects import Reply
-from statuspolicy.methods import IDEMPOTENT
+from statuspolicy.engine.effects import Reply
+from statuspolicy.fields.methods import IDEMPOTENT
 from statuspolicy.testing import FakeClock, Story, replay
 from tests.library import httpx, sp
 

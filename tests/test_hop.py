@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from statuspolicy import Limits
-from statuspolicy.hop import (
+from statuspolicy.message.redirected import (
     _PLAIN,
     Unusable,
     is_relative,
@@ -17,7 +17,7 @@ from statuspolicy.hop import (
     same_origin,
     target,
 )
-from statuspolicy.remade import FACTORY
+from statuspolicy.message.remade import FACTORY
 from tests.each import each
 from tests.library import httpx
 

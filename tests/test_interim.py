@@ -3,7 +3,7 @@
 import pytest
 
 from statuspolicy.testing import Answer, FakeClock, StatusServer
-from statuspolicy.wire import HINTED
+from statuspolicy.wire.context import HINTED
 from tests.library import httpx, sp
 from tests.raw_server import Peer, serving
 

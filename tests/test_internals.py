@@ -4,8 +4,8 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import pytest
 
-from statuspolicy.cookiejar_internals import policy_of
-from statuspolicy.httpx_internals import (
+from statuspolicy.wire.cookiejar_internals import policy_of
+from statuspolicy.wire.httpx_internals import (
     alone,
     extended,
     field_names,
@@ -15,7 +15,7 @@ from statuspolicy.httpx_internals import (
     words,
     written,
 )
-from statuspolicy.library import LIBRARY_OF
+from statuspolicy.wire.library import LIBRARY_OF
 from tests.each import each
 from tests.library import httpx
 

@@ -18,8 +18,8 @@ from tests.raw_server import serving
 
 URL = "http://home.example"
 FULL = bool(os.environ.get("STATUSPOLICY_CI"))
-WIRE = import_module("statuspolicy.wire").WIRE  # one for both libraries
-PASSING = import_module("statuspolicy.routing").PASSING
+WIRE = import_module("statuspolicy.wire.context").WIRE  # one for both libraries
+PASSING = import_module("statuspolicy.client.wrapping").PASSING
 CALL = sp.PolicyTransport.__init__.__globals__["CALL"]
 BIG = b"x" * 3000
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspolicy import jar
-from statuspolicy.jar import without_cookies
+from statuspolicy.message import cookies as jar
+from statuspolicy.message.cookies import without_cookies
 from tests.each import each
 from tests.library import httpx
 

@@ -6,9 +6,9 @@ from threading import Thread
 import anyio
 import pytest
 
-from statuspolicy.locks import Turn
+from statuspolicy.memory.locks import Turn
 from statuspolicy.testing import FakeClock
-from statuspolicy.wire import aduring, during
+from statuspolicy.wire.context import aduring, during
 from tests.interrupts import Inner
 from tests.library import httpx, sp
 

@@ -15,12 +15,12 @@ import pytest
 import statuspolicy as sp
 import statuspolicy.httpx2 as door
 import statuspolicy.testing
-from statuspolicy import library as of_libraries
-from statuspolicy.errors import about
-from statuspolicy.failure import ABOVE
-from statuspolicy.library import ANY, LIBRARY_OF, _learn, _look_around, either
-from statuspolicy.response import PolicyResponse
+from statuspolicy.message.errors import about
+from statuspolicy.message.response import PolicyResponse
+from statuspolicy.policy.failures import ABOVE
 from statuspolicy.testing import Answer, FakeClock, StatusServer, replay
+from statuspolicy.wire import library as of_libraries
+from statuspolicy.wire.library import ANY, LIBRARY_OF, _learn, _look_around, either
 from tests.each import each
 
 ROOT = Path(__file__).parents[1]
@@ -380,7 +380,7 @@ def test_without_httpx_installed_that_is_httpx2():
     program = """
 import sys
 sys.modules["httpx"] = None
-from statuspolicy.library import either
+from statuspolicy.wire.library import either
 print(either())
 """
     assert run(program) == "httpx2"

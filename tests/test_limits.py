@@ -19,7 +19,7 @@ from statuspolicy import (
     surface,
 )
 from statuspolicy._value import Value
-from statuspolicy.credentials import SENSITIVE_HEADERS
+from statuspolicy.fields.credentials import SENSITIVE_HEADERS
 from tests.each import each
 
 NUMBERS = ["redirects", "attempts", "deadline", "retry_after", "replay_bytes", "drain_bytes"]

@@ -5,7 +5,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspolicy.links import Alternative, alternates, links
+from statuspolicy.fields.links import Alternative, alternates, links
 from tests.each import each
 
 LINKS = {

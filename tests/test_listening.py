@@ -7,8 +7,8 @@ import anyio
 import httpcore
 import pytest
 
-from statuspolicy.connection import AsyncStream, Stream, _Watched
-from statuspolicy.listening import Around
+from statuspolicy.wire.monitor import Around
+from statuspolicy.wire.stream import AsyncStream, Stream, _Watched
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
 GARBAGE = b"\x16\x03\x01 this is no HTTP\r\n"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from statuspolicy.effects import Reply
+from statuspolicy.engine.effects import Reply
 from statuspolicy.testing import FakeClock, replay
 from tests.library import httpx, sp
 

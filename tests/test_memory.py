@@ -5,7 +5,7 @@ from threading import Barrier, Thread
 import pytest
 
 from statuspolicy import Memory, RetryBudget
-from statuspolicy.cooldown import Cool
+from statuspolicy.memory.cooldowns import Cool
 from tests.each import each
 
 A, B, C = "https://h.example/a", "https://h.example/b", "https://h.example/c"

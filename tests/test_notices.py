@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from statuspolicy.fields import Fields
-from statuspolicy.notes import farewell, notes
+from statuspolicy.fields.notices import farewell, notes
+from statuspolicy.fields.section import Fields
 from statuspolicy.testing import Answer, replay
 from tests.each import each
 from tests.library import httpx, sp

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from statuspolicy.events import Attempt, Decision, Settled, Wait
+from statuspolicy.engine.events import Attempt, Decision, Settled, Wait
 from statuspolicy.testing import Answer, FakeClock, replay
 from tests.each import each
 from tests.library import httpx, sp

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from statuspolicy.proof import tcp
+from statuspolicy.wire.delivery import tcp
 from tests.conftest import Session
 from tests.each import quickly
 from tests.library import httpx, sp

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from statuspolicy.effects import Reply
+from statuspolicy.engine.effects import Reply
 from statuspolicy.testing import Answer, FakeClock, replay
 from tests.each import each
 from tests.library import httpx, sp

@@ -8,12 +8,12 @@ from functools import partial
 
 import pytest
 
-from statuspolicy.effects import Reply
-from statuspolicy.interim import Interim
-from statuspolicy.links import Link
+from statuspolicy.engine.effects import Reply
+from statuspolicy.fields.interim import Interim
+from statuspolicy.fields.links import Link
+from statuspolicy.message.steps import Step
 from statuspolicy.printable import LINE, given, log, printable, quoted
 from statuspolicy.testing import FakeClock, replay
-from statuspolicy.trace import Step
 from tests.library import httpx, sp
 from tests.raw_server import serving
 

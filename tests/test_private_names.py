@@ -17,16 +17,16 @@ import httpx2
 import pytest
 
 import statuspolicy as sp
-from statuspolicy import (
+from statuspolicy.wire import (
     cookiejar_internals,
     h2_internals,
     h11_internals,
     httpcore_internals,
     httpx_internals,
 )
-from statuspolicy.library import Library
-from statuspolicy.supported import TESTED, Name, UnsupportedVersion, missing, require
-from statuspolicy.windows import look_after
+from statuspolicy.wire.http2 import look_after
+from statuspolicy.wire.library import Library
+from statuspolicy.wire.supported import TESTED, Name, UnsupportedVersion, missing, require
 from tests.each import each
 
 SOURCE = Path(sp.__file__).parent

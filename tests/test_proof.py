@@ -10,10 +10,10 @@ import h2.connection
 import httpcore
 import pytest
 
-from statuspolicy.connection import Stream
-from statuspolicy.proof import Proof, tcp
-from statuspolicy.windows import _gives_back
-from statuspolicy.wire import WIRE, Seen, Wire, during
+from statuspolicy.wire.context import WIRE, Seen, Wire, during
+from statuspolicy.wire.delivery import Proof, tcp
+from statuspolicy.wire.http2 import _gives_back
+from statuspolicy.wire.stream import Stream
 
 IDLE = tcp.Count(tcp.ESTABLISHED, rtt=100, acked=500, waiting=0, sent=500)
 SENT = IDLE._replace(sent=600)

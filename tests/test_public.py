@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -97,14 +98,23 @@ def test_what_is_loaded_on_first_use_is_seen_before():
         statuspolicy.nothing  # noqa: B018
     program = """
 import sys, httpx, statuspolicy as sp
-late = ("errors", "events", "addresses", "engine")
+late = ("message.errors", "engine.events", "client.public_addresses", "engine.loop")
 print([name for name in late if f"statuspolicy.{name}" in sys.modules])
-assert sp.events.Attempt and sp.RedirectLoop is sp.errors.RedirectLoop
+assert sp.events.Attempt and sp.RedirectLoop.__module__ == "statuspolicy"
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_public_class_is_of_the_package_in_a_traceback_and_in_a_pickle():
+    public = [getattr(statuspolicy, name) for name in statuspolicy.__all__]
+    classes = [one for one in public if isinstance(one, type)]
+    assert len(classes) > 40
+    for one in classes:
+        assert one.__module__ == "statuspolicy"
+        assert pickle.loads(pickle.dumps(one)) is one
 
 
 # ── docstrings ─────────────────────────────────────────────────────────────────────────

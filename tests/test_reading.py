@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from statuspolicy.reading import MOST, Reading
-from statuspolicy.wire import NotHTTP
+from statuspolicy.wire.context import NotHTTP
+from statuspolicy.wire.http1 import MOST, Reading
 from tests.each import each
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

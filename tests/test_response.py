@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from statuspolicy import RedirectLoop, Step, Trace, trace
-from statuspolicy.response import PolicyResponse, adopt, keep_trace, phrase
+from statuspolicy.message.response import PolicyResponse, adopt, keep_trace, phrase
 from tests.each import each
 from tests.library import httpx
 

@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import pytest
 
-from statuspolicy.replayable import Body
-from statuspolicy.resuming import Resuming, resumable
+from statuspolicy.message.replayable import Body
+from statuspolicy.message.resuming import Resuming, resumable
 from statuspolicy.testing import Answer, StatusServer
 from statuspolicy.testing.server import Received
 from tests.each import each

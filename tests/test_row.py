@@ -4,8 +4,8 @@ from inspect import isfunction
 
 import pytest
 
-from statuspolicy.failure import ABOVE
-from statuspolicy.row import NOTHING, REDIRECTS, Row, Table, surface
+from statuspolicy.policy.failures import ABOVE
+from statuspolicy.policy.table import NOTHING, REDIRECTS, Row, Table, surface
 from statuspolicy.testing import replay
 from tests.each import each
 from tests.exchanges import exchange

@@ -12,7 +12,7 @@ from tests.library import httpx, sp
 from tests.raw_server import serving
 
 URL = "http://home.example"
-CONNECTION = import_module("statuspolicy.connection")  # one for both libraries
+CONNECTION = import_module("statuspolicy.wire.stream")  # one for both libraries
 
 
 class Still(FakeClock):

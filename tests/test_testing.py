@@ -25,7 +25,7 @@ from statuspolicy import (
     Use,
     trace,
 )
-from statuspolicy.effects import Ask, Discard, Send, Wait
+from statuspolicy.engine.effects import Ask, Discard, Send, Wait
 from statuspolicy.testing import Answer, FakeClock, Received, StatusServer, replay
 from tests.each import each
 from tests.library import httpx

@@ -12,8 +12,8 @@ from math import inf, nan
 import anyio.lowlevel
 import pytest
 
-from statuspolicy.fields import Fields
-from statuspolicy.retry_after import retry_after
+from statuspolicy.fields.retry_after import retry_after
+from statuspolicy.fields.section import Fields
 from statuspolicy.testing import Answer, FakeClock, replay
 from tests.conftest import Session
 from tests.each import each

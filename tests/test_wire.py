@@ -15,10 +15,10 @@ import anyio
 import pytest
 import trustme
 
-from statuspolicy.connection import Stream
-from statuspolicy.network import AsyncBackend, Backend, install
 from statuspolicy.testing import Answer, StatusServer
-from statuspolicy.wire import WIRE, Wire
+from statuspolicy.wire.backend import AsyncBackend, Backend, install
+from statuspolicy.wire.context import WIRE, Wire
+from statuspolicy.wire.stream import Stream
 from tests.each import each
 from tests.library import httpx
 

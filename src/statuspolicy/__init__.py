@@ -2,45 +2,40 @@
 
 import typing as _typing
 
-from statuspolicy.account import trace
-from statuspolicy.async_transport import AsyncPolicyTransport
-from statuspolicy.clock import Clock, SystemClock
-from statuspolicy.cooldown import Cool
-from statuspolicy.duties.cooling import breaker
-from statuspolicy.duties.retry import retry
-from statuspolicy.duties.verify import reset
-from statuspolicy.exchange import Exchange
-from statuspolicy.limits import Limits, RetryBudget
-from statuspolicy.memory import Memory
-from statuspolicy.plan import Overrides
-from statuspolicy.row import Row, Table, resume, surface
-from statuspolicy.tables import STANDARD, STRICT
-from statuspolicy.trace import Step, Trace
-from statuspolicy.transport import PolicyTransport
-from statuspolicy.verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use, Verdict
-from statuspolicy.wrap import unwrap, wrap
+from statuspolicy.client.async_transport import AsyncPolicyTransport
+from statuspolicy.client.trace import trace
+from statuspolicy.client.transport import PolicyTransport
+from statuspolicy.client.wrap import unwrap, wrap
+from statuspolicy.engine.clock import Clock, SystemClock
+from statuspolicy.engine.config import Overrides
+from statuspolicy.memory.cooldowns import Cool
+from statuspolicy.memory.limits import Limits, RetryBudget
+from statuspolicy.memory.memory import Memory
+from statuspolicy.message.steps import Step, Trace
+from statuspolicy.policy.duties.cooling import breaker
+from statuspolicy.policy.duties.retry import retry
+from statuspolicy.policy.duties.verify import reset
+from statuspolicy.policy.exchange import Exchange
+from statuspolicy.policy.standard import STANDARD, STRICT
+from statuspolicy.policy.table import Row, Table, resume, surface
+from statuspolicy.policy.verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use, Verdict
 
 # What most programs never name is loaded where it is named first; type checkers see it all.
 if _typing.TYPE_CHECKING:
-    from statuspolicy import events
-    from statuspolicy.addresses import public_addresses_only
     from statuspolicy.cache.config import Cache
     from statuspolicy.cache.entry import Entry
-    from statuspolicy.cache.redis import RedisStorage
-    from statuspolicy.cache.sqlite import SQLiteStorage
     from statuspolicy.cache.status import CacheStatus
-    from statuspolicy.cache.storage import MemoryStorage, Storage
-    from statuspolicy.challenge import Challenge, challenges
-    from statuspolicy.dav import Multistatus, Part, multistatus
-    from statuspolicy.downloads.loops import adownload, download
-    from statuspolicy.duties.authenticate import authenticate
-    from statuspolicy.duties.choose import alternatives, choose, upgrade_to_https
-    from statuspolicy.duties.poll import poll
-    from statuspolicy.duties.proxy import use_proxy
-    from statuspolicy.duties.resolve import extend, perform, resolve
-    from statuspolicy.duties.ticket import Progress
-    from statuspolicy.duties.told import gone, moved
-    from statuspolicy.errors import (
+    from statuspolicy.cache.storage.memory import MemoryStorage, Storage
+    from statuspolicy.cache.storage.redis import RedisStorage
+    from statuspolicy.cache.storage.sqlite import SQLiteStorage
+    from statuspolicy.client.multistatus import Multistatus, Part, multistatus
+    from statuspolicy.client.public_addresses import public_addresses_only
+    from statuspolicy.client.resume_poll import poll_token, resume_poll
+    from statuspolicy.downloads.download import adownload, download
+    from statuspolicy.engine import events
+    from statuspolicy.fields.challenges import Challenge, challenges
+    from statuspolicy.fields.links import Alternative
+    from statuspolicy.message.errors import (
         CoolingDown,
         DigestMismatch,
         DownloadError,
@@ -51,52 +46,57 @@ if _typing.TYPE_CHECKING:
         TotalTimeout,
         UnparsableResponse,
     )
-    from statuspolicy.expecting import expect_continue
-    from statuspolicy.links import Alternative
-    from statuspolicy.polling import poll_token, resume_poll
+    from statuspolicy.message.expect_continue import expect_continue
+    from statuspolicy.policy.duties.auth.authenticate import authenticate
+    from statuspolicy.policy.duties.hooks import gone, moved
+    from statuspolicy.policy.duties.negotiate import alternatives, choose, upgrade_to_https
+    from statuspolicy.policy.duties.polling.poll import poll
+    from statuspolicy.policy.duties.polling.token import Progress
+    from statuspolicy.policy.duties.proxy import use_proxy
+    from statuspolicy.policy.duties.resolve import extend, perform, resolve
 else:
     _LATER = {
-        "adownload": "statuspolicy.downloads.loops",
-        "alternatives": "statuspolicy.duties.choose",
-        "authenticate": "statuspolicy.duties.authenticate",
-        "challenges": "statuspolicy.challenge",
-        "choose": "statuspolicy.duties.choose",
-        "download": "statuspolicy.downloads.loops",
-        "events": "statuspolicy.events",
-        "expect_continue": "statuspolicy.expecting",
-        "extend": "statuspolicy.duties.resolve",
-        "gone": "statuspolicy.duties.told",
-        "moved": "statuspolicy.duties.told",
-        "multistatus": "statuspolicy.dav",
-        "perform": "statuspolicy.duties.resolve",
-        "poll": "statuspolicy.duties.poll",
-        "poll_token": "statuspolicy.polling",
-        "public_addresses_only": "statuspolicy.addresses",
-        "resolve": "statuspolicy.duties.resolve",
-        "resume_poll": "statuspolicy.polling",
-        "upgrade_to_https": "statuspolicy.duties.choose",
-        "use_proxy": "statuspolicy.duties.proxy",
-        "Alternative": "statuspolicy.links",
+        "adownload": "statuspolicy.downloads.download",
+        "alternatives": "statuspolicy.policy.duties.negotiate",
+        "authenticate": "statuspolicy.policy.duties.auth.authenticate",
+        "challenges": "statuspolicy.fields.challenges",
+        "choose": "statuspolicy.policy.duties.negotiate",
+        "download": "statuspolicy.downloads.download",
+        "events": "statuspolicy.engine.events",
+        "expect_continue": "statuspolicy.message.expect_continue",
+        "extend": "statuspolicy.policy.duties.resolve",
+        "gone": "statuspolicy.policy.duties.hooks",
+        "moved": "statuspolicy.policy.duties.hooks",
+        "multistatus": "statuspolicy.client.multistatus",
+        "perform": "statuspolicy.policy.duties.resolve",
+        "poll": "statuspolicy.policy.duties.polling.poll",
+        "poll_token": "statuspolicy.client.resume_poll",
+        "public_addresses_only": "statuspolicy.client.public_addresses",
+        "resolve": "statuspolicy.policy.duties.resolve",
+        "resume_poll": "statuspolicy.client.resume_poll",
+        "upgrade_to_https": "statuspolicy.policy.duties.negotiate",
+        "use_proxy": "statuspolicy.policy.duties.proxy",
+        "Alternative": "statuspolicy.fields.links",
         "Cache": "statuspolicy.cache.config",
         "CacheStatus": "statuspolicy.cache.status",
-        "Challenge": "statuspolicy.challenge",
-        "CoolingDown": "statuspolicy.errors",
-        "DigestMismatch": "statuspolicy.errors",
-        "DownloadError": "statuspolicy.errors",
+        "Challenge": "statuspolicy.fields.challenges",
+        "CoolingDown": "statuspolicy.message.errors",
+        "DigestMismatch": "statuspolicy.message.errors",
+        "DownloadError": "statuspolicy.message.errors",
         "Entry": "statuspolicy.cache.entry",
-        "MemoryStorage": "statuspolicy.cache.storage",
-        "Multistatus": "statuspolicy.dav",
-        "Part": "statuspolicy.dav",
-        "Progress": "statuspolicy.duties.ticket",
-        "ProtocolViolation": "statuspolicy.errors",
-        "RedirectBlackHole": "statuspolicy.errors",
-        "RedirectCapExceeded": "statuspolicy.errors",
-        "RedirectLoop": "statuspolicy.errors",
-        "RedisStorage": "statuspolicy.cache.redis",
-        "SQLiteStorage": "statuspolicy.cache.sqlite",
-        "Storage": "statuspolicy.cache.storage",
-        "TotalTimeout": "statuspolicy.errors",
-        "UnparsableResponse": "statuspolicy.errors",
+        "MemoryStorage": "statuspolicy.cache.storage.memory",
+        "Multistatus": "statuspolicy.client.multistatus",
+        "Part": "statuspolicy.client.multistatus",
+        "Progress": "statuspolicy.policy.duties.polling.token",
+        "ProtocolViolation": "statuspolicy.message.errors",
+        "RedirectBlackHole": "statuspolicy.message.errors",
+        "RedirectCapExceeded": "statuspolicy.message.errors",
+        "RedirectLoop": "statuspolicy.message.errors",
+        "RedisStorage": "statuspolicy.cache.storage.redis",
+        "SQLiteStorage": "statuspolicy.cache.storage.sqlite",
+        "Storage": "statuspolicy.cache.storage.memory",
+        "TotalTimeout": "statuspolicy.message.errors",
+        "UnparsableResponse": "statuspolicy.message.errors",
     }
 
     def __getattr__(name):
@@ -106,7 +106,7 @@ else:
 
         where = _LATER[name]
         module = import_module(where)
-        globals()[name] = module if where == f"statuspolicy.{name}" else getattr(module, name)
+        globals()[name] = module if name == "events" else getattr(module, name)
         return globals()[name]
 
     def __dir__():

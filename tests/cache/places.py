@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from statuspolicy.cache.entry import Entry
-from statuspolicy.cache.storage import Storage
+from statuspolicy.cache.storage.memory import Storage
 from tests.foreign import there
 
 URL = "https://example.org/a"

@@ -5,11 +5,11 @@ import tracemalloc
 
 import pytest
 
-from statuspolicy.cache.course import Forward
-from statuspolicy.cache.planning import plan
-from statuspolicy.cache.redis import response_time_of
-from statuspolicy.cache.storage import VARIANTS
-from statuspolicy.caching import Shelf
+from statuspolicy.cache.decision import Forward
+from statuspolicy.cache.reuse import plan
+from statuspolicy.cache.storage.memory import VARIANTS
+from statuspolicy.cache.storage.redis import response_time_of
+from statuspolicy.engine.client_cache import Shelf
 from tests.cache.places import URL, Driven, entry
 from tests.cache.values import NOW, asked
 from tests.cache.values import entry as response

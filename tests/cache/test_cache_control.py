@@ -3,7 +3,7 @@
 from math import inf
 
 from statuspolicy.cache.control import control, named, of_request, seconds
-from statuspolicy.fields import Fields
+from statuspolicy.fields.section import Fields
 from tests.each import each
 
 

@@ -7,7 +7,7 @@ import threading
 import anyio
 import pytest
 
-from statuspolicy.caching import Shelf
+from statuspolicy.engine.client_cache import Shelf
 from statuspolicy.testing import Answer
 from tests.library import httpx, sp
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 import anyio
 import pytest
 
-from statuspolicy.flights import Flights
+from statuspolicy.cache.collapsing import Flights
 from tests.cache.test_clients import at_once
 from tests.library import httpx, sp
 

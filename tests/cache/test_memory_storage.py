@@ -4,8 +4,8 @@ import logging
 
 import anyio
 
-from statuspolicy.cache.access import achange, alook, change, look
 from statuspolicy.cache.changes import Drop, Save
+from statuspolicy.cache.storage.access import achange, alook, change, look
 from tests.cache.values import entry
 from tests.each import each
 from tests.library import sp

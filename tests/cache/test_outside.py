@@ -5,8 +5,8 @@ from threading import Event, Thread
 
 import pytest
 
-from statuspolicy.cache import outside
-from statuspolicy.cache.outside import Outside
+from statuspolicy.cache.storage import external
+from statuspolicy.cache.storage.external import Outside
 from tests.cache.places import URL, entry
 
 
@@ -53,7 +53,7 @@ class Flaky(Outside):
 @pytest.fixture
 def now(monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr(outside, "monotonic", lambda: now[0])
+    monkeypatch.setattr(external, "monotonic", lambda: now[0])
     return now
 
 
@@ -138,7 +138,7 @@ def test_what_could_not_be_forgotten_once_more_stays_to_be(flaky, now):
 
 
 def test_what_is_to_be_forgotten_is_bounded(flaky, now, monkeypatch):
-    monkeypatch.setattr(outside, "_OWED", 3)
+    monkeypatch.setattr(external, "_OWED", 3)
     flaky.away = True
     for number in range(5):
         flaky.drop(f"{URL}{number}", None)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statuspolicy.cache.changes import Save
-from statuspolicy.cache.course import Forward, Missing, Serve
+from statuspolicy.cache.decision import Forward, Missing, Serve
 from statuspolicy.cache.entry import Entry
-from statuspolicy.cache.planning import plan
-from statuspolicy.cache.settling import complete, settle
+from statuspolicy.cache.reuse import plan
+from statuspolicy.cache.update import complete, settle
 from statuspolicy.testing import FakeClock
 from tests.cache.values import answer, asked
 from tests.library import httpx, sp

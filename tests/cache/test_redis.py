@@ -7,7 +7,7 @@ import pytest
 import redis
 import redis.asyncio
 
-from statuspolicy.cache import outside
+from statuspolicy.cache.storage import external
 from tests.cache.places import URL, RedisServer, entry, values
 from tests.each import each
 from tests.library import sp
@@ -32,7 +32,7 @@ def my_redis(tmp_path):
 @pytest.fixture
 def now(monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr(outside, "monotonic", lambda: now[0])
+    monkeypatch.setattr(external, "monotonic", lambda: now[0])
     return now
 
 

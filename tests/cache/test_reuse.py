@@ -2,8 +2,8 @@
 
 import pytest
 
-from statuspolicy.cache.course import Forward, Missing, Serve
-from statuspolicy.cache.planning import plan
+from statuspolicy.cache.decision import Forward, Missing, Serve
+from statuspolicy.cache.reuse import plan
 from tests.cache.values import NOW, asked, date, entry, selected
 from tests.each import each
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from statuspolicy.cache import outside, sqlite
+from statuspolicy.cache.storage import external, sqlite
 from tests.cache.places import URL, entry, values
 from tests.each import quickly
 from tests.library import sp
@@ -392,7 +392,7 @@ def test_several_processes_find_it_damaged_at_the_same_moment(path, everybody):
 
 def test_a_full_disk_is_said_once_and_can_still_be_read(open_storage, said, monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr(outside, "monotonic", lambda: now[0])
+    monkeypatch.setattr(external, "monotonic", lambda: now[0])
     storage = open_storage()
     storage.save(URL, entry(), False)
     connect = sqlite3.connect
@@ -465,7 +465,7 @@ def test_a_folder_in_its_place_is_said_once_and_left_alone(path, open_storage, s
 
 def test_a_file_that_can_not_be_set_aside_is_said_once(path, open_storage, said, monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr(outside, "monotonic", lambda: now[0])
+    monkeypatch.setattr(external, "monotonic", lambda: now[0])
     filled(path)
     _garbage(path)
     (path.parent / "cache.db.damaged").mkdir()

@@ -8,7 +8,7 @@ from time import monotonic
 import anyio
 import pytest
 
-from statuspolicy.cache.behind import Validations
+from statuspolicy.cache.stale_while_revalidate import Validations
 
 
 def fails():

@@ -5,7 +5,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from statuspolicy.cache import sqlite
+from statuspolicy.cache.storage import sqlite
 from tests.cache.places import URL, Driven, entry, sound, values
 from tests.library import sp
 

@@ -4,8 +4,8 @@ from http import HTTPStatus
 
 import pytest
 
-from statuspolicy.cache.keeping import storable_lines, unstorable, updated
-from statuspolicy.fields import Fields
+from statuspolicy.cache.storing import storable_lines, unstorable, updated
+from statuspolicy.fields.section import Fields
 from tests.cache.values import URL, answer, asked, date, fields, pairs
 from tests.each import each
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statuspolicy.cache.changes import Drop, Save
-from statuspolicy.cache.course import Forward
-from statuspolicy.cache.planning import plan
-from statuspolicy.cache.settling import complete, confirmed, settle
+from statuspolicy.cache.decision import Forward
+from statuspolicy.cache.reuse import plan
+from statuspolicy.cache.update import complete, confirmed, settle
 from tests.cache.values import NOW, URL, answer, asked, date, entry, fields, selected
 from tests.each import each
 

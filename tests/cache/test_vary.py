@@ -3,7 +3,7 @@
 import pytest
 
 from statuspolicy.cache.vary import normal, selecting, selects
-from statuspolicy.fields import Fields
+from statuspolicy.fields.section import Fields
 from tests.cache.values import pairs
 from tests.each import each
 

@@ -2,10 +2,10 @@
 
 from email.utils import formatdate
 
-from statuspolicy.cache.asked import Asked
 from statuspolicy.cache.entry import Entry
+from statuspolicy.cache.request import Asked
 from statuspolicy.cache.vary import selecting
-from statuspolicy.fields import Fields
+from statuspolicy.fields.section import Fields
 
 NOW = 1_000_000_000.0
 URL = "http://a.example/x"

@@ -26,7 +26,7 @@ SAVE = """
 import hashlib, json, sys
 import anyio, anyio.to_thread, anyio._backends._asyncio, h11, httpcore, httpx, ssl
 import statuspolicy as sp
-from statuspolicy.downloads import loops, partfile
+from statuspolicy.downloads import download, part_file
 
 def peak():
     with open("/proc/self/status") as status:
@@ -40,7 +40,7 @@ async def main():
     async with sp.wrap(httpx.AsyncClient()) as client:
         await sp.adownload(client, url, path, progress=progress, **given)
 
-partfile.EVERY = 0.05
+part_file.EVERY = 0.05
 kind, url, path, sha256, segments = sys.argv[1:]
 given = dict(sha256=sha256, segments=int(segments))
 told, bare = [], peak()

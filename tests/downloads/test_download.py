@@ -16,14 +16,14 @@ from importlib import import_module
 import anyio
 import pytest
 
-from statuspolicy.downloads import course
-from statuspolicy.downloads.partfile import PartFile
-from statuspolicy.downloads.reading import Halted
+from statuspolicy.downloads import state
+from statuspolicy.downloads.part_file import PartFile
+from statuspolicy.downloads.segment import Halted
 from statuspolicy.testing import Answer, Received
 from tests.downloads.ranged import BODY, GONE, Ranged, beside, save
 from tests.library import httpx, sp
 
-partfile = import_module("statuspolicy.downloads.partfile")
+partfile = import_module("statuspolicy.downloads.part_file")
 PARTS = ["file", "file.part", "file.part.json"]
 QUICK = httpx.Timeout(5, pool=0.5)
 
@@ -870,7 +870,7 @@ def test_a_connection_that_others_share_is_not_cut():
             raise AssertionError(name)
 
     stream = {"http_version": b"HTTP/2", "network_stream": Shared()}
-    course._cut(httpx.Response(200, extensions=stream))
+    state._cut(httpx.Response(200, extensions=stream))
 
 
 def test_a_client_that_is_not_wrapped_is_told_so(session, path):
@@ -969,7 +969,7 @@ def test_a_lock_that_can_t_be_had_at_all_is_the_system_s_own_error(path, monkeyp
 
 
 def test_what_comes_late_from_an_older_start_is_not_written(path):
-    from statuspolicy.fields import Fields
+    from statuspolicy.fields.section import Fields
 
     part = PartFile(path, "asked", True)
     fields = Fields([(b"etag", b'"v1"'), (b"content-length", b"6")])
@@ -989,7 +989,7 @@ def test_a_thread_that_comes_late_does_not_end_the_next_round(path):
     answer = httpx.Response(200, headers={"Content-Length": "3"}, content=b"abc")
     transport = httpx.MockTransport(lambda request: answer)
     with sp.wrap(httpx.Client(transport=transport)) as client:
-        under_way = course.Course(client, "http://a.example/", path, 1, True, None, None, None)
+        under_way = state.Course(client, "http://a.example/", path, 1, True, None, None, None)
         (late,) = under_way.hear(client.send(under_way.lead()))
         under_way.halt()
         (job,) = under_way.hear(client.send(under_way.lead()))

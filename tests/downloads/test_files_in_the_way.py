@@ -8,14 +8,14 @@ from importlib import import_module
 
 import pytest
 
-from statuspolicy.downloads.partfile import PartFile
-from statuspolicy.downloads.place import make_alike
-from statuspolicy.downloads.sink import Sink
+from statuspolicy.downloads.destination import make_alike
+from statuspolicy.downloads.device import Sink
+from statuspolicy.downloads.part_file import PartFile
 from statuspolicy.testing import Answer
 from tests.downloads.ranged import BODY, GONE, Ranged, beside, save
 from tests.library import httpx, sp
 
-partfile = import_module("statuspolicy.downloads.partfile")
+partfile = import_module("statuspolicy.downloads.part_file")
 MINE = b"somebody else's work"
 
 
@@ -233,7 +233,7 @@ def test_a_link_by_the_journal_s_temporary_name_is_not_written_through(
 
 
 def test_a_disk_that_takes_no_journal_keeps_the_last_one(path, monkeypatch):
-    from statuspolicy.fields import Fields
+    from statuspolicy.fields.section import Fields
 
     part = PartFile(path, "asked", True)
     part.begin("from", Fields([(b"etag", b'"v1"'), (b"content-length", b"6")]))

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statuspolicy.downloads.answers import Anew, NoFile, judge
-from statuspolicy.downloads.byteranges import ByteRanges, Unreadable, boundary
 from statuspolicy.downloads.digests import expected as told_by
 from statuspolicy.downloads.digests import mismatch, said_of_part, unverified
 from statuspolicy.downloads.digests import said as said_by
 from statuspolicy.downloads.journal import MOST, begun, dumped, read
+from statuspolicy.downloads.multipart_byteranges import ByteRanges, Unreadable, boundary
 from statuspolicy.downloads.spans import ENDLESS, LEAST, gaps, shares, with_span, within, without
-from statuspolicy.fields import Fields
+from statuspolicy.fields.section import Fields
 from tests.each import each
 
 

@@ -6,7 +6,8 @@ from inspect import isawaitable
 import anyio
 import pytest
 
-from statuspolicy import STANDARD, STRICT, Again, Limits, Settle, body, surface
+from statuspolicy import STANDARD, STRICT, Again, Limits, Settle, surface
+from statuspolicy.message import body
 from tests.each import each
 from tests.exchanges import exchange
 from tests.library import httpx

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from statuspolicy import Again, Aside, Inspect, Settle, authenticate
-from statuspolicy.locks import Turn
+from statuspolicy.memory.locks import Turn
 from statuspolicy.testing import replay
 from tests.each import each
 from tests.exchanges import exchange

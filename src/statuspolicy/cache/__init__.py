@@ -1,1 +1,1 @@
-"""A private HTTP cache (RFC 9111), as pure functions over values; it names no HTTP library."""
+"""A private HTTP cache (RFC 9111), by its own headings: pure functions over values."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from statuspolicy._value import Value
-from statuspolicy.cache.storage import MemoryStorage, Storage
+from statuspolicy.cache.storage.memory import MemoryStorage, Storage
 from statuspolicy.printable import given
 
 
@@ -33,6 +33,8 @@ class Cache(Value):
 
     Raises TypeError or ValueError for an argument with another type or value.
     """
+
+    __module__ = "statuspolicy"
 
     storage: Storage | None = None
     user: str | Callable[[Any], str | None] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-from statuspolicy.fields import Fields, digits, members
+from statuspolicy.fields.section import Fields, digits, members
 
 # The argument of each directive; None where it has none.
 Control: TypeAlias = "dict[str, str | None]"

@@ -14,8 +14,8 @@ from statuspolicy.cache.flaws import flaw, undecodable
 from statuspolicy.cache.sealed import DIGEST, digest, opened, sealed
 from statuspolicy.cache.sizes import size
 from statuspolicy.cache.vary import Selecting
-from statuspolicy.dates import http_date
-from statuspolicy.fields import Fields
+from statuspolicy.fields.dates import http_date
+from statuspolicy.fields.section import Fields
 
 Headers: TypeAlias = "tuple[tuple[bytes, bytes], ...]"
 Line: TypeAlias = "tuple[bytes, bytes]"
@@ -38,6 +38,8 @@ class Entry(Reckoned):
     vary: what of the request selects it.
     part: where it is a part, its first and last byte and the length of the whole.
     """
+
+    __module__ = "statuspolicy"
 
     status: int
     headers: Headers

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from statuspolicy.cache.control import Control, seconds
-from statuspolicy.dates import http_date
-from statuspolicy.fields import Fields, digits, members
+from statuspolicy.fields.dates import http_date
+from statuspolicy.fields.section import Fields, digits, members
 
 # RFC 9110 §15.1; 451: RFC 7725 §3.
 HEURISTIC = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 451, 501})

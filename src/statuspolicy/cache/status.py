@@ -27,6 +27,8 @@ class CacheStatus(Record):
     detail: more information in words.
     """
 
+    __module__ = "statuspolicy"
+
     forwarded: Forwarded | None = None
     answer: int | None = None
     ttl: float | None = None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-from statuspolicy.credentials import is_credential
-from statuspolicy.fields import Fields, members
+from statuspolicy.fields.credentials import is_credential
+from statuspolicy.fields.section import Fields, members
 
 # The selecting fields and their values in the request, None where one is missing.
 Selecting: TypeAlias = "tuple[tuple[str, str | None], ...]"

@@ -11,9 +11,9 @@ from httpx import URL, InvalidURL
 from statuspolicy.cli import demo as all_rows
 from statuspolicy.cli.explain import explained, key_of, shown
 from statuspolicy.cli.fetching import fetched, interrupted, saved
+from statuspolicy.policy.standard import STANDARD, STRICT
+from statuspolicy.policy.table import Table
 from statuspolicy.printable import quoted
-from statuspolicy.row import Table
-from statuspolicy.tables import STANDARD, STRICT
 from statuspolicy.testing import StatusServer
 
 HEADER = "NAME: VALUE"

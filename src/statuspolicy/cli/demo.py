@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl, urlsplit
 from httpx import AsyncClient, Client, RequestError, Response
 
 import statuspolicy
-from statuspolicy.row import Duty, Row
+from statuspolicy.message.steps import Trace
+from statuspolicy.policy.table import Duty, Row
 from statuspolicy.testing import Answer, FakeClock, StatusServer
-from statuspolicy.trace import Trace
 
 
 class Scene(NamedTuple):

@@ -14,10 +14,10 @@ from rich.table import Table as Drawn
 from rich.text import Text
 
 from statuspolicy.cli.rows import WORDS
+from statuspolicy.message.steps import Step
+from statuspolicy.policy.table import Key, Row, Table
 from statuspolicy.printable import printable, quoted
-from statuspolicy.row import Key, Row, Table
 from statuspolicy.testing import replay
-from statuspolicy.trace import Step
 
 
 def key_of(code: str, table: Table) -> Key:

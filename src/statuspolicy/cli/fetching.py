@@ -15,9 +15,9 @@ from rich.console import Console
 
 import statuspolicy
 from statuspolicy import events
-from statuspolicy.contents import pieces
+from statuspolicy.message.content import pieces
+from statuspolicy.policy.table import Table
 from statuspolicy.printable import printable
-from statuspolicy.row import Table
 
 
 def fetched(

@@ -15,9 +15,9 @@ from statuspolicy.cache.flaws import NEVER
 from statuspolicy.cache.freshness import HEURISTIC
 from statuspolicy.cli.explain import duty_of, outcome
 from statuspolicy.cli.rows import FAILS, REPEATS, WORDS, Scene, Words
-from statuspolicy.duties.retry import retry
-from statuspolicy.row import Key, Row, Table, surface
-from statuspolicy.tables import STANDARD, STRICT
+from statuspolicy.policy.duties.retry import retry
+from statuspolicy.policy.standard import STANDARD, STRICT
+from statuspolicy.policy.table import Key, Row, Table, surface
 from statuspolicy.testing import replay
 
 _HEAD = """\

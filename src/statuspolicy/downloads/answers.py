@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from math import inf
 
-from statuspolicy.downloads.byteranges import ByteRanges, Unreadable
 from statuspolicy.downloads.journal import Journal
+from statuspolicy.downloads.multipart_byteranges import ByteRanges, Unreadable
 from statuspolicy.downloads.spans import ENDLESS, Span
-from statuspolicy.fields import Fields
-from statuspolicy.ranges import SEVERAL, changed, extent, flaw
+from statuspolicy.fields.ranges import SEVERAL, changed, extent, flaw
+from statuspolicy.fields.section import Fields
 
 
 class Anew(Exception):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, BinaryIO, TypeAlias
 
-from statuspolicy.fields import Fields, members
+from statuspolicy.fields.section import Fields, members
 
 # The algorithms of RFC 9530 §7.2. `md5` and `sha` protect only against accidents: a file that does
 # not match them is broken all the same.

@@ -10,8 +10,8 @@ from typing import Any
 from statuspolicy._value import Record
 from statuspolicy.downloads import digests
 from statuspolicy.downloads.spans import ENDLESS, Span, with_span
-from statuspolicy.fields import Fields, digits
-from statuspolicy.ranges import extent, weakness
+from statuspolicy.fields.ranges import extent, weakness
+from statuspolicy.fields.section import Fields, digits
 
 MOST = 64 * 1024  # bytes
 # The fields that are kept of the response that the part began with.

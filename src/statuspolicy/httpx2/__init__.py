@@ -7,7 +7,7 @@ checker sees, which `__init__.pyi` says: here `Exchange.request` is an `httpx2.R
 from typing import Any
 
 import statuspolicy
-from statuspolicy.library import named
+from statuspolicy.wire.library import named
 
 try:
     named("httpx2")

@@ -1,5 +1,5 @@
 """`statuspolicy.events`, typed for httpx2."""
 
-from statuspolicy.events import Attempt, Decision, Event, Settled, Wait
+from statuspolicy.engine.events import Attempt, Decision, Event, Settled, Wait
 
 __all__ = ["Attempt", "Decision", "Event", "Settled", "Wait"]

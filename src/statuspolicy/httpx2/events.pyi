@@ -4,8 +4,8 @@ from typing import TypeAlias
 
 import httpx2
 
-from statuspolicy.events import Decision as Decision
-from statuspolicy.trace import Trace
+from statuspolicy.engine.events import Decision as Decision
+from statuspolicy.message.steps import Trace
 
 class Attempt:
     request: httpx2.Request

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from statuspolicy.account import trace
 from statuspolicy.cache.config import Cache
-from statuspolicy.clock import Clock
-from statuspolicy.configured import shelf_of
-from statuspolicy.effects import (
+from statuspolicy.client.base_transport import shelf_of
+from statuspolicy.client.trace import trace
+from statuspolicy.engine.clock import Clock
+from statuspolicy.engine.config import AllowHop, Confirm, Observer, Plan, Prepare
+from statuspolicy.engine.effects import (
     Ask,
     Behind,
     Discard,
@@ -25,17 +26,16 @@ from statuspolicy.effects import (
     Shelve,
     Wait,
 )
-from statuspolicy.library import ANY, LIBRARY_OF, meet
-from statuspolicy.limits import Limits
-from statuspolicy.loop import exchange
-from statuspolicy.memory import Memory
-from statuspolicy.plan import AllowHop, Confirm, Observer, Plan, Prepare
+from statuspolicy.engine.loop import exchange
+from statuspolicy.engine.state import ExchangeState
+from statuspolicy.memory.limits import Limits
+from statuspolicy.memory.memory import Memory
+from statuspolicy.message.steps import Trace
+from statuspolicy.policy.standard import STANDARD, following
+from statuspolicy.policy.table import Table
 from statuspolicy.printable import quoted
-from statuspolicy.row import Table
-from statuspolicy.state import ExchangeState
-from statuspolicy.tables import STANDARD, following
 from statuspolicy.testing.clock import FakeClock
-from statuspolicy.trace import Trace
+from statuspolicy.wire.library import ANY, LIBRARY_OF, meet
 
 if TYPE_CHECKING:
     from httpx import Cookies, Request, Response

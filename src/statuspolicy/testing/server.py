@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import h11
 
-from statuspolicy.tables import STANDARD
+from statuspolicy.policy.standard import STANDARD
 
 
 class Answer(NamedTuple):

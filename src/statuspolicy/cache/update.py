@@ -1,0 +1,264 @@
+"""Storing, updating and invalidating, after a response came (RFC 9111 §3, §4.3, §4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from email.utils import formatdate
+from functools import lru_cache
+from math import inf
+
+from statuspolicy._value import Record
+from statuspolicy.cache import partial
+from statuspolicy.cache.changes import Change, Drop, Save
+from statuspolicy.cache.decision import Forward
+from statuspolicy.cache.entry import Entry, Headers, Line
+from statuspolicy.cache.request import Asked
+from statuspolicy.cache.storing import (
+    forbidden,
+    named,
+    of_the_origin,
+    only_the_time,
+    storable_lines,
+    unstorable,
+    updated,
+)
+from statuspolicy.cache.validation import validated
+from statuspolicy.cache.vary import selecting, selects
+from statuspolicy.fields.dates import http_date
+from statuspolicy.fields.methods import SAFE
+from statuspolicy.fields.ranges import content_range, flaw
+from statuspolicy.fields.section import digits
+
+# A gateway does not say whether the server behind it acted on the request.
+_UNKNOWN = frozenset({502, 504})
+# RFC 9110 §13.1, RFC 4918 §10.4: the conditions of a write.
+_CONDITIONS = frozenset({b"if", b"if-match", b"if-none-match", b"if-unmodified-since"})
+
+
+class Settled(Record):
+    """What the cache does with a response.
+
+    changes: the changes of the storage that are made at once.
+    serve: a stored response to hand over in its place.
+    keep: the entry to store, once the body was read.
+    begun: the stored beginning that comes before its body.
+    unusable: whether it answers only the cache's own conditions, so that the request is sent
+        again without them.
+    why: why it isn't stored, in words.
+    """
+
+    changes: Sequence[Change] = ()
+    serve: Entry | None = None
+    keep: Entry | None = None
+    begun: Entry | None = None
+    unusable: bool = False
+    why: str = ""
+
+
+def confirmed(
+    forward: Forward, lines: Iterable[Line], request_time: float, response_time: float
+) -> Entry | None:
+    """The stored response that a 304 confirms, where the 304 differs in its Date alone.
+
+    Most are like that; for them this does the same as `settle`, faster. None for all others.
+
+    lines: the header section of the 304.
+    """
+    if forward.why == "partial" or len(forward.entries) != 1 or not forward.selected:
+        return None
+    if not forward.lines:
+        return None  # no condition was sent
+    old = forward.entries[0]
+    date = only_the_time(old, lines, response_time)
+    return (
+        None
+        if date is None
+        else old.at(request_time, response_time, date or _date_line(int(response_time)))
+    )
+
+
+def settle(asked: Asked, forward: Forward, answer: Entry) -> Settled:
+    """Decide what the cache does with a response, by the reason for which its request was sent.
+
+    answer: the response, its body not read yet.
+    """
+    if forward.why == "partial" and forward.lines and answer.status in (206, 304, 416):
+        return _rest(asked, forward, answer)
+    if answer.status == 304 and asked.method in ("GET", "HEAD"):
+        return _not_modified(asked, forward, answer)
+    if asked.method == "HEAD":
+        return Settled(_head(asked, forward, answer))
+    changes = invalidated(asked, answer)
+    ids = [entry.id for entry in forward.selected]
+    if answer.status == 410:  # RFC 9110 §15.5.11: redirects to it are deleted
+        changes = [*changes, Drop(asked.url)]
+    why = unstorable(asked, answer)
+    if why:
+        # It replaces them; an error or a part does not.
+        says = answer.status in (404, 410) or (answer.status < 400 and answer.status != 206)
+        if ids and says:
+            changes = [*changes, Drop(asked.url, ids)]
+        return Settled(changes, why=why)
+    vary = selecting(answer.fields, asked.fields)
+    part = content_range(answer.fields) if answer.status == 206 else None
+    return Settled(changes, keep=_kept(answer)._replace(vary=vary, part=part))
+
+
+def complete(
+    asked: Asked, forward: Forward, keep: Entry, body: bytes, most: float = inf
+) -> list[Change]:
+    """The changes of the storage once a body was read to its end.
+
+    most: bytes; parts that would be longer together are not combined.
+    """
+    entry = keep._replace(body=body)
+    announced = digits(keep.fields.one("content-length"))
+    if announced is None and keep.part is not None:
+        announced = keep.part[1] - keep.part[0] + 1
+    if announced is not None and announced != len(body):
+        return []  # §3.3: "incomplete" where it has fewer (or more) bytes than were announced
+    if keep.part is not None:
+        wholes = (partial.joined(old, entry) for old in forward.selected)
+        fits = (whole for whole in wholes if whole is not None and len(whole.body) <= most)
+        entry = next(fits, entry)
+    replaced = [old.id for old in forward.selected if old.id != entry.id]
+    return [*([Drop(asked.url, replaced)] if replaced else []), Save(asked.url, entry)]
+
+
+def _kept(answer: Entry) -> Entry:
+    """The entry of a response: without fields that may not be stored, and with a Date.
+
+    RFC 9110 §6.6.1: without one, "append a corresponding Date header field […] if it is cached".
+    """
+    return answer._replace(headers=_dated(storable_lines(answer.headers, answer.fields), answer))
+
+
+def _dated(headers: Headers, answer: Entry) -> Headers:
+    """A header section with the Date of the response."""
+    if http_date(answer.fields.one("date"), answer.response_time) is not None:
+        return headers
+    lines = (line for line in headers if line[0].lower() != b"date")
+    return (*lines, (b"Date", _date(answer)))
+
+
+def _date(answer: Entry) -> bytes:
+    return _date_line(int(answer.response_time))
+
+
+@lru_cache(maxsize=16)
+def _date_line(seconds: int) -> bytes:
+    return formatdate(seconds, usegmt=True).encode()
+
+
+# ── a validation ───────────────────────────────────────────────────────────────────────
+
+
+def _not_modified(asked: Asked, forward: Forward, answer: Entry) -> Settled:
+    """A 304 freshens a stored response; a 304 to a condition of the caller is handed over."""
+    ours = bool(forward.lines)
+    picked = validated(forward.entries if ours else forward.selected, answer, ours)
+    if ours and not picked:
+        # The 304 confirms no stored response, so those are out of date: the row of 304 repeats
+        # the request, then without conditions.
+        return Settled([Drop(asked.url, [entry.id for entry in forward.entries])])
+    if ours:
+        del picked[1:]  # the newest of the variants with the same entity tag
+    fresh = [_freshened(asked, old, answer) for old in picked]
+    changes: list[Change] = []
+    for old, new in zip(picked, fresh, strict=True):
+        changes += _stored(asked, old, new)
+    return Settled(changes, fresh[0] if ours else None)
+
+
+def _freshened(asked: Asked, old: Entry, answer: Entry) -> Entry:
+    """A stored response, updated by a newer header section (§3.2, §4.3.4)."""
+    headers = _dated(updated(old.headers, answer.headers, answer.fields), answer)
+    entry = old._replace(
+        headers=headers, request_time=answer.request_time, response_time=answer.response_time
+    )
+    return entry._replace(vary=selecting(entry.fields, asked.fields))
+
+
+def _stored(asked: Asked, old: Entry, new: Entry) -> list[Change]:
+    """The entries that replace a response that was freshened."""
+    if forbidden(asked, new):
+        return [Drop(asked.url, [old.id])]
+    if new.id == old.id:
+        return [Save(asked.url, new, same=True)]
+    # This request doesn't select the entry; its entity tag matched. Whether it is still right for
+    # the requests that select it, the 304 doesn't say: §4.3.4 updates those "that could have been
+    # chosen".
+    gone = [Drop(asked.url, [old.id])] if selects(old.vary, asked.fields) else []
+    return [*gone, Save(asked.url, new)]
+
+
+def _head(asked: Asked, forward: Forward, answer: Entry) -> list[Change]:
+    """Update or invalidate stored responses by a response to HEAD (§4.3.5)."""
+    selected = [entry for entry in forward.selected if entry.part is None]
+    if answer.status in (404, 410):
+        return [Drop(asked.url, [entry.id for entry in selected])] if selected else []
+    if answer.status != 200:
+        return []
+    changes: list[Change] = []
+    for entry in selected:
+        length = digits(answer.fields.one("content-length"))
+        alike = (
+            entry.status == answer.status
+            and answer.etag in (None, entry.etag)
+            and answer.changed in (None, entry.changed)
+            and length in (None, len(entry.body))
+        )
+        fresh = _stored(asked, entry, _freshened(asked, entry, answer))
+        changes += fresh if alike else [Drop(asked.url, [entry.id])]
+    return changes
+
+
+def _rest(asked: Asked, forward: Forward, answer: Entry) -> Settled:
+    """A response to the Range request of the cache: the missing part, or another response."""
+    old = forward.entries[0]
+    part = content_range(answer.fields)
+    begun = old.part[1] + 1 if old.part is not None else 0
+    new = _kept(answer)._replace(vary=old.vary, part=part)
+    spoilt = answer.status != 206 or flaw(answer.fields) or forbidden(asked, answer)
+    fits = part is not None and part[0] == begun and part[2] == part[1] + 1
+    if spoilt or not fits or not partial.continues(old, new):
+        return Settled([Drop(asked.url, [old.id])], unusable=True)
+    return Settled(keep=new, begun=old)
+
+
+# ── invalidation ───────────────────────────────────────────────────────────────────────
+
+
+def invalidated(asked: Asked, answer: Entry | None) -> list[Change]:
+    """The invalidations after an unsafe request.
+
+    §4.4: "A cache MUST invalidate the target URI […] when it receives a non-error status code
+    in response to an unsafe request method", and MAY the URIs of Location and Content-Location.
+    They are invalidated too where the server may have acted on the request without a response,
+    and where an error says that a condition of the caller is out of date.
+
+    answer: the response; None where none came.
+    """
+    if answer is None:
+        return [] if asked.method in SAFE else [*map(Drop, _targets(asked))]
+    if answer.status in (409, 412) and not asked.names.isdisjoint(_CONDITIONS):
+        return [*map(Drop, _targets(asked))]
+    if asked.method in SAFE:
+        return []
+    if answer.status >= 400:
+        return [*map(Drop, _targets(asked))] if answer.status in _UNKNOWN else []
+    urls = _targets(asked)
+    for name in ("location", "content-location"):
+        location = answer.fields.one(name)
+        url = None if location is None else of_the_origin(asked.url, location)
+        urls += [] if url is None else [url]
+    return [*map(Drop, dict.fromkeys(urls))]
+
+
+def _targets(asked: Asked) -> list[str]:
+    """The URLs that a method changes: its target, and the Destination of COPY and MOVE."""
+    destination = asked.fields.one("destination") if asked.method in ("COPY", "MOVE") else None
+    try:
+        return [asked.url] if destination is None else [asked.url, named(asked.url, destination)]
+    except ValueError:  # it is no URL
+        return [asked.url]

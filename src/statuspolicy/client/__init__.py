@@ -1,0 +1,1 @@
+"""What touches a client or a transport, and does the I/O."""

@@ -1,0 +1,261 @@
+"""Base class of both transports: checks the arguments and builds the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from contextvars import ContextVar
+from functools import partial
+from inspect import iscoroutinefunction
+from threading import Event
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from statuspolicy.client.default_transport import DefaultTransport
+from statuspolicy.engine.clock import Clock, SystemClock
+from statuspolicy.engine.config import OVERRIDE, AllowHop, Confirm, Observer, Plan, Prepare
+from statuspolicy.memory.limits import Limits
+from statuspolicy.memory.memory import Memory
+from statuspolicy.message.redirected import origin, target
+from statuspolicy.policy.standard import STANDARD, following
+from statuspolicy.policy.table import Table
+from statuspolicy.printable import given
+from statuspolicy.wire import cookiejar_internals
+from statuspolicy.wire.httpx_internals import check
+from statuspolicy.wire.library import ANY, BYTE_STREAMS, LIBRARY_OF, meet, several
+
+if TYPE_CHECKING:
+    from httpx import URL, AsyncBaseTransport, BaseTransport, Cookies, Request, Response
+
+    from statuspolicy.cache.config import Cache
+    from statuspolicy.engine.cache_lookup import Visit
+    from statuspolicy.engine.client_cache import Shelf
+
+
+TransportT = TypeVar("TransportT", bound="BaseTransport | AsyncBaseTransport")
+
+_OF_A_CLOCK = ("time", "monotonic", "sleep", "asleep")
+
+# The current call of a wrapped client: the client (by its jar, since a hook may use another one),
+# its `follow_redirects` (a bool, or the library's default), when it began, and whether its first
+# request is not sent yet: an auth flow sends several.
+Call: TypeAlias = "tuple[Callable[[], Cookies], object, float, bool]"
+CALL: ContextVar[Call | None] = ContextVar("statuspolicy.call", default=None)
+
+
+class Configured(Generic[TransportT]):
+    """Base class of both transports: all but the sending."""
+
+    _sends: str
+    _is_async: bool
+    _default: str
+
+    def __init__(
+        self,
+        inner: TransportT | None = None,
+        *,
+        table: Table = STANDARD,
+        limits: Limits = Limits(),
+        cookies: Cookies | Callable[[], Cookies] | None = None,
+        route: Callable[[URL], TransportT] | None = None,
+        cache: Cache | None = None,
+        memory: Memory | None = None,
+        confirm: Confirm | None = None,
+        allow_hop: AllowHop | None = None,
+        prepare: Prepare | None = None,
+        fresh: Callable[[], TransportT] | None = None,
+        observer: Observer | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        _expect("table", table, Table, "statuspolicy.STANDARD | {...}")
+        _expect("limits", limits, Limits, "statuspolicy.Limits(...)")
+        memory = Memory() if memory is None else memory
+        _expect("memory", memory, Memory, "statuspolicy.Memory()")
+        callables = {
+            "route": route,
+            "confirm": confirm,
+            "allow_hop": allow_hop,
+            "prepare": prepare,
+            "fresh": fresh,
+            "observer": observer,
+        }
+        for name, value in callables.items():
+            if value is not None and not callable(value):
+                raise TypeError(f"{name}={given(value)}: write a callable instead.")
+        if iscoroutinefunction(observer):
+            raise TypeError(
+                f"observer={given(observer)} is a coroutine function: write a plain function."
+            )
+        if isinstance(clock, type) or not (
+            clock is None or all(hasattr(clock, name) for name in _OF_A_CLOCK)
+        ):
+            raise TypeError(
+                f"clock={given(clock)}: write statuspolicy.SystemClock(), or an object with its "
+                "methods."
+            )
+        found: object = inner
+        if isinstance(found, Configured):
+            raise TypeError("inner is a policy transport already: give the one that it wraps.")
+        if isinstance(found, type):
+            name = found.__name__
+            raise TypeError(f"inner is the class {name}: call it, as in {name}().")
+        meet(inner)
+        meet(cookies)
+        from statuspolicy.wire.backend import install  # here, where there is a transport
+
+        own = inner is None
+        self._inner: TransportT = DefaultTransport(self._default, install) if own else inner  # type: ignore[assignment]
+        if not hasattr(self._inner, self._sends):
+            raise TypeError(
+                f"inner={given(inner)} has no {self._sends}: "
+                f"give an httpx.{self._default}, "
+                "or use the other of PolicyTransport and AsyncPolicyTransport."
+            )
+
+        check()
+        cookiejar_internals.check()
+        install(self._inner)
+        self._route = route
+        # Not bound methods: the transport would hold itself in a cycle, and be freed late.
+        self._to: Callable[[URL], TransportT] = partial(_chosen, self._inner, route)
+        proxied = partial(_is_proxied, self._inner, route)
+        self._fresh = fresh
+        self._shelf = None if cache is None else shelf_of(cache, limits)
+        self.plan = Plan(
+            table=table,
+            limits=limits,
+            cookies=_jar(cookies),
+            memory=memory,
+            confirm=confirm,
+            allow_hop=getattr(allow_hop, "in_async", allow_hop) if self._is_async else allow_hop,
+            prepare=prepare,
+            fresh=fresh,
+            observer=observer,
+            clock=SystemClock() if clock is None else clock,
+            cache=self._shelf,
+            closed=Event(),
+            is_async=self._is_async,
+            proxied=proxied,
+        )
+        # Hops of these clients pass through: a transport above handles them.
+        self._above: Container[object] = (self.plan.cookies,)
+        # What each request asks: a table and limits never change, and memory empties in place.
+        self._quiet = table.quiet
+        self._looks_first = self.plan.looks_first
+        self._ahead = self._looks_first or self._shelf is not None
+        self._moves, self._cooling = memory.moves, memory.cooling
+
+    def _concerned(self, url: URL) -> bool:
+        """Whether anything has to be done before a request for a URL is sent."""
+        memory = self.plan.memory
+        moved = memory.moves and memory.has_moved(target(url))
+        return bool(moved or (memory.cooling and memory.is_cooling(origin(url))))
+
+    def _end_waits(self) -> None:
+        """End the running exchanges at their next wait, but no later exchange.
+
+        The library's own transports can be used again after they were closed, and clients may
+        share one.
+        """
+        ended = self.plan.closed
+        assert ended is not None
+        self.plan = self.plan._replace(closed=Event())
+        ended.set()
+
+    def _plan_for(self, request: Request, user: str | None = None) -> Plan:
+        plan = self.plan if user is None else self.plan._replace(user=user)
+        if OVERRIDE in request.extensions:
+            plan = plan.overridden(request.extensions[OVERRIDE])
+        call = CALL.get()
+        if call is None or call[0] is not plan.cookies:
+            return plan
+        jar, said, began, first = call
+        CALL.set((jar, said, began, False))
+        follow = said if isinstance(said, bool) else None
+        table = following(plan.table) if follow else plan.table
+        sent = began if first else None
+        return plan._replace(table=table, follow=follow, began=began, sent=sent)
+
+    def _visit(self, request: Request) -> tuple[Visit | None, str | None]:
+        """The lookup of a request in a MemoryStorage, if nothing else has to be done.
+
+        The second value is the user of the request, if it is known.
+        """
+        shelf, plan = self._shelf, self.plan
+        assert shelf is not None
+        if (
+            not shelf.near
+            or request.method not in ("GET", "HEAD")
+            or type(request.stream) not in BYTE_STREAMS
+            or OVERRIDE in request.extensions
+            or self._looks_first
+            or (plan.memory.moves and plan.memory.has_moved(target(request.url)))
+        ):
+            return None, None
+        user = shelf.user(request)
+        asked = shelf.asked(request, None if plan.cookies is None else plan.cookies(), user)
+        stored = shelf.look(asked.url, asked.who)
+        visit = shelf.visit(LIBRARY_OF[type(request)], asked, stored, plan.clock.time())
+        # If the origin cools down, the engine has to wait before the send.
+        cooling = plan.memory.cooling and plan.memory.is_cooling(origin(request.url))
+        simple = visit.simple and not (cooling and visit.sends)
+        return (visit if simple else None), user
+
+    def _settled(self, visit: Visit, answer: Response) -> Response:
+        """Update the cache by a response; returns the response to hand over."""
+        assert self._shelf is not None
+        response, changes = visit.settled(answer, self.plan.clock.time())
+        self._shelf.change(changes, visit.sent)
+        assert response is not None
+        return response
+
+    def retire(self) -> None:
+        """Pass all requests through: the transport is still beneath another one."""
+        self._above = _Everyone()
+
+
+class _Everyone:
+    def __contains__(self, whoever: object) -> bool:
+        return True
+
+
+def _chosen(inner: TransportT, route: Callable[[URL], TransportT] | None, url: URL) -> TransportT:
+    """The transport for a URL."""
+    if route is None:
+        return inner
+    transport = route(url)
+    if transport is not inner:
+        from statuspolicy.wire.backend import install
+
+        install(transport)  # its sockets listen too
+    return transport
+
+
+def _is_proxied(inner: TransportT, route: Callable[[URL], TransportT] | None, url: URL) -> bool:
+    from statuspolicy.wire.backend import is_proxy
+
+    return is_proxy(_chosen(inner, route, url))
+
+
+def shelf_of(cache: Any, limits: Limits) -> Shelf:
+    """The cache that the transports of a client share."""
+    from statuspolicy.cache.config import Cache  # here, so that only who has one loads it
+    from statuspolicy.engine.client_cache import Shelf
+
+    if isinstance(cache, Shelf):  # shared by the transports of a wrapped client
+        return cache
+    instead = "statuspolicy.Cache(), or statuspolicy.Cache(storage=...) for a storage,"
+    _expect("cache", cache, Cache, instead)
+    return Shelf(cache, limits)
+
+
+def _jar(cookies: Any) -> Callable[[], Cookies] | None:
+    if cookies is None or callable(cookies):
+        return cookies  # type: ignore[no-any-return]
+    _expect(
+        "cookies", cookies, several(ANY.Cookies), "an httpx.Cookies, or a callable that returns one"
+    )
+    return lambda: cookies
+
+
+def _expect(name: str, value: object, kind: Any, instead: str) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}={given(value)}: write {instead} instead.")

@@ -1,0 +1,94 @@
+"""The two trampolines. They differ by `async` and `await` alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from statuspolicy.client.async_io import AsyncIO, alet_go
+from statuspolicy.client.sync_io import SyncIO, let_go
+from statuspolicy.engine.effects import Discard, Reply, Send, Wait
+from statuspolicy.engine.evidence import AsyncWatch, Watch, equipped, hinted, saw
+from statuspolicy.engine.state import ExchangeState, Flow, Result
+from statuspolicy.message.response import kept_trace
+from statuspolicy.wire.library import ANY
+
+if TYPE_CHECKING:
+    from httpx import Response
+
+# What a transport needs to see an exchange through.
+__all__ = [
+    "AsyncIO",
+    "AsyncWatch",
+    "Discard",
+    "ExchangeState",
+    "Reply",
+    "SyncIO",
+    "Watch",
+    "alet_go",
+    "arun",
+    "equipped",
+    "hinted",
+    "let_go",
+    "run",
+    "saw",
+]
+
+
+def run(flow: Flow[Result], io: SyncIO) -> Response:
+    """Drive an exchange to its end. Whoever made the I/O releases it if this raises."""
+    value: Any = None
+    while True:
+        try:
+            effect = flow.send(value)
+        except StopIteration as end:
+            value = end.value
+            break
+        if isinstance(effect, Send):
+            value = io.send(effect)
+        elif isinstance(effect, Discard):
+            value = io.discard(effect)
+        elif isinstance(effect, Wait):
+            value = None
+            io.wait(effect.seconds)
+            io.still_open()
+        else:
+            value = io.perform(effect)
+    io.leave()
+    io.ended = True
+    io.trace = kept_trace(value)
+    if isinstance(value, ANY.Response):
+        return value
+    try:
+        raise value  # here, where no frame of the loop is left for the traceback to hold
+    finally:
+        del value  # or the traceback of an error would hold the error
+
+
+async def arun(flow: Flow[Result], io: AsyncIO) -> Response:
+    """Drive an exchange to its end. Whoever made the I/O releases it if this raises."""
+    value: Any = None
+    while True:
+        try:
+            effect = flow.send(value)
+        except StopIteration as end:
+            value = end.value
+            break
+        if isinstance(effect, Send):
+            value = await io.send(effect)
+        elif isinstance(effect, Discard):
+            value = await io.discard(effect)
+        elif isinstance(effect, Wait):
+            value = None
+            await io.wait(effect.seconds)
+            io.still_open()
+        else:
+            value = await io.perform(effect)
+    io.leave()
+    io.ended = True
+    io.trace = kept_trace(value)
+    if isinstance(value, ANY.Response):
+        return value
+    try:
+        raise value  # here, where no frame of the loop is left for the traceback to hold
+    finally:
+        del value  # or the traceback of an error would hold the error

@@ -1,0 +1,227 @@
+"""What sync and async I/O share: how a request is made ready, and what is made of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from statuspolicy.client.default_transport import DefaultTransport
+from statuspolicy.engine.config import Plan
+from statuspolicy.engine.effects import Discard, Reply, Resume, Send
+from statuspolicy.engine.evidence import Watch, equipped, saw
+from statuspolicy.engine.state import ExchangeState
+from statuspolicy.fields.methods import SAFE
+from statuspolicy.fields.section import digits
+from statuspolicy.memory.locks import Turn
+from statuspolicy.message import body
+from statuspolicy.message.errors import TotalTimeout
+from statuspolicy.message.redirected import is_digest, target
+from statuspolicy.message.response import keep_trace
+from statuspolicy.message.resuming import Resuming, resumable
+from statuspolicy.message.steps import Trace
+from statuspolicy.message.streams import Bounded, Owned
+from statuspolicy.policy.table import Table
+from statuspolicy.wire import backend
+from statuspolicy.wire.context import PINS, Wire
+from statuspolicy.wire.httpx_internals import lines
+from statuspolicy.wire.library import ANY
+
+if TYPE_CHECKING:
+    from httpx import URL, AsyncBaseTransport, BaseTransport, Request, Response, TransportError
+
+    from statuspolicy.engine.client_cache import Shelf
+
+_LENGTH = b"content-length"
+TransportT = TypeVar("TransportT", bound="BaseTransport | AsyncBaseTransport")
+
+
+class IO(Generic[TransportT]):
+    """Base of both kinds of I/O: it owns the one response that is open, and what is else held.
+
+    state: of the exchange; what that took of the memory is given back if it is broken off.
+    route: the transport for a URL.
+    again: sees a request through in an exchange of its own.
+    sent, reply: of the first send, where it was made already.
+    """
+
+    watch: type[Watch]
+    ended = False  # by itself
+    # A transport that was made for one send, until the response has it.
+    own: TransportT | None = None
+    trace: Trace | None = None  # of what was handed over
+    turns: tuple[Turn, ...] = ()  # what this exchange is alone at
+    held: Response | None = None
+
+    def __init__(
+        self,
+        state: ExchangeState,
+        route: Callable[[URL], TransportT],
+        fresh: Callable[[], TransportT] | None,
+        again: Callable[[Plan, Request], Any],
+        sent: Request | None = None,
+        reply: Reply | None = None,
+    ) -> None:
+        self.state = state
+        self.plan = state.plan
+        self.route = route
+        self.fresh = fresh
+        self.again = again
+        self.sent = sent  # the very request that the transport was given
+        if reply is not None and isinstance(reply.outcome, ANY.Response):
+            self.held = reply.outcome
+
+    def transport(self, effect: Send) -> TransportT:
+        # A leak would show here, in every test.
+        assert self.held is None, "a response is still open"
+        if effect.over is not None:
+            self.own = effect.over  # type: ignore[assignment]
+        elif effect.fresh and self.fresh is not None:
+            self.own = self.fresh()
+        transport: Any = self.route(effect.request.url) if self.own is None else self.own
+        if isinstance(transport, DefaultTransport):
+            transport = transport.of(effect.request)
+        return transport  # type: ignore[no-any-return]
+
+    def equipped(self, effect: Send) -> tuple[Request, Watch | None]:
+        """The request as the transport gets it, watched and its timeouts capped; the watch."""
+        request, watch = equipped(effect.request, self.watch, self.plan.limits)
+        if effect.until is not None:
+            request = _capped(request, self.left(effect.until))
+        self.sent = request
+        return request, watch
+
+    def wire(self, effect: Send, transport: TransportT, watch: Watch | None) -> Wire | None:
+        """What the sockets below have to heed while it is sent."""
+        pins, until = effect.request.extensions.get(PINS), effect.until
+        if until is not None and self.left(until) <= 0:
+            raise self.late(effect.request)
+        # A transport that a route gives listens too, whatever else is asked of it.
+        if not backend.install(transport) or not (until or pins or watch):
+            return None
+        left = None if until is None else (lambda: self.left(until))
+        return Wire(left, pins or {}, None if watch is None else watch.seen)
+
+    @property
+    def shelf(self) -> Shelf:
+        """The cache, where its effects come from."""
+        assert self.plan.cache is not None
+        return self.plan.cache
+
+    def still_open(self) -> None:
+        """Raise RuntimeError, as the client does, where it was closed during a wait."""
+        if self.plan.closed is not None and self.plan.closed.is_set():
+            raise RuntimeError("The client was closed while a request waited to be sent.")
+
+    def left(self, until: float) -> float:
+        """Seconds until then."""
+        return until - self.plan.clock.monotonic()
+
+    def late(self, request: Request) -> TotalTimeout:
+        """The error that says that `Limits.total` is over."""
+        error = TotalTimeout(
+            f"{request.method} {target(request.url)} did not finish, with its body read, within "
+            f"Limits.total={self.plan.limits.total:g} s.",
+            request=request,
+        )
+        if self.trace is not None:  # the exchange is over, and its body was being read
+            keep_trace(error, self.trace)
+        return error
+
+    def reply(self, effect: Send, watch: Watch | None) -> Reply:
+        """What a send brought: the response that is held."""
+        if watch is not None:
+            watch.leave()
+        until, request, response = effect.until, effect.request, self.held
+        assert response is not None
+        if self.own is not None:
+            response.stream = Owned(response.stream, self.own)
+            self.own = None
+        if until is not None and not in_memory(response):
+            response.stream = Bounded(
+                response.stream, lambda: self.left(until), lambda: self.late(request)
+            )
+        return saw(watch, Reply(response))
+
+    def failed(self, error: TransportError, effect: Send, watch: Watch | None) -> Reply:
+        """What a send brought that failed."""
+        over = effect.until is not None and self.left(effect.until) <= 0
+        if over and not isinstance(error, TotalTimeout):
+            late = self.late(effect.request)
+            late.__cause__ = error
+            error = late
+        return saw(watch, Reply(error))
+
+    def resume(self, effect: Resume) -> str:
+        """Let a response's body go on where it breaks; one that is in memory can't."""
+        if in_memory(effect.response):
+            return ""
+        why = resumable(effect.response, effect.request)
+        if self.plan.prepare is None and is_digest(effect.request.headers.get("authorization", "")):
+            why = "its Digest credentials are for one request (nc)"
+        if not why:
+            total, until = self.plan.limits.total, effect.until
+            # The rest has to be over when the whole has to.
+            began = None if until is None or total is None else until - total
+            plan = self.plan._replace(resume=None, began=began, user=effect.user)
+            effect.response.stream = Resuming(
+                effect.response,
+                effect.request,
+                lambda request: self.again(plan, request),
+                plan.limits.attempts,
+            )
+        return why
+
+    def give_back(self) -> None:
+        """What was taken for a send that will not be answered any more."""
+        if self.ended:
+            return
+        self.state.give_back()
+        cache, sent = self.plan.cache, self.sent
+        if cache is not None and sent is not None and sent.method not in SAFE:
+            cache.owe(sent)  # what it changed may not have been dropped yet
+
+    def is_done_with(self, effect: Discard) -> bool:
+        """Whether a response was discarded before, or came read and closed, as a mock's does."""
+        response = effect.response
+        if response is self.held:
+            if effect.hard or not (response.is_closed and in_memory(response)):
+                return False
+            self.held = None
+        return True
+
+    def drains(self, effect: Discard) -> bool:
+        """Whether reading the rest is worth it: the connection lives on if it ends in bounds."""
+        if effect.hard or effect.response.is_closed:
+            return False
+        if effect.request.method == "HEAD" or effect.response.status_code in (204, 304):
+            return True  # a length would be of what it would have been
+        said = [value for _, name, value in lines(effect.response.headers) if name == _LENGTH]
+        length = digits(said[0].decode("latin-1")) if len(said) == 1 else None
+        return (length or 0) <= self.plan.limits.drain_bytes or in_memory(effect.response)
+
+    def put_away(self, response: Response) -> bytes | None:
+        """The raw body of a response that is in memory."""
+        return b"".join(response.stream) if isinstance(response.stream, ANY.ByteStream) else None
+
+
+def behind(plan: Plan, user: str | None) -> Plan:
+    """The plan for a validation that nobody waits for: the server is asked, once.
+
+    user: whose it is; that can't be asked any more once the caller has gone on.
+    """
+    values = {"validate": True, "table": Table(), "user": user}
+    return plan._replace(resume=None, began=None, sent=None, **values)
+
+
+def in_memory(response: Response) -> bool:
+    return isinstance(response.stream, ANY.ByteStream)
+
+
+def _capped(request: Request, seconds: float) -> Request:
+    """A copy of a request none of whose timeouts is longer than that."""
+    given = request.extensions.get("timeout") or {}
+    kinds = ("connect", "read", "write", "pool")
+    # A number is not None, whatever the library makes of 0.
+    timeout = {kind: min(seconds, inf if (t := given.get(kind)) is None else t) for kind in kinds}
+    return body.copy(request, extensions={**request.extensions, "timeout": timeout})

@@ -1,0 +1,226 @@
+"""The transport of threads: where there is nothing to do it costs next to nothing.
+
+An answer that asks for nothing goes back at once; all else is the loop's (`engine/loop.py`).
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from statuspolicy.client.base_transport import Configured
+from statuspolicy.client.wrapping import PASSING
+from statuspolicy.engine.config import OVERRIDE, Plan
+from statuspolicy.fields.methods import WITHOUT_CONTENT
+from statuspolicy.policy.ondemand import OnDemand
+from statuspolicy.wire.context import HINTED, WIRE, Wire
+from statuspolicy.wire.library import ANY, BASE, BYTE_STREAMS
+
+if TYPE_CHECKING:
+    from httpx import Request, Response
+
+    from statuspolicy.client import driver
+    from statuspolicy.client.sync_io import SyncIO
+    from statuspolicy.engine import loop
+    from statuspolicy.engine.cache_lookup import Visit
+    from statuspolicy.engine.effects import Reply
+else:  # once there is something to do
+    driver, loop = OnDemand("statuspolicy.client.driver"), OnDemand("statuspolicy.engine.loop")
+
+
+class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
+    """An httpx transport that handles each response as its status code asks.
+
+    inner: the transport that sends; None for `httpx.HTTPTransport()`.
+    table: what each code gets; `statuspolicy.STANDARD | {503: statuspolicy.surface}`.
+    limits: what no exchange may exceed.
+    cookies: the jar, or a callable that returns it; None for one an exchange. Give
+        `lambda: client.cookies` to share a client's (`wrap` does). Cookies without a domain are the
+        caller's own: they go no further than his request's Cookie field does.
+    route: the transport for a URL, so that each hop goes through its own proxy or mount.
+    cache: `statuspolicy.Cache()`: responses are stored and used again (RFC 9111).
+    memory: what is remembered between exchanges; None for one of its own.
+    confirm: `confirm(request, next_request, response) -> bool`, asked before a method that
+        is not safe is sent elsewhere.
+    allow_hop: `allow_hop(request, next_request) -> bool`, asked before every redirect and every
+        request on the side, such as `statuspolicy.public_addresses_only`.
+    prepare: `prepare(request, attempt)`, called before every send with a request to change in
+        place, its header fields and extensions (a signature, a token). It sees requests to
+        other origins too: look at `request.url` before a secret is written.
+    fresh: makes a transport with connections of its own, for an answer over HTTP/2 that
+        asks for another connection.
+    observer: is told each event (`statuspolicy.events`) as it happens.
+    clock: where time comes from; `statuspolicy.testing.FakeClock()` in tests.
+
+    Raises TypeError for an argument of the wrong kind.
+    """
+
+    __module__ = "statuspolicy"
+
+    _sends = "handle_request"
+    _is_async = False
+    _default = "HTTPTransport"
+
+    def handle_request(self, request: Request) -> Response:
+        """Send a request and see its exchange through."""
+        # Whichever of them has what is open; before it is, so that Ctrl-C anywhere closes it.
+        response: Response | None = None
+        reply: Response | Reply | None = None
+        io: SyncIO | None = None
+        try:
+            if (
+                type(request.stream) not in BYTE_STREAMS
+                or OVERRIDE in request.extensions
+                or self._ahead
+                or ((self._moves or self._cooling) and self._concerned(request.url))
+            ):
+                if PASSING.get() in self._above:
+                    return self._inner.handle_request(request)
+                if self._shelf is not None:
+                    return self._looked_up(request)
+                return self._exchanged(self._plan_for(request), request)
+            if request.method not in WITHOUT_CONTENT:
+                return self._with_content(request)
+            try:
+                response = self._inner.handle_request(request)
+                if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
+                    return response
+            except ANY.TransportError as error:
+                if PASSING.get() in self._above:
+                    raise
+                reply = driver.Reply(error)
+            else:
+                if PASSING.get() in self._above:
+                    return response
+                reply = driver.Reply(response)
+            if HINTED or response is None:
+                driver.saw(None, reply)
+            io = self._io(self._plan_for(request), request, request, reply)
+            flow = loop.exchange(io.state, reply)
+            response = reply = None  # what waits holds no answer, nor a traceback an error
+            return driver.run(flow, io)
+        except BaseException:
+            self._let_go(io, response, reply)
+            raise
+
+    def _with_content(self, request: Request) -> Response:
+        """As `handle_request`, for what a server may act on twice: its sending is watched."""
+        if PASSING.get() in self._above:
+            return self._inner.handle_request(request)
+        sent, watch = driver.equipped(request, driver.Watch, self.plan.limits)
+        response: Response | None = None
+        reply: Reply | None = None
+        io: SyncIO | None = None
+        before = WIRE.get()
+        try:
+            try:
+                WIRE.set(Wire(seen=None if watch is None else watch.seen))
+                response = self._inner.handle_request(sent)
+            except ANY.TransportError as error:
+                reply = driver.Reply(error)
+            WIRE.set(before)
+            if watch is not None:
+                watch.leave()
+            if response is not None:
+                if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
+                    return response
+                reply = driver.Reply(response)
+            assert reply is not None
+            driver.saw(watch, reply)
+            io = self._io(self._plan_for(request), request, sent, reply)
+            flow = loop.exchange(io.state, reply)
+            response = reply = None
+            return driver.run(flow, io)
+        except BaseException:
+            WIRE.set(before)
+            self._let_go(io, response, reply)
+            raise
+
+    def _looked_up(self, request: Request) -> Response:
+        """What the cache has, or what came of asking the server."""
+        visit, user = self._visit(request)
+        if visit is None:
+            return self._exchanged(self._plan_for(request, user), request)
+        answer: Response | None = None
+        response: Response | None = None
+        reply: Reply | None = None
+        io: SyncIO | None = None
+        try:
+            sent, response = request, visit.served()
+            try:
+                if response is None:
+                    sent = visit.equipped(request)
+                    answer = self._inner.handle_request(sent)
+                    response = self._settled(visit, answer)
+                    if visit.from_here and type(answer.stream) not in BYTE_STREAMS:
+                        io = self._io(self.plan, request, sent, driver.Reply(answer))
+                        io.discard(driver.Discard(answer, sent))
+                said = HINTED and driver.hinted(response)
+                judged = said or (not visit.from_here and visit.may_stand_in(response))
+                if response.status_code in self._quiet and not judged:
+                    return response
+                reply = driver.Reply(response)
+            except ANY.TransportError as error:
+                reply = driver.Reply(error)
+            driver.saw(None, reply)
+            io = self._io(self._plan_for(request, user), request, sent, reply, visit)
+            flow = loop.exchange(io.state, reply)
+            answer = response = reply = None
+            return driver.run(flow, io)
+        except BaseException:
+            self._let_go(io, answer, response, reply)
+            raise
+
+    def _exchanged(self, plan: Plan, request: Request) -> Response:
+        """What comes of an exchange that begins with its first send."""
+        io = self._io(plan, request)
+        try:
+            return driver.run(loop.exchange(io.state), io)
+        except BaseException:
+            io.release()
+            raise
+
+    def _let_go(self, io: SyncIO | None, *responses: Response | Reply | None) -> None:
+        """Close and release what an exception that ended the exchange would leave open."""
+        if io is not None:
+            io.release()
+        for response in responses:
+            driver.let_go(response)
+
+    def _io(
+        self,
+        plan: Plan,
+        request: Request,
+        sent: Request | None = None,
+        reply: Reply | None = None,
+        visit: Visit | None = None,
+    ) -> SyncIO:
+        state = driver.ExchangeState(plan, request)
+        state.visit = visit
+        return driver.SyncIO(state, self._to, self._fresh, self._exchanged, sent, reply)
+
+    def close(self) -> None:
+        """Close the inner transport; a request that waits raises RuntimeError.
+
+        A request that comes later is sent, as by the library's own transports.
+        """
+        self._end()
+        self._inner.close()
+
+    def _end(self) -> None:
+        self._end_waits()
+        if self._shelf is not None:
+            self._shelf.close(self.plan.limits.drain_seconds)
+
+    def __enter__(self) -> Self:
+        self._inner.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self._end()
+        self._inner.__exit__(exc_type, exc_value, traceback)

@@ -1,0 +1,332 @@
+"""The lookup of one request in the cache: applies the pure rules to requests and responses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from typing import TYPE_CHECKING
+
+from statuspolicy.cache import partial
+from statuspolicy.cache.changes import Change, Drop, Save
+from statuspolicy.cache.collapsing import Flight
+from statuspolicy.cache.config import Cache
+from statuspolicy.cache.decision import Course, Forward, Missing, Serve
+from statuspolicy.cache.entry import Entry, Span
+from statuspolicy.cache.invalidation import Invalidations, Sent
+from statuspolicy.cache.request import Asked
+from statuspolicy.cache.status import CacheStatus, Forwarded
+from statuspolicy.cache.update import Settled, complete, confirmed, settle
+from statuspolicy.fields.section import digits
+from statuspolicy.message import body
+from statuspolicy.message.cookies import without_cookies
+from statuspolicy.message.recording import Recording
+from statuspolicy.message.response import CACHED, stored_response
+from statuspolicy.policy.failures import key_of, line
+from statuspolicy.wire.httpx_internals import extended, target, written
+from statuspolicy.wire.library import ANY, Library
+
+if TYPE_CHECKING:
+    from httpx import Request, Response
+
+# RFC 9111 §4.2.4: stale responses are for a cache that is "disconnected".
+_GONE = {
+    "ConnectError", "ConnectTimeout", "ReadError", "ReadTimeout", "RemoteProtocolError",
+    "WriteError", "WriteTimeout",
+}  # fmt: skip
+# A 304 without header fields.
+_BARE_304 = Entry(304, (), b"", 0.0, 0.0)
+# RFC 5861 §4.
+_ERRORS = frozenset({500, 502, 503, 504})
+# RFC 9110 §15.4.5: the fields of a 304 that the response to a GET would have.
+_OF_A_304 = frozenset(
+    {b"cache-control", b"content-location", b"date", b"etag", b"expires", b"last-modified", b"vary"}
+)
+
+
+class Visit:
+    """The lookup of one request in the cache, up to the storing of its response.
+
+    sent: the moment when it was sent, counted in invalidations.
+    """
+
+    sent: Sent
+
+    def __init__(
+        self,
+        library: Library,
+        cache: Cache,
+        invalidations: Invalidations,
+        asked: Asked,
+        course: Course,
+        now: float,
+    ) -> None:
+        self._library = library
+        self._cache = cache
+        self._invalidations = invalidations
+        self.asked = asked
+        self.now = now  # the time of the request
+        self.course = course
+        self._status: CacheStatus | None = None
+        self.from_here = False  # whether the response comes from the cache
+        self.collapsed = False  # whether it waited for the result of another request
+        self.flight: Flight | None = None  # the request that others wait for
+
+    @property
+    def status(self) -> CacheStatus:
+        """The Cache-Status so far."""
+        if self._status is None:
+            self._status = CacheStatus(
+                self.course.why if isinstance(self.course, Forward) else None,
+                collapsed=self.collapsed,
+            )
+        return self._status
+
+    @property
+    def sends(self) -> bool:
+        """Whether the request has to be sent."""
+        return isinstance(self.course, Forward)
+
+    @property
+    def simple(self) -> bool:
+        """Whether it is a hit, or one request and its response, and nothing else."""
+        course = self.course
+        if isinstance(course, Forward):
+            return course.why != "partial" and not (course.lines and self._cache.collapse)
+        return not self.behind
+
+    @property
+    def queues(self) -> bool:
+        """Whether it waits for an equal request that is running."""
+        validates = isinstance(self.course, Forward) and bool(self.course.lines)
+        return validates and self._cache.collapse
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the response is stored, or will be once it is read."""
+        return self.from_here or self.status.stored
+
+    @property
+    def behind(self) -> bool:
+        """Whether the stored response is stale and needs a background validation."""
+        return isinstance(self.course, Serve) and self.course.behind
+
+    def served(self) -> Response | None:
+        """The stored response, or a 504; None where the request has to be sent."""
+        course = self.course
+        if isinstance(course, Forward):
+            return None
+        self.from_here = True
+        if isinstance(course, Missing):
+            # §5.2.1.7: "SHOULD either respond using a stored response […] or […] 504".
+            self._status = CacheStatus(detail="no usable response is stored")
+            return self._marked(stored_response(504, self._library.Headers(), b""))
+        unmodified = course.unmodified
+        return self._response(course.entry, self.now, course.span, unmodified=unmodified)
+
+    def equipped(self, request: Request) -> Request:
+        """The request as it is sent now, with the conditions of the cache."""
+        assert isinstance(self.course, Forward)
+        self.sent = Sent(self.asked.url, self._invalidations)
+        lines = self.course.lines
+        if not lines:
+            return request
+        return body.copy(request, headers=extended(request.headers, lines))
+
+    def settled(self, response: Response, now: float) -> tuple[Response | None, Sequence[Change]]:
+        """The response to hand over, and the changes of the storage.
+
+        None: the response is unusable, and the request has to be sent without our conditions.
+        """
+        course = self.course
+        assert isinstance(course, Forward)
+        if course.forgives and self.may_stand_in(
+            response
+        ):  # the stale response stays stored, whatever the fields of the error say
+            self._status = CacheStatus(course.why)
+            return self._marked(response), ()
+        headers = response.headers.raw
+        entry = None
+        if response.status_code == 304:
+            entry = confirmed(course, headers, self.now, now)
+        if entry is not None:
+            self.from_here = True
+            change = Save(self.asked.url, entry, same=True)
+            span = self._span(entry)
+            return self._response(entry, now, span, course.why, validated=_BARE_304), [change]
+        answer = Entry(response.status_code, tuple(headers), b"", self.now, now, self.asked.who)
+        settled = settle(self.asked, course, answer)
+        if settled.unusable:
+            self.course = Forward(course.why, selected=course.selected)
+            return None, settled.changes
+        if settled.serve is not None:
+            self.from_here = True
+            entry, span = settled.serve, self._span(settled.serve)
+            return self._response(entry, now, span, course.why, validated=answer), settled.changes
+        why = settled.why or self._too_long(settled)
+        kept = settled.keep is not None and not why
+        self._status = CacheStatus(course.why, stored=kept, detail=why)
+        changes = settled.changes
+        if course.why == "method":
+            changes = normal(self._library, self.asked, changes)
+        if kept:
+            changes = [*changes, *self._recorded(response, course, settled)]
+            if settled.begun is not None:
+                response = self._continued(response, settled)
+        return self._marked(response), changes
+
+    def tell_others(self, failure: Exception | None = None) -> None:
+        """Give the result to the requests that wait for it."""
+        if self.flight is not None:
+            # Not every failure counts for them: it may be the Limits.total of this exchange, say.
+            gone = failure if failure is not None and key_of(type(failure)) in _GONE else None
+            self.flight.came(gone, useless=failure is not None or not self.keeps)
+
+    def may_stand_in(self, response: Response) -> bool:
+        """Whether a stale response may be used in place of an error."""
+        course = self.course
+        failed = response.status_code in _ERRORS
+        return failed and isinstance(course, Forward) and course.forgives
+
+    def stand_in(self, outcome: Response | Exception, now: float) -> Response | None:
+        """The stale response in place of an error, if that is allowed (§4.2.4, RFC 5861 §4)."""
+        course = self.course
+        if not isinstance(course, Forward) or course.spare is None:
+            return None
+        if isinstance(outcome, ANY.Response):
+            fits, answer, detail = self.may_stand_in(outcome), outcome.status_code, ""
+        else:
+            fits, answer, detail = (
+                not _GONE.isdisjoint(line(type(outcome))),
+                None,
+                type(outcome).__name__,
+            )
+        spare = course.spare
+        if not fits:
+            return None
+        return self._response(
+            spare.entry,
+            now,
+            spare.span,
+            course.why,
+            answer,
+            detail,
+            unmodified=spare.unmodified,
+        )
+
+    # ── responses ─────────────────────────────────────────────────────────────────────
+
+    def _span(self, entry: Entry) -> Span | None:
+        """The requested range of a response that was just validated."""
+        asked = self.asked
+        if asked.plain or b"range" not in asked.names or not partial.if_range(asked.fields, entry):
+            return None
+        return partial.span(asked.fields, entry)
+
+    def _response(
+        self,
+        entry: Entry,
+        now: float,
+        span: Span | None,
+        forwarded: Forwarded | None = None,
+        answer: int | None = None,
+        detail: str = "",
+        validated: Entry | None = None,
+        unmodified: bool = False,
+    ) -> Response:
+        """Make the response of a stored entry.
+
+        span, unmodified: as of a `Serve`.
+        forwarded, answer, detail: as of a CacheStatus.
+        validated: the 304 that confirmed it.
+        """
+        status, content, age = entry.status, entry.body, entry.age(now)
+        lines = entry.served if validated is None else entry.validated_by(validated)
+        if unmodified:
+            status, content = 304, b""
+            lines = [line for line in lines if line[0].lower() in _OF_A_304]
+        elif self.asked.method == "HEAD":
+            content = b""
+        elif span is not None:
+            ranged, content = partial.cut(entry, *span)
+            status, lines = 206, [*ranged]
+        # §4: "without validation, a cache MUST generate an Age". (Beyond reckoning, it is 2^31.)
+        if validated is None or validated.aged:
+            lines = [*lines, (b"Age", b"%d" % min(age, 2**31))]
+        # The encoding is said where it is known, or the library looks for it.
+        headers = written(self._library, lines, "ascii" if entry.ascii else None)
+        if entry.has_cookies and not (validated is not None and validated.has_cookies):
+            # The jar took these cookies when they came; it may have newer ones.
+            headers = without_cookies(headers)
+        response = stored_response(status, headers, content, entry.encoded)
+        ttl = None if entry.lifetime == inf else entry.lifetime - age
+        answer = answer if validated is None else validated.status
+        self._status = CacheStatus(forwarded, answer, ttl, False, self.collapsed, detail)
+        return self._marked(response)
+
+    def _marked(self, response: Response) -> Response:
+        response.extensions[CACHED] = self.status
+        if self._cache.cache_status:
+            response.headers["Cache-Status"] = ", ".join(
+                [*response.headers.get_list("cache-status"), str(self.status)]
+            )
+        return response
+
+    def _too_long(self, settled: Settled) -> str:
+        """Why a body is too long to be stored, by its Content-Length; "" where it isn't."""
+        if settled.keep is None or settled.begun is not None:
+            return ""
+        announced = digits(settled.keep.fields.one("content-length"))
+        return (
+            ""
+            if (announced or 0) <= self._cache.entry_bytes
+            else "it is longer than Cache.entry_bytes"
+        )
+
+    def _recorded(self, response: Response, course: Forward, settled: Settled) -> Sequence[Change]:
+        """Store a body while it is read; returns the changes at once where it is in memory."""
+        keep, begun, cache = settled.keep, settled.begun, self._cache
+        assert keep is not None
+
+        def whole(content: bytes) -> Sequence[Change]:
+            changes = complete(self.asked, course, keep, content, cache.entry_bytes)
+            return [c for c in changes if isinstance(c, Drop) or not c.entry.undecodable]
+
+        if isinstance(response.stream, ANY.ByteStream):
+            content = b"".join(response.stream)
+            if begun is not None:
+                response.stream = self._library.ByteStream(begun.body + content)
+            return whole(content) if len(content) <= cache.entry_bytes else ()
+        first = b"" if begun is None else begun.body
+        storage = cache.kept
+        response.stream = Recording(
+            response.stream, first, cache.entry_bytes, whole, storage, self.sent
+        )
+        return ()
+
+    def _continued(self, response: Response, settled: Settled) -> Response:
+        """The whole response, from the stored beginning and the rest that comes."""
+        begun, keep = settled.begun, settled.keep
+        assert begun is not None
+        assert keep is not None
+        lines = partial.whole(begun, keep)
+        if isinstance(response.stream, ANY.ByteStream):
+            return stored_response(
+                200, written(self._library, lines), b"".join(response.stream), begun.encoded
+            )
+        # The open response itself, so that it can be closed.
+        response.status_code, response.headers = 200, written(self._library, lines)
+        return response
+
+
+def normal(library: Library, asked: Asked, changes: Sequence[Change]) -> Sequence[Change]:
+    """The changes, with the URLs of header fields as the library writes them."""
+    return [c if c.url == asked.url else c._replace(url=_normal(library, c.url)) for c in changes]
+
+
+def _normal(library: Library, url: str) -> str:
+    host = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    try:
+        plain = target(library.URL(url))
+    except ANY.InvalidURL:
+        return url
+    return plain.replace("://", f"://{host}@", 1) if host else plain

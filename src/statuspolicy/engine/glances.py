@@ -1,0 +1,185 @@
+"""Answers that are seen at a glance: a repeat at once, a plain redirect on its origin, the end.
+
+Such an answer leaves nothing to ask and nothing to wait for: its duty says itself what it does
+(`policy/glance.py`), and what the guard looks at is seen in the header section. No Exchange is
+made of it, no verdict and no permit. Whatever is not as plain as that is decided, and the next
+answer may be plain again. Both tell the same story: `tests/test_glances.py` lets random servers
+tell it with glances and without.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from statuspolicy.engine import guard
+from statuspolicy.engine.path import Path
+from statuspolicy.engine.state import ExchangeState
+from statuspolicy.fields.methods import SAFE, WITHOUT_CONTENT
+from statuspolicy.message import body, cookies, redirected
+from statuspolicy.message.response import adopt
+from statuspolicy.policy.glance import Glance, glance_of
+from statuspolicy.policy.table import REDIRECTS, Row, surface
+from statuspolicy.wire.httpx_internals import lines, same_place, target
+from statuspolicy.wire.library import BYTE_STREAMS
+
+if TYPE_CHECKING:
+    from httpx import Request, Response
+
+# What an answer may say that has to be thought about; the first two are read here.
+_SAYS = frozenset(
+    {
+        b"retry-after", b"location", b"ratelimit", b"ratelimit-remaining", b"ratelimit-reset",
+        b"retry-after-ms", b"set-cookie", b"x-ratelimit-remaining", b"x-ratelimit-reset",
+    }
+)  # fmt: skip
+# The same of one that is handed over.
+_SAYS_AT_LAST = frozenset({b"deprecation", b"retry-after", b"retry-after-ms", b"sunset"})
+# What each of these asks for is looked at by itself: another request, or another connection.
+_SEEN_TO = guard.ASKS_FOR_ANOTHER | {421}
+
+
+def glance(state: ExchangeState, answer: Response) -> Response | Request | None:
+    """What comes of an answer: what is handed over, the next request, or None to decide it."""
+    plan, status = state.plan, answer.status_code
+    row = plan.table.row(status) if 200 <= status < 600 else None
+    if row is None or (
+        plan.memory.cooling and plan.memory.is_cooling(redirected.origin(state.sent.url))
+    ):
+        return None
+    if status < 400 and row.duty is surface and status not in REDIRECTS:
+        return _handed_over(state, answer, row)
+    seen = glance_of(row.duty)
+    if (
+        seen is None
+        or status < 300
+        or status in _SEEN_TO
+        or (status < 400 and plan.follow is False)
+    ):
+        return None
+    told = location = None
+    for _, name, value in lines(answer.headers):
+        if name not in _SAYS:
+            continue
+        if name == b"retry-after" and told is None and value == b"0":
+            told = 0.0
+        elif name == b"location" and location is None:
+            location = value
+        else:
+            return None
+    if state.sent.method not in WITHOUT_CONTENT or type(state.sent.stream) not in BYTE_STREAMS:
+        return None
+    now = state.now()
+    if state.first_heard is not None and now - state.first_heard > plan.limits.deadline:
+        return None
+    state.row = row
+    if seen.repeats:
+        following = _repeated(state, answer, seen, told)
+    elif location is not None and status in REDIRECTS:
+        following = _followed(state, answer, seen, told, location)
+    else:
+        return None
+    if following is not None:
+        state.earliest = now
+        if state.first_heard is None:
+            state.first_heard = now
+    return following
+
+
+def _handed_over(state: ExchangeState, answer: Response, row: Row) -> Response | None:
+    if not state.steps or state.shortcuts or (state.doubt and state.sent.method not in SAFE):
+        return None  # nothing happened to it, a move may have led astray, or it may be a success
+    for _, name, _ in lines(answer.headers):
+        if name in _SAYS_AT_LAST:
+            return None
+    if state.spent is not None:
+        state.refund(answer.status_code)
+    state.row = row
+    state.note_at_a_glance(answer, "settle", "", None, None)
+    return adopt(answer, state.sent, state.past, state.steps)
+
+
+def _repeated(
+    state: ExchangeState, answer: Response, seen: Glance, told: float | None
+) -> Request | None:
+    limits, sent = state.plan.limits, state.sent
+    if len(state.answers) + 1 >= (seen.attempts or limits.attempts):
+        return None
+    if not (seen.untold or told is not None):
+        return None
+    if not state.answers:
+        for _, name, value in lines(sent.headers):
+            if name == b"authorization" and redirected.is_digest(value.decode("latin-1")):
+                return None  # it holds for one request alone
+    if state.spent is not None:
+        state.refund(answer.status_code)
+    left = None
+    if told is None and limits.retry_budget is not None:
+        left = state.spend(redirected.origin(sent.url), limits.retry_budget)
+        if left is None:
+            return None
+    state.note_at_a_glance(answer, "repeat", "at once", told, left)
+    return sent
+
+
+def _followed(
+    state: ExchangeState, answer: Response, seen: Glance, told: float | None, location: bytes
+) -> Request | None:
+    sent, path, limits = state.sent, state.path, state.plan.limits
+    url = sent.url
+    if sent.method not in ("GET", "HEAD") or state.hops >= limits.redirects:
+        return None
+    if path.abroad or path.holes or path.cookies:
+        return None
+    if not redirected.OF_ONE_URL.isdisjoint(sent.extensions):
+        return None
+    if answer.status_code in (301, 308) and url.scheme == "https":
+        return None  # it may be remembered
+    if (seen.bodiless and _has_content(sent)) or cookies.holds_any(state.cookies):
+        return None
+    there = redirected.plainly(url, location.decode("latin-1"))
+    if there is None or not same_place(url, there):
+        return None
+    if not redirected.holds_for(there, sent, keep_host=location[:1] == b"/"):
+        return None
+    leads_to = target(there)
+    # (A URI that holds the one that it came from may be a hole.)
+    if (
+        len(leads_to) > limits.uri_length
+        or path.target in leads_to[1:]
+        or "%3a" in leads_to.lower()
+    ):
+        return None
+    following = body.copy(sent, url=there)
+    states = guard.led(path, sent, following, leads_to)
+    if states[-1] in states[:-1]:
+        return None
+    if state.spent is not None:
+        state.refund(answer.status_code)
+    state.note_at_a_glance(answer, "follow", f"to {leads_to}", told, None)
+    state.path = Path(path.home, states, False, 0, (), following, leads_to)
+    return following
+
+
+def went_on(state: ExchangeState, answer: Response, following: Request, kept: bytes | None) -> None:
+    """The answer was discarded, and the next request is about to be sent.
+
+    kept: the answer's raw body, where it was read.
+    """
+    sent, state.noted = state.sent, None
+    if state.fresh:
+        state.fresh, state.over = False, None
+    if following is sent:
+        state.answers = (*state.answers, answer.status_code)
+        return
+    state.passed(answer, sent, kept)
+    state.sent = state.went = following
+    state.hops += 1
+    state.answers = ()
+
+
+def _has_content(request: Request) -> bool:
+    """Whether anything of a request stays behind where its content does."""
+    first, *rest = [name for _, name, _ in lines(request.headers)] or [b""]
+    speaks_of_it = any(name[:8] == b"content-" or name in redirected.OF_THE_BODY for name in rest)
+    # The header section that is made without it begins with Host.
+    return first != b"host" or speaks_of_it or bool(body.known(request))

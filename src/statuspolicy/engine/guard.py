@@ -1,0 +1,293 @@
+"""The guard: rules that no duty can override.
+
+Whatever a duty returns, the one request that follows is built or checked here: its target, its
+fields and credentials, how often and how late it may be sent. If the guard refuses it, the response
+is handed over with the reason, or an error is raised.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from statuspolicy.engine.bounds import No, in_time, no_downgrade, no_longer_wait, within_the_total
+from statuspolicy.engine.path import Identity, Path, Permit, drops
+from statuspolicy.message import body, errors, redirected
+from statuspolicy.message import cookies as jar
+from statuspolicy.policy.verdicts import Again, Aside, Follow, Refuse, Settle
+from statuspolicy.printable import PART, printable
+from statuspolicy.wire.httpx_internals import lines
+from statuspolicy.wire.library import ANY
+
+if TYPE_CHECKING:
+    from httpx import URL, Cookies, Request
+
+    from statuspolicy.message.protocols import AnyRequest
+    from statuspolicy.policy.exchange import Exchange
+
+
+def permit(
+    exchange: Exchange, path: Path, verdict: Follow | Again, cookies: Cookies | None
+) -> Permit | Settle | Refuse:
+    """The one request that a verdict may lead to, or the verdict in its place."""
+    try:
+        in_time(exchange, verdict.after)
+        if isinstance(verdict, Again) and _same_target(exchange.request, verdict.request):
+            return _repeat(exchange, path, verdict, cookies)
+        leads_to = verdict.url if isinstance(verdict, Follow) else verdict.request.url
+        url = redirected.resolve(exchange.request.url, leads_to)
+        return _hop(exchange, path, verdict, url, cookies)
+    except (No, redirected.Unusable) as reason:
+        return Settle(why=str(reason))
+    except ANY.TooManyRedirects as error:
+        # A traceback into the guard is of no use, and would keep its frames alive.
+        return Refuse(error.with_traceback(None), why=str(error))
+
+
+def permit_aside(
+    exchange: Exchange,
+    path: Path,
+    verdict: Aside,
+    cookies: Cookies | None,
+    looks: int,
+    heard: Exchange | None = None,
+) -> Request | Settle:
+    """The side request that may be sent, or the verdict in its place.
+
+    heard: the side response before it, if there was one.
+    """
+    limits, request = exchange.limits, verdict.request
+    if looks > verdict.times:
+        return Settle(f"{verdict.times} side requests did not bring a decision")
+    if exchange.elapsed + verdict.after > verdict.within:
+        return Settle(f"side requests did not bring a decision within {verdict.within:g} s")
+    try:
+        no_longer_wait(limits, verdict.after)
+        within_the_total(exchange, verdict.after)
+        url = redirected.resolve(exchange.request.url, request.url)
+        no_downgrade(exchange.request.url, url)
+    except (No, redirected.Unusable) as reason:
+        return Settle(f"the side request is not sent: {reason}")
+    drop = drops(limits, path.abroad or not redirected.same_origin(path.home, url))
+    request = _with_extensions(exchange.request, request)
+    wanted, request = (
+        request,
+        redirected.request_to(url, request.method, request, limits=limits, abroad=drop),
+    )
+    if drop and heard is not None and _same_target(heard.request, wanted):
+        request = _for_the_proxy(heard, wanted, request)
+    request = body.carry(request, limits)
+    if not body.replayable(request):
+        return Settle(_USED_UP)
+    jar.dress(cookies, request, () if drop else path.cookies)
+    return request
+
+
+def _with_extensions(sent: Request, request: Any) -> Request:
+    """Give a request of a duty the timeouts and hooks of the request before it."""
+    if request is sent:
+        return request
+    portable = {
+        name: value for name, value in sent.extensions.items() if name in redirected.PORTABLE
+    }
+    portable.pop(body.FACTORY, None)
+    return body.copy(request, extensions=portable | request.extensions)
+
+
+def _same_target(sent: Request, request: AnyRequest) -> bool:
+    return request is sent or (
+        request.method == sent.method
+        and redirected.target(request.url) == redirected.target(sent.url)
+    )
+
+
+# ── a hop ──────────────────────────────────────────────────────────────────────────────
+
+
+def _hop(
+    exchange: Exchange, path: Path, verdict: Follow | Again, url: URL, cookies: Cookies | None
+) -> Permit:
+    sent, limits = exchange.request, exchange.limits
+    came_from, leads_to = path.target or redirected.target(sent.url), redirected.target(url)
+    if (length := len(leads_to)) > (most := limits.uri_length):
+        raise No(f"its Location leads to a URI of {length} bytes, above Limits.uri_length={most}")
+    no_downgrade(sent.url, url)
+    abroad = path.abroad or not redirected.same_origin(path.home, url)
+    if abroad and not path.abroad and limits.cross_origin == "stop":
+        raise No(f"it leads to another origin ({printable(leads_to, PART)}; Limits.cross_origin)")
+    if exchange.hops >= limits.redirects:
+        raise errors.RedirectCapExceeded(
+            f"{limits.redirects} redirects were followed from "
+            f"{printable(redirected.target(path.home), PART)} and the next leads to "
+            f"{printable(leads_to, PART)}: raise Limits.redirects to follow more.",
+            request=sent,
+        )
+    holes = _holes(sent, path.holes, came_from, leads_to)
+
+    drop = drops(limits, abroad)
+    if isinstance(verdict, Follow):
+        request = redirected.request_to(
+            url,
+            verdict.method or sent.method,
+            sent,
+            limits=limits,
+            bodiless=verdict.method in ("GET", "HEAD"),
+            abroad=drop,
+            keep_host=redirected.is_relative(verdict.url),
+        )
+    else:
+        again = _with_extensions(sent, verdict.request)
+        request = redirected.request_to(url, again.method, again, limits=limits, abroad=drop)
+    sure = exchange.error is None or (isinstance(verdict, Again) and verdict.unacted)
+    if not (sure or exchange.idempotent or exchange.unacted) and (
+        (request.method, body.known(request)) == (sent.method, body.known(sent))
+    ):  # to another URL, it is sent twice too
+        raise No(f"{sent.method} {_MAY_BE}")
+    request = body.carry(request, limits)
+    if not body.replayable(request):
+        raise No(_USED_UP)
+    own = () if drop else path.cookies
+    if own or jar.holds_any(cookies):
+        jar.dress(cookies, request, own)
+    states = led(path, sent, request, leads_to)
+    new = states[-1]
+    # A redirect to the same request, after a wait that the server wanted for, is polling.
+    if new in states[:-1] and not (isinstance(verdict, Follow) and verdict.after):
+        way = [printable(known[1], _SHORT) for known in states]
+        raise errors.RedirectLoop(
+            f"Redirect loop: {' → '.join(way)}, "
+            f"which was already sent as {new[0]} with the same body, cookies and credentials.",
+            request=sent,
+        )
+    path = Path(path.home, states, abroad, holes, path.cookies, request, leads_to)
+    return Permit(request, path, True)
+
+
+def led(path: Path, sent: Request, request: Request, leads_to: str) -> tuple[Identity, ...]:
+    """What was requested until now, and the request that a hop leads to, which is the last."""
+    states = path.states
+    if sent is not path.sent or not isinstance(sent.stream, ANY.ByteStream):
+        now = identity(sent, path.target or redirected.target(sent.url))
+        states = states if now in states else (*states, now)
+    return (*states, identity(request, leads_to))
+
+
+def _holes(sent: Request, before: int, came_from: str, leads_to: str) -> int:
+    """Count the hops of a redirection "black hole".
+
+    RFC 9110 §15.5.15: "a redirected URI prefix that points to a suffix of itself". One or two
+    nested URIs are usual in sign-in redirects.
+    """
+    nested = came_from in leads_to[1:]
+    if not nested and "%3a%2f%2f" in (lower := leads_to.lower()):
+        nested = quote(came_from, safe="").lower() in lower
+    holes = before + 1 if nested else 0
+    if holes >= 3:
+        raise errors.RedirectBlackHole(
+            f"The third redirect in a row puts the whole URI that it came from "
+            f"({printable(came_from, PART)}) into its Location: the URI would grow without end.",
+            request=sent,
+        )
+    return holes
+
+
+_OWN = (b"cookie", b"authorization")
+
+
+def identity(request: Request, target: str) -> Identity:
+    """The identity of a request (with the URL alone, logins and cookie walls would not work)."""
+    known = body.known(request)
+    return (
+        request.method,
+        target,
+        id(request.stream) if known is None else known,
+        *[value for _, name, value in lines(request.headers) if name in _OWN],
+    )
+
+
+# ── a repeat ───────────────────────────────────────────────────────────────────────────
+
+
+def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | None) -> Permit:
+    sent, request = exchange.request, _with_extensions(exchange.request, verdict.request)
+    attempts = verdict.attempts or exchange.limits.attempts
+    # RFC 9110 §9.2.2: "A client SHOULD NOT automatically retry a request with a
+    # non-idempotent method unless it has some means to know that the request semantics are
+    # actually idempotent […] or some means to detect that the original request was never
+    # applied."
+    if not (exchange.idempotent or verdict.unacted):
+        raise No(f"{sent.method} {_MAY_BE}")
+    if exchange.attempt >= attempts:
+        source = "attempts= of the row" if verdict.attempts else "Limits.attempts"
+        raise No(f"gave up after {exchange.attempt} attempts ({source})")
+    drop = drops(exchange.limits, path.abroad)
+    amended, answered = request is not sent, "set-cookie" in exchange.fields
+    if amended and drop:
+        wanted = request
+        request = redirected.request_to(
+            wanted.url, wanted.method, wanted, limits=exchange.limits, abroad=True, keep_host=True
+        )
+        request = _for_the_proxy(exchange, wanted, request)
+    elif answered:
+        request = body.copy(request)  # the caller's request is never changed
+    request = body.carry(request, exchange.limits)
+    if not body.replayable(request):
+        raise No(_USED_UP)
+    if not (exchange.can_sign or _untouched(exchange)) and _same_digest(sent, request):
+        if redirected.ANSWERED not in request.extensions:
+            raise No(_COUNTED)
+        request = body.copy(request)
+        del request.headers["authorization"]  # the row of the next 401 makes a new one
+    if answered or (amended and drop):
+        # A cookie that a duty wrote counts as the caller's own.
+        before = jar.pairs(sent.headers.get("cookie"))
+        added = [p for p in jar.pairs(request.headers.get("cookie")) if p not in before]
+        jar.dress(cookies, request, () if drop else (*added, *path.cookies))
+    # A repeat at the time that the server named, or of a changed request that it wanted for, does
+    # not make an outage worse.
+    told = exchange.told
+    invited = told is not None and told <= verdict.after
+    return Permit(request, path, False, not invited and exchange.status not in ASKS_FOR_ANOTHER)
+
+
+def _for_the_proxy(exchange: Exchange, wanted: Request, request: Request) -> Request:
+    """The request with the credentials for a proxy that the duty set.
+
+    They are for the proxy, not for an origin: so they stay after a hop to another origin through
+    the same proxy, and in each repeat of the request.
+    """
+    sent, field = exchange.request, wanted.headers.get("proxy-authorization")
+    challenged = exchange.status == 407 and exchange.proxied and sent.url.scheme == "http"
+    if field is not None and (challenged or field == sent.headers.get("proxy-authorization")):
+        request.headers["Proxy-Authorization"] = field
+    if redirected.ANSWERED in wanted.extensions:
+        request.extensions = {
+            **request.extensions,
+            redirected.ANSWERED: wanted.extensions[redirected.ANSWERED],
+        }
+    return request
+
+
+def _untouched(exchange: Exchange) -> bool:
+    """Whether the request failed before the server saw it."""
+    return exchange.error is not None and exchange.unacted
+
+
+def _same_digest(sent: Request, request: Request) -> bool:
+    if not any(name == b"authorization" for _, name, _ in lines(request.headers)):
+        return False
+    field = request.headers["authorization"]
+    return redirected.is_digest(field) and field == sent.headers.get("authorization")
+
+
+# These ask for a changed request: 304 without conditions, the others with the named change.
+ASKS_FOR_ANOTHER = frozenset({304, 305, 401, 407, 411, 417, 449})
+
+
+_MAY_BE = "is not idempotent and may have been acted on"
+_SHORT = 120  # characters of one URL of several
+_COUNTED = "its Digest credentials are for one request (nc): give prepare= to sign each send"
+_USED_UP = (
+    "the request's body was sent and can't be sent again: give bytes, a seekable file, a "
+    f'factory in extensions={{"{body.FACTORY}": ...}}, or raise Limits.replay_bytes'
+)

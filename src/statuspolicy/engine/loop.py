@@ -1,0 +1,316 @@
+"""One exchange, from the caller's request to what is handed over: the only generator that decides.
+
+An exchange is everything that one call of the client causes.
+
+    send     a remembered move, a cooldown, `prepare`; a stored response may answer instead
+    decide   the duty of the answer's row sees an Exchange and returns a verdict
+    permit   the guard: hop or repeat? method, origin, scheme, body, attempts, deadline, loop;
+             then `allow_hop`, `confirm` and the budget
+    advance  discard this answer, remember, wait; and round again
+    finish   hand over, or raise
+
+What is plain needs no decision: `engine/glances.py` sees what comes next in the answer itself.
+
+Rules of this file: the loop performs no I/O, it yields effects, and a driver performs them. At most
+one response is open. No request leaves that the guard didn't build or check. What a duty can't know
+(cookies, credentials, time) is never a duty's business.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from statuspolicy.engine import bounds, caching, guard, remembered_moves
+from statuspolicy.engine.before_send import before_send, shortened
+from statuspolicy.engine.cooling import heeded
+from statuspolicy.engine.effects import Discard, Reply, Resume, Wait
+from statuspolicy.engine.events import Wait as Waiting
+from statuspolicy.engine.glances import glance, went_on
+from statuspolicy.engine.path import Permit
+from statuspolicy.engine.prepare import forbidden
+from statuspolicy.engine.side_request import considered, step_aside
+from statuspolicy.engine.state import ExchangeState, Flow, Result, is_http2, released
+from statuspolicy.fields.methods import SAFE
+from statuspolicy.fields.notices import farewell, joined, notes
+from statuspolicy.message import redirected
+from statuspolicy.message.errors import about
+from statuspolicy.message.response import adopt, is_kept, keep_trace
+from statuspolicy.policy.exchange import Exchange
+from statuspolicy.policy.table import REDIRECTS
+from statuspolicy.policy.verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
+from statuspolicy.printable import log
+from statuspolicy.wire.library import ANY
+
+# What is left to act on, once everything is asked and read.
+Decided: TypeAlias = Settle | Follow | Again | Use | Refuse
+Final: TypeAlias = Settle | Use | Refuse
+
+
+def exchange(state: ExchangeState, reply: Reply | None = None) -> Flow[Result]:
+    """One exchange: what is handed over, or the error that is raised.
+
+    reply: what the first send brought, where it was made already.
+    """
+    while True:
+        if reply is None:
+            if state.glances and not (state.plan.memory.moves or state.plan.memory.cooling):
+                sent: Reply = yield state.send()
+                reply = sent
+            else:
+                reply = yield from send(state)
+                if reply.refused:
+                    return state.tell_the_end(reply.outcome)
+        answer = reply.outcome
+        if state.glances and not isinstance(answer, Exception) and not reply.interim:
+            seen = glance(state, answer)
+            if isinstance(seen, ANY.Response):
+                return seen
+            if seen is not None:
+                went_on(state, answer, seen, (yield Discard(answer, state.sent)))
+                reply = None
+                del answer, seen
+                continue
+        del answer
+        heard, verdict = yield from decide(state, reply)
+        reply = None
+        permitted = yield from permit(state, heard, verdict)
+        if isinstance(permitted, Permit):
+            assert isinstance(verdict, (Follow, Again))
+            after = yield from advance(state, heard, verdict, permitted)
+        else:
+            last = yield from finish(state, heard, permitted, isinstance(verdict, Follow))
+            if last is not None:
+                return state.tell_the_end(last)
+            after = 0.0
+        # Many may wait at once, and none keeps an answer alive meanwhile.
+        del heard, verdict, permitted
+        if after:
+            state.earliest += after
+            yield Wait(after)
+
+
+def send(state: ExchangeState) -> Flow[Reply]:
+    """What comes of sending, after all that comes before it."""
+    plan = state.plan
+    if plan.answered is not None and not state.steps:
+        return Reply(plan.answered)
+    if plan.memory.moves:
+        yield from shortened(state)
+    if plan.cache is not None:
+        stored = yield from caching.recalled(state, plan.cache)
+        if stored is not None:
+            return stored
+    refused = yield from before_send(state)
+    if refused is not None:
+        keep_trace(refused, state.steps)
+        reply = Reply(refused)
+        reply.refused = True
+        return reply
+    if state.visit is not None:
+        state.began = plan.clock.monotonic()
+        return (yield from caching.sent(state, state.visit))
+    sent: Reply = yield state.send()
+    return sent
+
+
+def decide(state: ExchangeState, reply: Reply) -> Flow[tuple[Exchange, Decided]]:
+    """What the duty of an answer's row wants, and the answer that it is about."""
+    exchange = state.hear(reply)
+    del reply
+    state.refund(exchange.status)
+    verdict = yield from state.decide(state.row.duty, exchange)
+    if isinstance(verdict, Inspect):
+        exchange, verdict = yield from considered(state, verdict, exchange)
+    looks = 0
+    while isinstance(verdict, Aside):
+        looks += 1
+        exchange, verdict = yield from step_aside(state, exchange, verdict, looks)
+    if state.in_turn:
+        yield from released(state)
+    if state.visit is not None and not state.visit.sends:
+        verdict = caching.not_again(verdict, exchange)  # it says nothing of its origin now
+    elif state.plan.memory.cooling or getattr(verdict, "cool", None) is not None:
+        verdict = heeded(state, exchange, verdict)
+    if state.fork and isinstance(verdict, Again) and remembered_moves.unreachable(state, exchange):
+        verdict = Settle()
+    return exchange, verdict
+
+
+def permit(state: ExchangeState, exchange: Exchange, verdict: Decided) -> Flow[Permit | Final]:
+    """What the guard says, and after it those who have to be asked; or how it is over."""
+    if not isinstance(verdict, (Follow, Again)):
+        return verdict
+    state.take_cookies(exchange)
+    permit = guard.permit(state.as_of_now(exchange), state.path, verdict, state.cookies)
+    if not isinstance(permit, Permit):
+        return permit
+    request, response = exchange.request, exchange.response
+    confirm, allow = state.plan.confirm, state.plan.allow_hop
+    if permit.is_hop and allow is not None:
+        why = yield from forbidden(state, permit.request)
+        if why:
+            return Settle(why)
+    if isinstance(verdict, Follow) and verdict.confirm and response is not None:
+        if confirm is None:
+            return Settle(f"{request.method} is redirected only if it is confirmed: give confirm=")
+        if not (yield from state.call("confirm", confirm, request, permit.request, response)):
+            return Settle("the application did not confirm the redirect")
+    if confirm is not None or allow is not None:
+        try:
+            bounds.in_time(state.as_of_now(exchange), verdict.after)  # they may have thought long
+        except bounds.No as late:
+            return Settle(str(late))
+    budget = exchange.limits.retry_budget
+    if permit.costs and budget is not None:
+        origin = redirected.origin(request.url)
+        left = state.spend(origin, budget)
+        if left is None:
+            return Settle(f"the retry budget of {origin} is spent (Limits.retry_budget)")
+        permit = permit._replace(tokens=left)
+    return permit
+
+
+def advance(
+    state: ExchangeState, exchange: Exchange, verdict: Follow | Again, permit: Permit
+) -> Flow[float]:
+    """To the next request: discard this answer and take the step; the seconds to wait."""
+    if permit.is_hop:
+        state.note("follow", verdict, verdict.why or f"to {permit.path.target}", permit.tokens)
+    else:
+        state.note("repeat", verdict, verdict.why, permit.tokens)
+    hard = isinstance(verdict, Again) and verdict.fresh
+    if exchange.response is not None:
+        kept = yield Discard(exchange.response, state.went, hard)
+        # The history holds "the responses that another request answered (redirects,
+        # challenges)".
+        if permit.is_hop or exchange.status in (401, 407):
+            state.passed(exchange.response, state.went, kept)
+    if state.plan.cache is not None:
+        yield from caching.passed(state, state.plan.cache, verdict)
+    if isinstance(verdict, Follow) and verdict.remember:
+        _remember(state, exchange, verdict, permit)
+    if isinstance(verdict, Follow) and verdict.tell is not None:
+        yield from state.call("a hook", verdict.tell, exchange.request, permit.request)
+    over = verdict.over if isinstance(verdict, Again) else None
+    own = hard and state.plan.fresh is not None and is_http2(exchange.response)
+    if state.fresh or own or over is not None:
+        state.over, state.fresh = over, own or over is not None
+    if state.sent.method not in SAFE:
+        state.doubt = state.doubt or exchange.leaves_doubt
+    state.take(permit, (*state.answers, exchange.code))
+    state.heard = None
+    if verdict.after:
+        state.tell(Waiting, verdict.after, exchange.request)
+    return float(verdict.after)
+
+
+def _remember(state: ExchangeState, exchange: Exchange, verdict: Follow, permit: Permit) -> None:
+    """A permanent move that holds for whoever asks is remembered."""
+    kept_else = state.visit is not None and state.visit.keeps
+    anybody = redirected.holds_for_anybody(state.went, exchange.fields, exchange.limits)
+    if not exchange.status or kept_else or not anybody:
+        return
+    # As the server wrote it: the fragment is each caller's own.
+    leads_to = str(permit.request.url)
+    if "#" not in str(verdict.url):
+        leads_to = leads_to.partition("#")[0]
+    move, url, now = (
+        (exchange.status, leads_to),
+        redirected.target(state.sent.url),
+        state.plan.clock.time(),
+    )
+    state.plan.memory.remember(url, move, verdict.remember, now)
+    state.shortcuts += ((url, url),)
+
+
+def finish(
+    state: ExchangeState, exchange: Exchange, verdict: Final, declined: bool
+) -> Flow[Result | None]:
+    """What is handed over, or raised; None where the first URL is asked after all.
+
+    declined: whether the guard declined to follow a redirect.
+    """
+    if state.visit is not None:
+        verdict = caching.stand_in(state, state.visit, exchange, verdict)
+    if state.shortcuts and remembered_moves.leads_astray(exchange, verdict, declined):
+        yield from caching.forgotten(state)
+        if state.fork and (yield from remembered_moves.start_again(state, exchange, verdict)):
+            return None
+    return (yield from _ended(state, exchange, verdict))
+
+
+def _ended(state: ExchangeState, exchange: Exchange, verdict: Final) -> Flow[Result]:
+    """What is handed over, or raised."""
+    response, plan = exchange.response, state.plan
+    if (
+        isinstance(verdict, Settle)
+        and response is not None
+        and response.status_code in (200, 206)
+        and plan.resumes(verdict.resume)
+    ):
+        why = yield Resume(response, state.sent, state.until, state.user)
+        verdict = verdict._replace(why=verdict.why or why)
+    why = _with_notes(state, exchange, verdict)
+    state.note(type(verdict).__name__.lower(), verdict, why)
+    heard, state.heard = state.heard, None
+    if exchange.status == 410:
+        plan.memory.forget_moves_to(redirected.target(exchange.request.url))
+    if isinstance(verdict, Refuse):
+        if response is not None:
+            kept = yield Discard(response, state.went)
+            read = adopt(response, state.went, state.past, state.steps, declined=True, kept=kept)
+            vars(verdict.error)["response"] = read  # nothing that was received is lost
+        keep_trace(verdict.error, state.steps)
+        return verdict.error
+    if isinstance(verdict, Use):
+        used: Any = verdict.response
+        if response is not None and response is not used and not is_kept(response):
+            yield Discard(response, state.went)
+        aside = heard is not None and heard.response is used
+        answers = heard.request if heard is not None and aside else state.went
+        if is_kept(used):
+            answers = used.request
+        return adopt(used, answers, state.past, state.steps)
+    if response is None:
+        assert exchange.error is not None
+        if state.hops:
+            about(exchange.error, state.went)
+        keep_trace(exchange.error, state.steps)
+        return exchange.error
+    if verdict.tell is not None:
+        yield from state.call("a hook", verdict.tell, state.went, response)
+    if verdict.empty:
+        yield Discard(response, state.went, hard=True)
+    status = response.status_code
+    declined = status in REDIRECTS and (plan.follow is not False or not _client_can_read(exchange))
+    # A client takes what was prepared for the request that it sent itself.
+    touched = declined or verdict.why or verdict.empty or state.went is not state.sent
+    alone = len(state.steps) == 1 and not touched and not exchange.interim and status != 511
+    if alone and not is_kept(response):  # of that, the caller may read as much as he likes
+        return response
+    kept = b"" if verdict.empty else None
+    return adopt(response, state.went, state.past, state.steps, declined=declined, kept=kept)
+
+
+def _with_notes(state: ExchangeState, exchange: Exchange, verdict: Final) -> str:
+    """Why, with what the answer that is handed over says besides."""
+    fields, url, status = exchange.fields, exchange.request.url, exchange.status
+    if status is None or not isinstance(verdict, Settle):
+        return verdict.why
+    if status < 400 and "deprecation" not in fields and "sunset" not in fields:
+        return verdict.why
+    if bye := farewell(fields, exchange.now):
+        place = redirected.target(url).partition("?")[0]
+        if state.plan.memory.notice(place):
+            log.warning("%s is %s", place, bye)
+    return joined(verdict.why, notes(status, fields, exchange.body, exchange.now))
+
+
+def _client_can_read(exchange: Exchange) -> bool:
+    """Whether the client could build the next request from this Location without raising."""
+    try:
+        assert exchange.response is not None
+        redirected.resolve(exchange.request.url, exchange.response.headers.get("location", ""))
+    except redirected.Unusable:
+        return False
+    return True

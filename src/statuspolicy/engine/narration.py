@@ -1,0 +1,139 @@
+"""What an exchange tells of itself: the steps of its trace, its log lines and its events."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from statuspolicy.engine.events import Decision, Event, Settled
+from statuspolicy.engine.path import Path
+from statuspolicy.fields.notices import joined
+from statuspolicy.message.response import TRACE, kept_trace, phrase
+from statuspolicy.message.steps import NOT_SENT, REMEMBERED, Step, Trace
+from statuspolicy.policy.exchange import Exchange
+from statuspolicy.policy.table import NOTHING
+from statuspolicy.policy.verdicts import Settle, Verdict
+from statuspolicy.printable import PART, log, name_of, printable
+from statuspolicy.wire.httpx_internals import target
+from statuspolicy.wire.library import ANY
+
+if TYPE_CHECKING:
+    from httpx import Request, Response
+
+    from statuspolicy.engine.cache_lookup import Visit
+    from statuspolicy.engine.config import Plan
+
+Result: TypeAlias = "Response | Exception"
+
+_MAYBE = "an earlier send of the request may have been acted on"
+
+
+class Narrator:
+    """What the state of an exchange tells; the state itself is a subclass.
+
+    steps: the trace until now.
+    row, heard: of the answer heard last.
+    noted: whether there is a step of it; None before an answer.
+    """
+
+    plan: Plan
+    sent: Request
+    went: Request
+    path: Path
+    steps: tuple[Step, ...] = ()
+    row = NOTHING
+    heard: Exchange | None = None
+    visit: Visit | None = None
+    noted: bool | None = None
+
+    def note(self, kind: str, verdict: Verdict, why: str, budget: float | None = None) -> None:
+        """One step of the trace, about what was heard last, and its line in the log."""
+        row, heard, self.noted = self.row, self.heard, True
+        assert heard is not None
+        resumed = self.plan.answered is not None and not self.steps
+        words = phrase(heard.response) if heard.response is not None else str(heard.error or "")
+        request = heard.request
+        aside = request is not self.sent
+        why = joined(why, _MAYBE) if heard.maybe_acted_on else why
+        # What a server wrote is in both; most of it is short and plain, which is told at once.
+        if len(why) > PART or "@" in why or not f"{words}{why}".isprintable():
+            words, why = printable(words), printable(why)
+        url = target(request.url) if aside else self.path.target
+        code = REMEMBERED if resumed else heard.code or REMEMBERED
+        wait, told = getattr(verdict, "after", 0.0), heard.told
+        cache = "" if self.visit is None or aside else str(self.visit.status)
+        # What its own `__new__` does, at a third of the price.
+        step: Step = tuple.__new__(
+            Step,
+            (request.method, url, code, words, row.name, row.citation, kind, wait, why, told,
+             budget, cache, heard.interim),
+        )  # fmt: skip
+        self.add(step)
+
+    def note_at_a_glance(
+        self, answer: Response, kind: str, why: str, told: float | None, budget: float | None
+    ) -> None:
+        """The same of an answer that was seen at a glance, and of which there is no Exchange."""
+        row, words, self.noted = self.row, phrase(answer), True
+        if len(why) > PART or "@" in why or not why.isprintable():
+            why = printable(why)
+        sent, url, status = self.sent, self.path.target, answer.status_code
+        step: Step = tuple.__new__(  # as above
+            Step,
+            (sent.method, url, status, words, row.name, row.citation, kind, 0.0, why, told, budget,
+             "", ()),
+        )  # fmt: skip
+        self.steps = (*self.steps, step)
+        logged(step)
+
+    def add(self, step: Step) -> None:
+        """A step of the trace."""
+        self.steps = (*self.steps, step)
+        logged(step)
+        if self.plan.observer is not None:
+            self.tell(Decision, step)
+
+    def tell(self, event: type[Event], *values: Any) -> None:
+        """Tell the observer; what it raises is its own affair."""
+        if self.plan.observer is None:
+            return
+        try:
+            self.plan.observer(event(*values))
+        except Exception:
+            log.exception("The observer failed, and the exchange goes on.")
+
+    def tell_the_end(self, result: Result) -> Result:
+        """Tell the observer what is handed over or raised."""
+        if self.plan.observer is None:
+            return result
+        response, error = (result, None) if isinstance(result, ANY.Response) else (None, result)
+        self.tell(Settled, self.went, response, error, Trace(self.steps))
+        return result
+
+    def raised(self, what: str, call: Any, error: Exception) -> None:
+        """Put the trace on what a callable of the application raised; its last step names that.
+
+        What came out of an exchange of its own has one.
+        """
+        if isinstance(error, ANY.RequestError) and kept_trace(error) is not None:
+            return
+        if what == "the duty" and self.heard is not None and self.heard.main is None:
+            call = self.row.duty  # what it wants done once the body was read has no name
+        of = f" of row {self.row.name}" if what == "the duty" else ""
+        why = f"{what}{of}, {name_of(call)}, raised {type(error).__name__}"
+        if self.noted is None:
+            url = target(self.sent.url)
+            self.add(Step(self.sent.method, url, NOT_SENT, "", "", "", "raise", reason=why))
+        elif self.noted:
+            *before, last = self.steps
+            self.steps = (*before, last._replace(verdict="raise", reason=joined(last.reason, why)))
+        else:
+            self.note("raise", Settle(), why)
+        vars(error)[TRACE] = Trace(self.steps)
+
+
+def logged(step: Step) -> None:
+    """A step's line in the log."""
+    level = logging.DEBUG if step.verdict in ("settle", "use") else logging.INFO
+    if log.isEnabledFor(level):
+        log.log(level, "%s", step)

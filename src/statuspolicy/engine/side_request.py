@@ -1,0 +1,114 @@
+"""What a duty wants before it decides: an answer's body, a turn, something sent on the side."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from statuspolicy.engine import guard
+from statuspolicy.engine.cooling import held_back, noted
+from statuspolicy.engine.effects import Discard, Enter, Read, Reply, Send, Shelve, Wait
+from statuspolicy.engine.events import Wait as Waiting
+from statuspolicy.engine.prepare import forbidden, prepared
+from statuspolicy.engine.state import ExchangeState, Flow, released
+from statuspolicy.engine.unknown_outcome import sending
+from statuspolicy.message.response import adopt, is_kept
+from statuspolicy.policy.exchange import Exchange
+from statuspolicy.policy.verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
+from statuspolicy.printable import given
+
+# What is left to act on, once the body was read and the turn has come.
+Decided: TypeAlias = Settle | Follow | Again | Aside | Use | Refuse
+
+
+def considered(
+    state: ExchangeState, verdict: Inspect, exchange: Exchange
+) -> Flow[tuple[Exchange, Decided]]:
+    """What a duty answers, once it has seen the body and had its turn."""
+    # Read before anybody is waited for: a pool may have only one connection.
+    exchange = yield from _put_away(state, exchange)
+    if verdict.turn is not None:
+        now = state.as_of_now(exchange)
+        seconds = min(exchange.limits.deadline - now.elapsed, now.left)
+        state.in_turn = yield Enter(verdict.turn, seconds)
+        if not state.in_turn:
+            return exchange, Settle(f"another exchange kept the lock for {max(seconds, 0):.3g} s")
+    decided = yield from state.decide(verdict.then, exchange)
+    if isinstance(decided, Inspect):
+        error = TypeError(
+            f"{given(verdict.then)} returned Inspect(...), but the body was read already: "
+            "return another Verdict, such as statuspolicy.Settle()."
+        )
+        state.raised("the duty", verdict.then, error)
+        raise error
+    return exchange, decided
+
+
+def step_aside(
+    state: ExchangeState, exchange: Exchange, verdict: Aside, looks: int
+) -> Flow[tuple[Exchange, Decided]]:
+    """Send something on the side and decide with its answer.
+
+    What the exchange is about is read and closed first: only one response is open at a
+    time, and a pool may have only one connection.
+    """
+    if not verdict.in_turn:
+        yield from released(state)
+    state.take_cookies(exchange)
+    now = state.as_of_now(exchange)
+    request = guard.permit_aside(now, state.path, verdict, state.cookies, looks, state.heard)
+    if isinstance(request, Settle):
+        return exchange, request
+    if why := (yield from forbidden(state, request)):
+        return exchange, Settle(why)
+    exchange = yield from _put_away(state, exchange)
+    if looks == 1:
+        state.heard = exchange
+    if exchange.response is not None and not is_kept(exchange.response):
+        return exchange, Settle(
+            "its body is longer than Limits.drain_bytes: no side request is sent"
+        )
+    state.note("aside", verdict, verdict.why)
+    heard = state.heard
+    if verdict.tell is not None and heard is not None and heard.response is not None:
+        yield from state.call("a hook", verdict.tell, heard.request, heard.response)
+    if verdict.after:
+        state.tell(Waiting, verdict.after, exchange.request)
+        state.earliest += verdict.after
+        yield Wait(verdict.after)
+    if (refused := (yield from held_back(state, request))) is not None:
+        return exchange, Settle(f"the side request is not sent: {refused}")
+    went = yield from prepared(state, request, 1, aside=True)
+    cache, send = state.plan.cache, Send(went, until=state.until)
+    reply: Reply = (yield send) if cache is None else (yield from sending(cache, send))
+    answer = state.hear(reply, request, exchange)
+    state.take_cookies(answer)
+    if cache is not None and answer.response is not None:
+        # RFC 9111 §4.4, which is as true of what is sent on the side.
+        yield Shelve(cache.invalidated(went, answer.response))
+    if verdict.read:
+        answer = state.heard = yield from _put_away(state, answer)
+    decided = yield from state.decide(verdict.then, answer)
+    if isinstance(decided, Inspect):
+        answer, decided = yield from considered(state, decided, answer)
+    state.heard = answer
+    noted(state, answer, decided)  # of the origin that was asked on the side
+    if isinstance(decided, (Settle, Again, Aside, Refuse)):
+        decided = decided._replace(cool=None)
+    response = answer.response
+    used = isinstance(decided, Use) and decided.response is response
+    if response is not None and not used and not is_kept(response):
+        yield Discard(response, went)
+    return exchange, decided
+
+
+def _put_away(state: ExchangeState, exchange: Exchange) -> Flow[Exchange]:
+    """Read a response and close it; one that is too long stays open, and whole."""
+    response = exchange.response
+    if response is None or is_kept(response):
+        return exchange
+    kept = yield Read(response)
+    if kept is None:
+        return exchange
+    most = exchange.limits.drain_bytes
+    read = adopt(response, exchange.request, state.past, state.steps, kept=kept, most=most)
+    return exchange._replace(response=read)

@@ -1,0 +1,289 @@
+"""All that one exchange knows while it is under way, and the smallest steps with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from datetime import timedelta
+from functools import partial
+from inspect import isawaitable
+from math import inf
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from statuspolicy.engine.effects import Ask, Effect, Leave, Reply, Send
+from statuspolicy.engine.narration import Narrator, Result
+from statuspolicy.engine.path import ELSEWHERE, Path, Permit, drops, gives_back
+from statuspolicy.fields.methods import SAFE, WITHOUT_CONTENT
+from statuspolicy.fields.section import NO_FIELDS, Fields
+from statuspolicy.message import body, cookies, redirected
+from statuspolicy.message.redact import redact
+from statuspolicy.message.response import adopt
+from statuspolicy.policy import verdicts
+from statuspolicy.policy.exchange import Exchange
+from statuspolicy.policy.table import Duty
+from statuspolicy.policy.verdicts import Settle, Verdict
+from statuspolicy.printable import given
+from statuspolicy.wire.httpx_internals import lines, request_of, target
+from statuspolicy.wire.library import ANY, BYTE_STREAMS, LIBRARY_OF
+
+if TYPE_CHECKING:
+    from httpx import AsyncBaseTransport, BaseTransport, Request, Response
+
+    from statuspolicy.engine.config import Plan
+    from statuspolicy.memory.cooldowns import Rest
+    from statuspolicy.memory.limits import RetryBudget
+
+__all__ = ["ExchangeState", "Flow", "Result", "is_http2", "released"]
+
+_A_MOMENT = 0.001  # seconds that are no delay
+
+T = TypeVar("T")
+Flow: TypeAlias = Generator[Effect, Any, T]
+
+
+class ExchangeState(Narrator):
+    """The state of one exchange; nothing of it outlives the exchange but the trace.
+
+    What begins alike in all of them stands in the class.
+    """
+
+    past: tuple[Response, ...] = ()  # what another request answered: response.history
+    answers: tuple[int | str, ...] = ()  # to the request that is being sent
+    hops = 0
+    fresh = False
+    over: BaseTransport | AsyncBaseTransport | None = None  # for the next send alone
+    until: float | None = None  # when all has to be over, on the monotonic clock
+    first_heard: float | None = None
+    # No sooner than that is it now: whoever waits and asks a clock that stands still (a
+    # frozen one in a test) how long to wait on would wait for ever.
+    earliest = -inf
+    # Redirects that were remembered or taken from what is: their URLs, also as the cache's key.
+    shortcuts: tuple[tuple[str, str], ...] = ()
+    # What was to be sent before the first remembered move was taken, its path and so on.
+    fork: tuple[Request, Path, int, int, bool] | None = None
+    straight = False  # whether no remembered move is taken any more
+    # Where the last repeat took a token from a budget, and how a way to a cooling origin was asked
+    # for: an exchange that is broken off gives both back, so they are noted before they are taken.
+    spent: tuple[str, RetryBudget] | None = None
+    approached: tuple[str, float] | None = None
+    doubt = False  # whether an earlier send may have been acted on
+    in_turn = False  # whether others wait for what this exchange is at
+
+    def __init__(self, plan: Plan, request: Request) -> None:
+        self.plan = plan
+        if type(request.stream) not in BYTE_STREAMS or body.FACTORY in request.extensions:
+            request = body.carry(request, plan.limits)
+        self.sent = self.went = request  # `went` as it was prepared
+        self.cookies = None if plan.cookies is None else plan.cookies()
+        self.path = Path(
+            request.url,
+            (),
+            plan.abroad,
+            0,
+            cookies.own(self.cookies, request),
+            None,
+            target(request.url),
+        )
+        self.began = plan.sent
+        self.user = plan.user
+        if plan.limits.total is not None:
+            began = plan.clock.monotonic() if plan.began is None else plan.began
+            self.until = began + plan.limits.total
+        # Whether an answer may be seen at a glance: nobody is asked and nobody listens.
+        self.glances = plan.glances and ELSEWHERE.isdisjoint(request.extensions)
+
+    def send(self) -> Send:
+        """The effect that sends the request; `began` says when."""
+        self.began = self.plan.clock.monotonic()
+        plain = self.glances and not self.fresh and self.sent.method in WITHOUT_CONTENT
+        return Send(self.went, self.fresh, self.until, self.over, plain)
+
+    def now(self) -> float:
+        """The monotonic clock, what was waited included where that stands still."""
+        return max(self.plan.clock.monotonic(), self.earliest)
+
+    def hear(
+        self, reply: Reply, request: Request | None = None, main: Exchange | None = None
+    ) -> Exchange:
+        """What a duty is to see of an answer; `request` and `main` where it came on the side."""
+        plan, outcome = self.plan, reply.outcome
+        response = outcome if isinstance(outcome, ANY.Response) else None
+        if isinstance(outcome, Exception):
+            redact(outcome, request or self.went, plan.limits.sensitive)
+        heard = plan.clock.monotonic()
+        heard = max(heard, self.earliest)
+        self.earliest = heard
+        if self.first_heard is None:
+            self.first_heard = heard
+        self.row, self.noted = plan.table.match(outcome), False
+        values: dict[str, Any] = {
+            "request": self.sent if request is None else request,
+            "response": response,
+            "error": None if response is not None else outcome,
+            "fields": NO_FIELDS if response is None else Fields.of(lines(response.headers)),
+            "steps": self.steps,
+            "limits": plan.limits,
+            "now": plan.clock.time(),
+            "elapsed": heard - self.first_heard,
+            "answers": self.answers,
+            "hops": self.hops,
+            "can_renew": plan.fresh is not None or not is_http2(response),
+            "can_await": plan.is_async,
+            "duty": self.row.duty,
+        }
+        # What has its default is left out: most of it has.
+        if main is not None:
+            values["main"] = main
+        if plan.confirm is not None:
+            values["can_ask"] = True
+        if plan.prepare is not None:
+            values["can_sign"] = True
+        if reply.reused or reply.unsent or reply.begun:
+            values["reused"], values["unsent"] = reply.reused, reply.unsent
+            values["begun"] = reply.begun
+        if reply.interim or reply.began:
+            values["interim"], values["began"] = reply.interim, reply.began
+        if self.until is not None:
+            values["left"] = self.until - heard
+        if request is not None or self.path.abroad:
+            values["abroad"] = self._abroad(request)
+        if response is not None and response.status_code in (305, 407):
+            values["proxied"] = self._proxied(request or self.sent)
+        if self.doubt and request is None and self.sent.method not in SAFE:
+            values["maybe_acted_on"] = True
+        self.heard = Exchange._of(values)
+        return self.heard
+
+    def _abroad(self, aside: Request | None) -> bool:
+        """Whether what was asked is not at home, so that the guard lets no credentials go there."""
+        away = self.path.abroad
+        if aside is not None:
+            away = away or not redirected.same_origin(self.path.home, aside.url)
+        return away and drops(self.plan.limits, away)
+
+    def _proxied(self, request: Request) -> bool:
+        asked = self.plan.proxied
+        return asked is not None and asked(request.url)
+
+    def as_of_now(self, exchange: Exchange) -> Exchange:
+        """An exchange that knows how long it was asked and awaited since it was heard."""
+        now = self.plan.clock.monotonic()
+        now = max(now, self.earliest)
+        if now - (self.first_heard or 0.0) - exchange.elapsed < _A_MOMENT:
+            return exchange
+        left = inf if self.until is None else self.until - now
+        return exchange._replace(elapsed=now - (self.first_heard or 0.0), left=left)
+
+    def take_cookies(self, exchange: Exchange) -> None:
+        """Into the jar, before anything is decided by it."""
+        if exchange.response is not None and "set-cookie" in exchange.fields:
+            if self.cookies is None:
+                self.cookies = LIBRARY_OF[type(exchange.request)].Cookies()
+            cookies.extract(self.cookies, exchange.response, exchange.request)
+
+    def passed(self, answer: Response, request: Request, kept: bytes | None) -> None:
+        """An answer goes into the history. kept: its raw body, where it was read."""
+        past = adopt(answer, request, self.past, self.steps, kept=kept, passed=True)
+        if self.began is not None:
+            past.elapsed = timedelta(seconds=self.plan.clock.monotonic() - self.began)
+        self.past = (*self.past, past)
+
+    def take(self, permit: Permit, answers: tuple[int | str, ...]) -> None:
+        """From now on this request is the one that is sent."""
+        self.sent = self.went = permit.request
+        self.path, self.visit, self.noted = permit.path, None, None
+        self.hops += permit.is_hop
+        self.answers = () if permit.is_hop else answers
+
+    # ── what is remembered between exchanges ──────────────────────────────────────────
+
+    def spend(self, origin: str, budget: RetryBudget) -> float | None:
+        """Take a token from a retry budget; returns how many are left, None for an empty one."""
+        self.spent = origin, budget  # before it is taken: who is broken off gives it back
+        left = self.plan.memory.spend(origin, budget, self.plan.clock.monotonic())
+        if left is None:
+            self.spent = None
+        return left
+
+    def refund(self, status: int | None) -> None:
+        """A repeat that was answered well gives back what it took from an origin's budget."""
+        if self.spent is not None:
+            if gives_back(status):
+                self.plan.memory.refund(*self.spent)
+            self.spent = None
+
+    def approach(self, origin: str) -> Rest | None:
+        """The wait of the next request to an origin; None where it may be sent now."""
+        now = self.now()
+        self.approached = origin, now  # before it is: as above
+        met = self.plan.memory.approach(origin, now)
+        if met is not None:
+            self.approached = None
+        return met
+
+    def give_back(self) -> None:
+        """Give back what was taken for a send that will not be answered any more."""
+        memory, spent, approached = self.plan.memory, self.spent, self.approached
+        if spent is not None:
+            memory.refund(*spent)
+        if approached is not None:
+            memory.abandon(*approached)
+        self.spent = self.approached = None
+
+    # ── what an application is asked ──────────────────────────────────────────────────
+
+    def decide(self, duty: Duty, exchange: Exchange) -> Flow[Verdict]:
+        """What a duty answers, once it is sure that it is a verdict."""
+        if self.plan.follow is False and exchange.redirected:
+            return Settle()  # the call said follow_redirects=False
+        if exchange.request.method == "CONNECT" and 200 <= (exchange.status or 0) < 300:
+            # RFC 9110 §9.3.6: a tunnel begins after "the blank line that concludes the […]
+            # header section"; Content-Length and the like say nothing.
+            return Settle()
+        try:
+            verdict: Any = duty(exchange)
+            if type(verdict) not in verdicts.KINDS:
+                verdict = yield from self._answer(verdict, partial(self.raised, "the duty", duty))
+            verdicts.check(
+                verdict,
+                exchange.request,
+                lambda: f"The duty of row {self.row.name}, {given(duty)},",
+            )
+        except Exception as error:
+            read = exchange.response
+            if (
+                isinstance(error, ANY.DecodingError)
+                and read
+                and request_of(read) is request_of(error)
+            ):
+                return Settle(str(error))  # a callable of the application asked for its content
+            self.raised("the duty", duty, error)
+            raise
+        return verdict  # type: ignore[no-any-return]
+
+    def call(self, what: str, call: Callable[..., Any], *given: Any) -> Flow[Any]:
+        """What a callable of the application answers; what it raises gets the trace."""
+        raised = partial(self.raised, what, call)
+        try:
+            answer = call(*given)
+        except Exception as error:
+            raised(error)
+            raise
+        return (yield from self._answer(answer, raised))
+
+    def _answer(self, answer: Any, raised: Callable[[Exception], object]) -> Flow[Any]:
+        """An application's answer, waited for where it has to be."""
+        if isawaitable(answer):
+            answer = yield Ask(answer, raised)
+        return answer
+
+
+def released(state: ExchangeState) -> Flow[None]:
+    """Let the next exchange have its turn, where this one has it."""
+    if state.in_turn:
+        state.in_turn = False
+        yield Leave()
+
+
+def is_http2(response: Response | None) -> bool:
+    """Whether closing a response unread leaves its connection as it is."""
+    return response is not None and response.extensions.get("http_version") == b"HTTP/2"

@@ -1,0 +1,39 @@
+"""Sending unsafe requests: stored responses are invalidated where the outcome is not known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from statuspolicy.engine.effects import Reply, Send, Shelve
+from statuspolicy.engine.state import Flow
+from statuspolicy.fields.methods import SAFE
+from statuspolicy.policy import failures
+from statuspolicy.wire.library import ANY
+
+if TYPE_CHECKING:
+    from httpx import Request, TransportError
+
+    from statuspolicy.engine.client_cache import Shelf
+
+
+def sending(shelf: Shelf, send: Send) -> Flow[Reply]:
+    """Send a request; invalidate what it may have changed without a response (RFC 9111 §4.4)."""
+    request = send.request
+    reply: Reply
+    if request.method in SAFE:
+        reply = yield send
+        return reply
+    try:
+        reply = yield send
+    except GeneratorExit:  # its task was cancelled, or its body raised
+        shelf.owe(request)
+        raise
+    error = reply.outcome
+    if isinstance(error, ANY.TransportError) and _may_be_acted_on(error, reply, request):
+        yield Shelve(shelf.invalidated(request, None))
+    return reply
+
+
+def _may_be_acted_on(error: TransportError, reply: Reply, request: Request) -> bool:
+    unsent = reply.unsent or isinstance(error, (ANY.PoolTimeout, ANY.UnsupportedProtocol))
+    return not (unsent or failures.unacted(error, reply.begun, request))

@@ -1,0 +1,1 @@
+"""The syntax of header fields and of what they hold: bytes and text -> values. Pure."""

@@ -1,0 +1,74 @@
+"""How long a server asks to wait: `Retry-After`, and the fields of rate limits."""
+
+from __future__ import annotations
+
+from statuspolicy.fields.dates import http_date
+from statuspolicy.fields.section import Fields, digits
+
+
+def retry_after(fields: Fields, now: float) -> float | None:
+    """Seconds that `Retry-After` asks to wait (RFC 9110 §10.2.3), or None.
+
+    A date is compared with the response's own Date, so that a wrong clock doesn't matter.
+    `retry-after-ms`, which some vendors send beside it, is more exact.
+    """
+    told = _retry_after(fields, now)
+    finer = digits(fields.one("retry-after-ms"))
+    if finer is None:
+        return told
+    finer /= 1000
+    # If the two contradict each other, the later one counts.
+    return finer if told is None or finer > told - 1 else told
+
+
+def _retry_after(fields: Fields, now: float) -> float | None:
+    value = fields.one("retry-after")
+    seconds = digits(value)
+    if value is None or seconds is not None:
+        return seconds
+    until = http_date(value, now)
+    return None if until is None else max(0.0, until - _sent(fields, now))
+
+
+def _sent(fields: Fields, now: float) -> float:
+    """When a response was made: its Date, else now."""
+    sent = http_date(fields.one("date"), now)
+    return now if sent is None else sent
+
+
+def told(status: int | None, fields: Fields, now: float) -> float | None:
+    """Seconds that a response asks to wait, by the fields that count for its status code."""
+    if status not in (429, 503) and not {"retry-after", "retry-after-ms"} & fields._lines.keys():
+        return None
+    wait = retry_after(fields, now)
+    if wait is None and status in (429, 503) and "retry-after" not in fields:
+        return rate_limit_reset(fields, now)
+    return wait
+
+
+def rate_limit_reset(fields: Fields, now: float) -> float | None:
+    """Seconds until an exhausted rate limit is renewed, or None.
+
+    Only if the same fields say that nothing is left, since servers send them with other responses
+    too: `RateLimit` (its `t`), `RateLimit-Reset`, `X-RateLimit-Reset`.
+    """
+    waits = [_item_reset(item) for item in (fields.get("ratelimit") or "").split(",")]
+    told = max((wait for wait in waits if wait is not None), default=None)
+    if told is not None:
+        return told
+    for prefix in ("ratelimit-", "x-ratelimit-"):
+        if digits(fields.one(prefix + "remaining")) == 0:
+            reset = digits(fields.one(prefix + "reset"))
+            if reset is not None:
+                epoch = prefix.startswith("x-") and reset >= 1_000_000_000
+                return max(0.0, reset - _sent(fields, now)) if epoch else reset
+    return None
+
+
+def _item_reset(item: str) -> float | None:
+    """`"name";r=0;t=30` -> 30."""
+    parameters: dict[str, str] = {}
+    for part in item.split(";")[1:]:
+        name, _, value = part.strip().partition("=")
+        parameters[name] = value
+    return digits(parameters.get("t")) if digits(parameters.get("r")) == 0 else None

@@ -1,0 +1,1 @@
+"""What is remembered between exchanges, within which limits, and the locks for it."""

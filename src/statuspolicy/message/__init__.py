@@ -1,0 +1,1 @@
+"""Requests and responses of the HTTP library: read, made, and remade for where they go."""

@@ -1,0 +1,1 @@
+"""401 and 407: challenges and what answers them."""

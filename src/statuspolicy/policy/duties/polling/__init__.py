@@ -1,0 +1,1 @@
+"""202: the status monitor, asked until it is over."""

@@ -1,0 +1,52 @@
+"""The private names of the standard library's `http.cookiejar` that are used, all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cache
+from http.cookiejar import Cookie, CookieJar, CookiePolicy, DefaultCookiePolicy
+from operator import attrgetter
+from typing import Any
+
+from statuspolicy.wire.supported import Name, require
+
+# What a cookie jar accepts and sends; a policy of the application's own too.
+policy_of: Callable[[CookieJar], CookiePolicy] = attrgetter("_policy")
+
+# Its cookies, by domain, path and name, and the lock that whoever reads them holds.
+cookies_of: Callable[[CookieJar], dict[str, dict[str, dict[str, Cookie]]]] = attrgetter("_cookies")
+cookies_lock: Callable[[CookieJar], AbstractContextManager[Any]] = attrgetter("_cookies_lock")
+
+
+def names() -> tuple[Name, ...]:
+    """Each private name that is used, and how it is found."""
+    use, policy = "the cookies of a hop", DefaultCookiePolicy()
+    jar = CookieJar(policy)
+
+    def by_place() -> bool:
+        jar.set_cookie(_COOKIE)
+        return cookies_of(jar)["a.example"]["/b"]["c"] is _COOKIE
+
+    def locks() -> bool:
+        with cookies_lock(jar):
+            return True
+
+    return (
+        Name("CookieJar._policy", use, lambda: policy_of(jar) is policy),
+        Name("CookieJar._cookies", use, by_place),
+        Name("CookieJar._cookies_lock", use, locks),
+    )
+
+
+_COOKIE = Cookie(
+    version=0, name="c", value="d", port=None, port_specified=False, domain="a.example",
+    domain_specified=False, domain_initial_dot=False, path="/b", path_specified=True, secure=False,
+    expires=None, discard=True, comment=None, comment_url=None, rest={},
+)  # fmt: skip
+
+
+@cache
+def check() -> None:
+    """Raise UnsupportedVersion where a name is missing; it looks once in a process."""
+    require("Python", names())

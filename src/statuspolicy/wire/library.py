@@ -1,0 +1,211 @@
+"""The HTTP libraries whose clients a policy serves: httpx and httpx2, which have the same names.
+
+This module alone knows them, and imports neither: a library is known once an object of it was
+seen, or where it was imported before this package. Two questions are asked of it:
+
+* Is this a response? `isinstance(x, ANY.Response)`, `except ANY.TransportError`: under each name,
+  `ANY` has the classes of all known libraries, as a tuple.
+* Make a header section: `LIBRARY_OF[type(request)].Headers(...)`, the library of an object at hand.
+
+What is ours and has to be the library's too (an error, a transport, a stream) is a subclass of
+`BASE.X`, which is of all known libraries. So there is one `RedirectLoop`, and it is the
+TooManyRedirects of both.
+
+For type checkers the names in annotations are httpx's, throughout the package.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from statuspolicy.wire.supported import Name, require
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+    import httpx as ANY  # noqa: N812 - as it is when it runs: `ANY.Response`
+
+NAMES = ("httpx", "httpx2")
+
+__all__ = [
+    "ANY", "BASE", "BYTE_STREAMS", "LIBRARY_OF", "NAMES", "RESPONSES", "Library", "Stream",
+    "either", "known", "meet", "named", "remember", "several",
+]  # fmt: skip
+
+_CLASSES = (
+    "URL", "AsyncBaseTransport", "AsyncByteStream", "AsyncClient", "AsyncHTTPTransport", "Auth",
+    "BaseTransport", "ByteStream", "Client", "ConnectError", "ConnectTimeout", "Cookies",
+    "DecodingError", "DigestAuth", "HTTPStatusError", "HTTPTransport", "Headers", "InvalidURL",
+    "LocalProtocolError", "PoolTimeout", "ProxyError", "ReadError", "ReadTimeout",
+    "RemoteProtocolError", "Request", "RequestError", "Response", "SyncByteStream",
+    "TimeoutException", "TooManyRedirects", "TransportError", "UnsupportedProtocol", "WriteError",
+    "WriteTimeout",
+)  # fmt: skip
+
+
+class Library:
+    """One of the two, by the classes that are made of it."""
+
+    if TYPE_CHECKING:
+        URL: type[httpx.URL]
+        Auth: type[httpx.Auth]
+        AsyncClient: type[httpx.AsyncClient]
+        AsyncHTTPTransport: type[httpx.AsyncHTTPTransport]
+        ByteStream: type[httpx.ByteStream]
+        Client: type[httpx.Client]
+        Cookies: type[httpx.Cookies]
+        DecodingError: type[httpx.DecodingError]
+        HTTPStatusError: type[httpx.HTTPStatusError]
+        HTTPTransport: type[httpx.HTTPTransport]
+        Headers: type[httpx.Headers]
+        Request: type[httpx.Request]
+        Response: type[httpx.Response]
+
+    def __init__(self, name: str) -> None:
+        from importlib import import_module
+
+        module = import_module(name)
+        self.name = name
+        require(
+            name, [Name(one, "to wrap a client", partial(getattr, module, one)) for one in _CLASSES]
+        )
+        # No `__getattr__`, which would make each access slower.
+        vars(self).update({one: getattr(module, one) for one in _CLASSES})
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+_known: dict[str, Library] = {}
+_learning = Lock()
+
+# Of these classes themselves, and no subclass: `type(stream) in BYTE_STREAMS` (a body in memory).
+BYTE_STREAMS: set[type] = set()
+RESPONSES: set[type] = set()
+
+if not TYPE_CHECKING:
+
+    class _Any:
+        """Under each name the classes of the known libraries: `isinstance` takes a tuple too."""
+
+    ANY = _Any()
+    vars(ANY).update(dict.fromkeys(_CLASSES, ()))
+
+
+def named(name: str) -> Library:
+    """The library of that name, which is known from now on."""
+    if name not in _known:
+        _learn(name)
+    return _known[name]
+
+
+def _learn(name: str) -> None:
+    with _learning:
+        if name in _known:
+            return  # another thread saw it first
+        library = Library(name)
+        for one in _CLASSES:
+            setattr(ANY, one, (*getattr(ANY, one), getattr(library, one)))
+        BYTE_STREAMS.add(library.ByteStream)
+        RESPONSES.add(library.Response)
+        for one, kind in vars(BASE).items():
+            kind.__bases__ = (*kind.__bases__, getattr(library, one))
+        _known[name] = library
+
+
+class _LibraryOf(dict[type, Library]):
+    """The library of a class. It holds no class of an application's, which would not be freed."""
+
+    def __missing__(self, kind: type) -> Library:
+        for base in kind.__mro__:
+            if base.__module__ in NAMES:
+                library = named(base.__module__)
+                if base is kind:
+                    self[kind] = library
+                return library
+        raise TypeError(f"{kind.__module__}.{kind.__qualname__} is of neither httpx nor httpx2.")
+
+
+LIBRARY_OF: Mapping[type, Library] = _LibraryOf()
+
+
+def meet(thing: object) -> Library | None:
+    """Know the library of what an application gives, before `ANY` is asked; None for a stranger."""
+    try:
+        return LIBRARY_OF[type(thing)]
+    except TypeError:
+        return None
+
+
+def remember(kind: type, library: Library) -> None:
+    """Have the library of a class of ours be found as quickly as that of its own."""
+    _LIBRARY[kind] = library
+
+
+_LIBRARY: Any = LIBRARY_OF
+
+
+def known() -> list[Library]:
+    """The libraries that are known by now."""
+    return [*_known.values()]
+
+
+def either() -> Library:
+    """A library, where no object says which one: the first that is known, or else installed."""
+    for name in NAMES:
+        if name in _known:
+            return _known[name]
+    try:
+        return named("httpx")
+    except ImportError:
+        return named("httpx2")
+
+
+# ── what is ours and the library's ────────────────────────────────────────────────────
+
+
+class _Thing:
+    """The bases' first base: in the place of `object` itself Python takes no other."""
+
+
+class _Failure(Exception):
+    """As `_Thing`, of errors."""
+
+
+if TYPE_CHECKING:
+    import httpx as BASE  # noqa: N812 - `class RedirectLoop(BASE.TooManyRedirects)`
+else:
+
+    class _Bases:
+        """Under each name a class that is a subclass of each known library's class of that name."""
+
+        def __getattr__(self, name):
+            first = _Thing if name.endswith(("Transport", "Stream")) else _Failure
+            with _learning:
+                theirs = [getattr(library, name) for library in _known.values()]
+                made = type(name, (first, *theirs), {"__module__": __name__})
+                return vars(self).setdefault(name, made)
+
+    BASE = _Bases()
+
+
+class Stream(BASE.SyncByteStream, BASE.AsyncByteStream):
+    """A body that is ours, for both kinds of client."""
+
+
+def several(*kinds: Any) -> tuple[Any, ...]:
+    """Classes, and tuples of them as `ANY` has, as `except` takes them together."""
+    return tuple(one for kind in kinds for one in (kind if isinstance(kind, tuple) else (kind,)))
+
+
+def _look_around() -> None:
+    for name in NAMES:
+        if sys.modules.get(name) is not None:  # None: somebody says that it isn't there
+            named(name)
+
+
+_look_around()
