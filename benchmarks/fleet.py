@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TypeAlias
 import httpx
 
 from statuspolicy import STANDARD, Limits, Memory, RetryBudget
-from statuspolicy.engine.config import Plan
+from statuspolicy.engine.config import Config
 from statuspolicy.engine.effects import Discard, Reply, Send, Wait
 from statuspolicy.engine.loop import exchange
 from statuspolicy.engine.state import ExchangeState
@@ -121,7 +121,7 @@ class Client:
 
     def __init__(self, queue: Queue, origin: Origin, budget: RetryBudget | None) -> None:
         self._queue, self._origin = queue, origin
-        self._plan = Plan(
+        self._config = Config(
             table=STANDARD,
             limits=Limits(retry_budget=budget),
             cookies=None,
@@ -134,7 +134,7 @@ class Client:
 
     def call(self, then: Callable[[], None] = lambda: None) -> None:
         """Begin an exchange; `then` is called when it is over."""
-        flow = exchange(ExchangeState(self._plan, httpx.Request("GET", URL)))
+        flow = exchange(ExchangeState(self._config, httpx.Request("GET", URL)))
         self._step(flow, then, None)
 
     def _step(self, flow: Any, then: Callable[[], None], value: object) -> None:

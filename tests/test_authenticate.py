@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import anyio
 import pytest
 
-from statuspolicy.memory.locks import Turn, _locks_of_this_loop
+from statuspolicy.memory.locks import ExchangeLock, _locks_of_this_loop
 from statuspolicy.testing import Answer
 from tests.library import httpx, sp
 
@@ -250,8 +250,8 @@ def test_401_who_is_cancelled_lets_the_next_request_in(backend, guarded, status_
                         await client.get(guarded)
                     assert scope.cancelled_caught
                 turn = next(iter(rows[401]._purses.values())).turn
-                assert await turn.aenter(0.5)
-                turn.aleave()
+                assert await turn.aacquire(0.5)
+                turn.arelease()
 
     anyio.run(main, backend=backend)
 
@@ -268,27 +268,27 @@ def test_401_a_turn_that_does_not_come_is_not_waited_for_without_end(guarded, op
 
 def enter(turn, in_loop):
     if not in_loop:
-        return turn.enter(0)
+        return turn.acquire(0)
 
     async def taken():
         # By a task that is no more, as a lock of anyio belongs to its task.
         async with anyio.create_task_group() as group:
-            group.start_soon(turn.aenter, 1)
+            group.start_soon(turn.aacquire, 1)
         return True
 
     return taken()
 
 
 def test_a_turn_is_one_for_each_event_loop_and_left_to_the_next():
-    turn, order = Turn(), []
+    turn, order = ExchangeLock(), []
 
     async def main():
         async def at_it(n):
-            assert await turn.aenter(5)
+            assert await turn.aacquire(5)
             order.append(n)
             await anyio.lowlevel.checkpoint()
             order.append(n)
-            turn.aleave()
+            turn.arelease()
 
         async with anyio.create_task_group() as group:
             group.start_soon(at_it, 1)
@@ -307,9 +307,9 @@ def test_a_turn_is_one_for_each_event_loop_and_left_to_the_next():
 def test_turns_that_nobody_uses_any_more_are_let_go_of():
     async def main():
         for _ in range(3):
-            turn = Turn()
-            assert await turn.aenter(1)
-            turn.aleave()
+            turn = ExchangeLock()
+            assert await turn.aacquire(1)
+            turn.arelease()
         del turn
         gc.collect()
         return len(_locks_of_this_loop())
@@ -318,16 +318,16 @@ def test_turns_that_nobody_uses_any_more_are_let_go_of():
 
 
 def test_a_turn_in_threads_is_left_to_the_next():
-    turn = Turn()
-    assert turn.enter(1)
+    turn = ExchangeLock()
+    assert turn.acquire(1)
     came = []
-    thread = threading.Thread(target=lambda: came.append(turn.enter(float("inf"))))
+    thread = threading.Thread(target=lambda: came.append(turn.acquire(float("inf"))))
     thread.start()
-    turn.leave()
+    turn.release()
     thread.join(5)
     assert came == [True]
     began = time.monotonic()
-    assert not turn.enter(0)
+    assert not turn.acquire(0)
     assert time.monotonic() - began < 5
 
 

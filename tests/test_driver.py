@@ -8,7 +8,7 @@ from statuspolicy.engine.state import ExchangeState
 from statuspolicy.testing import Answer, FakeClock
 from tests.library import httpx, sp
 
-PLAN = sp.PolicyTransport().plan
+PLAN = sp.PolicyTransport().config
 
 
 def test_two_threads_that_drain_answers_to_one_request_leave_its_timeouts_as_they_were():

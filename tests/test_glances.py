@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statuspolicy.client.base_transport import CALL
-from statuspolicy.engine.config import Plan
+from statuspolicy.engine.config import Config
 from statuspolicy.engine.state import ExchangeState
 from statuspolicy.testing import FakeClock
 from statuspolicy.wire.context import PINS
@@ -138,7 +138,7 @@ def tell(
     try:
         with (
             patch.object(ExchangeState, "hear", lambda *given: heard.append(1) or hear(*given)),
-            nullcontext() if glances else patch.object(Plan, "glances", False),
+            nullcontext() if glances else patch.object(Config, "glances", False),
         ):
             response = send(transport, asked)
         if not hasattr(response, "_request") or response._request is None:

@@ -6,7 +6,7 @@ from threading import Thread
 import anyio
 import pytest
 
-from statuspolicy.memory.locks import Turn
+from statuspolicy.memory.locks import ExchangeLock
 from statuspolicy.testing import FakeClock
 from statuspolicy.wire.context import aduring, during
 from tests.interrupts import Inner
@@ -73,17 +73,17 @@ def test_what_fails_leaves_the_variable_as_it_was():
 
 
 def test_a_turn_that_is_another_threads_is_not_left():
-    turn = Turn()
-    assert turn.enter(0)
-    thread = Thread(target=turn.leave)
+    turn = ExchangeLock()
+    assert turn.acquire(0)
+    thread = Thread(target=turn.release)
     thread.start()
     thread.join()
     came = []
-    thread = Thread(target=lambda: came.append(turn.enter(0)))
+    thread = Thread(target=lambda: came.append(turn.acquire(0)))
     thread.start()
     thread.join()
     assert came == [False]
-    turn.leave()
+    turn.release()
 
 
 def test_503_a_repeat_at_once_that_is_broken_off_gives_its_token_back():

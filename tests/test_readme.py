@@ -108,7 +108,7 @@ def test_the_example_of_rows_that_need_a_word_works(status_server, capsys):
     exec(example("## Rows that need your word"), names)
     challenge = '/401?www-authenticate=Bearer realm="a"&then=200'
     with contextlib.closing(names["client"]) as client:
-        client._transport.plan.clock.sleep = lambda seconds: None
+        client._transport.config.clock.sleep = lambda seconds: None
         for path in ("/202?location=/200", challenge, "/409?then=200"):
             assert client.get(status_server.url + path).status_code == 200
         assert status_server.received[-3].headers["authorization"] == "Bearer of a"

@@ -249,7 +249,8 @@ class Leaving(httpx.AsyncByteStream):
 
 
 OF_ONE_EXCHANGE = {
-    "Exchange", "ExchangeState", "Reply", "PolicyResponse", "Body", "SyncIO", "AsyncIO", "Trace",
+    "Exchange", "ExchangeState", "Reply",
+    "PolicyResponse", "Body", "SyncIO", "AsyncIO", "Trace",
     "Step",
 }  # fmt: skip
 

@@ -6,10 +6,10 @@ import tracemalloc
 import pytest
 
 from statuspolicy.cache.decision import Forward
-from statuspolicy.cache.reuse import plan
+from statuspolicy.cache.reuse import reuse
 from statuspolicy.cache.storage.memory import VARIANTS
 from statuspolicy.cache.storage.redis import response_time_of
-from statuspolicy.engine.client_cache import Shelf
+from statuspolicy.engine.client_cache import ClientCache
 from tests.cache.places import URL, Driven, entry
 from tests.cache.values import NOW, asked
 from tests.cache.values import entry as response
@@ -30,7 +30,7 @@ def variant(number, tag=None, **more):
 
 def if_none_match(stored):
     """What a request is sent with that selects none of these, and what that is about."""
-    course = plan(asked({"Cookie": "new"}), stored, NOW + 1e6)
+    course = reuse(asked({"Cookie": "new"}), stored, NOW + 1e6)
     assert isinstance(course, Forward)
     lines = dict(course.lines)
     return lines.get(b"If-None-Match", b"").decode(), course.entries
@@ -61,13 +61,13 @@ def test_if_none_match_stays_short_however_long_the_tags_are():
 def test_an_etag_that_no_server_takes_back_is_not_sent_by_itself_either():
     tag = f'"{"x" * 3_000}"'
     old = response({"ETag": tag, "Cache-Control": "max-age=0"})
-    course = plan(asked(), [old], NOW + 9)
+    course = reuse(asked(), [old], NOW + 9)
     assert (course.why, course.lines) == ("stale", [])
     modified = "Wed, 21 Oct 2015 07:28:00 GMT"
     old = response({"ETag": tag, "Cache-Control": "max-age=0", "Last-Modified": modified})
-    assert [name for name, _ in plan(asked(), [old], NOW + 9).lines] == [b"If-Modified-Since"]
+    assert [name for name, _ in reuse(asked(), [old], NOW + 9).lines] == [b"If-Modified-Since"]
     part = response({"ETag": tag, "Cache-Control": "max-age=9"}, status=206, part=(0, 9, 20))
-    assert plan(asked(), [part], NOW).lines == ()
+    assert reuse(asked(), [part], NOW).lines == ()
 
 
 @every_place
@@ -158,18 +158,18 @@ REQUEST = httpx.Request("GET", URL)
 def held(headers, content=b"", url="/{}", who="", sent=""):
     """How much memory a full storage takes, used and validated, as a part of what it may."""
     storage = sp.MemoryStorage(MOST)
-    shelf = Shelf(sp.Cache(storage=storage), sp.Limits())
+    client_cache = ClientCache(sp.Cache(storage=storage), sp.Limits())
     lines = [*headers.items()] if isinstance(headers, dict) else headers
 
     def get(number, now):
         asking = asked({"X-A": f"{number}{sent}"}, url=url.format(number), who=f"{who}{number}")
-        visit = shelf.visit(asking, shelf.look(asking.url, asking.who), now)
-        if visit.served() is None:
-            status = 304 if visit.course.lines else 200
+        lookup = client_cache.lookup(asking, client_cache.look(asking.url, asking.who), now)
+        if lookup.served() is None:
+            status = 304 if lookup.course.lines else 200
             body = bytes(bytearray(content if status == 200 else b""))
-            visit.equipped(REQUEST)
+            lookup.equipped(REQUEST)
             answer = httpx.Response(status, headers=lines, content=body)
-            shelf.change(visit.settled(answer, now)[1], visit.sent)
+            client_cache.change(lookup.settled(answer, now)[1], lookup.sent)
 
     worst = 0.0
     get(-1, NOW)
@@ -228,11 +228,11 @@ def test_memory_storage_holds_no_more_than_max_bytes_whatever_is_stored():
 
 
 def test_what_is_known_of_requests_with_long_urls_is_not_kept():
-    shelf = Shelf(sp.Cache(), sp.Limits())
+    client_cache = ClientCache(sp.Cache(), sp.Limits())
     for number in range(300):
         long = httpx.Request("GET", f"http://a.example/{number}{'x' * 8_000}")
-        assert shelf.asked(long, None).url == str(long.url)
-    assert not shelf._known
+        assert client_cache.asked(long, None).url == str(long.url)
+    assert not client_cache._known
 
 
 def test_memory_storage_makes_room_user_by_user():

@@ -7,7 +7,7 @@ import threading
 import anyio
 import pytest
 
-from statuspolicy.engine.client_cache import Shelf
+from statuspolicy.engine.client_cache import ClientCache
 from statuspolicy.testing import Answer
 from tests.library import httpx, sp
 
@@ -707,10 +707,10 @@ def test_unwrapped_it_is_a_client_without_a_cache(status_server):
 
 
 def test_what_is_known_of_requests_stays_few_and_is_the_same_for_the_same_words():
-    shelf = Shelf(sp.Cache(), sp.Limits())
+    client_cache = ClientCache(sp.Cache(), sp.Limits())
     for number in range(1000):
         request = httpx.Request("GET", f"http://a.example/{number}")
-        asked = shelf.asked(request, None)
+        asked = client_cache.asked(request, None)
         assert asked.url == f"http://a.example/{number}"
-        assert shelf.asked(request, None) is asked
-    assert 0 < len(shelf._known) <= 256
+        assert client_cache.asked(request, None) is asked
+    assert 0 < len(client_cache._known) <= 256

@@ -6,7 +6,7 @@ from contextlib import suppress
 import anyio
 import pytest
 
-from statuspolicy.cache.collapsing import Flights
+from statuspolicy.cache.collapsing import CollapsedRequests
 from tests.cache.test_clients import at_once
 from tests.library import httpx, sp
 
@@ -69,13 +69,13 @@ class Origin(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 @pytest.fixture
 def opened(open_session, monkeypatch):
-    would_ask, flight = [], Flights.flight
+    would_ask, collapsed_request = [], CollapsedRequests.collapsed_request
 
-    def counted(flights, key, timeouts):
+    def counted(collapsed_requests, key, timeouts):
         would_ask.append(key)
-        return flight(flights, key, timeouts)
+        return collapsed_request(collapsed_requests, key, timeouts)
 
-    monkeypatch.setattr(Flights, "flight", counted)
+    monkeypatch.setattr(CollapsedRequests, "collapsed_request", counted)
 
     def opened(headers=STALE, crowd=MANY, **wrap):
         origin = Origin(headers, would_ask)
@@ -289,46 +289,46 @@ def test_who_waits_waits_no_longer_than_his_own_timeouts(opened):
 def test_nothing_is_kept_of_those_who_asked(opened):
     session, _ = opened()
     together(session)
-    shelf = session.client._transport.plan.cache
-    assert shelf.flights.under_way == {}
+    client_cache = session.client._transport.config.cache
+    assert client_cache.collapsed_requests.under_way == {}
 
 
 # ── flights ────────────────────────────────────────────────────────────────────────────
 
 
 def test_one_that_asks_twice_itself_does_not_wait_for_itself():
-    flights = Flights()
-    first, second = (flights.flight("a", None) for _ in range(2))
-    assert first.enter(1e9)
-    assert not second.enter(1e9)
+    collapsed_requests = CollapsedRequests()
+    first, second = (collapsed_requests.collapsed_request("a", None) for _ in range(2))
+    assert first.acquire(1e9)
+    assert not second.acquire(1e9)
     assert second.alone
-    second.leave()
-    first.leave()
-    first.leave()
-    assert flights.flight("a", None).enter(0.0)
+    second.release()
+    first.release()
+    first.release()
+    assert collapsed_requests.collapsed_request("a", None).acquire(0.0)
 
     async def tasks():
-        first, second = (flights.flight("b", None) for _ in range(2))
-        assert await first.aenter(1e9)
-        assert not await second.aenter(1e9)
+        first, second = (collapsed_requests.collapsed_request("b", None) for _ in range(2))
+        assert await first.aacquire(1e9)
+        assert not await second.aacquire(1e9)
         assert second.alone
-        first.aleave()
+        first.arelease()
 
     anyio.run(tasks)
 
 
 def test_who_never_entered_can_leave():
-    flights = Flights()
-    flights.flight("a", None).leave()
-    assert flights.under_way == {}
+    collapsed_requests = CollapsedRequests()
+    collapsed_requests.collapsed_request("a", None).release()
+    assert collapsed_requests.under_way == {}
 
 
 def test_other_event_loops_and_threads_ask_for_themselves():
-    flights = Flights()
-    assert flights.flight("a", None).enter(0.0)
+    collapsed_requests = CollapsedRequests()
+    assert collapsed_requests.collapsed_request("a", None).acquire(0.0)
 
     async def task():
-        assert await flights.flight("a", None).aenter(0.0)
+        assert await collapsed_requests.collapsed_request("a", None).aacquire(0.0)
 
     anyio.run(task)
     anyio.run(task, backend="trio")

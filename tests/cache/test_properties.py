@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from statuspolicy.cache.changes import Save
 from statuspolicy.cache.decision import Forward, Missing, Serve
 from statuspolicy.cache.entry import Entry
-from statuspolicy.cache.reuse import plan
+from statuspolicy.cache.reuse import reuse
 from statuspolicy.cache.update import complete, settle
 from statuspolicy.testing import FakeClock
 from tests.cache.values import answer, asked
@@ -298,7 +298,7 @@ def test_no_header_section_is_an_exception(turns):
     for method, wanted, status, said, body, after in turns:
         now += after
         asking = asked(wanted, method)
-        course = plan(asking, [*stored.values()], now)
+        course = reuse(asking, [*stored.values()], now)
         if isinstance(course, Serve):
             assert course.entry.age(now) >= 0
             assert course.span is None or 0 <= course.span[0] <= course.span[1]

@@ -3,7 +3,7 @@
 import pytest
 
 from statuspolicy.cache.decision import Forward, Missing, Serve
-from statuspolicy.cache.reuse import plan
+from statuspolicy.cache.reuse import reuse
 from tests.cache.values import NOW, asked, date, entry, selected
 from tests.each import each
 
@@ -19,7 +19,7 @@ def course(one, wanted="", *, now=NOW, validate=False, **headers):
     """What becomes of a request: "fresh", "behind", "missing", or why it goes on."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     request = asked(({"Cache-Control": wanted} if wanted else {}) | given)
-    decided = plan(request, [one], now, validate)
+    decided = reuse(request, [one], now, validate)
     match decided:
         case Serve(behind=behind):
             return "behind" if behind else "served"
@@ -142,48 +142,48 @@ def test_any_code_that_is_stored_is_used(status):
 def test_post_put_delete_patch_unsafe_methods_are_written_through_whatever_they_say(method):
     """§4: "MUST write through requests with methods that are unsafe"."""
     for wanted in ({}, {"Cache-Control": "only-if-cached"}, {"Cache-Control": "max-stale"}):
-        decided = plan(asked(wanted, method), [stored()], NOW)
+        decided = reuse(asked(wanted, method), [stored()], NOW)
         assert (type(decided), decided.why) == (Forward, "method")
 
 
 @each("method", ["OPTIONS", "TRACE", "QUERY", "PROPFIND"])
 def test_options_trace_and_propfind_go_on_but_with_only_if_cached(method):
-    assert plan(asked({}, method), [stored()], NOW).why == "method"
+    assert reuse(asked({}, method), [stored()], NOW).why == "method"
     wanted = {"Cache-Control": "only-if-cached"}
-    assert plan(asked(wanted, method), [stored()], NOW) == Missing()
+    assert reuse(asked(wanted, method), [stored()], NOW) == Missing()
 
 
 def test_head_is_answered_by_what_get_stored():
-    assert plan(asked({}, "HEAD"), [stored()], NOW) == Serve(stored())
-    stale = plan(asked({}, "HEAD"), [stored(age=100, headers={"ETag": '"a"'})], NOW)
+    assert reuse(asked({}, "HEAD"), [stored()], NOW) == Serve(stored())
+    stale = reuse(asked({}, "HEAD"), [stored(age=100, headers={"ETag": '"a"'})], NOW)
     # It asks by itself, and its answer may update what is stored (§4.3.5).
     assert (stale.why, [*stale.lines], len(stale.selected)) == ("stale", [], 1)
 
 
 def test_206_a_part_answers_no_head():
     part = stored(status=206, part=(0, 9, 20))
-    assert plan(asked({}, "HEAD"), [part], NOW).why == "partial"
+    assert reuse(asked({}, "HEAD"), [part], NOW).why == "partial"
 
 
 @pytest.mark.parametrize("request_", [{"Content-Length": "3"}, {"Transfer-Encoding": "chunked"}])
 def test_a_get_with_a_body_goes_on(request_):
-    assert plan(asked(request_), [stored()], NOW).why == "bypass"
-    assert isinstance(plan(asked({"Content-Length": "0"}), [stored()], NOW), Serve)
+    assert reuse(asked(request_), [stored()], NOW).why == "bypass"
+    assert isinstance(reuse(asked({"Content-Length": "0"}), [stored()], NOW), Serve)
 
 
 # ── nothing that fits ──────────────────────────────────────────────────────────────────
 
 
 def test_nothing_is_stored():
-    assert plan(asked(), [], NOW) == Forward("uri-miss")
-    assert plan(asked({"Cache-Control": "only-if-cached"}), [], NOW) == Missing()
-    assert plan(asked({"Cache-Control": "only-if-cached, max-stale"}), [], NOW) == Missing()
+    assert reuse(asked(), [], NOW) == Forward("uri-miss")
+    assert reuse(asked({"Cache-Control": "only-if-cached"}), [], NOW) == Missing()
+    assert reuse(asked({"Cache-Control": "only-if-cached, max-stale"}), [], NOW) == Missing()
 
 
 @pytest.mark.parametrize("name", ["If-Match", "If-Unmodified-Since"])
 def test_if_match_if_unmodified_since_these_conditions_are_the_servers_to_judge(name):
     """§4.3.2: "MUST NOT evaluate conditional header fields that only apply to an origin server"."""
-    decided = plan(asked({name: '"a"'}), [stored(headers={"ETag": '"a"'})], NOW)
+    decided = reuse(asked({name: '"a"'}), [stored(headers={"ETag": '"a"'})], NOW)
     assert decided == Forward("bypass")
 
 
@@ -198,31 +198,31 @@ def variant(value, tag=None, at=0.0, **more):
 def test_a_request_selects_the_variant_that_was_asked_alike():
     one, two, absent = variant("1"), variant("2"), variant(None)
     entries = [one, two, absent]
-    assert plan(asked({"Foo": "1"}), entries, NOW).entry is one
-    assert plan(asked({"Foo": "2"}), entries, NOW).entry is two
-    assert plan(asked(), entries, NOW).entry is absent
-    assert plan(asked({"Foo": ""}), entries, NOW).why == "vary-miss"
+    assert reuse(asked({"Foo": "1"}), entries, NOW).entry is one
+    assert reuse(asked({"Foo": "2"}), entries, NOW).entry is two
+    assert reuse(asked(), entries, NOW).entry is absent
+    assert reuse(asked({"Foo": ""}), entries, NOW).why == "vary-miss"
 
 
 def test_of_several_the_most_recent_is_used_by_its_date():
     """§4: "MUST use the most recent one (as determined by the Date header field)"."""
     first, last = variant("1", '"a"', at=-20), variant("1", '"b"', at=-10)
     for entries in ([first, last], [last, first]):
-        assert plan(asked({"Foo": "1"}), entries, NOW).entry is last
+        assert reuse(asked({"Foo": "1"}), entries, NOW).entry is last
 
 
 def test_of_the_same_date_the_one_that_came_last_is_used():
     first = variant("1", '"a"')
     last = first._replace(response_time=NOW + 0.5)
-    assert plan(asked({"Foo": "1"}), [last, first], NOW + 1).entry is last
+    assert reuse(asked({"Foo": "1"}), [last, first], NOW + 1).entry is last
 
 
 def test_vary_one_that_says_what_selects_it_goes_before_one_that_omits_vary():
     """§4.1: "SHOULD choose the most recent […] stored response with a valid Vary field value"."""
     mine, older = variant("1", at=-20), variant("1", at=-30)
     default = stored(headers={"Date": date(-10)})
-    assert plan(asked({"Foo": "1"}), [default, older, mine], NOW).entry is mine
-    assert plan(asked({"Foo": "2"}), [default, older, mine], NOW).entry is default
+    assert reuse(asked({"Foo": "1"}), [default, older, mine], NOW).entry is mine
+    assert reuse(asked({"Foo": "2"}), [default, older, mine], NOW).entry is default
 
 
 def test_if_none_match_where_none_is_selected_the_server_is_told_of_all():
@@ -231,7 +231,7 @@ def test_if_none_match_where_none_is_selected_the_server_is_told_of_all():
     stale = variant("4", 'W/"w"', age=1000)
     old, same = variant("1", '"a"', at=-9), variant("5", '"a"', at=-3)
     entries = [old, variant("2"), part, stale, same]
-    decided = plan(asked({"Foo": "x"}), entries, NOW)
+    decided = reuse(asked({"Foo": "x"}), entries, NOW)
     assert decided.why == "vary-miss"
     # The newest first, so that it is the one that a weak validator picks (§4.3.4).
     assert decided.lines == [(b"If-None-Match", b'W/"w", "a"')]
@@ -245,12 +245,12 @@ def test_if_none_match_where_none_is_selected_the_server_is_told_of_all():
 def test_range_if_none_match_where_none_is_selected_a_caller_who_asks_for_less_is_left_alone(
     headers,
 ):
-    decided = plan(asked({"Foo": "x", **headers}), [variant("1", '"a"')], NOW)
+    decided = reuse(asked({"Foo": "x", **headers}), [variant("1", '"a"')], NOW)
     assert (decided.why, [*decided.lines], [*decided.entries]) == ("vary-miss", [], [])
 
 
 def test_where_none_is_selected_and_none_has_a_tag_nothing_is_added():
-    decided = plan(asked({"Foo": "x"}), [variant("1")], NOW)
+    decided = reuse(asked({"Foo": "x"}), [variant("1")], NOW)
     assert (decided.why, [*decided.lines]) == ("vary-miss", [])
 
 
@@ -280,7 +280,7 @@ def test_where_none_is_selected_and_none_has_a_tag_nothing_is_added():
     ],
 )
 def test_etag_last_modified_all_validators_are_sent(headers, lines):
-    decided = plan(asked(), [stored(age=200, headers=headers)], NOW)
+    decided = reuse(asked(), [stored(age=200, headers=headers)], NOW)
     assert decided.why == "stale"
     assert [*decided.lines] == lines
 
@@ -289,17 +289,17 @@ def test_etag_last_modified_all_validators_are_sent(headers, lines):
 def test_only_a_2xx_is_validated(status):
     """RFC 9110 §13.2.1: the server ignores conditions, or a 304 is about what is there now."""
     one = stored(age=200, status=status, headers={"ETag": '"a"', **OLD})
-    decided = plan(asked(), [one], NOW)
+    decided = reuse(asked(), [one], NOW)
     assert (decided.why, [*decided.lines], [*decided.selected]) == ("stale", [], [one])
     one = one._replace(vary=selected(foo="1"))
-    assert [*plan(asked(), [one], NOW).lines] == []
-    assert [*plan(asked(), [one._replace(status=203)], NOW).lines] == [(b"If-None-Match", b'"a"')]
+    assert [*reuse(asked(), [one], NOW).lines] == []
+    assert [*reuse(asked(), [one._replace(status=203)], NOW).lines] == [(b"If-None-Match", b'"a"')]
 
 
 @pytest.mark.parametrize("name", ["If-None-Match", "If-Modified-Since"])
 def test_if_none_match_if_modified_since_a_callers_own_conditions_go_on_as_they_are(name):
     one = stored(age=200, headers={"ETag": '"a"', **OLD})
-    decided = plan(asked({name: date(-5000)}), [one], NOW)
+    decided = reuse(asked({name: date(-5000)}), [one], NOW)
     assert (decided.why, [*decided.lines], [*decided.selected]) == ("stale", [], [one])
 
 
@@ -348,14 +348,14 @@ def test_304_if_none_match_the_cache_answers_a_callers_own_conditions(
     headers, request_, unmodified
 ):
     one = stored(headers=headers)
-    assert plan(asked(request_), [one], NOW) == Serve(one, unmodified=unmodified)
-    assert plan(asked(request_, "HEAD"), [one], NOW) == Serve(one, unmodified=unmodified)
+    assert reuse(asked(request_), [one], NOW) == Serve(one, unmodified=unmodified)
+    assert reuse(asked(request_, "HEAD"), [one], NOW) == Serve(one, unmodified=unmodified)
 
 
 def test_if_modified_since_without_a_date_the_time_of_its_coming_is_compared():
     one = stored(dated=False)
-    assert plan(asked({"If-Modified-Since": date()}), [one], NOW).unmodified
-    assert not plan(asked({"If-Modified-Since": date(-1)}), [one], NOW).unmodified
+    assert reuse(asked({"If-Modified-Since": date()}), [one], NOW).unmodified
+    assert not reuse(asked({"If-Modified-Since": date(-1)}), [one], NOW).unmodified
 
 
 @each("status", [203, 301, 302, 404, 500])
@@ -363,12 +363,12 @@ def test_conditions_and_ranges_are_for_a_200(status):
     """RFC 9110 §13.2.1, §14.2."""
     one = stored(status=status, headers={"ETag": '"a"'})
     for request in ({"If-None-Match": '"a"'}, {"Range": "bytes=0-1"}):
-        assert plan(asked(request), [one], NOW) == Serve(one)
+        assert reuse(asked(request), [one], NOW) == Serve(one)
 
 
 def test_if_none_match_what_is_stale_is_not_compared_but_asked_about():
     one = stored(age=200, headers={"ETag": '"a"'})
-    assert plan(asked({"If-None-Match": '"a"'}), [one], NOW).why == "stale"
+    assert reuse(asked({"If-None-Match": '"a"'}), [one], NOW).why == "stale"
 
 
 # ── ranges (§3.3, RFC 9110 §14) ────────────────────────────────────────────────────────
@@ -406,7 +406,7 @@ WHOLE = stored(headers={"ETag": '"a"', **OLD})
     ],
 )
 def test_a_range_is_cut_from_the_whole(wanted, span):
-    decided = plan(asked({"Range": wanted}), [WHOLE], NOW)
+    decided = reuse(asked({"Range": wanted}), [WHOLE], NOW)
     if span is None:
         assert (decided.why, [*decided.lines]) == ("partial", [])
     else:
@@ -414,12 +414,12 @@ def test_a_range_is_cut_from_the_whole(wanted, span):
 
 
 def test_a_range_of_nothing_is_the_servers_to_refuse():
-    assert plan(asked({"Range": "bytes=0-"}), [stored(body=b"")], NOW).why == "partial"
+    assert reuse(asked({"Range": "bytes=0-"}), [stored(body=b"")], NOW).why == "partial"
 
 
 def test_a_range_of_what_is_stale_is_validated_with_it():
     one = stored(age=200, headers={"ETag": '"a"'})
-    decided = plan(asked({"Range": "bytes=0-4"}), [one], NOW)
+    decided = reuse(asked({"Range": "bytes=0-4"}), [one], NOW)
     assert (decided.why, [*decided.lines]) == ("stale", [(b"If-None-Match", b'"a"')])
     assert decided.spare == Serve(one, (0, 4))
 
@@ -447,32 +447,32 @@ def test_a_range_of_what_is_stale_is_validated_with_it():
 def test_a_callers_if_range_decides_between_a_range_and_the_whole(headers, condition, ranged):
     one = stored(headers=headers)
     request = {"Range": "bytes=0-4", "If-Range": condition}
-    assert plan(asked(request), [one], NOW) == Serve(one, (0, 4) if ranged else None)
+    assert reuse(asked(request), [one], NOW) == Serve(one, (0, 4) if ranged else None)
 
 
 def test_two_different_if_ranges_hold_nothing():
     headers = [("Range", "bytes=0-4"), ("If-Range", '"a"'), ("If-Range", '"b"')]
-    assert plan(asked(headers), [WHOLE], NOW) == Serve(WHOLE)
+    assert reuse(asked(headers), [WHOLE], NOW) == Serve(WHOLE)
 
 
 def test_if_range_without_range_is_ignored():
-    assert plan(asked({"If-Range": '"b"'}), [WHOLE], NOW) == Serve(WHOLE)
+    assert reuse(asked({"If-Range": '"b"'}), [WHOLE], NOW) == Serve(WHOLE)
 
 
 def test_a_callers_condition_is_judged_before_his_range():
     """RFC 9110 §13.2.2: If-None-Match first; only where it does not hold, the range."""
     request = {"Range": "bytes=0-4", "If-None-Match": '"a"'}
-    assert plan(asked(request), [WHOLE], NOW).unmodified
+    assert reuse(asked(request), [WHOLE], NOW).unmodified
     part = stored(status=206, part=(0, 9, 20), headers={"ETag": '"a"'})
-    assert plan(asked(request), [part], NOW).unmodified
+    assert reuse(asked(request), [part], NOW).unmodified
     request = {"Range": "bytes=0-4", "If-None-Match": '"b"'}
-    assert plan(asked(request), [WHOLE], NOW) == Serve(WHOLE, (0, 4))
-    assert plan(asked(request), [part], NOW) == Serve(part, (0, 4))
+    assert reuse(asked(request), [WHOLE], NOW) == Serve(WHOLE, (0, 4))
+    assert reuse(asked(request), [part], NOW) == Serve(part, (0, 4))
 
 
 def test_head_has_no_range():
     """RFC 9110 §14.2: "A server MUST ignore a Range header field received with" any but GET."""
-    assert plan(asked({"Range": "bytes=0-4"}, "HEAD"), [WHOLE], NOW) == Serve(WHOLE)
+    assert reuse(asked({"Range": "bytes=0-4"}, "HEAD"), [WHOLE], NOW) == Serve(WHOLE)
 
 
 @each(
@@ -500,7 +500,7 @@ def test_head_has_no_range():
 def test_a_range_is_cut_from_a_part_that_holds_it(part, wanted, span):
     """§3.3: "a range wholly within the incomplete response"."""
     one = stored(status=206, part=part, headers={"ETag": '"a"'})
-    decided = plan(asked({"Range": wanted}), [one], NOW)
+    decided = reuse(asked({"Range": wanted}), [one], NOW)
     if span is None:
         assert (decided.why, [*decided.lines]) == ("partial", [])
     else:
@@ -526,7 +526,7 @@ def test_a_range_is_cut_from_a_part_that_holds_it(part, wanted, span):
 def test_206_if_range_a_stored_beginning_is_completed_by_what_it_lacks(headers, part, lines):
     """§3.3: "MUST NOT use an incomplete response to answer requests unless […] complete"."""
     one = stored(status=206, part=part, headers=headers)
-    decided = plan(asked(), [one], NOW)
+    decided = reuse(asked(), [one], NOW)
     assert (decided.why, [*decided.lines]) == ("partial", lines)
     assert [*decided.entries] == ([one] if lines else [])
     assert [*decided.selected] == [one]
@@ -537,7 +537,7 @@ def test_206_if_range_a_stored_beginning_is_completed_by_what_it_lacks(headers, 
 )
 def test_206_a_beginning_is_not_completed_for_who_asks_for_less(headers):
     one = stored(status=206, part=(0, 9, 20), headers={"ETag": '"a"'})
-    assert [*plan(asked(headers), [one], NOW).lines] == []
+    assert [*reuse(asked(headers), [one], NOW).lines] == []
 
 
 # ── RFC 5861, and servers that are gone ────────────────────────────────────────────────
@@ -604,12 +604,12 @@ def test_stale_while_revalidate(said, age, wanted, what):
 )
 def test_what_may_stand_in(said, age, wanted, spare, forgives):
     one = stored(said, age)
-    decided = plan(asked({"Cache-Control": wanted} if wanted else {}), [one], NOW)
+    decided = reuse(asked({"Cache-Control": wanted} if wanted else {}), [one], NOW)
     assert decided.spare == (Serve(one) if spare else None)
     assert decided.forgives is forgives
 
 
 def test_nothing_stands_in_where_nothing_is_selected_or_it_is_not_enough():
-    assert plan(asked({"Foo": "x"}), [variant("1", '"a"')], NOW).spare is None
+    assert reuse(asked({"Foo": "x"}), [variant("1", '"a"')], NOW).spare is None
     part = stored(age=200, status=206, part=(0, 9, 20))
-    assert plan(asked(), [part], NOW).spare is None
+    assert reuse(asked(), [part], NOW).spare is None

@@ -154,7 +154,7 @@ def test_a_storage_that_fails_is_no_requests_failure(program, status_server, cap
     def failing(*args):
         raise OSError("gone")
 
-    storage = client.client._transport.plan.cache.storage
+    storage = client.client._transport.config.cache.storage
     storage._load = storage._save = storage._drop = failing
     with caplog.at_level(logging.INFO, "statuspolicy"):
         for _ in range(3):

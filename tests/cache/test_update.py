@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from statuspolicy.cache.changes import Drop, Save
 from statuspolicy.cache.decision import Forward
-from statuspolicy.cache.reuse import plan
+from statuspolicy.cache.reuse import reuse
 from statuspolicy.cache.update import complete, confirmed, settle
 from tests.cache.values import NOW, URL, answer, asked, date, entry, fields, selected
 from tests.each import each
@@ -29,7 +29,7 @@ def heard(headers=(), status=200, **more):
 def settled(stored, came, request=(), method="GET", url=URL):
     """A request is planned and its answer settled, at LATER."""
     asking = asked(request, method, url)
-    forward = plan(asking, stored, LATER)
+    forward = reuse(asking, stored, LATER)
     assert isinstance(forward, Forward)
     return settle(asking, forward, came)
 
@@ -108,7 +108,7 @@ def test_vary_a_new_answer_takes_the_place_of_what_the_request_selected():
     asking = asked({"Foo": "1"})
     mine = stale({"Vary": "foo"}, vary=selected(foo="1"))
     other = stale({"Vary": "foo"}, vary=selected(foo="2"))
-    forward = plan(asking, [mine, other], LATER)
+    forward = reuse(asking, [mine, other], LATER)
     for headers, gone in ((FRESH, [mine.id]), ({**FRESH, "Vary": "foo"}, None)):
         keep = settle(asking, forward, heard(headers)).keep
         changes = complete(asking, forward, keep, b"new")
@@ -353,7 +353,7 @@ def test_a_304_that_makes_private_what_is_nobodys_drops_it():
     one = stale({"ETag": '"a"'})
     asking = asked(anonymous=True)
     came = heard({"ETag": '"a"', "Cache-Control": "private, max-age=60"}, 304)
-    result = settle(asking, plan(asking, [one], LATER), came)
+    result = settle(asking, reuse(asking, [one], LATER), came)
     assert (dropped(result.changes), saved(result.changes)) == ([(URL, [one.id])], [])
 
 
@@ -368,7 +368,7 @@ def test_a_304_after_which_nothing_selects_it_leaves_it_to_be_validated(vary):
     one = stale({"ETag": '"a"'})
     result = settled([one], heard({"ETag": '"a"', "Vary": vary}, 304))
     assert dropped(result.changes) == [(URL, [one.id])]
-    again = plan(asked(), saved(result.changes), LATER)
+    again = reuse(asked(), saved(result.changes), LATER)
     assert (again.why, again.lines) == ("vary-miss", [(b"If-None-Match", b'"a"')])
 
 
@@ -556,8 +556,8 @@ def test_content_location_a_post_that_answers_for_get_invalidates_and_is_stored(
     assert dropped(result.changes) == [(URL, None)]
     assert result.keep.vary == selected(foo="1")
     changes = complete(asked({}, "POST"), Forward("method"), result.keep, b"new")
-    assert plan(asked({"Foo": "1"}), saved(changes), LATER).entry.body == b"new"
-    assert plan(asked({"Foo": "1"}, "HEAD"), saved(changes), LATER).entry.body == b"new"
+    assert reuse(asked({"Foo": "1"}), saved(changes), LATER).entry.body == b"new"
+    assert reuse(asked({"Foo": "1"}, "HEAD"), saved(changes), LATER).entry.body == b"new"
 
 
 # ── §3.3, §3.4: a beginning is completed ───────────────────────────────────────────────
@@ -568,7 +568,7 @@ REST = {"ETag": '"a"', "Content-Range": "bytes 10-19/20", "X": "2", **FRESH}
 
 def test_206_the_rest_completes_a_stored_part():
     asking = asked()
-    forward = plan(asking, [BEGUN], LATER)
+    forward = reuse(asking, [BEGUN], LATER)
     result = settle(asking, forward, heard({**REST, "Content-Length": "10"}, 206))
     assert result.begun is BEGUN
     changes = complete(asking, forward, result.keep, b"abcdefghij")
@@ -582,12 +582,12 @@ def test_206_the_rest_completes_a_stored_part():
         "content-length": "20",
     }
     assert dropped(changes) == [(URL, [BEGUN.id])]
-    assert plan(asking, [whole], LATER + 59).entry is whole
+    assert reuse(asking, [whole], LATER + 59).entry is whole
 
 
 def test_206_a_rest_that_was_cut_short_completes_nothing():
     asking = asked()
-    forward = plan(asking, [BEGUN], LATER)
+    forward = reuse(asking, [BEGUN], LATER)
     keep = settle(asking, forward, heard(REST, 206)).keep
     assert complete(asking, forward, keep, b"abc") == []
 
@@ -626,7 +626,7 @@ def test_206_304_416_what_is_not_the_rest_is_no_answer_and_all_is_asked_for(stat
 
 def test_200_a_whole_answer_in_place_of_the_rest_is_stored_in_its_place():
     asking = asked()
-    forward = plan(asking, [BEGUN], LATER)
+    forward = reuse(asking, [BEGUN], LATER)
     result = settle(asking, forward, heard({**FRESH, "ETag": '"b"'}))
     assert not result.unusable
     changes = complete(asking, forward, result.keep, b"new")
@@ -769,7 +769,7 @@ TAGGED = [*FRESH.items(), ("ETag", '"a"')]
 def quick(stored, came):
     """What a 304 confirms, as most are settled; and as `settle` does it."""
     asking = asked()
-    forward = plan(asking, [stored], LATER)
+    forward = reuse(asking, [stored], LATER)
     assert isinstance(forward, Forward)
     return confirmed(forward, came.headers, came.request_time, came.response_time), settle(
         asking, forward, came
@@ -827,7 +827,7 @@ lines = st.sampled_from(
 )
 def test_304_what_is_confirmed_is_what_settling_makes_of_it(stored, came, dated):
     old = entry(stored, vary=selected(x=None) if ("Vary", "X") in stored else ())
-    forward = plan(asked(), [old], LATER)
+    forward = reuse(asked(), [old], LATER)
     if not isinstance(forward, Forward):
         return
     answered = heard(came, 304, dated=dated)

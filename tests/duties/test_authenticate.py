@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from statuspolicy import Again, Aside, Inspect, Settle, authenticate
-from statuspolicy.memory.locks import Turn
+from statuspolicy.memory.locks import ExchangeLock
 from statuspolicy.testing import replay
 from tests.each import each
 from tests.exchanges import exchange
@@ -552,8 +552,8 @@ def test_401_authenticate_is_named_in_its_row():
 
 
 def turns(story):
-    """Enter, Send, Leave in their order, by their initials."""
-    names = {"Enter": "E", "Send": "S", "Leave": "L"}
+    """Acquire, Send, Release in their order, by their initials."""
+    names = {"Acquire": "A", "Send": "S", "Release": "R"}
     return "".join(names.get(type(effect).__name__, "") for effect in story.effects)
 
 
@@ -564,18 +564,18 @@ def test_401_a_turn_is_had_from_the_decision_to_its_end_and_over_the_request_for
         [(401, BEARER), (401, BEARER), token, 200],
         table=table(Refreshing("old")),
     )
-    assert turns(story) == "SEL" + "SES" + "LS"
+    assert turns(story) == "SAR" + "SAS" + "RS"
 
 
 def test_202_401_a_poll_does_not_keep_the_turn_over_its_looks():
     rows = table(lambda challenge: "Bearer t") | {202: sp.poll()}
     script = [(202, {"Location": "/m"}), (401, BEARER), 202, 202, 200]
     story = replay(httpx.Request("POST", URL), script, table=rows)
-    assert turns(story) == "SSELSSS"
+    assert turns(story) == "SSARSSS"
 
 
 def test_401_a_turn_that_is_had_is_not_waited_for(open_session, status_server):
-    turn = Turn()
+    turn = ExchangeLock()
 
     def first(found):
         request = httpx.Request("GET", found.request.url.join("/200"))

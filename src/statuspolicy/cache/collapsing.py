@@ -8,22 +8,22 @@ from __future__ import annotations
 from threading import TIMEOUT_MAX, Event, get_ident
 from typing import Any
 
-from statuspolicy.memory.locks import Turn
+from statuspolicy.memory.locks import ExchangeLock
 
 
-class Flights:
+class CollapsedRequests:
     """The running requests that others may wait for, of threads and of tasks."""
 
     def __init__(self) -> None:
         # By event loop and key. Each request removes itself.
-        self.under_way: dict[tuple[object, str], Flight] = {}
+        self.under_way: dict[tuple[object, str], CollapsedRequest] = {}
 
-    def flight(self, key: str, timeouts: object) -> Flight:
+    def collapsed_request(self, key: str, timeouts: object) -> CollapsedRequest:
         """A request for `key`, which may have to wait for a running one."""
-        return Flight(self, key, timeouts)
+        return CollapsedRequest(self, key, timeouts)
 
 
-class Flight(Turn):
+class CollapsedRequest(ExchangeLock):
     """One request: it is sent, or waits for the result of the one that is.
 
     timeouts: the timeouts of the request.
@@ -32,8 +32,8 @@ class Flight(Turn):
         long enough.
     """
 
-    def __init__(self, flights: Flights, key: str, timeouts: object) -> None:
-        self._under_way, self._key = flights.under_way, key
+    def __init__(self, collapsed_requests: CollapsedRequests, key: str, timeouts: object) -> None:
+        self._under_way, self._key = collapsed_requests.under_way, key
         self._place: tuple[object, str] = (None, key)
         self._timeouts = timeouts
         self._who: object = None
@@ -47,7 +47,7 @@ class Flight(Turn):
         """Note the result for the requests that wait for this one."""
         self._failure, self._useless = failure, useless
 
-    def enter(self, seconds: float) -> bool:
+    def acquire(self, seconds: float) -> bool:
         """Whether it is to be sent; else it has waited for the other one, in a thread."""
         self._who, self._over = get_ident(), Event()
         first = self._under_way.setdefault(self._place, self)
@@ -57,7 +57,7 @@ class Flight(Turn):
             self._learn(first, over)
         return first is self
 
-    async def aenter(self, seconds: float) -> bool:
+    async def aacquire(self, seconds: float) -> bool:
         """Whether it is to be sent; else it has waited for the other one, in a task."""
         import anyio  # here, so that a program without async never loads it
         from anyio.lowlevel import current_token
@@ -72,16 +72,16 @@ class Flight(Turn):
             self._learn(first, first._over.is_set())
         return first is self
 
-    def _learn(self, first: Flight, over: bool) -> None:
+    def _learn(self, first: CollapsedRequest, over: bool) -> None:
         # A request with other timeouts than the one that failed is sent by itself.
         self.failure = first._failure if first._timeouts == self._timeouts else None
         self.alone = not over or first._useless or first._failure is not None
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Let the requests go on that wait for this one."""
         if self._under_way.get(self._place) is self:
             del self._under_way[self._place]
         if self._over is not None:
             self._over.set()
 
-    aleave = leave
+    arelease = release

@@ -18,7 +18,7 @@ from statuspolicy.fields.methods import SAFE
 _FOR_THE_SERVER = frozenset({b"if-match", b"if-unmodified-since"})
 
 
-def plan(
+def reuse(
     asked: Asked,
     stored: Sequence[Entry],
     now: float,
@@ -31,7 +31,7 @@ def plan(
     since: a response that another request validated after this time counts as validated for
         this request too (§4: "collapse requests").
     """
-    course = _plan(asked, stored, now, validate, since)
+    course = _reuse(asked, stored, now, validate, since)
     if asked.plain:
         return course
     only = isinstance(course, Forward) and "only-if-cached" in asked.control
@@ -39,7 +39,7 @@ def plan(
     return Missing() if only and asked.method in SAFE else course
 
 
-def _plan(
+def _reuse(
     asked: Asked, stored: Sequence[Entry], now: float, validate: bool, since: float
 ) -> Course:
     if asked.method not in ("GET", "HEAD"):

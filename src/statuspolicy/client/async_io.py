@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from statuspolicy.client.io_base import IO, behind
 from statuspolicy.engine.effects import (
+    Acquire,
     Ask,
     Behind,
     Discard,
     Effect,
-    Enter,
-    Leave,
     Look,
     OfTheCache,
     Read,
+    Release,
     Reply,
     Resume,
     Send,
-    Shelve,
+    StoreChanges,
 )
 from statuspolicy.engine.evidence import AsyncWatch, saw
 from statuspolicy.message.expect_continue import Held
@@ -90,16 +90,16 @@ class AsyncIO(IO["AsyncBaseTransport"]):
                 return await self.ask(effect)
             case Resume():
                 return self.resume(effect)
-            case Enter():
-                return await self.enter(effect)
-            case Leave():
-                self.leave()
-            case Look() | Shelve() | Behind():
+            case Acquire():
+                return await self.acquire(effect)
+            case Release():
+                self.release_lock()
+            case Look() | StoreChanges() | Behind():
                 return await self.cache(effect)
         return None
 
     def wait(self, seconds: float) -> Awaitable[None]:
-        return self.plan.clock.asleep(seconds)
+        return self.config.clock.asleep(seconds)
 
     async def discard(self, effect: Discard) -> bytes | None:
         response = effect.response
@@ -107,7 +107,7 @@ class AsyncIO(IO["AsyncBaseTransport"]):
             return self.put_away(response)
         kept = None
         if self.drains(effect):
-            seconds = self.plan.limits.drain_seconds
+            seconds = self.config.limits.drain_seconds
             # One scope for both: a second one would cost as much as all else here.
             with anyio.move_on_after(seconds) as scope:
                 kept = await self._drained(effect.response.stream, scope.cancel)
@@ -119,7 +119,7 @@ class AsyncIO(IO["AsyncBaseTransport"]):
         return kept
 
     async def _drained(self, stream: Any, cancel: Callable[[], None]) -> bytes | None:
-        most, parts, length = self.plan.limits.drain_bytes, [], 0
+        most, parts, length = self.config.limits.drain_bytes, [], 0
         try:
             async for part in stream:
                 parts.append(part)
@@ -140,7 +140,7 @@ class AsyncIO(IO["AsyncBaseTransport"]):
         parts.rest = rest = aiter(response.stream)
         try:
             async for part in rest:
-                if parts.add(part) > self.plan.limits.drain_bytes:
+                if parts.add(part) > self.config.limits.drain_bytes:
                     response.stream = parts
                     return None
         except Exception as error:  # noqa: BLE001 - it is raised again, for whoever reads on
@@ -150,28 +150,28 @@ class AsyncIO(IO["AsyncBaseTransport"]):
         return b"".join(parts.read)
 
     async def cache(self, effect: OfTheCache) -> object:
-        shelf = self.shelf
+        client_cache = self.client_cache
         match effect:
             case Look():
-                return await shelf.alook(effect.url, effect.who)
-            case Shelve():
-                await shelf.achange(effect.changes, effect.sent)
+                return await client_cache.alook(effect.url, effect.who)
+            case StoreChanges():
+                await client_cache.achange(effect.changes, effect.sent)
             case _:
-                plan, request = behind(self.plan, effect.user), effect.request
+                config, request = behind(self.config, effect.user), effect.request
 
                 async def validate() -> None:
-                    await _aread_on(await self.again(plan, request))
+                    await _aread_on(await self.again(config, request))
 
-                shelf.validations.start_task(effect.key, validate)
+                client_cache.validations.start_task(effect.key, validate)
         return None
 
-    async def enter(self, effect: Enter) -> bool:
+    async def acquire(self, effect: Acquire) -> bool:
         if effect.turn not in self.turns:
             self.turns = (
                 *self.turns,
                 effect.turn,
             )  # before it is entered: whoever is cancelled leaves it
-            if not await effect.turn.aenter(effect.seconds):
+            if not await effect.turn.aacquire(effect.seconds):
                 self.turns = self.turns[:-1]
                 return False
         return True
@@ -183,9 +183,9 @@ class AsyncIO(IO["AsyncBaseTransport"]):
             effect.failed(error)
             raise
 
-    def leave(self) -> None:
+    def release_lock(self) -> None:
         while self.turns:
-            self.turns[-1].aleave()
+            self.turns[-1].arelease()
             self.turns = self.turns[:-1]
 
     async def drop(self) -> None:
@@ -217,7 +217,7 @@ class AsyncIO(IO["AsyncBaseTransport"]):
 
     async def release(self) -> None:
         """As SyncIO's."""
-        self.leave()
+        self.release_lock()
         self.give_back()
         await alet_go(self.held)
         await self.drop()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from statuspolicy.client.base_transport import Configured
 from statuspolicy.client.wrapping import PASSING
-from statuspolicy.engine.config import OVERRIDE, Plan
+from statuspolicy.engine.config import OVERRIDE, Config
 from statuspolicy.fields.methods import WITHOUT_CONTENT
 from statuspolicy.policy.ondemand import OnDemand
 from statuspolicy.wire.context import HINTED, WIRE, Wire
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from statuspolicy.client import driver
     from statuspolicy.client.async_io import AsyncIO
     from statuspolicy.engine import loop
-    from statuspolicy.engine.cache_lookup import Visit
+    from statuspolicy.engine.cache_lookup import CacheLookup
     from statuspolicy.engine.effects import Reply
 else:  # once there is something to do
     driver, loop = OnDemand("statuspolicy.client.driver"), OnDemand("statuspolicy.engine.loop")
@@ -79,7 +79,7 @@ class AsyncPolicyTransport(Configured[BASE.AsyncBaseTransport], BASE.AsyncBaseTr
         """As `handle_async_request`, for what a server may act on twice: its sending is watched."""
         if PASSING.get() in self._above:
             return await self._inner.handle_async_request(request)
-        sent, watch = driver.equipped(request, driver.AsyncWatch, self.plan.limits)
+        sent, watch = driver.equipped(request, driver.AsyncWatch, self.config.limits)
         response: Response | None = None
         reply: Reply | None = None
         io: AsyncIO | None = None
@@ -110,32 +110,32 @@ class AsyncPolicyTransport(Configured[BASE.AsyncBaseTransport], BASE.AsyncBaseTr
 
     async def _looked_up(self, request: Request) -> Response:
         """What the cache has, or what came of asking the server."""
-        visit, user = self._visit(request)
-        if visit is None:
+        lookup, user = self._visit(request)
+        if lookup is None:
             return await self._exchanged(self._plan_for(request, user), request)
         answer: Response | None = None
         response: Response | None = None
         reply: Reply | None = None
         io: AsyncIO | None = None
         try:
-            sent, response = request, visit.served()
+            sent, response = request, lookup.served()
             try:
                 if response is None:
-                    sent = visit.equipped(request)
+                    sent = lookup.equipped(request)
                     answer = await self._inner.handle_async_request(sent)
-                    response = self._settled(visit, answer)
-                    if visit.from_here and type(answer.stream) not in BYTE_STREAMS:
-                        io = self._io(self.plan, request, sent, driver.Reply(answer))
+                    response = self._settled(lookup, answer)
+                    if lookup.from_here and type(answer.stream) not in BYTE_STREAMS:
+                        io = self._io(self.config, request, sent, driver.Reply(answer))
                         await io.discard(driver.Discard(answer, sent))
                 said = HINTED and driver.hinted(response)
-                judged = said or (not visit.from_here and visit.may_stand_in(response))
+                judged = said or (not lookup.from_here and lookup.may_stand_in(response))
                 if response.status_code in self._quiet and not judged:
                     return response
                 reply = driver.Reply(response)
             except ANY.TransportError as error:
                 reply = driver.Reply(error)
             driver.saw(None, reply)
-            io = self._io(self._plan_for(request, user), request, sent, reply, visit)
+            io = self._io(self._plan_for(request, user), request, sent, reply, lookup)
             flow = loop.exchange(io.state, reply)
             answer = response = reply = None
             return await driver.arun(flow, io)
@@ -143,9 +143,9 @@ class AsyncPolicyTransport(Configured[BASE.AsyncBaseTransport], BASE.AsyncBaseTr
             await self._let_go(io, answer, response, reply)
             raise
 
-    async def _exchanged(self, plan: Plan, request: Request) -> Response:
+    async def _exchanged(self, config: Config, request: Request) -> Response:
         """What comes of an exchange that begins with its first send."""
-        io = self._io(plan, request)
+        io = self._io(config, request)
         try:
             return await driver.arun(loop.exchange(io.state), io)
         except BaseException:
@@ -161,14 +161,14 @@ class AsyncPolicyTransport(Configured[BASE.AsyncBaseTransport], BASE.AsyncBaseTr
 
     def _io(
         self,
-        plan: Plan,
+        config: Config,
         request: Request,
         sent: Request | None = None,
         reply: Reply | None = None,
-        visit: Visit | None = None,
+        lookup: CacheLookup | None = None,
     ) -> AsyncIO:
-        state = driver.ExchangeState(plan, request)
-        state.visit = visit
+        state = driver.ExchangeState(config, request)
+        state.lookup = lookup
         return driver.AsyncIO(state, self._to, self._fresh, self._exchanged, sent, reply)
 
     async def aclose(self) -> None:

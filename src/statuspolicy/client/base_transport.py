@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from statuspolicy.client.default_transport import DefaultTransport
 from statuspolicy.engine.clock import Clock, SystemClock
-from statuspolicy.engine.config import OVERRIDE, AllowHop, Confirm, Observer, Plan, Prepare
+from statuspolicy.engine.config import OVERRIDE, AllowHop, Config, Confirm, Observer, Prepare
 from statuspolicy.memory.limits import Limits
 from statuspolicy.memory.memory import Memory
 from statuspolicy.message.redirected import origin, target
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from httpx import URL, AsyncBaseTransport, BaseTransport, Cookies, Request, Response
 
     from statuspolicy.cache.config import Cache
-    from statuspolicy.engine.cache_lookup import Visit
-    from statuspolicy.engine.client_cache import Shelf
+    from statuspolicy.engine.cache_lookup import CacheLookup
+    from statuspolicy.engine.client_cache import ClientCache
 
 
 TransportT = TypeVar("TransportT", bound="BaseTransport | AsyncBaseTransport")
@@ -118,8 +118,8 @@ class Configured(Generic[TransportT]):
         self._to: Callable[[URL], TransportT] = partial(_chosen, self._inner, route)
         proxied = partial(_is_proxied, self._inner, route)
         self._fresh = fresh
-        self._shelf = None if cache is None else shelf_of(cache, limits)
-        self.plan = Plan(
+        self._shelf = None if cache is None else client_cache_of(cache, limits)
+        self.config = Config(
             table=table,
             limits=limits,
             cookies=_jar(cookies),
@@ -136,16 +136,16 @@ class Configured(Generic[TransportT]):
             proxied=proxied,
         )
         # Hops of these clients pass through: a transport above handles them.
-        self._above: Container[object] = (self.plan.cookies,)
+        self._above: Container[object] = (self.config.cookies,)
         # What each request asks: a table and limits never change, and memory empties in place.
         self._quiet = table.quiet
-        self._looks_first = self.plan.looks_first
+        self._looks_first = self.config.looks_first
         self._ahead = self._looks_first or self._shelf is not None
         self._moves, self._cooling = memory.moves, memory.cooling
 
     def _concerned(self, url: URL) -> bool:
         """Whether anything has to be done before a request for a URL is sent."""
-        memory = self.plan.memory
+        memory = self.config.memory
         moved = memory.moves and memory.has_moved(target(url))
         return bool(moved or (memory.cooling and memory.is_cooling(origin(url))))
 
@@ -155,55 +155,57 @@ class Configured(Generic[TransportT]):
         The library's own transports can be used again after they were closed, and clients may
         share one.
         """
-        ended = self.plan.closed
+        ended = self.config.closed
         assert ended is not None
-        self.plan = self.plan._replace(closed=Event())
+        self.config = self.config._replace(closed=Event())
         ended.set()
 
-    def _plan_for(self, request: Request, user: str | None = None) -> Plan:
-        plan = self.plan if user is None else self.plan._replace(user=user)
+    def _plan_for(self, request: Request, user: str | None = None) -> Config:
+        config = self.config if user is None else self.config._replace(user=user)
         if OVERRIDE in request.extensions:
-            plan = plan.overridden(request.extensions[OVERRIDE])
+            config = config.overridden(request.extensions[OVERRIDE])
         call = CALL.get()
-        if call is None or call[0] is not plan.cookies:
-            return plan
+        if call is None or call[0] is not config.cookies:
+            return config
         jar, said, began, first = call
         CALL.set((jar, said, began, False))
         follow = said if isinstance(said, bool) else None
-        table = following(plan.table) if follow else plan.table
+        table = following(config.table) if follow else config.table
         sent = began if first else None
-        return plan._replace(table=table, follow=follow, began=began, sent=sent)
+        return config._replace(table=table, follow=follow, began=began, sent=sent)
 
-    def _visit(self, request: Request) -> tuple[Visit | None, str | None]:
+    def _visit(self, request: Request) -> tuple[CacheLookup | None, str | None]:
         """The lookup of a request in a MemoryStorage, if nothing else has to be done.
 
         The second value is the user of the request, if it is known.
         """
-        shelf, plan = self._shelf, self.plan
-        assert shelf is not None
+        client_cache, config = self._shelf, self.config
+        assert client_cache is not None
         if (
-            not shelf.near
+            not client_cache.near
             or request.method not in ("GET", "HEAD")
             or type(request.stream) not in BYTE_STREAMS
             or OVERRIDE in request.extensions
             or self._looks_first
-            or (plan.memory.moves and plan.memory.has_moved(target(request.url)))
+            or (config.memory.moves and config.memory.has_moved(target(request.url)))
         ):
             return None, None
-        user = shelf.user(request)
-        asked = shelf.asked(request, None if plan.cookies is None else plan.cookies(), user)
-        stored = shelf.look(asked.url, asked.who)
-        visit = shelf.visit(LIBRARY_OF[type(request)], asked, stored, plan.clock.time())
+        user = client_cache.user(request)
+        asked = client_cache.asked(
+            request, None if config.cookies is None else config.cookies(), user
+        )
+        stored = client_cache.look(asked.url, asked.who)
+        lookup = client_cache.lookup(LIBRARY_OF[type(request)], asked, stored, config.clock.time())
         # If the origin cools down, the engine has to wait before the send.
-        cooling = plan.memory.cooling and plan.memory.is_cooling(origin(request.url))
-        simple = visit.simple and not (cooling and visit.sends)
-        return (visit if simple else None), user
+        cooling = config.memory.cooling and config.memory.is_cooling(origin(request.url))
+        simple = lookup.simple and not (cooling and lookup.sends)
+        return (lookup if simple else None), user
 
-    def _settled(self, visit: Visit, answer: Response) -> Response:
+    def _settled(self, lookup: CacheLookup, answer: Response) -> Response:
         """Update the cache by a response; returns the response to hand over."""
         assert self._shelf is not None
-        response, changes = visit.settled(answer, self.plan.clock.time())
-        self._shelf.change(changes, visit.sent)
+        response, changes = lookup.settled(answer, self.config.clock.time())
+        self._shelf.change(changes, lookup.sent)
         assert response is not None
         return response
 
@@ -235,16 +237,16 @@ def _is_proxied(inner: TransportT, route: Callable[[URL], TransportT] | None, ur
     return is_proxy(_chosen(inner, route, url))
 
 
-def shelf_of(cache: Any, limits: Limits) -> Shelf:
+def client_cache_of(cache: Any, limits: Limits) -> ClientCache:
     """The cache that the transports of a client share."""
     from statuspolicy.cache.config import Cache  # here, so that only who has one loads it
-    from statuspolicy.engine.client_cache import Shelf
+    from statuspolicy.engine.client_cache import ClientCache
 
-    if isinstance(cache, Shelf):  # shared by the transports of a wrapped client
+    if isinstance(cache, ClientCache):  # shared by the transports of a wrapped client
         return cache
     instead = "statuspolicy.Cache(), or statuspolicy.Cache(storage=...) for a storage,"
     _expect("cache", cache, Cache, instead)
-    return Shelf(cache, limits)
+    return ClientCache(cache, limits)
 
 
 def _jar(cookies: Any) -> Callable[[], Cookies] | None:

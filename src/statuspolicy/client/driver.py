@@ -53,7 +53,7 @@ def run(flow: Flow[Result], io: SyncIO) -> Response:
             io.still_open()
         else:
             value = io.perform(effect)
-    io.leave()
+    io.release_lock()
     io.ended = True
     io.trace = kept_trace(value)
     if isinstance(value, ANY.Response):
@@ -83,7 +83,7 @@ async def arun(flow: Flow[Result], io: AsyncIO) -> Response:
             io.still_open()
         else:
             value = await io.perform(effect)
-    io.leave()
+    io.release_lock()
     io.ended = True
     io.trace = kept_trace(value)
     if isinstance(value, ANY.Response):

@@ -7,13 +7,13 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from statuspolicy.client.default_transport import DefaultTransport
-from statuspolicy.engine.config import Plan
+from statuspolicy.engine.config import Config
 from statuspolicy.engine.effects import Discard, Reply, Resume, Send
 from statuspolicy.engine.evidence import Watch, equipped, saw
 from statuspolicy.engine.state import ExchangeState
 from statuspolicy.fields.methods import SAFE
 from statuspolicy.fields.section import digits
-from statuspolicy.memory.locks import Turn
+from statuspolicy.memory.locks import ExchangeLock
 from statuspolicy.message import body
 from statuspolicy.message.errors import TotalTimeout
 from statuspolicy.message.redirected import is_digest, target
@@ -30,7 +30,7 @@ from statuspolicy.wire.library import ANY
 if TYPE_CHECKING:
     from httpx import URL, AsyncBaseTransport, BaseTransport, Request, Response, TransportError
 
-    from statuspolicy.engine.client_cache import Shelf
+    from statuspolicy.engine.client_cache import ClientCache
 
 _LENGTH = b"content-length"
 TransportT = TypeVar("TransportT", bound="BaseTransport | AsyncBaseTransport")
@@ -50,7 +50,7 @@ class IO(Generic[TransportT]):
     # A transport that was made for one send, until the response has it.
     own: TransportT | None = None
     trace: Trace | None = None  # of what was handed over
-    turns: tuple[Turn, ...] = ()  # what this exchange is alone at
+    turns: tuple[ExchangeLock, ...] = ()  # what this exchange is alone at
     held: Response | None = None
 
     def __init__(
@@ -58,12 +58,12 @@ class IO(Generic[TransportT]):
         state: ExchangeState,
         route: Callable[[URL], TransportT],
         fresh: Callable[[], TransportT] | None,
-        again: Callable[[Plan, Request], Any],
+        again: Callable[[Config, Request], Any],
         sent: Request | None = None,
         reply: Reply | None = None,
     ) -> None:
         self.state = state
-        self.plan = state.plan
+        self.config = state.config
         self.route = route
         self.fresh = fresh
         self.again = again
@@ -85,7 +85,7 @@ class IO(Generic[TransportT]):
 
     def equipped(self, effect: Send) -> tuple[Request, Watch | None]:
         """The request as the transport gets it, watched and its timeouts capped; the watch."""
-        request, watch = equipped(effect.request, self.watch, self.plan.limits)
+        request, watch = equipped(effect.request, self.watch, self.config.limits)
         if effect.until is not None:
             request = _capped(request, self.left(effect.until))
         self.sent = request
@@ -103,25 +103,25 @@ class IO(Generic[TransportT]):
         return Wire(left, pins or {}, None if watch is None else watch.seen)
 
     @property
-    def shelf(self) -> Shelf:
+    def client_cache(self) -> ClientCache:
         """The cache, where its effects come from."""
-        assert self.plan.cache is not None
-        return self.plan.cache
+        assert self.config.cache is not None
+        return self.config.cache
 
     def still_open(self) -> None:
         """Raise RuntimeError, as the client does, where it was closed during a wait."""
-        if self.plan.closed is not None and self.plan.closed.is_set():
+        if self.config.closed is not None and self.config.closed.is_set():
             raise RuntimeError("The client was closed while a request waited to be sent.")
 
     def left(self, until: float) -> float:
         """Seconds until then."""
-        return until - self.plan.clock.monotonic()
+        return until - self.config.clock.monotonic()
 
     def late(self, request: Request) -> TotalTimeout:
         """The error that says that `Limits.total` is over."""
         error = TotalTimeout(
             f"{request.method} {target(request.url)} did not finish, with its body read, within "
-            f"Limits.total={self.plan.limits.total:g} s.",
+            f"Limits.total={self.config.limits.total:g} s.",
             request=request,
         )
         if self.trace is not None:  # the exchange is over, and its body was being read
@@ -157,18 +157,20 @@ class IO(Generic[TransportT]):
         if in_memory(effect.response):
             return ""
         why = resumable(effect.response, effect.request)
-        if self.plan.prepare is None and is_digest(effect.request.headers.get("authorization", "")):
+        if self.config.prepare is None and is_digest(
+            effect.request.headers.get("authorization", "")
+        ):
             why = "its Digest credentials are for one request (nc)"
         if not why:
-            total, until = self.plan.limits.total, effect.until
+            total, until = self.config.limits.total, effect.until
             # The rest has to be over when the whole has to.
             began = None if until is None or total is None else until - total
-            plan = self.plan._replace(resume=None, began=began, user=effect.user)
+            config = self.config._replace(resume=None, began=began, user=effect.user)
             effect.response.stream = Resuming(
                 effect.response,
                 effect.request,
-                lambda request: self.again(plan, request),
-                plan.limits.attempts,
+                lambda request: self.again(config, request),
+                config.limits.attempts,
             )
         return why
 
@@ -177,7 +179,7 @@ class IO(Generic[TransportT]):
         if self.ended:
             return
         self.state.give_back()
-        cache, sent = self.plan.cache, self.sent
+        cache, sent = self.config.cache, self.sent
         if cache is not None and sent is not None and sent.method not in SAFE:
             cache.owe(sent)  # what it changed may not have been dropped yet
 
@@ -198,20 +200,20 @@ class IO(Generic[TransportT]):
             return True  # a length would be of what it would have been
         said = [value for _, name, value in lines(effect.response.headers) if name == _LENGTH]
         length = digits(said[0].decode("latin-1")) if len(said) == 1 else None
-        return (length or 0) <= self.plan.limits.drain_bytes or in_memory(effect.response)
+        return (length or 0) <= self.config.limits.drain_bytes or in_memory(effect.response)
 
     def put_away(self, response: Response) -> bytes | None:
         """The raw body of a response that is in memory."""
         return b"".join(response.stream) if isinstance(response.stream, ANY.ByteStream) else None
 
 
-def behind(plan: Plan, user: str | None) -> Plan:
+def behind(config: Config, user: str | None) -> Config:
     """The plan for a validation that nobody waits for: the server is asked, once.
 
     user: whose it is; that can't be asked any more once the caller has gone on.
     """
     values = {"validate": True, "table": Table(), "user": user}
-    return plan._replace(resume=None, began=None, sent=None, **values)
+    return config._replace(resume=None, began=None, sent=None, **values)
 
 
 def in_memory(response: Response) -> bool:

@@ -12,7 +12,7 @@ from statuspolicy.engine.config import OVERRIDE, Resumed
 from statuspolicy.message.redirected import Unusable, resolve, same_origin
 from statuspolicy.message.redirected import origin as of
 from statuspolicy.policy.duties.polling.poll import poll
-from statuspolicy.policy.duties.polling.token import read_ticket, ticket
+from statuspolicy.policy.duties.polling.token import read_token, token_of
 from statuspolicy.policy.exchange import Exchange
 from statuspolicy.printable import given, quoted
 from statuspolicy.wire.httpx_internals import alone, chosen, request_of, written
@@ -44,10 +44,10 @@ def poll_token(response: Response, how: poll = _PLAIN) -> str:
         )
     looks_inside = callable(how.monitor) or (how.monitor or "").startswith("/")
     content = response.content if looks_inside else None
-    found = ticket(how.monitor, response.request, response, content)
+    found = token_of(how.monitor, response.request, response, content)
     if isinstance(found, str):
         raise ValueError(f"{quoted(response)} starts no poll: {found}.")  # noqa: TRY004 - a value says why
-    return found.token
+    return found.text
 
 
 @overload
@@ -101,7 +101,7 @@ def resume_poll(
     if not isinstance(client, (ANY.Client, ANY.AsyncClient)):
         raise TypeError(f"{client!r}: give statuspolicy.wrap(client).")
     library = LIBRARY_OF[type(client)]
-    home, found = _home(client, origin), read_ticket(token)
+    home, found = _home(client, origin), read_token(token)
     transport: Any = chosen(client, library.URL(found.url))
     if not isinstance(transport, (PolicyTransport, AsyncPolicyTransport)):
         raise TypeError("This client is not wrapped: call statuspolicy.wrap(client) first.")
@@ -116,7 +116,7 @@ def resume_poll(
 
     fields = {"Operation-Location" if found.states else "Location": found.monitor}
     fields |= {"Location": found.location} if found.states and found.location else {}
-    table, limits = transport.plan.table | {202: at_once}, transport.plan.limits
+    table, limits = transport.config.table | {202: at_once}, transport.config.limits
     before = Resumed(table=table, answered=library.Response(202, headers=fields), abroad=bool(why))
     request = client.build_request(
         found.method, found.url, headers=headers, extensions={OVERRIDE: before}

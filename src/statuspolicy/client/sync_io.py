@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 from statuspolicy.client.io_base import IO, behind
 from statuspolicy.engine.clock import SystemClock
 from statuspolicy.engine.effects import (
+    Acquire,
     Ask,
     Behind,
     Discard,
     Effect,
-    Enter,
-    Leave,
     Look,
     OfTheCache,
     Read,
+    Release,
     Reply,
     Resume,
     Send,
-    Shelve,
+    StoreChanges,
 )
 from statuspolicy.engine.evidence import Watch, saw
 from statuspolicy.message.streams import Parts
@@ -82,16 +82,16 @@ class SyncIO(IO["BaseTransport"]):
                 return self.ask(effect)
             case Resume():
                 return self.resume(effect)
-            case Enter():
-                return self.enter(effect)
-            case Leave():
-                self.leave()
-            case Look() | Shelve() | Behind():
+            case Acquire():
+                return self.acquire(effect)
+            case Release():
+                self.release_lock()
+            case Look() | StoreChanges() | Behind():
                 return self.cache(effect)
         return None
 
     def wait(self, seconds: float) -> None:
-        clock, closed = self.plan.clock, self.plan.closed
+        clock, closed = self.config.clock, self.config.closed
         if closed is not None and type(clock) is SystemClock:
             closed.wait(min(seconds, TIMEOUT_MAX))  # close() ends it
         else:
@@ -105,7 +105,7 @@ class SyncIO(IO["BaseTransport"]):
         try:
             if self.drains(effect):
                 self._hurry(self.sent or effect.request)
-                end = self.plan.clock.monotonic() + self.plan.limits.drain_seconds
+                end = self.config.clock.monotonic() + self.config.limits.drain_seconds
                 # A server can go on without end and bring no part of a body (trailer fields, say):
                 # each read of the socket gets what is left.
                 WIRE.set(sooner(lambda: self.left(end)))
@@ -120,7 +120,7 @@ class SyncIO(IO["BaseTransport"]):
         return kept
 
     def _drained(self, stream: Any, end: float) -> bytes | None:
-        most, parts, length = self.plan.limits.drain_bytes, [], 0
+        most, parts, length = self.config.limits.drain_bytes, [], 0
         for part in stream:
             parts.append(part)
             length += len(part)
@@ -138,7 +138,7 @@ class SyncIO(IO["BaseTransport"]):
         before = extensions.get("timeout")
         if isinstance(before, _Lowered):
             before = before.before  # another thread drains a response to the same request
-        read, seconds = (before or {}).get("read"), self.plan.limits.drain_seconds
+        read, seconds = (before or {}).get("read"), self.config.limits.drain_seconds
         hurried = seconds if read is None else min(read, seconds)
         lowered = _Lowered({**(before or {}), "read": hurried})
         lowered.before = before
@@ -161,7 +161,7 @@ class SyncIO(IO["BaseTransport"]):
         parts.rest = rest = iter(response.stream)
         try:
             for part in rest:
-                if parts.add(part) > self.plan.limits.drain_bytes:
+                if parts.add(part) > self.config.limits.drain_bytes:
                     response.stream = parts
                     return None
         except Exception as error:  # noqa: BLE001 - it is raised again, for whoever reads on
@@ -171,31 +171,33 @@ class SyncIO(IO["BaseTransport"]):
         return b"".join(parts.read)
 
     def cache(self, effect: OfTheCache) -> object:
-        shelf = self.shelf
+        client_cache = self.client_cache
         match effect:
             case Look():
-                return shelf.look(effect.url, effect.who)
-            case Shelve():
-                shelf.change(effect.changes, effect.sent)
+                return client_cache.look(effect.url, effect.who)
+            case StoreChanges():
+                client_cache.change(effect.changes, effect.sent)
             case _:
-                plan, request = behind(self.plan, effect.user), effect.request
-                shelf.validations.start(effect.key, lambda: _read_on(self.again(plan, request)))
+                config, request = behind(self.config, effect.user), effect.request
+                client_cache.validations.start(
+                    effect.key, lambda: _read_on(self.again(config, request))
+                )
         return None
 
-    def enter(self, effect: Enter) -> bool:
+    def acquire(self, effect: Acquire) -> bool:
         if effect.turn not in self.turns:
             self.turns = (
                 *self.turns,
                 effect.turn,
             )  # before it is entered: whoever is interrupted leaves it
-            if not effect.turn.enter(effect.seconds):
+            if not effect.turn.acquire(effect.seconds):
                 self.turns = self.turns[:-1]
                 return False
         return True
 
-    def leave(self) -> None:
+    def release_lock(self) -> None:
         while self.turns:
-            self.turns[-1].leave()
+            self.turns[-1].release()
             self.turns = self.turns[:-1]
 
     def ask(self, effect: Ask) -> object:
@@ -228,7 +230,7 @@ class SyncIO(IO["BaseTransport"]):
         """Give back all that is held, wherever it was that an exception ended the exchange."""
         if self.before is not _UNTOUCHED:
             WIRE.set(self.before)
-        self.leave()
+        self.release_lock()
         self._unhurry()
         self.give_back()
         let_go(self.held)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from statuspolicy.client.base_transport import Configured
 from statuspolicy.client.wrapping import PASSING
-from statuspolicy.engine.config import OVERRIDE, Plan
+from statuspolicy.engine.config import OVERRIDE, Config
 from statuspolicy.fields.methods import WITHOUT_CONTENT
 from statuspolicy.policy.ondemand import OnDemand
 from statuspolicy.wire.context import HINTED, WIRE, Wire
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from statuspolicy.client import driver
     from statuspolicy.client.sync_io import SyncIO
     from statuspolicy.engine import loop
-    from statuspolicy.engine.cache_lookup import Visit
+    from statuspolicy.engine.cache_lookup import CacheLookup
     from statuspolicy.engine.effects import Reply
 else:  # once there is something to do
     driver, loop = OnDemand("statuspolicy.client.driver"), OnDemand("statuspolicy.engine.loop")
@@ -107,7 +107,7 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
         """As `handle_request`, for what a server may act on twice: its sending is watched."""
         if PASSING.get() in self._above:
             return self._inner.handle_request(request)
-        sent, watch = driver.equipped(request, driver.Watch, self.plan.limits)
+        sent, watch = driver.equipped(request, driver.Watch, self.config.limits)
         response: Response | None = None
         reply: Reply | None = None
         io: SyncIO | None = None
@@ -138,32 +138,32 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
 
     def _looked_up(self, request: Request) -> Response:
         """What the cache has, or what came of asking the server."""
-        visit, user = self._visit(request)
-        if visit is None:
+        lookup, user = self._visit(request)
+        if lookup is None:
             return self._exchanged(self._plan_for(request, user), request)
         answer: Response | None = None
         response: Response | None = None
         reply: Reply | None = None
         io: SyncIO | None = None
         try:
-            sent, response = request, visit.served()
+            sent, response = request, lookup.served()
             try:
                 if response is None:
-                    sent = visit.equipped(request)
+                    sent = lookup.equipped(request)
                     answer = self._inner.handle_request(sent)
-                    response = self._settled(visit, answer)
-                    if visit.from_here and type(answer.stream) not in BYTE_STREAMS:
-                        io = self._io(self.plan, request, sent, driver.Reply(answer))
+                    response = self._settled(lookup, answer)
+                    if lookup.from_here and type(answer.stream) not in BYTE_STREAMS:
+                        io = self._io(self.config, request, sent, driver.Reply(answer))
                         io.discard(driver.Discard(answer, sent))
                 said = HINTED and driver.hinted(response)
-                judged = said or (not visit.from_here and visit.may_stand_in(response))
+                judged = said or (not lookup.from_here and lookup.may_stand_in(response))
                 if response.status_code in self._quiet and not judged:
                     return response
                 reply = driver.Reply(response)
             except ANY.TransportError as error:
                 reply = driver.Reply(error)
             driver.saw(None, reply)
-            io = self._io(self._plan_for(request, user), request, sent, reply, visit)
+            io = self._io(self._plan_for(request, user), request, sent, reply, lookup)
             flow = loop.exchange(io.state, reply)
             answer = response = reply = None
             return driver.run(flow, io)
@@ -171,9 +171,9 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
             self._let_go(io, answer, response, reply)
             raise
 
-    def _exchanged(self, plan: Plan, request: Request) -> Response:
+    def _exchanged(self, config: Config, request: Request) -> Response:
         """What comes of an exchange that begins with its first send."""
-        io = self._io(plan, request)
+        io = self._io(config, request)
         try:
             return driver.run(loop.exchange(io.state), io)
         except BaseException:
@@ -189,14 +189,14 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
 
     def _io(
         self,
-        plan: Plan,
+        config: Config,
         request: Request,
         sent: Request | None = None,
         reply: Reply | None = None,
-        visit: Visit | None = None,
+        lookup: CacheLookup | None = None,
     ) -> SyncIO:
-        state = driver.ExchangeState(plan, request)
-        state.visit = visit
+        state = driver.ExchangeState(config, request)
+        state.lookup = lookup
         return driver.SyncIO(state, self._to, self._fresh, self._exchanged, sent, reply)
 
     def close(self) -> None:
@@ -210,7 +210,7 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
     def _end(self) -> None:
         self._end_waits()
         if self._shelf is not None:
-            self._shelf.close(self.plan.limits.drain_seconds)
+            self._shelf.close(self.config.limits.drain_seconds)
 
     def __enter__(self) -> Self:
         self._inner.__enter__()

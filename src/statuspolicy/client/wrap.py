@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from statuspolicy.client.async_transport import AsyncPolicyTransport
-from statuspolicy.client.base_transport import shelf_of
+from statuspolicy.client.base_transport import client_cache_of
 from statuspolicy.client.transport import PolicyTransport
 from statuspolicy.client.wrapped_class import hear, over, unhear
 from statuspolicy.client.wrapping import OfClient, Wrapping, note, wrapping
@@ -77,7 +77,7 @@ def wrap(
 
     kind: Any = PolicyTransport if isinstance(client, ANY.Client) else AsyncPolicyTransport
     memory = Memory() if memory is None else memory
-    shelf: Any = None if cache is None else shelf_of(cache, limits)
+    client_cache: Any = None if cache is None else client_cache_of(cache, limits)
     of = OfClient(changed)
 
     def policy(place: Any, inner: Any) -> Any:
@@ -87,7 +87,7 @@ def wrap(
             limits=limits,
             cookies=of,
             route=partial(of.route, place, inner),
-            cache=shelf,
+            cache=client_cache,
             memory=memory,
             confirm=confirm,
             allow_hop=allow_hop,
@@ -99,7 +99,7 @@ def wrap(
 
     # This may raise for a wrong argument, before anything of the client is changed.
     policies = {p: policy(p, t) for p, t in before.items() if t is not None}
-    done = Wrapping(of, policies[None].plan.clock, policies)
+    done = Wrapping(of, policies[None].config.clock, policies)
     put_transports(changed, before | policies)
     hear(client)
     hasten(changed.cookies)

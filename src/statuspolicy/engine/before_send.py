@@ -17,20 +17,20 @@ from statuspolicy.wire.library import LIBRARY_OF
 
 def shortened(state: ExchangeState) -> Flow[None]:
     """Take the permanent moves that are remembered."""
-    while state.plan.memory.moves and not state.answers and not state.straight:
+    while state.config.memory.moves and not state.answers and not state.straight:
         if not (yield from _shortcut(state)):
             return
 
 
 def before_send(state: ExchangeState) -> Flow[CoolingDown | None]:
     """See to all that comes before the next send; an error in its place where there is one."""
-    plan = state.plan
-    if plan.memory.cooling and not state.answers:
+    config = state.config
+    if config.memory.cooling and not state.answers:
         refused = yield from held_back(state, state.sent)
         if refused is not None:
             return refused
     state.went = state.sent
-    if plan.prepare is not None or plan.observer is not None:
+    if config.prepare is not None or config.observer is not None:
         state.went = yield from prepared(state, state.sent, len(state.answers) + 1)
     return None
 
@@ -40,20 +40,20 @@ def _shortcut(state: ExchangeState) -> Flow[bool]:
 
     It passes the guard as its hop would.
     """
-    plan = state.plan
-    if state.sent.method not in ("GET", "HEAD") or plan.follow is False:
+    config = state.config
+    if state.sent.method not in ("GET", "HEAD") or config.follow is False:
         return False
-    if not redirected.asks_as_anybody(state.sent, plan.limits):
+    if not redirected.asks_as_anybody(state.sent, config.limits):
         return False
     url = redirected.target(state.sent.url)
-    if not plan.memory.has_moved(url):
+    if not config.memory.has_moved(url):
         return False
-    move = plan.memory.recall(url, plan.clock.time())
+    move = config.memory.recall(url, config.clock.time())
     if move is None:
         return False
-    if plan.prepare is not None:  # what it writes may say who asks
+    if config.prepare is not None:  # what it writes may say who asks
         request = yield from written(state, state.sent, 1)
-        if not redirected.asks_as_anybody(request, plan.limits):
+        if not redirected.asks_as_anybody(request, config.limits):
             return False
     code, location = move
     moved = LIBRARY_OF[type(state.sent)].Response(code, headers={"location": location})
@@ -63,17 +63,17 @@ def _shortcut(state: ExchangeState) -> Flow[bool]:
         None,
         Fields(moved.headers.raw),
         state.steps,
-        plan.limits,
-        plan.clock.time(),
+        config.limits,
+        config.clock.time(),
         hops=state.hops,
     )
-    state.row, state.heard = plan.table.row(code), exchange._replace(response=None)
+    state.row, state.heard = config.table.row(code), exchange._replace(response=None)
     verdict = yield from state.decide(state.row.duty, exchange)
     if not isinstance(verdict, Follow):
         return False
     permit = guard.permit(exchange, state.path, verdict, state.cookies)
     if not isinstance(permit, Permit):
-        plan.memory.remember(url, None, 0.0, plan.clock.time())
+        config.memory.remember(url, None, 0.0, config.clock.time())
         return False
     if (yield from forbidden(state, permit.request)):
         return False

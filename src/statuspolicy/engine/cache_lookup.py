@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from statuspolicy.cache import partial
 from statuspolicy.cache.changes import Change, Drop, Save
-from statuspolicy.cache.collapsing import Flight
+from statuspolicy.cache.collapsing import CollapsedRequest
 from statuspolicy.cache.config import Cache
 from statuspolicy.cache.decision import Course, Forward, Missing, Serve
 from statuspolicy.cache.entry import Entry, Span
@@ -43,7 +43,7 @@ _OF_A_304 = frozenset(
 )
 
 
-class Visit:
+class CacheLookup:
     """The lookup of one request in the cache, up to the storing of its response.
 
     sent: the moment when it was sent, counted in invalidations.
@@ -69,7 +69,7 @@ class Visit:
         self._status: CacheStatus | None = None
         self.from_here = False  # whether the response comes from the cache
         self.collapsed = False  # whether it waited for the result of another request
-        self.flight: Flight | None = None  # the request that others wait for
+        self.collapsed_request: CollapsedRequest | None = None  # the request that others wait for
 
     @property
     def status(self) -> CacheStatus:
@@ -176,10 +176,10 @@ class Visit:
 
     def tell_others(self, failure: Exception | None = None) -> None:
         """Give the result to the requests that wait for it."""
-        if self.flight is not None:
+        if self.collapsed_request is not None:
             # Not every failure counts for them: it may be the Limits.total of this exchange, say.
             gone = failure if failure is not None and key_of(type(failure)) in _GONE else None
-            self.flight.came(gone, useless=failure is not None or not self.keeps)
+            self.collapsed_request.came(gone, useless=failure is not None or not self.keeps)
 
     def may_stand_in(self, response: Response) -> bool:
         """Whether a stale response may be used in place of an error."""

@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statuspolicy.engine.cooling import Decided
-from statuspolicy.engine.effects import Behind, Discard, Enter, Look, Reply, Send, Shelve
+from statuspolicy.engine.effects import Acquire, Behind, Discard, Look, Reply, Send, StoreChanges
 from statuspolicy.engine.prepare import written
 from statuspolicy.engine.state import ExchangeState, Flow, released
 from statuspolicy.engine.unknown_outcome import sending
@@ -18,8 +18,8 @@ from statuspolicy.wire.library import LIBRARY_OF
 if TYPE_CHECKING:
     from httpx import Request, TransportError
 
-    from statuspolicy.engine.cache_lookup import Visit
-    from statuspolicy.engine.client_cache import Shelf
+    from statuspolicy.engine.cache_lookup import CacheLookup
+    from statuspolicy.engine.client_cache import ClientCache
 
 Final: TypeAlias = Settle | Use | Refuse
 
@@ -28,49 +28,53 @@ Final: TypeAlias = Settle | Use | Refuse
 _WAITS = 2
 
 
-def recalled(state: ExchangeState, shelf: Shelf) -> Flow[Reply | None]:
+def recalled(state: ExchangeState, client_cache: ClientCache) -> Flow[Reply | None]:
     """The stored response that answers the request; None where the request has to be sent."""
-    request, clock = state.sent, state.plan.clock
-    if state.plan.prepare is not None:
+    request, clock = state.sent, state.config.clock
+    if state.config.prepare is not None:
         # What it writes may say whose the answer is, and select it.
         request = yield from written(state, request, len(state.answers) + 1)
     if state.user is None:
-        state.user = shelf.user(request)
-    asked = shelf.asked(request, state.cookies, state.user)
+        state.user = client_cache.user(request)
+    asked = client_cache.asked(request, state.cookies, state.user)
 
-    def looked_up(validate: bool, since: float = inf) -> Flow[Visit]:
+    def looked_up(validate: bool, since: float = inf) -> Flow[CacheLookup]:
         stored = yield Look(asked.url, asked.who)
-        return shelf.visit(LIBRARY_OF[type(request)], asked, stored, clock.time(), validate, since)
+        return client_cache.lookup(
+            LIBRARY_OF[type(request)], asked, stored, clock.time(), validate, since
+        )
 
-    visit = yield from looked_up(state.plan.validate)
+    lookup = yield from looked_up(state.config.validate)
     began, waits = clock.time(), 0
-    while visit.queues and waits < _WAITS:
+    while lookup.queues and waits < _WAITS:
         waits += 1
         timeouts = request.extensions.get("timeout")
-        flight = shelf.flights.flight(f"{asked.url} {asked.who}", timeouts)
+        collapsed_request = client_cache.collapsed_requests.collapsed_request(
+            f"{asked.url} {asked.who}", timeouts
+        )
         left = inf if state.until is None else state.until - clock.monotonic()
-        state.in_turn = yield Enter(flight, min(left, _patience(timeouts)))
-        visit = yield from looked_up(state.plan.validate, began)
+        state.in_turn = yield Acquire(collapsed_request, min(left, _patience(timeouts)))
+        lookup = yield from looked_up(state.config.validate, began)
         if state.in_turn:
-            visit.flight = flight
+            lookup.collapsed_request = collapsed_request
             break
-        if visit.sends and flight.failure is not None:
-            state.visit, visit.collapsed = visit, True
+        if lookup.sends and collapsed_request.failure is not None:
+            state.lookup, lookup.collapsed = lookup, True
             state.went, state.began = request, clock.monotonic()
-            return Reply(_same(flight.failure, request))
-        if flight.alone:
+            return Reply(_same(collapsed_request.failure, request))
+        if collapsed_request.alone:
             break
-    visit.collapsed = waits > 0 and not visit.sends  # the other request stored it
-    response = visit.served()
+    lookup.collapsed = waits > 0 and not lookup.sends  # the other request stored it
+    response = lookup.served()
     if response is not None and response.status_code in state.answers:
-        visit = yield from looked_up(True)  # this response was already decided about
-        response = visit.served()
-    state.visit = visit
+        lookup = yield from looked_up(True)  # this response was already decided about
+        response = lookup.served()
+    state.lookup = lookup
     if response is None:
         return None
     yield from released(state)
     state.went, state.began = request, clock.monotonic()
-    if visit.behind:
+    if lookup.behind:
         yield Behind(state.sent, asked.url, state.user)
     return Reply(response)
 
@@ -89,31 +93,31 @@ def _same(failure: Any, request: Request) -> TransportError:
     return own
 
 
-def sent(state: ExchangeState, visit: Visit) -> Flow[Reply]:
+def sent(state: ExchangeState, lookup: CacheLookup) -> Flow[Reply]:
     """Send a request, and let the cache handle the response."""
-    visit.now = state.plan.clock.time()  # it may have waited
-    shelf = state.plan.cache
-    assert shelf is not None
-    send = Send(visit.equipped(state.went), state.fresh, state.until, state.over)
-    reply = yield from sending(shelf, send)
-    return (yield from _settled(state, visit, reply))
+    lookup.now = state.config.clock.time()  # it may have waited
+    client_cache = state.config.cache
+    assert client_cache is not None
+    send = Send(lookup.equipped(state.went), state.fresh, state.until, state.over)
+    reply = yield from sending(client_cache, send)
+    return (yield from _settled(state, lookup, reply))
 
 
-def _settled(state: ExchangeState, visit: Visit, reply: Reply) -> Flow[Reply]:
+def _settled(state: ExchangeState, lookup: CacheLookup, reply: Reply) -> Flow[Reply]:
     """Update the cache by a response; a stored response may be handed over in its place."""
     answer = reply.outcome
     if isinstance(answer, Exception):
-        visit.tell_others(answer)
+        lookup.tell_others(answer)
         yield from released(state)
         return reply
-    response, changes = visit.settled(answer, state.plan.clock.time())
-    yield Shelve(changes, visit.sent)
-    visit.tell_others()
+    response, changes = lookup.settled(answer, state.config.clock.time())
+    yield StoreChanges(changes, lookup.sent)
+    lookup.tell_others()
     yield from released(state)
     if response is None:
         state.take_cookies(state.hear(reply))
         yield Discard(answer, state.went)
-        return (yield from sent(state, visit))  # with no conditions of ours left
+        return (yield from sent(state, lookup))  # with no conditions of ours left
     if response is not answer:
         yield Discard(answer, state.went)
         return Reply(response)
@@ -128,34 +132,36 @@ def not_again(verdict: Decided, exchange: Exchange) -> Decided:
     return verdict
 
 
-def passed(state: ExchangeState, shelf: Shelf, verdict: Follow | Again) -> Flow[None]:
+def passed(state: ExchangeState, client_cache: ClientCache, verdict: Follow | Again) -> Flow[None]:
     """Note a redirect that was followed, if it is stored."""
     if isinstance(verdict, Follow):
-        key, visit = redirected.key(state.went), state.visit
-        if visit is not None and (visit.keeps if state.straight else visit.from_here):
+        key, lookup = redirected.key(state.went), state.lookup
+        if lookup is not None and (lookup.keeps if state.straight else lookup.from_here):
             state.shortcuts += ((redirected.target(state.sent.url), key),)
             if not state.straight:
                 past = len(state.past) - 1  # it is the last of the history
                 state.fork = state.fork or (state.sent, state.path, state.hops, past, True)
         if verdict.unstored:
-            yield Shelve(shelf.drops(key))
+            yield StoreChanges(client_cache.drops(key))
 
 
 def forgotten(state: ExchangeState) -> Flow[None]:
     """Forget the remembered redirects that were followed in vain."""
     for url, key in state.shortcuts:
-        state.plan.memory.remember(url, None, 0.0, state.plan.clock.time())
-        if state.plan.cache is not None:
-            yield Shelve(state.plan.cache.drops(key))
+        state.config.memory.remember(url, None, 0.0, state.config.clock.time())
+        if state.config.cache is not None:
+            yield StoreChanges(state.config.cache.drops(key))
     state.shortcuts = ()
 
 
-def stand_in(state: ExchangeState, visit: Visit, exchange: Exchange, verdict: Final) -> Final:
+def stand_in(
+    state: ExchangeState, lookup: CacheLookup, exchange: Exchange, verdict: Final
+) -> Final:
     """A stale response in place of a final error (RFC 9111 §4.2.4, RFC 5861 §4)."""
     outcome = exchange.error if exchange.response is None else exchange.response
     if outcome is None or not isinstance(verdict, Settle):
         return verdict
-    spare = visit.stand_in(outcome, state.plan.clock.time())
+    spare = lookup.stand_in(outcome, state.config.clock.time())
     state.take_cookies(exchange)  # the stale response has none
     return (
         verdict

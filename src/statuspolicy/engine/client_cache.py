@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from statuspolicy.cache import invalidation
 from statuspolicy.cache.changes import Change, Drop
-from statuspolicy.cache.collapsing import Flights
+from statuspolicy.cache.collapsing import CollapsedRequests
 from statuspolicy.cache.config import Cache
 from statuspolicy.cache.entry import Entry, Lines
 from statuspolicy.cache.invalidation import Sent
 from statuspolicy.cache.request import Asked
-from statuspolicy.cache.reuse import plan
+from statuspolicy.cache.reuse import reuse
 from statuspolicy.cache.stale_while_revalidate import Validations
 from statuspolicy.cache.storage.access import achange, alook, change, look
 from statuspolicy.cache.storage.memory import MemoryStorage
 from statuspolicy.cache.update import invalidated
-from statuspolicy.engine.cache_lookup import Visit, normal
+from statuspolicy.engine.cache_lookup import CacheLookup, normal
 from statuspolicy.fields.section import Fields
 from statuspolicy.memory.limits import Limits
 from statuspolicy.message import cookies as jar
@@ -38,7 +38,7 @@ _USUAL = (b"Accept", b"Accept-Encoding", b"Accept-Language", b"Connection", b"Ho
 _KNOWN, _LONG = 256, 1024
 
 
-class Shelf:
+class ClientCache:
     """A cache as one client uses it, or one transport."""
 
     def __init__(self, cache: Cache, limits: Limits) -> None:
@@ -48,7 +48,7 @@ class Shelf:
         self._invalidations = invalidation.of(self.storage)
         self._owed = self._invalidations.owed
         self.validations = Validations()
-        self.flights = Flights()
+        self.collapsed_requests = CollapsedRequests()
         self._limits = limits
         self._harmless = frozenset(n for n in _USUAL if not limits.sensitive(n.decode().lower()))
         self._client = urandom(8).hex()
@@ -95,7 +95,7 @@ class Shelf:
             self._known[said] = asked
         return asked
 
-    def visit(
+    def lookup(
         self,
         library: Library,
         asked: Asked,
@@ -103,10 +103,10 @@ class Shelf:
         now: float,
         validate: bool = False,
         since: float = inf,
-    ) -> Visit:
-        """Look a request up. validate, since: as in the cache's `plan`."""
-        course = plan(asked, stored, now, validate, since)
-        return Visit(library, self.cache, self._invalidations, asked, course, now)
+    ) -> CacheLookup:
+        """Look a request up. validate, since: as in the cache's `reuse`."""
+        course = reuse(asked, stored, now, validate, since)
+        return CacheLookup(library, self.cache, self._invalidations, asked, course, now)
 
     def close(self, seconds: float) -> None:
         """End the background validations, and close the storage."""

@@ -16,7 +16,7 @@ from statuspolicy.printable import given
 if TYPE_CHECKING:
     from httpx import URL, AsyncBaseTransport, BaseTransport, Cookies, Request, Response
 
-    from statuspolicy.engine.client_cache import Shelf
+    from statuspolicy.engine.client_cache import ClientCache
     from statuspolicy.engine.events import Event
 
 OVERRIDE = "statuspolicy"  # in a request's `extensions`: a Table or Overrides
@@ -77,7 +77,7 @@ class Resumed(Overrides):
     abroad: bool = False
 
 
-class Plan(Record):
+class Config(Record):
     """The configuration of a transport, and of one call.
 
     cookies: returns the cookie jar; None for a new jar in each exchange.
@@ -112,7 +112,7 @@ class Plan(Record):
     observer: Observer | None = None
     resume: bool | None = False
     follow: bool | None = None
-    cache: Shelf | None = None
+    cache: ClientCache | None = None
     user: str | None = None
     validate: bool = False
     began: float | None = None
@@ -146,7 +146,7 @@ class Plan(Record):
             or self.limits.total
         )
 
-    def overridden(self, override: object) -> Plan:
+    def overridden(self, override: object) -> Config:
         """The configuration for a request with its own table or overrides."""
         if isinstance(override, Table):
             return self._replace(table=override)

@@ -22,7 +22,7 @@ Decided: TypeAlias = Settle | Follow | Again | Use | Refuse
 
 def noted(state: ExchangeState, exchange: Exchange, verdict: Verdict) -> bool:
     """Tell the memory what an answer means for its origin; whether a rest begins with it."""
-    memory, clock = state.plan.memory, state.plan.clock
+    memory, clock = state.config.memory, state.config.clock
     cool = verdict.cool if isinstance(verdict, (Settle, Again, Aside, Refuse)) else None
     if cool is not None:
         return memory.cool(redirected.origin(exchange.request.url), cool, clock.monotonic())
@@ -38,7 +38,7 @@ def heeded(state: ExchangeState, exchange: Exchange, verdict: Decided) -> Decide
     not all at once.
     """
     begins = noted(state, exchange, verdict)
-    if not isinstance(verdict, Again) or not state.plan.memory.cooling:
+    if not isinstance(verdict, Again) or not state.config.memory.cooling:
         return verdict
     origin, limits = redirected.origin(exchange.request.url), exchange.limits
     if redirected.origin(verdict.request.url) != origin:
@@ -64,9 +64,9 @@ def held_back(state: ExchangeState, request: Request) -> Flow[CoolingDown | None
 
     How long it may wait, and what comes then: docs/rules.md#cooldown.
     """
-    limits = state.plan.limits
+    limits = state.config.limits
     since = state.now() if state.first_heard is None else state.first_heard
-    while state.plan.memory.cooling:
+    while state.config.memory.cooling:
         origin = redirected.origin(request.url)
         met = state.approach(origin)
         if met is None:

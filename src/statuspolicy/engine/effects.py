@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from statuspolicy.memory.locks import Turn
+from statuspolicy.memory.locks import ExchangeLock
 
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport, BaseTransport, Request, Response, TransportError
@@ -45,7 +45,7 @@ class Send:
     """Send it; the answer is a Reply, with the library's TransportError as a value.
 
     fresh: over a transport with connections of its own.
-    over: that transport, where it isn't one that the plan's `fresh` makes.
+    over: that transport, where it isn't one that the config's `fresh` makes.
     plain: whether it is sent as it is: no body to watch, no deadline, no pinned address.
     until: when it has to be over, and its body read, on the monotonic clock.
     """
@@ -135,17 +135,17 @@ class Ask:
         self.failed = failed
 
 
-class Enter:
+class Acquire:
     """Wait at most so long until this exchange is the only one at it; whether it is."""
 
     __slots__ = __match_args__ = ("turn", "seconds")
 
-    def __init__(self, turn: Turn, seconds: float) -> None:
+    def __init__(self, turn: ExchangeLock, seconds: float) -> None:
         self.turn = turn
         self.seconds = seconds
 
 
-class Leave:
+class Release:
     """Let the next exchange in, where this one waited for its turn."""
 
     __slots__ = __match_args__ = ()
@@ -161,7 +161,7 @@ class Look:
         self.who = who
 
 
-class Shelve:
+class StoreChanges:
     """Save and drop in the cache what is to be.
 
     sent: when the request was that it comes of.
@@ -188,5 +188,5 @@ class Behind:
         self.user = user
 
 
-OfTheCache: TypeAlias = "Look | Shelve | Behind"
-Effect: TypeAlias = "Send | Wait | Discard | Read | Resume | Ask | Enter | Leave | OfTheCache"
+OfTheCache: TypeAlias = "Look | StoreChanges | Behind"
+Effect: TypeAlias = "Send | Wait | Discard | Read | Resume | Ask | Acquire | Release | OfTheCache"

@@ -40,10 +40,10 @@ _SEEN_TO = guard.ASKS_FOR_ANOTHER | {421}
 
 def glance(state: ExchangeState, answer: Response) -> Response | Request | None:
     """What comes of an answer: what is handed over, the next request, or None to decide it."""
-    plan, status = state.plan, answer.status_code
-    row = plan.table.row(status) if 200 <= status < 600 else None
+    config, status = state.config, answer.status_code
+    row = config.table.row(status) if 200 <= status < 600 else None
     if row is None or (
-        plan.memory.cooling and plan.memory.is_cooling(redirected.origin(state.sent.url))
+        config.memory.cooling and config.memory.is_cooling(redirected.origin(state.sent.url))
     ):
         return None
     if status < 400 and row.duty is surface and status not in REDIRECTS:
@@ -53,7 +53,7 @@ def glance(state: ExchangeState, answer: Response) -> Response | Request | None:
         seen is None
         or status < 300
         or status in _SEEN_TO
-        or (status < 400 and plan.follow is False)
+        or (status < 400 and config.follow is False)
     ):
         return None
     told = location = None
@@ -69,7 +69,7 @@ def glance(state: ExchangeState, answer: Response) -> Response | Request | None:
     if state.sent.method not in WITHOUT_CONTENT or type(state.sent.stream) not in BYTE_STREAMS:
         return None
     now = state.now()
-    if state.first_heard is not None and now - state.first_heard > plan.limits.deadline:
+    if state.first_heard is not None and now - state.first_heard > config.limits.deadline:
         return None
     state.row = row
     if seen.repeats:
@@ -101,7 +101,7 @@ def _handed_over(state: ExchangeState, answer: Response, row: Row) -> Response |
 def _repeated(
     state: ExchangeState, answer: Response, seen: Glance, told: float | None
 ) -> Request | None:
-    limits, sent = state.plan.limits, state.sent
+    limits, sent = state.config.limits, state.sent
     if len(state.answers) + 1 >= (seen.attempts or limits.attempts):
         return None
     if not (seen.untold or told is not None):
@@ -124,7 +124,7 @@ def _repeated(
 def _followed(
     state: ExchangeState, answer: Response, seen: Glance, told: float | None, location: bytes
 ) -> Request | None:
-    sent, path, limits = state.sent, state.path, state.plan.limits
+    sent, path, limits = state.sent, state.path, state.config.limits
     url = sent.url
     if sent.method not in ("GET", "HEAD") or state.hops >= limits.redirects:
         return None

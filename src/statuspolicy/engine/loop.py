@@ -53,7 +53,7 @@ def exchange(state: ExchangeState, reply: Reply | None = None) -> Flow[Result]:
     """
     while True:
         if reply is None:
-            if state.glances and not (state.plan.memory.moves or state.plan.memory.cooling):
+            if state.glances and not (state.config.memory.moves or state.config.memory.cooling):
                 sent: Reply = yield state.send()
                 reply = sent
             else:
@@ -91,13 +91,13 @@ def exchange(state: ExchangeState, reply: Reply | None = None) -> Flow[Result]:
 
 def send(state: ExchangeState) -> Flow[Reply]:
     """What comes of sending, after all that comes before it."""
-    plan = state.plan
-    if plan.answered is not None and not state.steps:
-        return Reply(plan.answered)
-    if plan.memory.moves:
+    config = state.config
+    if config.answered is not None and not state.steps:
+        return Reply(config.answered)
+    if config.memory.moves:
         yield from shortened(state)
-    if plan.cache is not None:
-        stored = yield from caching.recalled(state, plan.cache)
+    if config.cache is not None:
+        stored = yield from caching.recalled(state, config.cache)
         if stored is not None:
             return stored
     refused = yield from before_send(state)
@@ -106,9 +106,9 @@ def send(state: ExchangeState) -> Flow[Reply]:
         reply = Reply(refused)
         reply.refused = True
         return reply
-    if state.visit is not None:
-        state.began = plan.clock.monotonic()
-        return (yield from caching.sent(state, state.visit))
+    if state.lookup is not None:
+        state.began = config.clock.monotonic()
+        return (yield from caching.sent(state, state.lookup))
     sent: Reply = yield state.send()
     return sent
 
@@ -127,9 +127,9 @@ def decide(state: ExchangeState, reply: Reply) -> Flow[tuple[Exchange, Decided]]
         exchange, verdict = yield from step_aside(state, exchange, verdict, looks)
     if state.in_turn:
         yield from released(state)
-    if state.visit is not None and not state.visit.sends:
+    if state.lookup is not None and not state.lookup.sends:
         verdict = caching.not_again(verdict, exchange)  # it says nothing of its origin now
-    elif state.plan.memory.cooling or getattr(verdict, "cool", None) is not None:
+    elif state.config.memory.cooling or getattr(verdict, "cool", None) is not None:
         verdict = heeded(state, exchange, verdict)
     if state.fork and isinstance(verdict, Again) and remembered_moves.unreachable(state, exchange):
         verdict = Settle()
@@ -145,7 +145,7 @@ def permit(state: ExchangeState, exchange: Exchange, verdict: Decided) -> Flow[P
     if not isinstance(permit, Permit):
         return permit
     request, response = exchange.request, exchange.response
-    confirm, allow = state.plan.confirm, state.plan.allow_hop
+    confirm, allow = state.config.confirm, state.config.allow_hop
     if permit.is_hop and allow is not None:
         why = yield from forbidden(state, permit.request)
         if why:
@@ -185,14 +185,14 @@ def advance(
         # challenges)".
         if permit.is_hop or exchange.status in (401, 407):
             state.passed(exchange.response, state.went, kept)
-    if state.plan.cache is not None:
-        yield from caching.passed(state, state.plan.cache, verdict)
+    if state.config.cache is not None:
+        yield from caching.passed(state, state.config.cache, verdict)
     if isinstance(verdict, Follow) and verdict.remember:
         _remember(state, exchange, verdict, permit)
     if isinstance(verdict, Follow) and verdict.tell is not None:
         yield from state.call("a hook", verdict.tell, exchange.request, permit.request)
     over = verdict.over if isinstance(verdict, Again) else None
-    own = hard and state.plan.fresh is not None and is_http2(exchange.response)
+    own = hard and state.config.fresh is not None and is_http2(exchange.response)
     if state.fresh or own or over is not None:
         state.over, state.fresh = over, own or over is not None
     if state.sent.method not in SAFE:
@@ -206,7 +206,7 @@ def advance(
 
 def _remember(state: ExchangeState, exchange: Exchange, verdict: Follow, permit: Permit) -> None:
     """A permanent move that holds for whoever asks is remembered."""
-    kept_else = state.visit is not None and state.visit.keeps
+    kept_else = state.lookup is not None and state.lookup.keeps
     anybody = redirected.holds_for_anybody(state.went, exchange.fields, exchange.limits)
     if not exchange.status or kept_else or not anybody:
         return
@@ -217,9 +217,9 @@ def _remember(state: ExchangeState, exchange: Exchange, verdict: Follow, permit:
     move, url, now = (
         (exchange.status, leads_to),
         redirected.target(state.sent.url),
-        state.plan.clock.time(),
+        state.config.clock.time(),
     )
-    state.plan.memory.remember(url, move, verdict.remember, now)
+    state.config.memory.remember(url, move, verdict.remember, now)
     state.shortcuts += ((url, url),)
 
 
@@ -230,8 +230,8 @@ def finish(
 
     declined: whether the guard declined to follow a redirect.
     """
-    if state.visit is not None:
-        verdict = caching.stand_in(state, state.visit, exchange, verdict)
+    if state.lookup is not None:
+        verdict = caching.stand_in(state, state.lookup, exchange, verdict)
     if state.shortcuts and remembered_moves.leads_astray(exchange, verdict, declined):
         yield from caching.forgotten(state)
         if state.fork and (yield from remembered_moves.start_again(state, exchange, verdict)):
@@ -241,12 +241,12 @@ def finish(
 
 def _ended(state: ExchangeState, exchange: Exchange, verdict: Final) -> Flow[Result]:
     """What is handed over, or raised."""
-    response, plan = exchange.response, state.plan
+    response, config = exchange.response, state.config
     if (
         isinstance(verdict, Settle)
         and response is not None
         and response.status_code in (200, 206)
-        and plan.resumes(verdict.resume)
+        and config.resumes(verdict.resume)
     ):
         why = yield Resume(response, state.sent, state.until, state.user)
         verdict = verdict._replace(why=verdict.why or why)
@@ -254,7 +254,7 @@ def _ended(state: ExchangeState, exchange: Exchange, verdict: Final) -> Flow[Res
     state.note(type(verdict).__name__.lower(), verdict, why)
     heard, state.heard = state.heard, None
     if exchange.status == 410:
-        plan.memory.forget_moves_to(redirected.target(exchange.request.url))
+        config.memory.forget_moves_to(redirected.target(exchange.request.url))
     if isinstance(verdict, Refuse):
         if response is not None:
             kept = yield Discard(response, state.went)
@@ -282,7 +282,9 @@ def _ended(state: ExchangeState, exchange: Exchange, verdict: Final) -> Flow[Res
     if verdict.empty:
         yield Discard(response, state.went, hard=True)
     status = response.status_code
-    declined = status in REDIRECTS and (plan.follow is not False or not _client_can_read(exchange))
+    declined = status in REDIRECTS and (
+        config.follow is not False or not _client_can_read(exchange)
+    )
     # A client takes what was prepared for the request that it sent itself.
     touched = declined or verdict.why or verdict.empty or state.went is not state.sent
     alone = len(state.steps) == 1 and not touched and not exchange.interim and status != 511
@@ -301,7 +303,7 @@ def _with_notes(state: ExchangeState, exchange: Exchange, verdict: Final) -> str
         return verdict.why
     if bye := farewell(fields, exchange.now):
         place = redirected.target(url).partition("?")[0]
-        if state.plan.memory.notice(place):
+        if state.config.memory.notice(place):
             log.warning("%s is %s", place, bye)
     return joined(verdict.why, notes(status, fields, exchange.body, exchange.now))
 

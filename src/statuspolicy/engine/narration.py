@@ -20,8 +20,8 @@ from statuspolicy.wire.library import ANY
 if TYPE_CHECKING:
     from httpx import Request, Response
 
-    from statuspolicy.engine.cache_lookup import Visit
-    from statuspolicy.engine.config import Plan
+    from statuspolicy.engine.cache_lookup import CacheLookup
+    from statuspolicy.engine.config import Config
 
 Result: TypeAlias = "Response | Exception"
 
@@ -36,21 +36,21 @@ class Narrator:
     noted: whether there is a step of it; None before an answer.
     """
 
-    plan: Plan
+    config: Config
     sent: Request
     went: Request
     path: Path
     steps: tuple[Step, ...] = ()
     row = NOTHING
     heard: Exchange | None = None
-    visit: Visit | None = None
+    lookup: CacheLookup | None = None
     noted: bool | None = None
 
     def note(self, kind: str, verdict: Verdict, why: str, budget: float | None = None) -> None:
         """One step of the trace, about what was heard last, and its line in the log."""
         row, heard, self.noted = self.row, self.heard, True
         assert heard is not None
-        resumed = self.plan.answered is not None and not self.steps
+        resumed = self.config.answered is not None and not self.steps
         words = phrase(heard.response) if heard.response is not None else str(heard.error or "")
         request = heard.request
         aside = request is not self.sent
@@ -61,7 +61,7 @@ class Narrator:
         url = target(request.url) if aside else self.path.target
         code = REMEMBERED if resumed else heard.code or REMEMBERED
         wait, told = getattr(verdict, "after", 0.0), heard.told
-        cache = "" if self.visit is None or aside else str(self.visit.status)
+        cache = "" if self.lookup is None or aside else str(self.lookup.status)
         # What its own `__new__` does, at a third of the price.
         step: Step = tuple.__new__(
             Step,
@@ -90,21 +90,21 @@ class Narrator:
         """A step of the trace."""
         self.steps = (*self.steps, step)
         logged(step)
-        if self.plan.observer is not None:
+        if self.config.observer is not None:
             self.tell(Decision, step)
 
     def tell(self, event: type[Event], *values: Any) -> None:
         """Tell the observer; what it raises is its own affair."""
-        if self.plan.observer is None:
+        if self.config.observer is None:
             return
         try:
-            self.plan.observer(event(*values))
+            self.config.observer(event(*values))
         except Exception:
             log.exception("The observer failed, and the exchange goes on.")
 
     def tell_the_end(self, result: Result) -> Result:
         """Tell the observer what is handed over or raised."""
-        if self.plan.observer is None:
+        if self.config.observer is None:
             return result
         response, error = (result, None) if isinstance(result, ANY.Response) else (None, result)
         self.tell(Settled, self.went, response, error, Trace(self.steps))

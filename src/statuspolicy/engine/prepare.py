@@ -27,7 +27,7 @@ def written(state: ExchangeState, request: Request, attempt: int) -> Flow[Reques
 
     What was written doesn't travel: the next request is built from the one without it.
     """
-    prepare = state.plan.prepare
+    prepare = state.config.prepare
     if prepare is not None:
         copy = body.copy(request)
         answer = yield from state.call("prepare", prepare, copy, attempt)
@@ -45,7 +45,7 @@ def written(state: ExchangeState, request: Request, attempt: int) -> Flow[Reques
 
 def forbidden(state: ExchangeState, request: Request) -> Flow[str]:
     """Why the application's `allow_hop` keeps a request from being sent; "" where it doesn't."""
-    allow = state.plan.allow_hop
+    allow = state.config.allow_hop
     if allow is None or (yield from state.call("allow_hop", allow, state.sent, request)):
         return ""
     return f"allow_hop refused the hop to {redirected.origin(request.url)}"

@@ -27,10 +27,10 @@ def unreachable(state: ExchangeState, exchange: Exchange) -> bool:
 
     (Unless a stale response can be used in its place, after the repeats.)
     """
-    error, visit = exchange.error, state.visit
+    error, lookup = exchange.error, state.lookup
     if error is None or isinstance(error, (ANY.LocalProtocolError, ANY.PoolTimeout)):
         return False
-    stands_in = visit is not None and visit.stand_in(error, exchange.now) is not None
+    stands_in = lookup is not None and lookup.stand_in(error, exchange.now) is not None
     return not stands_in and _in_time(state, exchange)
 
 
@@ -52,10 +52,10 @@ def start_again(state: ExchangeState, exchange: Exchange, verdict: Decided) -> F
         yield Discard(exchange.response, state.went)
     if cookies.holds_any(state.cookies):
         request = body.copy(request)
-        away = drops(state.plan.limits, path.abroad)
+        away = drops(state.config.limits, path.abroad)
         cookies.dress(state.cookies, request, () if away else path.cookies)
     state.sent = state.went = request
-    state.path, state.hops, state.answers, state.visit, state.heard = path, hops, (), None, None
+    state.path, state.hops, state.answers, state.lookup, state.heard = path, hops, (), None, None
     state.fresh, state.over, state.fork, state.straight = False, None, None, True
     state.past = state.past[:past]
     return True

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from statuspolicy.engine import guard
 from statuspolicy.engine.cooling import held_back, noted
-from statuspolicy.engine.effects import Discard, Enter, Read, Reply, Send, Shelve, Wait
+from statuspolicy.engine.effects import Acquire, Discard, Read, Reply, Send, StoreChanges, Wait
 from statuspolicy.engine.events import Wait as Waiting
 from statuspolicy.engine.prepare import forbidden, prepared
 from statuspolicy.engine.state import ExchangeState, Flow, released
@@ -29,7 +29,7 @@ def considered(
     if verdict.turn is not None:
         now = state.as_of_now(exchange)
         seconds = min(exchange.limits.deadline - now.elapsed, now.left)
-        state.in_turn = yield Enter(verdict.turn, seconds)
+        state.in_turn = yield Acquire(verdict.turn, seconds)
         if not state.in_turn:
             return exchange, Settle(f"another exchange kept the lock for {max(seconds, 0):.3g} s")
     decided = yield from state.decide(verdict.then, exchange)
@@ -78,13 +78,13 @@ def step_aside(
     if (refused := (yield from held_back(state, request))) is not None:
         return exchange, Settle(f"the side request is not sent: {refused}")
     went = yield from prepared(state, request, 1, aside=True)
-    cache, send = state.plan.cache, Send(went, until=state.until)
+    cache, send = state.config.cache, Send(went, until=state.until)
     reply: Reply = (yield send) if cache is None else (yield from sending(cache, send))
     answer = state.hear(reply, request, exchange)
     state.take_cookies(answer)
     if cache is not None and answer.response is not None:
         # RFC 9111 §4.4, which is as true of what is sent on the side.
-        yield Shelve(cache.invalidated(went, answer.response))
+        yield StoreChanges(cache.invalidated(went, answer.response))
     if verdict.read:
         answer = state.heard = yield from _put_away(state, answer)
     decided = yield from state.decide(verdict.then, answer)

@@ -9,7 +9,7 @@ from inspect import isawaitable
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from statuspolicy.engine.effects import Ask, Effect, Leave, Reply, Send
+from statuspolicy.engine.effects import Ask, Effect, Release, Reply, Send
 from statuspolicy.engine.narration import Narrator, Result
 from statuspolicy.engine.path import ELSEWHERE, Path, Permit, drops, gives_back
 from statuspolicy.fields.methods import SAFE, WITHOUT_CONTENT
@@ -28,8 +28,8 @@ from statuspolicy.wire.library import ANY, BYTE_STREAMS, LIBRARY_OF
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport, BaseTransport, Request, Response
 
-    from statuspolicy.engine.config import Plan
-    from statuspolicy.memory.cooldowns import Rest
+    from statuspolicy.engine.config import Config
+    from statuspolicy.memory.cooldowns import Cooldown
     from statuspolicy.memory.limits import RetryBudget
 
 __all__ = ["ExchangeState", "Flow", "Result", "is_http2", "released"]
@@ -68,74 +68,74 @@ class ExchangeState(Narrator):
     doubt = False  # whether an earlier send may have been acted on
     in_turn = False  # whether others wait for what this exchange is at
 
-    def __init__(self, plan: Plan, request: Request) -> None:
-        self.plan = plan
+    def __init__(self, config: Config, request: Request) -> None:
+        self.config = config
         if type(request.stream) not in BYTE_STREAMS or body.FACTORY in request.extensions:
-            request = body.carry(request, plan.limits)
+            request = body.carry(request, config.limits)
         self.sent = self.went = request  # `went` as it was prepared
-        self.cookies = None if plan.cookies is None else plan.cookies()
+        self.cookies = None if config.cookies is None else config.cookies()
         self.path = Path(
             request.url,
             (),
-            plan.abroad,
+            config.abroad,
             0,
             cookies.own(self.cookies, request),
             None,
             target(request.url),
         )
-        self.began = plan.sent
-        self.user = plan.user
-        if plan.limits.total is not None:
-            began = plan.clock.monotonic() if plan.began is None else plan.began
-            self.until = began + plan.limits.total
+        self.began = config.sent
+        self.user = config.user
+        if config.limits.total is not None:
+            began = config.clock.monotonic() if config.began is None else config.began
+            self.until = began + config.limits.total
         # Whether an answer may be seen at a glance: nobody is asked and nobody listens.
-        self.glances = plan.glances and ELSEWHERE.isdisjoint(request.extensions)
+        self.glances = config.glances and ELSEWHERE.isdisjoint(request.extensions)
 
     def send(self) -> Send:
         """The effect that sends the request; `began` says when."""
-        self.began = self.plan.clock.monotonic()
+        self.began = self.config.clock.monotonic()
         plain = self.glances and not self.fresh and self.sent.method in WITHOUT_CONTENT
         return Send(self.went, self.fresh, self.until, self.over, plain)
 
     def now(self) -> float:
         """The monotonic clock, what was waited included where that stands still."""
-        return max(self.plan.clock.monotonic(), self.earliest)
+        return max(self.config.clock.monotonic(), self.earliest)
 
     def hear(
         self, reply: Reply, request: Request | None = None, main: Exchange | None = None
     ) -> Exchange:
         """What a duty is to see of an answer; `request` and `main` where it came on the side."""
-        plan, outcome = self.plan, reply.outcome
+        config, outcome = self.config, reply.outcome
         response = outcome if isinstance(outcome, ANY.Response) else None
         if isinstance(outcome, Exception):
-            redact(outcome, request or self.went, plan.limits.sensitive)
-        heard = plan.clock.monotonic()
+            redact(outcome, request or self.went, config.limits.sensitive)
+        heard = config.clock.monotonic()
         heard = max(heard, self.earliest)
         self.earliest = heard
         if self.first_heard is None:
             self.first_heard = heard
-        self.row, self.noted = plan.table.match(outcome), False
+        self.row, self.noted = config.table.match(outcome), False
         values: dict[str, Any] = {
             "request": self.sent if request is None else request,
             "response": response,
             "error": None if response is not None else outcome,
             "fields": NO_FIELDS if response is None else Fields.of(lines(response.headers)),
             "steps": self.steps,
-            "limits": plan.limits,
-            "now": plan.clock.time(),
+            "limits": config.limits,
+            "now": config.clock.time(),
             "elapsed": heard - self.first_heard,
             "answers": self.answers,
             "hops": self.hops,
-            "can_renew": plan.fresh is not None or not is_http2(response),
-            "can_await": plan.is_async,
+            "can_renew": config.fresh is not None or not is_http2(response),
+            "can_await": config.is_async,
             "duty": self.row.duty,
         }
         # What has its default is left out: most of it has.
         if main is not None:
             values["main"] = main
-        if plan.confirm is not None:
+        if config.confirm is not None:
             values["can_ask"] = True
-        if plan.prepare is not None:
+        if config.prepare is not None:
             values["can_sign"] = True
         if reply.reused or reply.unsent or reply.begun:
             values["reused"], values["unsent"] = reply.reused, reply.unsent
@@ -158,15 +158,15 @@ class ExchangeState(Narrator):
         away = self.path.abroad
         if aside is not None:
             away = away or not redirected.same_origin(self.path.home, aside.url)
-        return away and drops(self.plan.limits, away)
+        return away and drops(self.config.limits, away)
 
     def _proxied(self, request: Request) -> bool:
-        asked = self.plan.proxied
+        asked = self.config.proxied
         return asked is not None and asked(request.url)
 
     def as_of_now(self, exchange: Exchange) -> Exchange:
         """An exchange that knows how long it was asked and awaited since it was heard."""
-        now = self.plan.clock.monotonic()
+        now = self.config.clock.monotonic()
         now = max(now, self.earliest)
         if now - (self.first_heard or 0.0) - exchange.elapsed < _A_MOMENT:
             return exchange
@@ -184,13 +184,13 @@ class ExchangeState(Narrator):
         """An answer goes into the history. kept: its raw body, where it was read."""
         past = adopt(answer, request, self.past, self.steps, kept=kept, passed=True)
         if self.began is not None:
-            past.elapsed = timedelta(seconds=self.plan.clock.monotonic() - self.began)
+            past.elapsed = timedelta(seconds=self.config.clock.monotonic() - self.began)
         self.past = (*self.past, past)
 
     def take(self, permit: Permit, answers: tuple[int | str, ...]) -> None:
         """From now on this request is the one that is sent."""
         self.sent = self.went = permit.request
-        self.path, self.visit, self.noted = permit.path, None, None
+        self.path, self.lookup, self.noted = permit.path, None, None
         self.hops += permit.is_hop
         self.answers = () if permit.is_hop else answers
 
@@ -199,7 +199,7 @@ class ExchangeState(Narrator):
     def spend(self, origin: str, budget: RetryBudget) -> float | None:
         """Take a token from a retry budget; returns how many are left, None for an empty one."""
         self.spent = origin, budget  # before it is taken: who is broken off gives it back
-        left = self.plan.memory.spend(origin, budget, self.plan.clock.monotonic())
+        left = self.config.memory.spend(origin, budget, self.config.clock.monotonic())
         if left is None:
             self.spent = None
         return left
@@ -208,21 +208,21 @@ class ExchangeState(Narrator):
         """A repeat that was answered well gives back what it took from an origin's budget."""
         if self.spent is not None:
             if gives_back(status):
-                self.plan.memory.refund(*self.spent)
+                self.config.memory.refund(*self.spent)
             self.spent = None
 
-    def approach(self, origin: str) -> Rest | None:
+    def approach(self, origin: str) -> Cooldown | None:
         """The wait of the next request to an origin; None where it may be sent now."""
         now = self.now()
         self.approached = origin, now  # before it is: as above
-        met = self.plan.memory.approach(origin, now)
+        met = self.config.memory.approach(origin, now)
         if met is not None:
             self.approached = None
         return met
 
     def give_back(self) -> None:
         """Give back what was taken for a send that will not be answered any more."""
-        memory, spent, approached = self.plan.memory, self.spent, self.approached
+        memory, spent, approached = self.config.memory, self.spent, self.approached
         if spent is not None:
             memory.refund(*spent)
         if approached is not None:
@@ -233,7 +233,7 @@ class ExchangeState(Narrator):
 
     def decide(self, duty: Duty, exchange: Exchange) -> Flow[Verdict]:
         """What a duty answers, once it is sure that it is a verdict."""
-        if self.plan.follow is False and exchange.redirected:
+        if self.config.follow is False and exchange.redirected:
             return Settle()  # the call said follow_redirects=False
         if exchange.request.method == "CONNECT" and 200 <= (exchange.status or 0) < 300:
             # RFC 9110 §9.3.6: a tunnel begins after "the blank line that concludes the […]
@@ -281,7 +281,7 @@ def released(state: ExchangeState) -> Flow[None]:
     """Let the next exchange have its turn, where this one has it."""
     if state.in_turn:
         state.in_turn = False
-        yield Leave()
+        yield Release()
 
 
 def is_http2(response: Response | None) -> bool:

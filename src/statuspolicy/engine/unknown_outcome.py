@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from statuspolicy.engine.effects import Reply, Send, Shelve
+from statuspolicy.engine.effects import Reply, Send, StoreChanges
 from statuspolicy.engine.state import Flow
 from statuspolicy.fields.methods import SAFE
 from statuspolicy.policy import failures
@@ -13,10 +13,10 @@ from statuspolicy.wire.library import ANY
 if TYPE_CHECKING:
     from httpx import Request, TransportError
 
-    from statuspolicy.engine.client_cache import Shelf
+    from statuspolicy.engine.client_cache import ClientCache
 
 
-def sending(shelf: Shelf, send: Send) -> Flow[Reply]:
+def sending(client_cache: ClientCache, send: Send) -> Flow[Reply]:
     """Send a request; invalidate what it may have changed without a response (RFC 9111 §4.4)."""
     request = send.request
     reply: Reply
@@ -26,11 +26,11 @@ def sending(shelf: Shelf, send: Send) -> Flow[Reply]:
     try:
         reply = yield send
     except GeneratorExit:  # its task was cancelled, or its body raised
-        shelf.owe(request)
+        client_cache.owe(request)
         raise
     error = reply.outcome
     if isinstance(error, ANY.TransportError) and _may_be_acted_on(error, reply, request):
-        yield Shelve(shelf.invalidated(request, None))
+        yield StoreChanges(client_cache.invalidated(request, None))
     return reply
 
 

@@ -39,7 +39,7 @@ class Cool(Record):
     told: float = 0.0
 
 
-class Rest(Record):
+class Cooldown(Record):
     """The wait of a request to a cooling origin.
 
     seconds: until it may be sent, with jitter, so that waiting requests don't come all at once.
@@ -72,11 +72,11 @@ class _Requested:
             self.until, self.seconds = now + seconds, seconds
         return begins
 
-    def approach(self, now: float) -> Rest | None:
+    def approach(self, now: float) -> Cooldown | None:
         least = self.until - now
         if least <= _TICK:
             return None
-        return Rest(least + uniform(0.0, min(self.seconds / 2, _SPREAD)), least)  # noqa: S311
+        return Cooldown(least + uniform(0.0, min(self.seconds / 2, _SPREAD)), least)  # noqa: S311
 
 
 class _Watched:
@@ -100,15 +100,15 @@ class _Watched:
         self.forgotten = self.until + (_LEASE + cool.seconds if cool.probe else 0.0)
         return begins
 
-    def approach(self, now: float) -> Rest | None:
+    def approach(self, now: float) -> Cooldown | None:
         if self.until is None:
             return None
         if (least := self.until - now) > _TICK:
-            return Rest(least, least, self.cool.refuse)
+            return Cooldown(least, least, self.cool.refuse)
         if not self.cool.probe:
             return None
         if (least := self.free - now) > _TICK:
-            return Rest(min(least, _LOOK), min(least, _LOOK), self.cool.refuse)
+            return Cooldown(min(least, _LOOK), min(least, _LOOK), self.cool.refuse)
         self.free = now + _LEASE
         self.forgotten = max(self.forgotten, self.free)
         return None
@@ -150,7 +150,7 @@ class Cooldowns(OrderedDict[str, _Origin]):
             begins = known.watched.strike(cool, now)
         return known.requested.cool(told, now) if told else begins
 
-    def approach(self, origin: str, now: float) -> Rest | None:
+    def approach(self, origin: str, now: float) -> Cooldown | None:
         """The wait of the next request to an origin; None where it may be sent now.
 
         With None, the request becomes the probe of a half-open origin.

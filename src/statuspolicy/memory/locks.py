@@ -35,7 +35,7 @@ def alone(method: Callable[Concatenate[SelfT, P], T]) -> Callable[Concatenate[Se
     return locked
 
 
-class Turn:
+class ExchangeLock:
     """A lock: at most one exchange holds it, in a thread or in a task of an event loop."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Turn:
         self._lock = RLock()
         self._owner: int | None = None
 
-    def enter(self, seconds: float) -> bool:
+    def acquire(self, seconds: float) -> bool:
         """Acquire the lock within `seconds`, in a thread; returns whether it was acquired."""
         if self._owner == get_ident():
             return False  # this thread holds it already
@@ -52,14 +52,14 @@ class Turn:
         self._owner = get_ident()
         return True
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Release the lock, if this thread holds it."""
         if self._owner == get_ident():
             self._owner = None
         with suppress(RuntimeError):  # another one holds it
             self._lock.release()
 
-    async def aenter(self, seconds: float) -> bool:
+    async def aacquire(self, seconds: float) -> bool:
         """Acquire the lock within `seconds`, in a task; returns whether it was acquired."""
         import anyio  # here, so that a program without async never loads it
 
@@ -69,7 +69,7 @@ class Turn:
             return True
         return False
 
-    def aleave(self) -> None:
+    def arelease(self) -> None:
         """Release the lock, if this task holds it."""
         with suppress(RuntimeError):  # another one holds it
             self._of_this_loop().release()
@@ -87,12 +87,12 @@ class Turn:
 _loops: dict[str, Any] = {}
 
 
-def _locks_of_this_loop() -> WeakKeyDictionary[Turn, Any]:
+def _locks_of_this_loop() -> WeakKeyDictionary[ExchangeLock, Any]:
     from anyio.lowlevel import RunVar
 
     name = "statuspolicy.turns"
     of_loops = _loops.get(name) or _loops.setdefault(name, RunVar(name))
-    locks: WeakKeyDictionary[Turn, Any] | None = of_loops.get(None)
+    locks: WeakKeyDictionary[ExchangeLock, Any] | None = of_loops.get(None)
     if locks is None:
         locks = WeakKeyDictionary()
         of_loops.set(locks)

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import Any, TypeAlias
 
-from statuspolicy.memory.cooldowns import Cool, Cooldowns, Rest
+from statuspolicy.memory.cooldowns import Cool, Cooldown, Cooldowns
 from statuspolicy.memory.limits import RetryBudget
 from statuspolicy.memory.locks import alone
 
@@ -120,7 +120,7 @@ class Memory:
         return begins
 
     @alone
-    def approach(self, origin: str, now: float) -> Rest | None:
+    def approach(self, origin: str, now: float) -> Cooldown | None:
         """The wait of the next request to an origin; None where it may be sent now."""
         return self.cooling.approach(origin if len(origin) <= _LONGEST else short(origin), now)
 

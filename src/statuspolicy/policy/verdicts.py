@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from httpx import URL, AsyncBaseTransport, BaseTransport, Request
 
     from statuspolicy.memory.cooldowns import Cool
-    from statuspolicy.memory.locks import Turn
+    from statuspolicy.memory.locks import ExchangeLock
     from statuspolicy.message.protocols import AnyRequest, AnyResponse
 
 
@@ -134,7 +134,7 @@ class Inspect(Record):
     __module__ = "statuspolicy"
 
     then: Callable[..., Any]
-    turn: Turn | None = None
+    turn: ExchangeLock | None = None
     why: str = ""
 
 

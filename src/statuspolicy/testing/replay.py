@@ -6,24 +6,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from statuspolicy.cache.config import Cache
-from statuspolicy.client.base_transport import shelf_of
+from statuspolicy.client.base_transport import client_cache_of
 from statuspolicy.client.trace import trace
 from statuspolicy.engine.clock import Clock
-from statuspolicy.engine.config import AllowHop, Confirm, Observer, Plan, Prepare
+from statuspolicy.engine.config import AllowHop, Config, Confirm, Observer, Prepare
 from statuspolicy.engine.effects import (
+    Acquire,
     Ask,
     Behind,
     Discard,
     Effect,
-    Enter,
-    Leave,
     Look,
     Outcome,
     Read,
+    Release,
     Reply,
     Resume,
     Send,
-    Shelve,
+    StoreChanges,
     Wait,
 )
 from statuspolicy.engine.loop import exchange
@@ -102,7 +102,7 @@ def replay(
     is raised; an error of the policy is `story.error`.
     """
     jar = cookies
-    plan = Plan(
+    config = Config(
         table=following(table) if follow else table,
         limits=limits,
         cookies=None if jar is None else lambda: jar,
@@ -113,7 +113,7 @@ def replay(
         allow_hop=allow_hop,
         prepare=prepare,
         observer=observer,
-        cache=None if cache is None else shelf_of(cache, limits),
+        cache=None if cache is None else client_cache_of(cache, limits),
         follow=follow,
     )
     meet(request)
@@ -126,7 +126,7 @@ def replay(
     most = 0
     response: Response | None = None
     error: Exception | None = None
-    flow = exchange(ExchangeState(plan, request))
+    flow = exchange(ExchangeState(config, request))
     value: object = None
     while True:
         try:
@@ -149,7 +149,7 @@ def replay(
                 most = max(most, len(held))
             case Wait(seconds):
                 waits.append(seconds)
-                plan.clock.sleep(seconds)
+                config.clock.sleep(seconds)
             case Discard():
                 value = _discard(effect)
                 held = [one for one in held if one is not effect.response]
@@ -161,15 +161,15 @@ def replay(
             case Resume():
                 value = ""
             case Look():
-                assert plan.cache is not None
-                value = plan.cache.look(effect.url, effect.who)
-            case Shelve():
-                assert plan.cache is not None
-                plan.cache.change(effect.changes, effect.sent)
-            case Enter():
+                assert config.cache is not None
+                value = config.cache.look(effect.url, effect.who)
+            case StoreChanges():
+                assert config.cache is not None
+                config.cache.change(effect.changes, effect.sent)
+            case Acquire():
                 value = True
             case _:
-                assert isinstance(effect, (Leave, Behind))
+                assert isinstance(effect, (Release, Behind))
     still_open = len(held) - (response is not None and bool(held))
     return Story(response, error, sent, bodies, waits, effects, most, still_open)
 

@@ -6,7 +6,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from statuspolicy.fields.challenges import Challenge
-from statuspolicy.memory.locks import Turn
+from statuspolicy.memory.locks import ExchangeLock
 from statuspolicy.message import body
 from statuspolicy.policy.awaitable import then
 from statuspolicy.policy.duties.auth.answer import REFUSED, again, answered, next_answer, with_field
@@ -36,7 +36,7 @@ class Flows:
     def __init__(self, auth: Any) -> None:
         self.auth: Auth = auth
         self.answers = 0
-        self.turn = Turn()
+        self.turn = ExchangeLock()
 
     def answer(self, exchange: Exchange, offered: list[Challenge]) -> Any:
         """Run the flow; returns a verdict or an awaitable of one."""

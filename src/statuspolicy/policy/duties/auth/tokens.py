@@ -9,7 +9,7 @@ from inspect import isawaitable
 from typing import Any, TypeAlias
 
 from statuspolicy.fields.challenges import Challenge
-from statuspolicy.memory.locks import Turn
+from statuspolicy.memory.locks import ExchangeLock
 from statuspolicy.message import redirected
 from statuspolicy.policy.awaitable import close, then
 from statuspolicy.policy.duties.auth.answer import (
@@ -42,7 +42,7 @@ class Tokens:
     def __init__(self, credentials: Any) -> None:
         self._credentials: Credentials = credentials
         self._known: dict[tuple[str, ...], str] = {}
-        self.turn = Turn()
+        self.turn = ExchangeLock()
 
     @property
     def fetching(self) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from statuspolicy._value import Value
-from statuspolicy.policy.duties.polling.step import Looks
-from statuspolicy.policy.duties.polling.token import Progress, Ticket, ticket
+from statuspolicy.policy.duties.polling.step import PollStep
+from statuspolicy.policy.duties.polling.token import PollToken, Progress, token_of
 from statuspolicy.policy.exchange import Exchange
 from statuspolicy.policy.verdicts import Inspect, Settle, Verdict
 from statuspolicy.printable import given
@@ -86,9 +86,9 @@ class poll(Value):  # noqa: N801 - it stands in tables as a duty does: {202: pol
 
     def _begun(self, exchange: Exchange) -> Verdict:
         assert exchange.response is not None
-        found = ticket(self.monitor, exchange.request, exchange.response, exchange.body)
+        found = token_of(self.monitor, exchange.request, exchange.response, exchange.body)
         return Settle(found) if isinstance(found, str) else self.at(found, exchange)
 
-    def at(self, found: Ticket, exchange: Exchange, after: float | None = None) -> Any:
+    def at(self, found: PollToken, exchange: Exchange, after: float | None = None) -> Any:
         """Ask the monitor of a token, after so many seconds."""
-        return Looks(self, found, exchange.request, exchange.elapsed).first(exchange, after)
+        return PollStep(self, found, exchange.request, exchange.elapsed).first(exchange, after)

@@ -10,7 +10,7 @@ from statuspolicy.fields import json_pointer
 from statuspolicy.message import body, redirected
 from statuspolicy.message.response import is_kept
 from statuspolicy.policy.awaitable import then
-from statuspolicy.policy.duties.polling.token import Progress, Ticket, led_to
+from statuspolicy.policy.duties.polling.token import PollToken, Progress, led_to
 from statuspolicy.policy.exchange import Exchange
 from statuspolicy.policy.verdicts import Again, Aside, Follow, Inspect, Settle, Use
 from statuspolicy.wire.httpx_internals import written
@@ -26,11 +26,11 @@ _LONGEST = 30.0  # seconds between two steps where the server names no time
 _ITS_OWN = frozenset({"range", "prefer", "idempotency-key"})
 
 
-class Looks(Record):
+class PollStep(Record):
     """A running poll.
 
     how: the `poll` with the options.
-    ticket: the token of the poll. main: the request that was accepted.
+    token: the token of the poll. main: the request that was accepted.
     began: when it began, in seconds since the first response of the exchange.
     request: the request to the monitor. looks: how often it was sent.
     answers: the answers to the current request in a row. hops: the redirects before it.
@@ -38,7 +38,7 @@ class Looks(Record):
     """
 
     how: Any
-    ticket: Ticket
+    token: PollToken
     main: Request
     began: float
     request: Request | None = None
@@ -49,7 +49,7 @@ class Looks(Record):
 
     def first(self, exchange: Exchange, after: float | None) -> Any:
         """Ask the monitor for the first time."""
-        request = _get(self.ticket.monitor, exchange.request, exchange)
+        request = _get(self.token.monitor, exchange.request, exchange)
         return self._replace(request=request)._look(exchange, after)
 
     def _look(self, exchange: Exchange, after: float | None = None) -> Aside:
@@ -73,7 +73,7 @@ class Looks(Record):
 
         def tell(request: Request, response: Response) -> object:
             elapsed = exchange.elapsed - self.began
-            return progress(Progress(self.looks, elapsed, after, response, self.ticket.token))
+            return progress(Progress(self.looks, elapsed, after, response, self.token.text))
 
         return tell
 
@@ -93,7 +93,7 @@ class Looks(Record):
         assert response is not None
         if self.ends:
             return Use(response, "the result")
-        states = self.ticket.states and exchange.status != 202
+        states = self.token.states and exchange.status != 202
         named = isinstance(self.how.result, str) and self.how.result[:1] == "/"
         if (states or named) and exchange.body is None and is_kept(response):
             return Settle(
@@ -121,20 +121,20 @@ class Looks(Record):
         return exchange.status != 202 and (not state or state in (*_ENDED, *_FAILED))
 
     def _result(self, exchange: Exchange, response: Response) -> Any:
-        where, ticket = self.how.result, self.ticket
+        where, token = self.how.result, self.token
         if where is not None:
             url = led_to(where, response, exchange.body)
             if not url:
                 return Use(response, "" if callable(where) else "the response names no result")
         else:
             named = json_pointer.text(json_pointer.document(exchange.body), "/resourceLocation")
-            own = ticket.url if ticket.method in ("PUT", "PATCH") else ticket.location
-            url = (named or own) if ticket.states else ""
+            own = token.url if token.method in ("PUT", "PATCH") else token.location
+            url = (named or own) if token.states else ""
             if not url:
                 return Use(response, "the operation is done")
         # The caller's own URL is requested with the fields of the caller's request, any other URL
         # with the fields of the last request: credentials that were dropped stay so.
-        previous = self.main if url == ticket.url else exchange.request
+        previous = self.main if url == token.url else exchange.request
         try:
             request = _get(redirected.resolve(exchange.request.url, url), previous, exchange)
         except redirected.Unusable as why:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _OPERATIONS = ("operation-location", "azure-asyncoperation")
 
 
-class Ticket(Record):
+class PollToken(Record):
     """The data of a poll that has begun.
 
     method, url: of the accepted request.
@@ -36,7 +36,7 @@ class Ticket(Record):
     location: str
 
     @property
-    def token(self) -> str:
+    def text(self) -> str:
         """The data as a short string."""
         from base64 import urlsafe_b64encode
         from json import dumps
@@ -63,9 +63,9 @@ class Progress(Record):
     token: str
 
 
-def ticket(
+def token_of(
     monitor: Any, request: Request, response: Response, content: bytes | None
-) -> Ticket | str:
+) -> PollToken | str:
     """The token of the poll that a 202 starts, or the reason why it starts none."""
     headers, base = response.headers, request.url
     named = next((name for name in (*_OPERATIONS, "location") if name in headers), "location")
@@ -79,10 +79,10 @@ def ticket(
     except redirected.Unusable as why:
         return f"the status monitor has no usable URL: {why}"
     states = monitor is None and named in _OPERATIONS
-    return Ticket(request.method, redirected.target(base), str(url), states, location)
+    return PollToken(request.method, redirected.target(base), str(url), states, location)
 
 
-def read_ticket(token: str) -> Ticket:
+def read_token(token: str) -> PollToken:
     """Parse a token. Raises ValueError where it is not valid."""
     from base64 import urlsafe_b64decode
 
@@ -90,7 +90,7 @@ def read_ticket(token: str) -> Ticket:
         values = json_pointer.document(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         kinds = [type(value) for value in values]
         if kinds == [str, str, str, bool, str]:
-            read = Ticket(*values)
+            read = PollToken(*values)
             urls = [
                 either().URL(url) for url in (read.url, read.monitor, read.location or read.url)
             ]
