@@ -7,9 +7,7 @@ transport is made: where one is gone, what depends on it would otherwise do noth
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterable
-from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 # The versions that the tests have run with; pyproject.toml says the same.
@@ -72,6 +70,9 @@ def _is_there(name: Name) -> bool:
 
 
 def _version(library: str) -> str:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
     if library == "Python":
         return platform.python_version()
     try:
