@@ -284,6 +284,7 @@ OTHERS: dict[str, Any] = {
     "another scheme": ([to("https://home.example/"), FINE], {"request": BASIC}),
     "another port": ([to(f"{HOME}:8080/"), FINE], {"request": BASIC}),
     "another Host": ([to(f"{HOME}/b"), FINE], {"request": with_field("Host", "own.example")}),
+    "the URI that it came from, in its own": ([to(f"/b?next={HOME}/a"), FINE], {"request": AT_A}),
     "dots": ([to("/b"), to("../c"), FINE], {}),
     "no Location": ([BUSY, Line(302)], {}),
     "two Locations": ([Line(302, (("Location", "/b"), ("Location", "/b"))), FINE], {}),
