@@ -220,6 +220,7 @@ PLAIN: dict[str, Any] = {
     "with its credentials": ([BUSY, FINE], {"request": BASIC}),
     "OPTIONS": ([BUSY, FINE], {"request": asking("OPTIONS", HOME)}),
     "a redirect": ([to("/b"), FINE], {}),
+    "what a log would hide": ([to("/@me"), to("/" + "x" * 300), FINE], {}),
     "each of them": ([to("/b", 301), to("/c", 303), to("/d", 307), to("/e?f=1", 308), FINE], {}),
     "its own origin": ([to("/b"), to(f"{HOME}/c"), FINE], {}),
     "HEAD": ([to("/b", 303), Line(200, body=b"")], {"request": asking("HEAD", HOME)}),

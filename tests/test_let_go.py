@@ -121,3 +121,37 @@ def test_send_that_is_broken_off_closes_what_the_client_held():
     with pytest.raises(KeyboardInterrupt):
         client.get(URL)
     assert not inner.open
+
+
+def test_503_an_answer_that_cannot_be_closed_is_nobodys_concern():
+    class Stuck(httpx.SyncByteStream, httpx.AsyncByteStream):
+        def __iter__(self):
+            yield b"busy"
+
+        async def __aiter__(self):
+            yield b"busy"
+
+        def close(self):
+            raise OSError("it was gone already")
+
+        async def aclose(self):
+            self.close()
+
+    def answers():
+        busy = httpx.Response(503, headers={"Retry-After": "0"}, stream=Stuck())
+        return iter([busy, httpx.Response(200)])
+
+    first, second = answers(), answers()
+
+    class Server(httpx.BaseTransport, httpx.AsyncBaseTransport):
+        def handle_request(self, request):
+            return next(first)
+
+        async def handle_async_request(self, request):
+            return next(second)
+
+    async def main():
+        return await sp.wrap(httpx.AsyncClient(transport=Server())).get(URL)
+
+    assert sp.wrap(httpx.Client(transport=Server())).get(URL).status_code == 200
+    assert anyio.run(main).status_code == 200

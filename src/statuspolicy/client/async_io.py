@@ -11,11 +11,10 @@ from statuspolicy.client.io_base import IO, behind
 from statuspolicy.engine.effects import (
     Acquire,
     Ask,
-    Behind,
     Discard,
-    Effect,
     Look,
     OfTheCache,
+    Rare,
     Read,
     Release,
     Reply,
@@ -81,7 +80,7 @@ class AsyncIO(IO["AsyncBaseTransport"]):
             return
         raise self.late(effect.request)
 
-    async def perform(self, effect: Effect) -> object:
+    async def perform(self, effect: Rare) -> object:
         """Any effect but a Send, a Discard and a Wait."""
         match effect:
             case Read():
@@ -94,9 +93,9 @@ class AsyncIO(IO["AsyncBaseTransport"]):
                 return await self.acquire(effect)
             case Release():
                 self.release_lock()
-            case Look() | StoreChanges() | Behind():
+                return None
+            case _:
                 return await self.cache(effect)
-        return None
 
     def wait(self, seconds: float) -> Awaitable[None]:
         return self.config.clock.asleep(seconds)

@@ -14,11 +14,10 @@ from statuspolicy.engine.clock import SystemClock
 from statuspolicy.engine.effects import (
     Acquire,
     Ask,
-    Behind,
     Discard,
-    Effect,
     Look,
     OfTheCache,
+    Rare,
     Read,
     Release,
     Reply,
@@ -73,7 +72,7 @@ class SyncIO(IO["BaseTransport"]):
     def _take(self, transport: BaseTransport, request: Request) -> None:
         self.held = transport.handle_request(request)
 
-    def perform(self, effect: Effect) -> object:
+    def perform(self, effect: Rare) -> object:
         """Any effect but a Send, a Discard and a Wait."""
         match effect:
             case Read():
@@ -86,9 +85,9 @@ class SyncIO(IO["BaseTransport"]):
                 return self.acquire(effect)
             case Release():
                 self.release_lock()
-            case Look() | StoreChanges() | Behind():
+                return None
+            case _:
                 return self.cache(effect)
-        return None
 
     def wait(self, seconds: float) -> None:
         clock, closed = self.config.clock, self.config.closed

@@ -189,4 +189,5 @@ class Behind:
 
 
 OfTheCache: TypeAlias = "Look | StoreChanges | Behind"
-Effect: TypeAlias = "Send | Wait | Discard | Read | Resume | Ask | Acquire | Release | OfTheCache"
+Rare: TypeAlias = "Read | Resume | Ask | Acquire | Release | OfTheCache"
+Effect: TypeAlias = "Send | Wait | Discard | Rare"
