@@ -20,7 +20,7 @@ from statuspolicy.message.response import PolicyResponse
 from statuspolicy.policy.failures import ABOVE
 from statuspolicy.testing import Answer, FakeClock, StatusServer, replay
 from statuspolicy.wire import library as of_libraries
-from statuspolicy.wire.library import ANY, LIBRARY_OF, _learn, _look_around, either
+from statuspolicy.wire.library import ANY, LIBRARY_OF, _learn, either, look_around
 from tests.each import each
 
 ROOT = Path(__file__).parents[1]
@@ -252,8 +252,129 @@ def test_an_async_transport_without_an_inner_one_does_the_same(status_server):
 def test_what_two_threads_see_first_is_learnt_once():
     before = len(ANY.Response)
     _learn("httpx")  # as by a thread that came second
-    _look_around()
+    look_around()
     assert len(ANY.Response) == before == 2
+
+
+# ── when each is imported ─────────────────────────────────────────────────────────────
+
+CAUGHT = """
+import statuspolicy as sp
+sp.RedirectLoop, sp.PolicyTransport
+import {library} as library
+
+try:
+    raise sp.RedirectLoop("x")
+except library.TooManyRedirects:
+    print("caught", isinstance(sp.PolicyTransport(), library.BaseTransport))
+"""
+
+
+@each("library", sorted(LIBRARIES))
+def test_an_error_is_caught_as_that_of_a_library_that_no_object_was_seen_of(library):
+    assert run(CAUGHT.format(library=library)) == "caught True"
+
+
+@each("library", sorted(LIBRARIES))
+def test_an_error_that_was_pickled_is_caught_where_its_request_brings_the_library(library):
+    error = sp.RedirectLoop("x", request=LIBRARIES[library].Request("GET", "http://h/"))
+    program = f"""
+import pickle, sys
+error = pickle.loads({pickle.dumps(error)!r})
+import {library} as library
+try:
+    raise error
+except library.TooManyRedirects as caught:
+    print(caught.request.url)
+"""
+    assert run(program) == "http://h/"
+
+
+MIXED = """
+import statuspolicy as sp
+
+class Before(sp.PolicyTransport):
+    __slots__ = ("more",)
+
+class Both(sp.CoolingDown, OSError):
+    pass
+
+import httpx2
+try:
+    class Wrong(httpx2.BaseTransport, sp.PolicyTransport):
+        pass
+except TypeError as error:
+    print(" ".join(str(error).split()))
+
+class Between(sp.RedirectLoop, httpx2.TooManyRedirects):
+    pass
+
+import httpx
+class Here(sp.RedirectLoop, httpx.TooManyRedirects, httpx2.TooManyRedirects):
+    pass
+
+for library in (httpx, httpx2):
+    sp.wrap(library.Client())
+    assert issubclass(Before, library.BaseTransport)
+    assert issubclass(Both, library.TransportError)
+    assert issubclass(Between, library.TooManyRedirects)
+"""
+
+
+def test_an_application_s_subclasses_become_the_library_s_or_are_refused_where_they_stand():
+    said = "Cannot create a consistent method resolution order (MRO) for bases BaseTransport, "
+    assert run(MIXED) == said + "PolicyTransport"
+
+
+def test_a_library_that_can_not_be_known_leaves_all_as_it_was():
+    program = """
+import statuspolicy as sp
+from statuspolicy.wire.library import ANY, BASE, known, named
+sp.PolicyTransport
+import httpx2
+
+before = {kind: kind.__bases__ for kind in vars(BASE).values()}
+try:
+    class Wrong(httpx2.BaseTransport, sp.PolicyTransport):
+        pass
+except TypeError as error:
+    kept = error  # and with it the class
+for _ in range(2):
+    try:
+        named("httpx2")
+    except TypeError:
+        print(known(), ANY.Client, {kind: kind.__bases__ for kind in before} == before)
+kept = None
+print(named("httpx2"), len(ANY.Client))
+"""
+    assert run(program).splitlines() == ["[] () True"] * 2 + ["httpx2 1"]
+
+
+@each(("one", "other"), [("httpx", "httpx2"), ("httpx2", "httpx")])
+def test_one_library_may_stand_under_the_other_s_name(one, other, status_server):
+    program = f"""
+import sys, {other}
+sys.modules["{one}"] = {other}
+import statuspolicy as sp
+import {one} as library
+with sp.wrap(library.Client()) as client:
+    print(client.get("{status_server.url}/302?location=/200").status_code)
+from statuspolicy.wire.library import ANY, known
+print(known(), len(ANY.Client))
+"""
+    assert run(program).splitlines() == ["200", f"[{other}] 1"]
+
+
+def test_what_stands_there_for_a_library_that_is_not_installed_is_none():
+    program = """
+import sys, types
+sys.modules["httpx2"] = types.ModuleType("httpx2")
+import httpx, statuspolicy as sp
+sp.wrap(httpx.Client())
+from statuspolicy.wire.library import known
+print(known())
+"""
+    assert run(program) == "[httpx]"
 
 
 # ── tables ────────────────────────────────────────────────────────────────────────────

@@ -20,7 +20,7 @@ from statuspolicy.policy.table import Table
 from statuspolicy.printable import given
 from statuspolicy.wire import cookiejar_internals
 from statuspolicy.wire.httpx_internals import check
-from statuspolicy.wire.library import ANY, BYTE_STREAMS, LIBRARY_OF, meet, several
+from statuspolicy.wire.library import ANY, BYTE_STREAMS, LIBRARY_OF, look_around, meet, several
 
 if TYPE_CHECKING:
     from httpx import URL, AsyncBaseTransport, BaseTransport, Cookies, Request, Response
@@ -97,6 +97,7 @@ class Configured(Generic[TransportT]):
         if isinstance(found, type):
             name = found.__name__
             raise TypeError(f"inner is the class {name}: call it, as in {name}().")
+        look_around()
         meet(inner)
         meet(cookies)
         from statuspolicy.wire.backend import install  # here, where there is a transport

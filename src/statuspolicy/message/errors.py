@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from statuspolicy.printable import printable
 from statuspolicy.wire.httpx_internals import REQUEST
-from statuspolicy.wire.library import BASE
+from statuspolicy.wire.library import BASE, look_around
 
 if TYPE_CHECKING:
     from httpx import Request, TransportError
@@ -21,6 +21,11 @@ class _AboutItsRequest(Exception):
     def __init__(self, message: str, *, request: Request | None = None) -> None:
         Exception.__init__(self, printable(message))
         vars(self)[REQUEST] = request
+        look_around()
+
+    def __setstate__(self, state: dict[str, Any] | None) -> None:
+        super().__setstate__(state)
+        look_around()  # the request in it may be the first that is seen of its library
 
     @property
     def request(self) -> Request:

@@ -16,6 +16,7 @@ For type checkers the names in annotations are httpx's, throughout the package.
 
 from __future__ import annotations
 
+import gc
 import sys
 from functools import partial
 from threading import Lock
@@ -25,6 +26,7 @@ from statuspolicy.wire.supported import Name, require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import ModuleType
 
     import httpx
     import httpx as ANY  # noqa: N812 - as it is when it runs: `ANY.Response`
@@ -33,7 +35,7 @@ NAMES = ("httpx", "httpx2")
 
 __all__ = [
     "ANY", "BASE", "BYTE_STREAMS", "LIBRARY_OF", "NAMES", "RESPONSES", "Library", "Stream",
-    "either", "known", "meet", "named", "remember", "several",
+    "either", "known", "look_around", "meet", "named", "remember", "several",
 ]  # fmt: skip
 
 _CLASSES = (
@@ -65,11 +67,8 @@ class Library:
         Request: type[httpx.Request]
         Response: type[httpx.Response]
 
-    def __init__(self, name: str) -> None:
-        from importlib import import_module
-
-        module = import_module(name)
-        self.name = name
+    def __init__(self, module: ModuleType) -> None:
+        self.name = name = module.__name__
         require(
             name, [Name(one, "to wrap a client", partial(getattr, module, one)) for one in _CLASSES]
         )
@@ -97,37 +96,79 @@ if not TYPE_CHECKING:
 
 
 def named(name: str) -> Library:
-    """The library of that name, which is known from now on."""
+    """The library of that name, which is known from now on.
+
+    Raises TypeError where a subclass of ours that an application defined can't be the library's.
+    """
     if name not in _known:
-        _learn(name)
+        try:
+            _learn(name)
+        except TypeError:
+            gc.collect()  # a class that was refused where it is defined lives on until then
+            _learn(name)
     return _known[name]
 
 
+def look_around() -> None:
+    """Know what was imported meanwhile: `except httpx2.TooManyRedirects` asks nobody."""
+    for name in NAMES:
+        # Neither what stands there for a library that isn't installed, nor a half of one.
+        if name not in _known and isinstance(getattr(sys.modules.get(name), "URL", None), type):
+            named(name)
+
+
 def _learn(name: str) -> None:
+    from importlib import import_module
+
+    module = import_module(name)  # before the lock: it waits for the lock of the import
     with _learning:
         if name in _known:
             return  # another thread saw it first
-        library = Library(name)
+        for other in _known.values():
+            if other.Response is module.Response:
+                _known[name] = other  # one stands in for the other: sys.modules["httpx"] = httpx2
+                return
+        library = Library(module)
+        _grow(library)
         for one in _CLASSES:
             setattr(ANY, one, (*getattr(ANY, one), getattr(library, one)))
         BYTE_STREAMS.add(library.ByteStream)
         RESPONSES.add(library.Response)
-        for one, kind in vars(BASE).items():
-            kind.__bases__ = (*kind.__bases__, getattr(library, one))
         _known[name] = library
+
+
+def _grow(library: Library) -> None:
+    """Make the bases of ours subclasses of a library's too: all of them, or none."""
+    before = {kind: kind.__bases__ for kind in vars(BASE).values()}
+    # In one order, whichever was seen first.
+    libraries = sorted([*known(), library], key=lambda one: NAMES.index(one.name))
+    try:
+        for one, kind in vars(BASE).items():
+            kind.__bases__ = (kind.__bases__[0], *(getattr(each, one) for each in libraries))
+    except TypeError:
+        for kind, bases in before.items():
+            kind.__bases__ = bases
+        raise
 
 
 class _LibraryOf(dict[type, Library]):
     """The library of a class. It holds no class of an application's, which would not be freed."""
 
     def __missing__(self, kind: type) -> Library:
-        for base in kind.__mro__:
-            if base.__module__ in NAMES:
-                library = named(base.__module__)
-                if base is kind:
-                    self[kind] = library
-                return library
-        raise TypeError(f"{kind.__module__}.{kind.__qualname__} is of neither httpx nor httpx2.")
+        base = _theirs(kind)
+        if base is None:
+            raise TypeError(
+                f"{kind.__module__}.{kind.__qualname__} is of neither httpx nor httpx2."
+            )
+        library = named(base.__module__)
+        if base is kind:
+            self[kind] = library
+        return library
+
+
+def _theirs(kind: type) -> type | None:
+    """The first class of a library that a class is a subclass of."""
+    return next((base for base in kind.__mro__ if base.__module__ in NAMES), None)
 
 
 LIBRARY_OF: Mapping[type, Library] = _LibraryOf()
@@ -135,10 +176,8 @@ LIBRARY_OF: Mapping[type, Library] = _LibraryOf()
 
 def meet(thing: object) -> Library | None:
     """Know the library of what an application gives, before `ANY` is asked; None for a stranger."""
-    try:
-        return LIBRARY_OF[type(thing)]
-    except TypeError:
-        return None
+    kind = type(thing)
+    return None if _theirs(kind) is None else LIBRARY_OF[kind]
 
 
 def remember(kind: type, library: Library) -> None:
@@ -151,7 +190,7 @@ _LIBRARY: Any = LIBRARY_OF
 
 def known() -> list[Library]:
     """The libraries that are known by now."""
-    return [*_known.values()]
+    return [*dict.fromkeys(_known.values())]
 
 
 def either() -> Library:
@@ -171,8 +210,13 @@ def either() -> Library:
 class _Thing:
     """The bases' first base: in the place of `object` itself Python takes no other."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__module__ != __name__:
+            look_around()  # here, so that bases that don't go together are refused at once
 
-class _Failure(Exception):
+
+class _Failure(_Thing, Exception):
     """As `_Thing`, of errors."""
 
 
@@ -184,9 +228,10 @@ else:
         """Under each name a class that is a subclass of each known library's class of that name."""
 
         def __getattr__(self, name):
+            look_around()
             first = _Thing if name.endswith(("Transport", "Stream")) else _Failure
             with _learning:
-                theirs = [getattr(library, name) for library in _known.values()]
+                theirs = [getattr(library, name) for library in known()]
                 made = type(name, (first, *theirs), {"__module__": __name__})
                 return vars(self).setdefault(name, made)
 
@@ -202,10 +247,4 @@ def several(*kinds: Any) -> tuple[Any, ...]:
     return tuple(one for kind in kinds for one in (kind if isinstance(kind, tuple) else (kind,)))
 
 
-def _look_around() -> None:
-    for name in NAMES:
-        if sys.modules.get(name) is not None:  # None: somebody says that it isn't there
-            named(name)
-
-
-_look_around()
+look_around()
