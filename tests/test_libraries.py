@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -430,6 +431,46 @@ def test_a_duty_that_answers_with_the_other_library_s_is_told_so(verdict, said):
         replay(
             httpx.Request("GET", "http://h/"), [404], table=sp.STANDARD | {404: lambda _: verdict}
         )
+
+
+def test_a_duty_that_sends_over_a_transport_of_the_other_library_is_told_so():
+    over = httpx2.MockTransport(lambda _: httpx2.Response(200))
+    table = sp.STANDARD | {404: lambda exchange: sp.Again(exchange.request, over=over)}
+    client = sp.wrap(httpx.Client(transport=httpx.MockTransport(not_found)), table=table)
+    said = r"Again\(over=<MockTransport>\), which is of httpx2: give a transport of httpx, as its "
+    with pytest.raises(TypeError, match=said):
+        client.get("http://h/")
+
+
+def not_found(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(404)
+
+
+def test_a_client_with_a_transport_of_the_other_library_is_told_so(library):
+    other = httpx2 if library is httpx else httpx
+    said = "This client of {} has a transport of {}, <{}>: give it one of {}."
+    for kind, transport in (
+        ("Client", "HTTPTransport"),
+        ("AsyncClient", "AsyncHTTPTransport"),
+    ):
+        theirs = getattr(other, transport)()
+        for given in ({"transport": theirs}, {"mounts": {"http://h": theirs, "http://i": None}}):
+            client = getattr(library, kind)(**given)
+            names = library.__name__, other.__name__, transport, library.__name__
+            with pytest.raises(TypeError, match=f"^{re.escape(said.format(*names))}$"):
+                sp.wrap(client)
+
+
+def test_a_transport_that_is_of_both_libraries_or_of_none_is_taken():
+    class OfBoth(httpx2.BaseTransport, httpx.BaseTransport):
+        def handle_request(self, request):
+            return httpx.Response(200)
+
+    class OfNone:
+        handle_request = OfBoth.handle_request
+
+    for kind in (OfBoth, OfNone):
+        assert sp.wrap(httpx.Client(transport=kind())).get("http://h/").status_code == 200
 
 
 def test_a_stranger_is_refused_in_a_sentence(library):

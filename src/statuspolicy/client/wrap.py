@@ -23,7 +23,7 @@ from statuspolicy.policy.standard import STANDARD
 from statuspolicy.policy.table import Table
 from statuspolicy.printable import given
 from statuspolicy.wire.httpx_internals import put_transports, transports
-from statuspolicy.wire.library import ANY, meet
+from statuspolicy.wire.library import ANY, LIBRARY_OF, meet, of_another
 
 if TYPE_CHECKING:
     from statuspolicy.cache.config import Cache
@@ -62,8 +62,8 @@ def wrap(
     A transport that is put above the client's own later sees the requests of the client, but not
     hops and repeats. A mount that is added later is plain httpx, but hops may lead there.
 
-    Raises TypeError for an object that is not a client, and ValueError for a client that is
-    wrapped already, or has a PolicyTransport.
+    Raises TypeError for an object that is not a client, or a client with a transport of the other
+    library, and ValueError for a client that is wrapped already, or has a PolicyTransport.
     """
     if _is_wrapped(client):
         raise ValueError("This client is wrapped already: call statuspolicy.unwrap(client) first.")
@@ -73,6 +73,14 @@ def wrap(
         raise ValueError(
             "This client has a PolicyTransport already: give wrap a client without one."
         )
+    library = LIBRARY_OF[type(changed)]
+    for transport in before.values():
+        other = of_another(transport, library)
+        if other is not None:
+            raise TypeError(
+                f"This client of {library} has a transport of {other}, {given(transport)}: "
+                f"give it one of {library}."
+            )
     from statuspolicy.message.cookies import hasten  # here, where there is a client
 
     kind: Any = PolicyTransport if isinstance(client, ANY.Client) else AsyncPolicyTransport

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statuspolicy._value import Record
 from statuspolicy.printable import given, quoted
-from statuspolicy.wire.library import LIBRARY_OF, meet
+from statuspolicy.wire.library import LIBRARY_OF, Library, meet, of_another
 
 if TYPE_CHECKING:
     from httpx import URL, AsyncBaseTransport, BaseTransport, Request
@@ -191,11 +191,22 @@ def check(answer: object, request: Request, who: Callable[[], str]) -> None:
     part, library = getattr(answer, name), LIBRARY_OF[type(request)]
     for one in kinds:
         if isinstance(part, getattr(library, one) if type(one) is str else one):
+            if isinstance(answer, Again) and answer.over is not None:
+                _check_over(answer.over, library, who)
             return
     wanted = " or ".join(map(_called, kinds))
     other = meet(part)
     of = "" if other is None or other is library else f" of {library}, as its request is"
     raise TypeError(f"{who()} returned {kind.__name__}({name}={quoted(part)}): give {wanted}{of}.")
+
+
+def _check_over(over: object, library: Library, who: Callable[[], str]) -> None:
+    other = of_another(over, library)
+    if other is not None:
+        raise TypeError(
+            f"{who()} returned Again(over={given(over)}), which is of {other}: "
+            f"give a transport of {library}, as its request is."
+        )
 
 
 def _called(kind: Any) -> str:

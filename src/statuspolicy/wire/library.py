@@ -35,7 +35,7 @@ NAMES = ("httpx", "httpx2")
 
 __all__ = [
     "ANY", "BASE", "BYTE_STREAMS", "LIBRARY_OF", "NAMES", "RESPONSES", "Library", "Stream",
-    "either", "known", "look_around", "meet", "named", "remember", "several",
+    "either", "known", "look_around", "meet", "named", "of_another", "remember", "several",
 ]  # fmt: skip
 
 _CLASSES = (
@@ -55,8 +55,10 @@ class Library:
     if TYPE_CHECKING:
         URL: type[httpx.URL]
         Auth: type[httpx.Auth]
+        AsyncBaseTransport: type[httpx.AsyncBaseTransport]
         AsyncClient: type[httpx.AsyncClient]
         AsyncHTTPTransport: type[httpx.AsyncHTTPTransport]
+        BaseTransport: type[httpx.BaseTransport]
         ByteStream: type[httpx.ByteStream]
         Client: type[httpx.Client]
         Cookies: type[httpx.Cookies]
@@ -186,6 +188,15 @@ def remember(kind: type, library: Library) -> None:
 
 
 _LIBRARY: Any = LIBRARY_OF
+
+
+def of_another(transport: object, library: Library) -> Library | None:
+    """The library of a transport that a client of this library can't use; None if it can."""
+    meet(transport)
+    found = [
+        one for one in known() if isinstance(transport, (one.BaseTransport, one.AsyncBaseTransport))
+    ]
+    return found[0] if found and library not in found else None
 
 
 def known() -> list[Library]:
