@@ -237,6 +237,17 @@ def test_a_transport_without_an_inner_one_takes_that_of_its_first_request(status
         assert (response.status_code, type(response).__mro__[2]) == (200, library.Response)
 
 
+def test_one_transport_without_an_inner_one_serves_clients_of_both(status_server):
+    transport = sp.PolicyTransport(clock=FakeClock())
+    for library in (httpx, httpx2, httpx):
+        response = library.Client(transport=transport).get(status_server.url + "/302?location=/200")
+        assert (response.status_code, type(response).__mro__[2]) == (200, library.Response)
+    pools = [made._pool for made in transport._inner._made.values()]
+    assert [len(pool.connections) for pool in pools] == [1, 1]
+    transport.close()
+    assert [len(pool.connections) for pool in pools] == [0, 0]
+
+
 def test_an_async_transport_without_an_inner_one_does_the_same(status_server):
     async def run() -> None:
         for library in (httpx, httpx2):
