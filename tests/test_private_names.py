@@ -274,7 +274,7 @@ def test_a_library_of_other_names_is_refused_in_one_sentence(monkeypatch):
     for name in ("URL", "Auth", "AsyncClient", "WriteTimeout", "BaseTransport"):
         monkeypatch.delattr(httpx, name)
     with pytest.raises(UnsupportedVersion) as raised:
-        Library("httpx")
+        Library(httpx)
     assert str(raised.value) == (
         f"httpx {version('httpx')} has no URL, AsyncClient, Auth and 2 more, which statuspolicy "
         f"needs (to wrap a client): install httpx{TESTED['httpx']}."

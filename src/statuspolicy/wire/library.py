@@ -127,7 +127,7 @@ def _learn(name: str) -> None:
         if name in _known:
             return  # another thread saw it first
         for other in _known.values():
-            if other.Response is module.Response:
+            if other.Response is getattr(module, "Response", None):
                 _known[name] = other  # one stands in for the other: sys.modules["httpx"] = httpx2
                 return
         library = Library(module)
