@@ -6,6 +6,7 @@ import weakref
 
 import pytest
 
+from statuspolicy import h11_internals, httpcore_internals, httpx_internals
 from statuspolicy.testing import Answer, FakeClock
 from tests.library import httpx, sp
 
@@ -75,6 +76,16 @@ def test_a_wrapped_client_is_freed_with_the_last_reference(options, urls, uncoll
     assert CLOSED == ["sync"]
     assert seen() is None
     assert [r.status_code for r in responses] == [200, 200, 404, 200, 200]
+
+
+def test_the_client_whose_transport_is_the_first_of_a_process_is_freed_like_others(uncollected):
+    """What looks for the private names of libraries keeps no error, and so no frame of `wrap`."""
+    for check in (h11_internals.check, httpcore_internals.check, httpx_internals._check):
+        check.cache_clear()
+    client = sp.wrap(httpx.Client())
+    seen = weakref.ref(client)
+    del client
+    assert seen() is None
 
 
 def test_the_transports_of_a_client_are_freed_with_it(status_server, uncollected):

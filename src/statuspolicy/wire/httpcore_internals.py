@@ -125,8 +125,7 @@ def names(core: Any) -> tuple[Name, ...]:
         return getattr(pool, BACKEND) is backend
 
     def reads_on() -> bool:
-        error = core.WriteError("no more")
-        return bool(_over_http1(core, error).answer.status == 200)
+        return bool(_over_http1(core, core.WriteError).answer.status == 200)
 
     return (
         Name(f"ConnectionPool.{BACKEND}", SOCKETS, lambda: holds("ConnectionPool")),
@@ -196,10 +195,13 @@ class _Sent:
 
     (No pool sends it: tools for tests replace how a pool does that, such as respx.)
 
-    brings: makes what comes back of what was written. error: what a write raises.
+    brings: makes what comes back of what was written. error: what a write raises, by
+    its class: an error that is kept keeps the frames of who makes the first transport.
     """
 
-    def __init__(self, kind: Any, core: Any, brings: Any, error: Exception | None = None) -> None:
+    def __init__(
+        self, kind: Any, core: Any, brings: Any, error: type[Exception] | None = None
+    ) -> None:
         self.written: list[bytes] = []
         self.events: list[str] = []
         self._brings = brings
@@ -222,7 +224,7 @@ class _Sent:
         pass
 
 
-def _over_http1(core: Any, error: Exception | None = None) -> _Sent:
+def _over_http1(core: Any, error: type[Exception] | None = None) -> _Sent:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     return _Sent(core.HTTP11Connection, core, lambda _: answer, error)
 
