@@ -6,8 +6,8 @@ import weakref
 
 import pytest
 
-from statuspolicy import h11_internals, httpcore_internals, httpx_internals
 from statuspolicy.testing import Answer, FakeClock
+from statuspolicy.wire import h11_internals, httpcore_internals, httpx_internals
 from tests.library import httpx, sp
 
 CLOSED: list[str] = []
