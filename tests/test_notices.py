@@ -100,7 +100,7 @@ def test_503_it_is_logged_once_a_url(caplog):
         for n in range(3):
             request = httpx.Request("GET", f"http://home.example/v1/a?n={n}")
             replay(request, [(503, {"Retry-After": "1"}), (200, BYE)], memory=memory)
-    assert [r.getMessage() for r in caplog.records] == [f"http://home.example/v1/a is {WORDS}"]
+    assert [r.getMessage() for r in caplog.records] == [f"http://home.example/v1/a: {WORDS}"]
     for path in "bcd":
         request = httpx.Request("GET", f"http://home.example/{path}")
         replay(request, [(503, {"Retry-After": "1"}), (200, BYE)], memory=memory)

@@ -304,7 +304,7 @@ def _with_notes(state: ExchangeState, exchange: Exchange, verdict: Final) -> str
     if bye := farewell(fields, exchange.now):
         place = redirected.target(url).partition("?")[0]
         if state.config.memory.notice(place):
-            log.warning("%s is %s", place, bye)
+            log.warning("%s: %s", place, bye)
     return joined(verdict.why, notes(status, fields, exchange.body, exchange.now))
 
 
