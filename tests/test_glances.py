@@ -457,6 +457,75 @@ def test_what_a_route_raises_is_no_answer(driver):
     assert [stream.closed for stream in server.streams] == [True]
 
 
+ASKED = (("WWW-Authenticate", 'Digest realm="r", nonce="n", qop="auth"'),)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_digest_that_a_row_made_is_for_one_request_alone(driver):
+    """RFC 7616 §3.4: the server has counted its nonce, and may take it for a replay."""
+    digest = table(401, sp.authenticate(httpx.DigestAuth("me", "pass")))
+    story = tell(driver, [Line(401, ASKED), BUSY, FINE], get, True, {}, **digest)
+    said = [dict(headers).get(b"Authorization", b"")[:6] for _, _, headers, *_ in story.sent]
+    assert said == [b"", b"Digest", b""]
+
+
+class Record(list[Any]):
+    """A callable of an application that is false until it is called."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def __call__(self, *given: Any) -> Any:
+        self.append(given)
+        return self.answer
+
+
+@pytest.mark.parametrize("option", ["allow_hop", "observer", "prepare"])
+def test_who_is_asked_need_not_be_true(option):
+    asked = Record(False if option == "allow_hop" else None)
+    server = Server([to("/b"), FINE], FakeClock())
+    response = sp.PolicyTransport(server, **{option: asked}).handle_request(get())
+    assert asked
+    assert response.status_code == (302 if option == "allow_hop" else 200)
+
+
+def test_an_empty_table_for_one_request_counts():
+    request = httpx.Request(
+        "GET", HOME, extensions={"statuspolicy": sp.Overrides(table=sp.Table())}
+    )
+    assert (
+        sp.PolicyTransport(Server([BUSY, FINE], FakeClock())).handle_request(request).status_code
+        == 503
+    )
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_content_of_a_request_that_was_answered_early_is_closed(backend):
+    """Also with a method that has none: nobody else closes the caller's generator."""
+    closed = []
+
+    class Early(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            self.parts = aiter(request.stream)
+            await anext(self.parts)
+            return httpx.Response(200)
+
+    async def content():
+        try:
+            yield b"begun, "
+            yield b"left"
+        finally:
+            closed.append(True)
+
+    async def ask():
+        request = httpx.Request("GET", HOME, content=content())
+        await sp.AsyncPolicyTransport(early).handle_async_request(request)
+        return len(closed)
+
+    early = Early()
+    assert anyio.run(ask, backend=backend) == 1
+
+
 # ── at random ──────────────────────────────────────────────────────────────────────────
 
 headers = st.lists(

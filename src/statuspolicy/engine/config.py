@@ -130,20 +130,19 @@ class Config(Record):
     @property
     def looks_first(self) -> bool:
         """Whether anything has to be done before the first request is sent."""
-        return bool(self.prepare or self.observer or self.limits.total)
+        # (Not by their truth: an observer may be a list of what it was told, empty at first.)
+        return not (self.prepare is self.observer is self.limits.total is None)
 
     @property
     def glances(self) -> bool:
         """Whether an answer may be seen at a glance: nobody is asked, and nobody listens."""
-        return not (
-            self.confirm
-            or self.allow_hop
-            or self.cache
-            or self.resume
-            or self.answered
-            or self.prepare
-            or self.observer
-            or self.limits.total
+        return (
+            self.confirm is None
+            and self.allow_hop is None
+            and self.cache is None
+            and not self.resume
+            and self.answered is None
+            and self.prepare is self.observer is self.limits.total is None
         )
 
     def overridden(self, override: object) -> Config:
@@ -156,4 +155,7 @@ class Config(Record):
                 "statuspolicy.STANDARD | {503: statuspolicy.surface}, "
                 "or statuspolicy.Overrides(...)."
             )
-        return self._replace(**{k: v for k, v in vars(override).items() if v or k == "cache"})
+        said = vars(override).items()
+        # (An empty table is one too.)
+        values = {k: v for k, v in said if k == "cache" or not (v is None or v is False)}
+        return self._replace(**values)

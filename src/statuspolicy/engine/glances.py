@@ -106,10 +106,9 @@ def _repeated(
         return None
     if not (seen.untold or told is not None):
         return None
-    if not state.answers:
-        for _, name, value in lines(sent.headers):
-            if name == b"authorization" and redirected.is_digest(value.decode("latin-1")):
-                return None  # it holds for one request alone
+    for _, name, value in lines(sent.headers):
+        if name == b"authorization" and redirected.is_digest(value.decode("latin-1")):
+            return None  # it holds for one request alone
     if state.spent is not None:
         state.refund(answer.status_code)
     left = None

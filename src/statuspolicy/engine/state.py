@@ -94,7 +94,10 @@ class ExchangeState(Narrator):
     def send(self) -> Send:
         """The effect that sends the request; `began` says when."""
         self.began = self.config.clock.monotonic()
-        plain = self.glances and not self.fresh and self.sent.method in WITHOUT_CONTENT
+        sent = self.sent
+        # (What gives a body part by part may have to be left.)
+        still = sent.method in WITHOUT_CONTENT and type(sent.stream) in BYTE_STREAMS
+        plain = self.glances and not self.fresh and still
         return Send(self.went, self.fresh, self.until, self.over, plain)
 
     def now(self) -> float:
