@@ -131,7 +131,9 @@ class Config(Record):
     def looks_first(self) -> bool:
         """Whether anything has to be done before the first request is sent."""
         # (Not by their truth: an observer may be a list of what it was told, empty at first.)
-        return not (self.prepare is self.observer is self.limits.total is None)
+        return (
+            self.prepare is not None or self.observer is not None or self.limits.total is not None
+        )
 
     @property
     def glances(self) -> bool:
@@ -142,7 +144,9 @@ class Config(Record):
             and self.cache is None
             and not self.resume
             and self.answered is None
-            and self.prepare is self.observer is self.limits.total is None
+            and self.prepare is None
+            and self.observer is None
+            and self.limits.total is None
         )
 
     def overridden(self, override: object) -> Config:
