@@ -420,3 +420,15 @@ def test_what_a_jar_decides_by_more_than_its_cookies_is_asked(url):
     for cookie in held.jar:
         own.jar.set_cookie(copy.copy(cookie))
     assert jar.given(held, request(url=url)) == jar.given(own, request(url=url))
+
+
+@each(
+    ("path", "sent"),
+    [("/a", True), ("/a/", True), ("/a/b", True), ("/ab", False), ("/b", False)],
+)
+def test_cookie_a_path_ends_where_a_name_ends(path, sent):
+    """RFC 6265 §5.1.4: the path itself, or what is below it; "/ab" isn't below "/a"."""
+    held = httpx.Cookies(CookieJar())
+    held.set("a", "1", domain="home.example", path="/a")
+    there = request(url=f"http://home.example{path}")
+    assert jar.given(held, there) == (["a=1"] if sent else [])

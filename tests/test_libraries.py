@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import httpx
@@ -547,6 +548,39 @@ def test_without_an_object_at_hand_the_one_that_is_known_or_installed_is_taken(m
     assert either() == "httpx2"
     monkeypatch.setattr(of_libraries, "named", str)
     assert either() == "httpx"
+
+
+def test_a_library_that_does_not_fit_changes_no_base(monkeypatch):
+    before = {kind: kind.__bases__ for kind in vars(of_libraries.BASE).values()}
+    misfit = SimpleNamespace(name="httpx2", **dict.fromkeys(of_libraries._CLASSES, int))
+    with pytest.raises(TypeError):
+        of_libraries._grow(misfit)
+    assert {kind: kind.__bases__ for kind in before} == before
+
+
+def test_a_library_that_could_not_be_known_is_tried_once_more_without_what_is_garbage(monkeypatch):
+    both = dict(of_libraries._known)
+    known = {"httpx": both["httpx"]}
+    monkeypatch.setattr(of_libraries, "_known", known)
+    tries = []
+
+    def learn(name: str) -> None:
+        tries.append(name)
+        if len(tries) == 1:
+            raise TypeError("Cannot create a consistent method resolution order")
+        known[name] = both[name]
+
+    monkeypatch.setattr(of_libraries, "_learn", learn)
+    assert of_libraries.named("httpx2") is both["httpx2"]
+    assert tries == ["httpx2"] * 2
+
+
+def test_a_library_that_stands_in_for_the_other_is_that_one(monkeypatch):
+    known = {"httpx": of_libraries._known["httpx"]}
+    monkeypatch.setattr(of_libraries, "_known", known)
+    monkeypatch.setitem(sys.modules, "httpx2", httpx)
+    of_libraries._learn("httpx2")
+    assert known["httpx2"] is known["httpx"]
 
 
 def test_without_httpx_installed_that_is_httpx2():

@@ -25,7 +25,7 @@ from statuspolicy.engine.effects import (
 from statuspolicy.engine.evidence import AsyncWatch, saw
 from statuspolicy.message.expect_continue import Held
 from statuspolicy.message.replayable import Body
-from statuspolicy.message.streams import ONE_READ, Parts
+from statuspolicy.message.streams import ONE_READ, Bounded, Parts
 from statuspolicy.policy.ondemand import OnDemand
 from statuspolicy.wire.context import HINTED, WIRE, aduring
 from statuspolicy.wire.library import ANY, RESPONSES
@@ -106,10 +106,13 @@ class AsyncIO(IO["AsyncBaseTransport"]):
             return self.put_away(response)
         kept = None
         if self.drains(effect):
+            stream: Any = response.stream
             seconds = self.config.limits.drain_seconds
+            if isinstance(stream, Bounded):  # or Ctrl-C could come between the ends of two scopes
+                stream, seconds = stream.inner, min(seconds, stream.left())
             # One scope for both: a second one would cost as much as all else here.
             with anyio.move_on_after(seconds) as scope:
-                kept = await self._drained(effect.response.stream, scope.cancel)
+                kept = await self._drained(stream, scope.cancel)
                 if not scope.cancel_called:
                     scope.shield, scope.deadline = True, inf
                     await self._close()

@@ -57,18 +57,18 @@ class Bounded(Stream):
     def __init__(
         self, stream: Any, left: Callable[[], float], late: Callable[[], TransportError]
     ) -> None:
-        self._stream = stream
-        self._left = left
+        self.inner = stream
+        self.left = left
         self._late = late
 
     def __iter__(self) -> Iterator[bytes]:
-        parts = iter(self._stream)
+        parts = iter(self.inner)
         part: bytes | None
-        while self._left() > 0:
+        while self.left() > 0:
             try:
-                part = during(WIRE, sooner(self._left), next, parts, None)
+                part = during(WIRE, sooner(self.left), next, parts, None)
             except ANY.TransportError as error:
-                if self._left() > 0:
+                if self.left() > 0:
                     raise
                 raise self._late() from error
             if part is None:
@@ -79,10 +79,10 @@ class Bounded(Stream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         import anyio
 
-        parts = aiter(self._stream)
-        while self._left() > 0:
+        parts = aiter(self.inner)
+        while self.left() > 0:
             part = None
-            with anyio.move_on_after(self._left()) as scope:
+            with anyio.move_on_after(self.left()) as scope:
                 part = await anext(parts, None)
             if scope.cancelled_caught:
                 break
@@ -93,10 +93,10 @@ class Bounded(Stream):
         raise self._late()
 
     def close(self) -> None:
-        self._stream.close()
+        self.inner.close()
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        await self.inner.aclose()
 
 
 async def end(parts: AsyncIterator[bytes]) -> None:
