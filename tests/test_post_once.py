@@ -234,11 +234,13 @@ def sent_once(session: Session, cases: list[Case], form: str, **more: Any) -> No
             assert shop.orders == 1, case
 
 
+@pytest.mark.timeout(300)  # as below
 def test_a_post_that_was_read_before_its_connection_ended_is_sent_once(session, tls):
     for form in FORMS:
         sent_once(session, READ, form)
 
 
+@pytest.mark.timeout(300)  # 150 runs in CI, which take 45 seconds on a quiet machine
 def test_and_so_on_a_new_connection_and_over_tls(session, tls):
     for form in ("little", "much"):
         sent_once(session, READ, form, fresh=True)
