@@ -11,32 +11,31 @@ class Glance(NamedTuple):
     """What a duty does with each answer in which nothing else speaks up.
 
     of: the duty itself. A wrapper that copies its attributes does something else.
-    repeats: whether it repeats the request at once, if the server names no later time.
+    repeats: whether it repeats the request at once, if the server names no later time. Otherwise it
+        goes where `Location` leads with GET or HEAD, and asks nobody.
     attempts: sends of one request; None for `Limits.attempts`.
     untold: whether it does so where the server names no time at all.
-    follows: whether it goes where `Location` leads with GET or HEAD, and asks nobody.
-    bodiless: whether the request's content stays behind then.
+    bodiless: whether the request's content stays behind where it goes elsewhere.
     """
 
     of: Any
     repeats: bool = False
     attempts: int | None = None
     untold: bool = False
-    follows: bool = False
     bodiless: bool = False
 
 
 def leads(duty: DutyT) -> DutyT:
     """Mark a duty that follows a redirect of a GET or HEAD to wherever it leads."""
     marked: Any = duty
-    marked.glance = Glance(duty, follows=True)
+    marked.glance = Glance(duty)
     return duty
 
 
 def leads_bodiless(duty: DutyT) -> DutyT:
     """Mark one that does, and leaves the content of the request behind."""
     marked: Any = duty
-    marked.glance = Glance(duty, follows=True, bodiless=True)
+    marked.glance = Glance(duty, bodiless=True)
     return duty
 
 
