@@ -59,7 +59,7 @@ fleet: $(VENV)/.ready ## 1,000 clients and an outage, with and without a retry b
 	@$(BIN)/python benchmarks/fleet.py 1000
 
 docs: $(VENV)/.with-test ## make docs/status-codes.md anew, of the tables in the code
-	$(BIN)/python -m statuspolicy.cli.manual docs/status-codes.md
+	$(BIN)/python -m statuspolicy.cli.codes_page docs/status-codes.md
 
 lint: $(VENV)/.with-lint ## ruff, as CI runs it
 	$(BIN)/ruff check .

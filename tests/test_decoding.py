@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from statuspolicy.fields.content_coding import PIECE, Decoding, Undecodable, decoded
+from statuspolicy.wire.decoding import PIECE, Decoding, Undecodable, decoded
 
 brotli = pytest.importorskip("brotli", reason="httpx[brotli] is not installed")
 zstandard = pytest.importorskip("zstandard", reason="httpx[zstd] is not installed")

@@ -7,7 +7,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 import statuspolicy as sp
-from statuspolicy.cli import manual
+from statuspolicy.cli import codes_page
 from statuspolicy.cli.commands import cli
 from statuspolicy.cli.rows import WORDS
 from statuspolicy.policy.table import surface
@@ -85,13 +85,13 @@ def test_no_page_is_cited_that_is_not_in_the_repository(file):
 
 
 def test_the_page_of_the_status_codes_is_what_the_tables_make():
-    assert (ROOT / "docs" / "status-codes.md").read_text() == manual.page(), "run `make docs`"
+    assert (ROOT / "docs" / "status-codes.md").read_text() == codes_page.page(), "run `make docs`"
 
 
 def test_the_page_is_written_to_a_file_or_printed(tmp_path, capsys):
-    manual.main([str(tmp_path / "page")])
-    manual.main()
-    assert (tmp_path / "page").read_text() == capsys.readouterr().out == manual.page()
+    codes_page.main([str(tmp_path / "page")])
+    codes_page.main()
+    assert (tmp_path / "page").read_text() == capsys.readouterr().out == codes_page.page()
 
 
 def test_every_row_has_its_words_and_no_others_do():
@@ -109,11 +109,11 @@ def test_a_row_that_does_more_than_hand_over_or_repeat_has_words_for_it(table):
 
 @each("words", WORDS.values())
 def test_the_rules_that_a_row_names_are_headings(words):
-    assert {manual.anchor(rule) for rule in words.rules} <= anchors(ROOT / "docs" / "rules.md")
+    assert {codes_page.anchor(rule) for rule in words.rules} <= anchors(ROOT / "docs" / "rules.md")
 
 
 def test_what_is_done_is_played_by_the_table_and_not_written_down():
-    page = manual.page()
+    page = codes_page.page()
     assert "| POST | 503 | handed over | handed over |" in page
     assert "| POST | 503 `Retry-After: 5` | repeated after 5 s | repeated after 5 s |" in page
     assert "| GET | 503 | repeated after a backoff | handed over |" in page

@@ -24,7 +24,7 @@ from statuspolicy.wire import (
     httpcore_internals,
     httpx_internals,
 )
-from statuspolicy.wire.http2 import look_after
+from statuspolicy.wire.flow_control import look_after
 from statuspolicy.wire.library import Library
 from statuspolicy.wire.supported import TESTED, Name, UnsupportedVersion, missing, require
 from tests.each import each

@@ -12,7 +12,7 @@ import pytest
 
 from statuspolicy.wire.context import WIRE, Seen, Wire, during
 from statuspolicy.wire.delivery import Proof, tcp
-from statuspolicy.wire.http2 import _gives_back
+from statuspolicy.wire.flow_control import _gives_back
 from statuspolicy.wire.stream import Stream
 
 IDLE = tcp.Count(tcp.ESTABLISHED, rtt=100, acked=500, waiting=0, sent=500)

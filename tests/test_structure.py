@@ -32,7 +32,7 @@ def imports(module: str, types: bool = True) -> frozenset[str]:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "OnDemand":
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "LazyModule":
                 names = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
         for name in names:
             near = [name, name.rpartition(".")[0]]

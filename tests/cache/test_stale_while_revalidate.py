@@ -8,7 +8,7 @@ from time import monotonic
 import anyio
 import pytest
 
-from statuspolicy.cache.stale_while_revalidate import Validations
+from statuspolicy.cache.background import Validations
 
 
 def fails():

@@ -8,9 +8,9 @@ from contextlib import closing
 import anyio
 import pytest
 
-from statuspolicy.cache import invalidation
+from statuspolicy.cache import invalidation_log
 from statuspolicy.cache.changes import Drop, Save
-from statuspolicy.cache.invalidation import Invalidations, Owed, Sent
+from statuspolicy.cache.invalidation_log import Invalidations, Owed, Sent
 from statuspolicy.cache.storage import sqlite
 from statuspolicy.cache.storage.access import achange, change, look
 from statuspolicy.cache.storage.memory import MemoryStorage
@@ -447,7 +447,7 @@ def test_a_requests_own_invalidation_does_not_overtake_it():
 
 
 def test_what_is_known_of_invalidations_is_bounded_and_errs_to_one_side(monkeypatch):
-    monkeypatch.setattr(invalidation, "_URLS", 3)
+    monkeypatch.setattr(invalidation_log, "_URLS", 3)
     known = Invalidations()
     old = Sent("/old", known)
     for number in range(4):
@@ -462,14 +462,14 @@ def test_storages_that_can_not_be_known_have_invalidations_of_each_clients_own()
         __hash__ = None
 
     storage = MemoryStorage()
-    assert invalidation.of(storage) is invalidation.of(storage)
-    assert invalidation.of(MemoryStorage()) is not invalidation.of(storage)
+    assert invalidation_log.of(storage) is invalidation_log.of(storage)
+    assert invalidation_log.of(MemoryStorage()) is not invalidation_log.of(storage)
     odd = Unhashable()
-    assert invalidation.of(odd) is not invalidation.of(odd)
+    assert invalidation_log.of(odd) is not invalidation_log.of(odd)
 
 
 def test_what_is_owed_is_bounded_in_count_and_in_length(monkeypatch):
-    monkeypatch.setattr(invalidation, "_CHARACTERS", 100)
+    monkeypatch.setattr(invalidation_log, "_CHARACTERS", 100)
     owed = Owed()
     for number in range(9):
         owed.add(f"{number}" * 40)
@@ -549,7 +549,7 @@ def test_where_one_change_fails_the_others_are_made(caplog):
     change(storage, [Drop("/a"), Drop("/b"), Drop("/a"), Save("/d", entry())])
     assert [bool(look(storage, url, "")) for url in ("/a", "/b", "/d")] == [True, False, True]
     assert len(caplog.messages) == 1
-    assert [*invalidation.of(storage).owed] == ["/a"]
+    assert [*invalidation_log.of(storage).owed] == ["/a"]
 
 
 def test_an_interrupted_invalidation_is_owed_with_all_that_were_to_follow():
@@ -557,7 +557,7 @@ def test_an_interrupted_invalidation_is_owed_with_all_that_were_to_follow():
     storage.error = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         change(storage, [Drop("/a"), Save("/c", entry()), Drop("/b")])
-    assert [*invalidation.of(storage).owed] == ["/a", "/b"]
+    assert [*invalidation_log.of(storage).owed] == ["/a", "/b"]
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -573,7 +573,7 @@ def test_an_invalidation_that_is_cancelled_is_owed_with_all_that_were_to_follow(
             await achange(storage, [Drop("/a"), Save("/c", entry()), Drop("/b")])
 
     anyio.run(program, backend=backend)
-    assert [*invalidation.of(storage).owed] == ["/a", "/b"]
+    assert [*invalidation_log.of(storage).owed] == ["/a", "/b"]
 
 
 def test_an_invalidation_while_a_sqlite_file_is_busy_is_made_at_close(

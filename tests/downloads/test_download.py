@@ -16,7 +16,7 @@ from importlib import import_module
 import anyio
 import pytest
 
-from statuspolicy.downloads import state
+from statuspolicy.downloads import download_state
 from statuspolicy.downloads.part_file import PartFile
 from statuspolicy.downloads.segment import Halted
 from statuspolicy.testing import Answer, Received
@@ -870,7 +870,7 @@ def test_a_connection_that_others_share_is_not_cut():
             raise AssertionError(name)
 
     stream = {"http_version": b"HTTP/2", "network_stream": Shared()}
-    state._cut(httpx.Response(200, extensions=stream))
+    download_state._cut(httpx.Response(200, extensions=stream))
 
 
 def test_a_client_that_is_not_wrapped_is_told_so(session, path):
@@ -989,7 +989,9 @@ def test_a_thread_that_comes_late_does_not_end_the_next_round(path):
     answer = httpx.Response(200, headers={"Content-Length": "3"}, content=b"abc")
     transport = httpx.MockTransport(lambda request: answer)
     with sp.wrap(httpx.Client(transport=transport)) as client:
-        under_way = state.Course(client, "http://a.example/", path, 1, True, None, None, None)
+        under_way = download_state.DownloadState(
+            client, "http://a.example/", path, 1, True, None, None, None
+        )
         (late,) = under_way.hear(client.send(under_way.lead()))
         under_way.halt()
         (job,) = under_way.hear(client.send(under_way.lead()))

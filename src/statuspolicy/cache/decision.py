@@ -47,4 +47,4 @@ class Missing(Record):
     """Nothing usable is stored, and the caller wants nothing else (`only-if-cached`)."""
 
 
-Course: TypeAlias = Serve | Forward | Missing
+DownloadState: TypeAlias = Serve | Forward | Missing

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from statuspolicy.fields.content_coding import Decoding, Undecodable
 from statuspolicy.fields.section import Fields, digits
+from statuspolicy.wire.decoding import Decoding, Undecodable
 
 # RFC 3229 §10.4.1 (226), RFC 6585 §3–6: never stored. A 304 is about a stored response,
 # a 416 about one range, and a 412 about one condition.

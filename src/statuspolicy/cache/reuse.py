@@ -7,7 +7,7 @@ from math import inf
 
 from statuspolicy.cache import partial
 from statuspolicy.cache.control import Control, seconds
-from statuspolicy.cache.decision import Course, Forward, Missing, Serve
+from statuspolicy.cache.decision import DownloadState, Forward, Missing, Serve
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.request import Asked
 from statuspolicy.cache.validation import known_already, validating
@@ -24,7 +24,7 @@ def reuse(
     now: float,
     validate: bool = False,
     since: float = inf,
-) -> Course:
+) -> DownloadState:
     """How a request is answered: by a stored response, after a validation, or by the server.
 
     validate: whether to validate even a fresh response.
@@ -41,7 +41,7 @@ def reuse(
 
 def _reuse(
     asked: Asked, stored: Sequence[Entry], now: float, validate: bool, since: float
-) -> Course:
+) -> DownloadState:
     if asked.method not in ("GET", "HEAD"):
         return Forward("method")
     wanted = asked.control

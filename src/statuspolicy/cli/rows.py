@@ -1,7 +1,7 @@
 """What the page of the status codes says of each row in words; what is done is played.
 
-`statuspolicy.cli.manual` makes the page of this and of the tables. A rule is named by its heading
-in `docs/rules.md`.
+`statuspolicy.cli.codes_page` makes the page of this and of the tables. A rule is named by its
+heading in `docs/rules.md`.
 """
 
 from typing import NamedTuple

@@ -26,7 +26,7 @@ from statuspolicy.engine.evidence import AsyncWatch, saw
 from statuspolicy.message.expect_continue import Held
 from statuspolicy.message.replayable import Body
 from statuspolicy.message.streams import ONE_READ, Bounded, Parts
-from statuspolicy.policy.ondemand import OnDemand
+from statuspolicy.policy.lazy_import import LazyModule
 from statuspolicy.wire.context import HINTED, WIRE, aduring
 from statuspolicy.wire.library import ANY, RESPONSES
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import anyio
     from httpx import AsyncBaseTransport, Request, Response
 else:  # a program without async never loads it
-    anyio = OnDemand("anyio")
+    anyio = LazyModule("anyio")
 
 
 class AsyncIO(IO["AsyncBaseTransport"]):

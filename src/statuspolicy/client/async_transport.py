@@ -9,7 +9,7 @@ from statuspolicy.client.base_transport import Configured
 from statuspolicy.client.wrapping import PASSING
 from statuspolicy.engine.config import OVERRIDE, Config
 from statuspolicy.fields.methods import WITHOUT_CONTENT
-from statuspolicy.policy.ondemand import OnDemand
+from statuspolicy.policy.lazy_import import LazyModule
 from statuspolicy.wire.context import HINTED, WIRE, Wire
 from statuspolicy.wire.library import ANY, BASE, BYTE_STREAMS
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from statuspolicy.engine.cache_lookup import CacheLookup
     from statuspolicy.engine.effects import Reply
 else:  # once there is something to do
-    driver, loop = OnDemand("statuspolicy.client.driver"), OnDemand("statuspolicy.engine.loop")
+    driver, loop = LazyModule("statuspolicy.client.driver"), LazyModule("statuspolicy.engine.loop")
 
 
 class AsyncPolicyTransport(Configured[BASE.AsyncBaseTransport], BASE.AsyncBaseTransport):

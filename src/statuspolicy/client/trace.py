@@ -131,10 +131,10 @@ def _with_notes(kept: Trace, result: AnyResponse | BaseException) -> Trace:
     if not isinstance(result, ANY.Response) or not kept:
         return kept
     from statuspolicy.fields.notices import joined, notes
-    from statuspolicy.message.response import glance
+    from statuspolicy.message.response import body_if_read
 
     *before, last = kept
-    said = notes(result.status_code, Fields(result.headers.raw), glance(result), time())
+    said = notes(result.status_code, Fields(result.headers.raw), body_if_read(result), time())
     if not said or said in last.reason:
         return kept
     return Trace((*before, last._replace(reason=printable(joined(last.reason, said)))))

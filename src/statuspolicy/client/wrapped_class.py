@@ -20,7 +20,7 @@ from weakref import ref
 from statuspolicy.client.base_transport import CALL
 from statuspolicy.client.wrapping import NAME, Wrapping
 from statuspolicy.message.redact import bound
-from statuspolicy.policy.ondemand import OnDemand
+from statuspolicy.policy.lazy_import import LazyModule
 from statuspolicy.wire.context import aduring, during
 from statuspolicy.wire.library import ANY, LIBRARY_OF, several
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from statuspolicy.client import driver
 else:  # once there is something to do
-    driver = OnDemand("statuspolicy.client.driver")
+    driver = LazyModule("statuspolicy.client.driver")
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from statuspolicy.client.async_transport import AsyncPolicyTransport
 from statuspolicy.client.transport import PolicyTransport
 from statuspolicy.client.wrapping import wrapping
+from statuspolicy.downloads.download_state import MOST_SHOWN, DownloadState, Progress
 from statuspolicy.downloads.segment import Job, Reading
-from statuspolicy.downloads.state import MOST_SHOWN, Course, Progress
 from statuspolicy.message.content import raw
 from statuspolicy.message.streams import ONE_READ
 from statuspolicy.printable import given
@@ -77,78 +77,80 @@ def download(
     if not isinstance(client, ANY.Client):
         raise TypeError(f"{given(client)}: give an httpx.Client, or an AsyncClient to adownload.")
     _check(client, path, segments, resume, progress, sha256, headers)
-    course: Course | None = None
+    state: DownloadState | None = None
     try:
-        course = Course(client, url, path, segments, resume, progress, sha256, headers)
-        saved = _saved(client, course)
-        course.close()
+        state = DownloadState(client, url, path, segments, resume, progress, sha256, headers)
+        saved = _saved(client, state)
+        state.close()
     except BaseException:
-        if course is not None:
-            held = course.held.get(get_ident())
+        if state is not None:
+            held = state.held.get(get_ident())
             if held is not None:
                 held.close()
-            course.close()
+            state.close()
         raise
     return saved
 
 
-def _saved(client: Client, course: Course) -> Path:
-    while not course.complete:
-        with closing(_send(client, course, course.lead())) as response:
-            jobs = course.hear(response)
-            course.tell()
+def _saved(client: Client, state: DownloadState) -> Path:
+    while not state.complete:
+        with closing(_send(client, state, state.lead())) as response:
+            jobs = state.hear(response)
+            state.tell()
             if jobs:
-                _round(client, course, jobs, response)
-    return course.finish()
+                _round(client, state, jobs, response)
+    return state.finish()
 
 
-def _round(client: Client, course: Course, jobs: list[Job], response: Response) -> None:
+def _round(client: Client, state: DownloadState, jobs: list[Job], response: Response) -> None:
     try:
         for job in jobs[1:]:
             work = copy_context().run
-            Thread(target=work, args=(_fetch, client, course, job), daemon=True).start()
-        _fetch(client, course, jobs[0], response)
+            Thread(target=work, args=(_fetch, client, state, job), daemon=True).start()
+        _fetch(client, state, jobs[0], response)
         # After a join() that Ctrl-C interrupts, Python 3.11 takes the thread for ended.
         for job in jobs:
-            while not (job.over.wait(_TICK) or course.halted):
+            while not (job.over.wait(_TICK) or state.halted):
                 pass
     except BaseException:
-        course.halt()
+        state.halt()
         raise
     finally:
         # A thread that waits for a Retry-After holds nothing, and sends nothing afterwards.
         end = monotonic() + _LINGER
         for job in jobs:
             job.over.wait(max(0.0, end - monotonic()))
-    course.weigh()
+    state.weigh()
 
 
-def _fetch(client: Client, course: Course, job: Job, response: Response | None = None) -> None:
+def _fetch(
+    client: Client, state: DownloadState, job: Job, response: Response | None = None
+) -> None:
     try:
         while job.missing:
             if response is None:
-                response = _send(client, course, course.ask(job), course.abroad)
-            with closing(response), course.reading(job, response) as reading:
+                response = _send(client, state, state.ask(job), state.abroad)
+            with closing(response), state.reading(job, response) as reading:
                 for data in raw(response) or response.iter_raw():
                     if reading.add(data):
                         reading.write()
-                        course.tell()
+                        state.tell()
                     if reading.enough:
                         break
                 else:
                     reading.end()
-            course.tell()
+            state.tell()
             response = None
     except BaseException as error:  # noqa: BLE001 - `weigh` looks at the failures of all jobs
-        course.failed(job, error)
+        state.failed(job, error)
     finally:
         job.over.set()
 
 
-def _send(client: Client, course: Course, request: Request, abroad: bool = False) -> Response:
+def _send(client: Client, state: DownloadState, request: Request, abroad: bool = False) -> Response:
     send = partial(alone, client, request) if abroad else partial(client.send, request, stream=True)
     # One expression, so that Ctrl-C can't come between the response and its place.
-    response = course.held[get_ident()] = send()
+    response = state.held[get_ident()] = send()
     if response.status_code in (200, 206, 416):
         return response
     entity = bytearray()
@@ -157,7 +159,7 @@ def _send(client: Client, course: Course, request: Request, abroad: bool = False
             entity.extend(data)
             if len(entity) > MOST_SHOWN:
                 break
-    raise course.refusal(response, bytes(entity))
+    raise state.refusal(response, bytes(entity))
 
 
 async def adownload(
@@ -183,67 +185,73 @@ async def adownload(
     import anyio
     from anyio.to_thread import run_sync
 
-    course = await run_sync(Course, client, url, path, segments, resume, progress, sha256, headers)
+    state = await run_sync(
+        DownloadState, client, url, path, segments, resume, progress, sha256, headers
+    )
     try:
-        while not course.complete:
-            response = await _asend(client, course, course.lead())
+        while not state.complete:
+            response = await _asend(client, state, state.lead())
             try:
-                jobs = await run_sync(course.hear, response)
-                course.tell()
+                jobs = await run_sync(state.hear, response)
+                state.tell()
                 if jobs:
-                    await _around(client, course, jobs, response)
+                    await _around(client, state, jobs, response)
             finally:
                 await _aclose(response)
-        return await run_sync(course.finish)
+        return await run_sync(state.finish)
     finally:
         with anyio.CancelScope(shield=True):
-            await run_sync(course.close)
+            await run_sync(state.close)
 
 
-async def _around(client: AsyncClient, course: Course, jobs: list[Job], response: Response) -> None:
+async def _around(
+    client: AsyncClient, state: DownloadState, jobs: list[Job], response: Response
+) -> None:
     import anyio
 
     async with anyio.create_task_group() as group:
 
         async def fetch(job: Job, response: Response | None) -> None:
-            await _afetch(client, course, job, response)
-            if course.halted:
+            await _afetch(client, state, job, response)
+            if state.halted:
                 group.cancel_scope.cancel()
 
         for job in jobs[1:]:
             group.start_soon(fetch, job, None)
         await fetch(jobs[0], response)
-    course.weigh()
+    state.weigh()
 
 
-async def _afetch(client: AsyncClient, course: Course, job: Job, response: Response | None) -> None:
+async def _afetch(
+    client: AsyncClient, state: DownloadState, job: Job, response: Response | None
+) -> None:
     from anyio.to_thread import run_sync
 
     try:
         while job.missing:
             if response is None:
-                response = await _asend(client, course, course.ask(job), course.abroad)
+                response = await _asend(client, state, state.ask(job), state.abroad)
             try:
-                with course.reading(job, response) as reading:
+                with state.reading(job, response) as reading:
 
                     async def take(data: bytes, reading: Reading = reading) -> bool:
                         if reading.add(data):
                             await run_sync(reading.write)
-                            course.tell()
+                            state.tell()
                         return reading.enough
 
                     if await _each(raw(response) or response.aiter_raw(), take):
                         await run_sync(reading.end)
             finally:
                 await _aclose(response)
-            course.tell()
+            state.tell()
             response = None
     except Exception as error:  # noqa: BLE001 - `weigh` looks at the failures of all jobs
-        course.failed(job, error)
+        state.failed(job, error)
 
 
 async def _asend(
-    client: AsyncClient, course: Course, request: Request, abroad: bool = False
+    client: AsyncClient, state: DownloadState, request: Request, abroad: bool = False
 ) -> Response:
     if abroad:
         response = await alone(client, request)
@@ -262,7 +270,7 @@ async def _asend(
             await _each(raw(response) or response.aiter_raw(), take)
     finally:
         await _aclose(response)
-    raise course.refusal(response, bytes(entity))
+    raise state.refusal(response, bytes(entity))
 
 
 async def _each(parts: AsyncIterator[bytes], take: Callable[[bytes], Awaitable[bool]]) -> bool:

@@ -10,9 +10,9 @@ from statuspolicy.cache import partial
 from statuspolicy.cache.changes import Change, Drop, Save
 from statuspolicy.cache.collapsing import CollapsedRequest
 from statuspolicy.cache.config import Cache
-from statuspolicy.cache.decision import Course, Forward, Missing, Serve
+from statuspolicy.cache.decision import DownloadState, Forward, Missing, Serve
 from statuspolicy.cache.entry import Entry, Span
-from statuspolicy.cache.invalidation import Invalidations, Sent
+from statuspolicy.cache.invalidation_log import Invalidations, Sent
 from statuspolicy.cache.request import Asked
 from statuspolicy.cache.status import CacheStatus, Forwarded
 from statuspolicy.cache.update import Settled, complete, confirmed, settle
@@ -57,7 +57,7 @@ class CacheLookup:
         cache: Cache,
         invalidations: Invalidations,
         asked: Asked,
-        course: Course,
+        course: DownloadState,
         now: float,
     ) -> None:
         self._library = library

@@ -7,15 +7,15 @@ from math import inf
 from os import urandom
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy.cache import invalidation
+from statuspolicy.cache import invalidation_log
+from statuspolicy.cache.background import Validations
 from statuspolicy.cache.changes import Change, Drop
 from statuspolicy.cache.collapsing import CollapsedRequests
 from statuspolicy.cache.config import Cache
 from statuspolicy.cache.entry import Entry, Lines
-from statuspolicy.cache.invalidation import Sent
+from statuspolicy.cache.invalidation_log import Sent
 from statuspolicy.cache.request import Asked
 from statuspolicy.cache.reuse import reuse
-from statuspolicy.cache.stale_while_revalidate import Validations
 from statuspolicy.cache.storage.access import achange, alook, change, look
 from statuspolicy.cache.storage.memory import MemoryStorage
 from statuspolicy.cache.update import invalidated
@@ -45,7 +45,7 @@ class ClientCache:
         self.cache = cache
         self.storage = cache.kept
         self.near = isinstance(self.storage, MemoryStorage)  # it answers at once
-        self._invalidations = invalidation.of(self.storage)
+        self._invalidations = invalidation_log.of(self.storage)
         self._owed = self._invalidations.owed
         self.validations = Validations()
         self.collapsed_requests = CollapsedRequests()

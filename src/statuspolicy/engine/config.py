@@ -136,8 +136,8 @@ class Config(Record):
         )
 
     @property
-    def glances(self) -> bool:
-        """Whether an answer may be seen at a glance: nobody is asked, and nobody listens."""
+    def fast(self) -> bool:
+        """Whether an answer may take the fast path: no callable is asked, no observer told."""
         return (
             self.confirm is None
             and self.allow_hop is None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from httpx import AsyncBaseTransport, BaseTransport, Request, Response, TransportError
 
     from statuspolicy.cache.changes import Change
-    from statuspolicy.cache.invalidation import Sent
+    from statuspolicy.cache.invalidation_log import Sent
     from statuspolicy.fields.interim import Interim
 
 Outcome: TypeAlias = "Response | TransportError"

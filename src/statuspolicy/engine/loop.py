@@ -9,7 +9,7 @@ An exchange is everything that one call of the client causes.
     advance  discard this answer, remember, wait; and round again
     finish   hand over, or raise
 
-What is plain needs no decision: `engine/glances.py` sees what comes next in the answer itself.
+What is plain needs no decision: `engine/fast_path.py` sees what comes next in the answer itself.
 
 Rules of this file: the loop performs no I/O, it yields effects, and a driver performs them. At most
 one response is open. No request leaves that the guard didn't build or check. What a duty can't know
@@ -25,7 +25,7 @@ from statuspolicy.engine.before_send import before_send, shortened
 from statuspolicy.engine.cooling import heeded
 from statuspolicy.engine.effects import Discard, Reply, Resume, Wait
 from statuspolicy.engine.events import Wait as Waiting
-from statuspolicy.engine.glances import glance, went_on
+from statuspolicy.engine.fast_path import fast_path, went_on
 from statuspolicy.engine.path import Permit
 from statuspolicy.engine.prepare import forbidden
 from statuspolicy.engine.side_request import considered, step_aside
@@ -53,7 +53,7 @@ def exchange(state: ExchangeState, reply: Reply | None = None) -> Flow[Result]:
     """
     while True:
         if reply is None:
-            if state.glances and not (state.config.memory.moves or state.config.memory.cooling):
+            if state.fast and not (state.config.memory.moves or state.config.memory.cooling):
                 sent: Reply = yield state.send()
                 reply = sent
             else:
@@ -61,8 +61,8 @@ def exchange(state: ExchangeState, reply: Reply | None = None) -> Flow[Result]:
                 if reply.refused:
                     return state.tell_the_end(reply.outcome)
         answer = reply.outcome
-        if state.glances and not isinstance(answer, Exception) and not reply.interim:
-            seen = glance(state, answer)
+        if state.fast and not isinstance(answer, Exception) and not reply.interim:
+            seen = fast_path(state, answer)
             if isinstance(seen, ANY.Response):
                 return seen
             if seen is not None:

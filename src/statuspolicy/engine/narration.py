@@ -70,10 +70,10 @@ class Narrator:
         )  # fmt: skip
         self.add(step)
 
-    def note_at_a_glance(
+    def note_fast(
         self, answer: Response, kind: str, why: str, told: float | None, budget: float | None
     ) -> None:
-        """The same of an answer that was seen at a glance, and of which there is no Exchange."""
+        """The same of an answer on the fast path, of which there is no Exchange."""
         row, words, self.noted = self.row, phrase(answer), True
         if len(why) > PART or "@" in why or not why.isprintable():
             why = printable(why)

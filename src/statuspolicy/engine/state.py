@@ -88,8 +88,8 @@ class ExchangeState(Narrator):
         if config.limits.total is not None:
             began = config.clock.monotonic() if config.began is None else config.began
             self.until = began + config.limits.total
-        # Whether an answer may be seen at a glance: nobody is asked and nobody listens.
-        self.glances = config.glances and ELSEWHERE.isdisjoint(request.extensions)
+        # Whether an answer may take the fast path (engine/fast_path.py).
+        self.fast = config.fast and ELSEWHERE.isdisjoint(request.extensions)
 
     def send(self) -> Send:
         """The effect that sends the request; `began` says when."""
@@ -97,7 +97,7 @@ class ExchangeState(Narrator):
         sent = self.sent
         # (What gives a body part by part may have to be left.)
         still = sent.method in WITHOUT_CONTENT and type(sent.stream) in BYTE_STREAMS
-        plain = self.glances and not self.fresh and still
+        plain = self.fast and not self.fresh and still
         return Send(self.went, self.fresh, self.until, self.over, plain)
 
     def now(self) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy.fields.content_coding import Decoding, Undecodable
 from statuspolicy.message.streams import end
+from statuspolicy.wire.decoding import Decoding, Undecodable
 from statuspolicy.wire.httpx_internals import CONTENT, request_of
 from statuspolicy.wire.library import LIBRARY_OF
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 from statuspolicy.cache.changes import Change
-from statuspolicy.cache.invalidation import Sent
+from statuspolicy.cache.invalidation_log import Sent
 from statuspolicy.cache.storage.access import achange, change
 from statuspolicy.cache.storage.memory import Storage
 from statuspolicy.wire.library import Stream

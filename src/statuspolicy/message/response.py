@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TRACE = "_statuspolicy_trace"  # in __dict__, so that it is pickled too
 _NOTE = "statuspolicy sent"
-_GLANCE = 64 * 1024  # bytes
+_PEEK = 64 * 1024  # bytes
 CACHED = "statuspolicy.cache"  # in `extensions`: what the cache did, a CacheStatus
 
 
@@ -99,7 +99,7 @@ class PolicyResponse(_Response):
             )
             vars(self)[CONTENT] = kept.content
             return
-        from statuspolicy.fields.content_coding import Undecodable, decoded
+        from statuspolicy.wire.decoding import Undecodable, decoded
 
         coding = self.headers.get("content-encoding")
         try:
@@ -302,14 +302,14 @@ def kept_trace(result: object) -> Trace | None:
     return trace if isinstance(trace, Trace) else None
 
 
-def glance(response: Response) -> bytes | None:
+def body_if_read(response: Response) -> bytes | None:
     """The content of a response if it was read; None if it is long and not decoded yet."""
     if not is_kept(response) or CONTENT in vars(response):
         return content_of(response)
-    from statuspolicy.fields.content_coding import Undecodable, decoded
+    from statuspolicy.wire.decoding import Undecodable, decoded
 
     try:
-        return decoded(vars(response)["_kept"], response.headers.get("content-encoding"), _GLANCE)
+        return decoded(vars(response)["_kept"], response.headers.get("content-encoding"), _PEEK)
     except Undecodable:
         return None
 

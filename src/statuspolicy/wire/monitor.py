@@ -15,8 +15,8 @@ from typing import Any
 from statuspolicy.fields.interim import Interim
 from statuspolicy.wire.context import HINTED, READING, WIRE, NotHTTP, Seen, Wire, left
 from statuspolicy.wire.delivery import Proof
+from statuspolicy.wire.flow_control import look_after
 from statuspolicy.wire.http1 import Reading, length_of
-from statuspolicy.wire.http2 import look_after
 
 PIECE = 16 * 1024  # bytes: a TLS record (RFC 8446 §5.1), and as much as a writable socket accepts
 

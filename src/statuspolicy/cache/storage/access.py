@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from statuspolicy.cache import invalidation
+from statuspolicy.cache import invalidation_log
 from statuspolicy.cache.changes import Change, Drop
 from statuspolicy.cache.entry import Entry
-from statuspolicy.cache.invalidation import Sent
+from statuspolicy.cache.invalidation_log import Sent
 from statuspolicy.cache.storage.memory import MemoryStorage, Storage
 from statuspolicy.printable import log
 
@@ -88,7 +88,7 @@ class _Steps:
     __slots__ = ("_failed", "_said", "_sent", "all")
 
     def __init__(self, storage: Storage, changes: Iterable[Change], sent: Sent | None) -> None:
-        self._sent = Sent("", invalidation.of(storage)) if sent is None else sent
+        self._sent = Sent("", invalidation_log.of(storage)) if sent is None else sent
         self.all = self._all(changes)
         self._failed = self._said = False
 

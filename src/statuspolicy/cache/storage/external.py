@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from statuspolicy.cache.entry import Entry
-from statuspolicy.cache.invalidation import Owed
+from statuspolicy.cache.invalidation_log import Owed
 from statuspolicy.cache.storage.memory import Storage
 from statuspolicy.printable import log
 

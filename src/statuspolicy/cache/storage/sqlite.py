@@ -12,7 +12,7 @@ from typing import TypeVar
 from weakref import WeakSet
 
 from statuspolicy.cache.entry import Entry
-from statuspolicy.cache.invalidation import Owed
+from statuspolicy.cache.invalidation_log import Owed
 from statuspolicy.cache.sealed import DIGEST
 from statuspolicy.cache.storage.external import Outside
 from statuspolicy.cache.storage.memory import VARIANTS

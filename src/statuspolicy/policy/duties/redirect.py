@@ -9,7 +9,7 @@ from __future__ import annotations
 from statuspolicy.fields.methods import SAFE
 from statuspolicy.message.redirected import holds_for_anybody
 from statuspolicy.policy.exchange import Exchange
-from statuspolicy.policy.glance import leads, leads_bodiless
+from statuspolicy.policy.fast_path import leads, leads_bodiless
 from statuspolicy.policy.verdicts import Follow, Settle, Verdict
 
 _DAY = 86_400.0

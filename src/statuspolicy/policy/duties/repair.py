@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from statuspolicy.policy.exchange import Exchange
-from statuspolicy.policy.ondemand import OnDemand
+from statuspolicy.policy.lazy_import import LazyModule
 from statuspolicy.policy.verdicts import Again, Settle, Verdict
 from statuspolicy.wire.library import LIBRARY_OF
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from statuspolicy.message import body
     from statuspolicy.policy import awaitable
 else:
-    awaitable = OnDemand("statuspolicy.policy.awaitable")
-    body = OnDemand("statuspolicy.message.body")
+    awaitable = LazyModule("statuspolicy.policy.awaitable")
+    body = LazyModule("statuspolicy.message.body")
 
 
 def with_length(exchange: Exchange) -> Verdict | Awaitable[Verdict]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from statuspolicy._value import Value, lazy
 from statuspolicy.memory.cooldowns import Cool
 from statuspolicy.policy.exchange import Exchange
-from statuspolicy.policy.glance import Glance
+from statuspolicy.policy.fast_path import FastPath
 from statuspolicy.policy.verdicts import Again, Settle, Verdict
 from statuspolicy.wire.library import LIBRARY_OF
 
@@ -83,12 +83,12 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
         return verdict
 
     @lazy
-    def glance(self) -> Glance | None:
+    def fast_path(self) -> FastPath | None:
         """What it does where the wait is over at once; None where it has more to look at."""
         if type(self) is not retry or self.times or self.stop or self.fresh:
             return None
         untold = self.wait is not None and self.wait == 0 and not self.told
-        return Glance(self, repeats=True, attempts=self.attempts, untold=untold)
+        return FastPath(self, repeats=True, attempts=self.attempts, untold=untold)
 
     def _decided(self, exchange: Exchange) -> Settle | Again:
         told = exchange.told

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from statuspolicy.fields.section import digits, members
 from statuspolicy.policy.exchange import Exchange
-from statuspolicy.policy.ondemand import OnDemand
+from statuspolicy.policy.lazy_import import LazyModule
 from statuspolicy.policy.table import makes_duty
 from statuspolicy.policy.verdicts import Again, Refuse, Settle, Verdict
 from statuspolicy.printable import given
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from statuspolicy.fields import ranges
 else:
-    ranges = OnDemand("statuspolicy.fields.ranges")
+    ranges = LazyModule("statuspolicy.fields.ranges")
 
 
 def switched(exchange: Exchange) -> Verdict:

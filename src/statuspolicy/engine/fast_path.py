@@ -1,10 +1,10 @@
-"""Answers that are seen at a glance: a repeat at once, a plain redirect on its origin, the end.
+"""The fast path: a repeat at once, a plain redirect on its origin, and the last response.
 
 Such an answer leaves nothing to ask and nothing to wait for: its duty says itself what it does
-(`policy/glance.py`), and what the guard looks at is seen in the header section. No Exchange is
+(`policy/fast_path.py`), and what the guard looks at is seen in the header section. No Exchange is
 made of it, no verdict and no permit. Whatever is not as plain as that is decided, and the next
-answer may be plain again. Both tell the same story: `tests/test_glances.py` lets random servers
-tell it with glances and without.
+answer may be plain again. Both tell the same story: `tests/test_fast_path.py` lets random servers
+tell it on the fast path and without it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from statuspolicy.engine.state import ExchangeState
 from statuspolicy.fields.methods import SAFE, WITHOUT_CONTENT
 from statuspolicy.message import body, cookies, redirected
 from statuspolicy.message.response import adopt
-from statuspolicy.policy.glance import Glance, glance_of
+from statuspolicy.policy.fast_path import FastPath, fast_path_of
 from statuspolicy.policy.table import REDIRECTS, Row, surface
 from statuspolicy.wire.httpx_internals import lines, same_place, target
 from statuspolicy.wire.library import BYTE_STREAMS
@@ -38,7 +38,7 @@ _SAYS_AT_LAST = frozenset({b"deprecation", b"retry-after", b"retry-after-ms", b"
 _SEEN_TO = guard.ASKS_FOR_ANOTHER | {421}
 
 
-def glance(state: ExchangeState, answer: Response) -> Response | Request | None:
+def fast_path(state: ExchangeState, answer: Response) -> Response | Request | None:
     """What comes of an answer: what is handed over, the next request, or None to decide it."""
     config, status = state.config, answer.status_code
     row = config.table.row(status) if 200 <= status < 600 else None
@@ -48,7 +48,7 @@ def glance(state: ExchangeState, answer: Response) -> Response | Request | None:
         return None
     if status < 400 and row.duty is surface and status not in REDIRECTS:
         return _handed_over(state, answer, row)
-    seen = glance_of(row.duty)
+    seen = fast_path_of(row.duty)
     if (
         seen is None
         or status < 300
@@ -94,12 +94,12 @@ def _handed_over(state: ExchangeState, answer: Response, row: Row) -> Response |
     if state.spent is not None:
         state.refund(answer.status_code)
     state.row = row
-    state.note_at_a_glance(answer, "settle", "", None, None)
+    state.note_fast(answer, "settle", "", None, None)
     return adopt(answer, state.sent, state.past, state.steps)
 
 
 def _repeated(
-    state: ExchangeState, answer: Response, seen: Glance, told: float | None
+    state: ExchangeState, answer: Response, seen: FastPath, told: float | None
 ) -> Request | None:
     limits, sent = state.config.limits, state.sent
     if len(state.answers) + 1 >= (seen.attempts or limits.attempts):
@@ -116,12 +116,12 @@ def _repeated(
         left = state.spend(redirected.origin(sent.url), limits.retry_budget)
         if left is None:
             return None
-    state.note_at_a_glance(answer, "repeat", "at once", told, left)
+    state.note_fast(answer, "repeat", "at once", told, left)
     return sent
 
 
 def _followed(
-    state: ExchangeState, answer: Response, seen: Glance, told: float | None, location: bytes
+    state: ExchangeState, answer: Response, seen: FastPath, told: float | None, location: bytes
 ) -> Request | None:
     sent, path, limits = state.sent, state.path, state.config.limits
     url = sent.url
@@ -154,7 +154,7 @@ def _followed(
         return None
     if state.spent is not None:
         state.refund(answer.status_code)
-    state.note_at_a_glance(answer, "follow", f"to {leads_to}", told, None)
+    state.note_fast(answer, "follow", f"to {leads_to}", told, None)
     state.path = Path(path.home, states, False, 0, (), following, leads_to)
     return following
 

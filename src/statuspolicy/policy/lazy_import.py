@@ -1,11 +1,11 @@
-"""`OnDemand`: a module that is imported at its first use."""
+"""`LazyModule`: a module that is imported at its first use."""
 
 from __future__ import annotations
 
 from typing import Any
 
 
-class OnDemand:
+class LazyModule:
     """Stands for a module that most programs never use, or not before the first response.
 
     name: as of `importlib.import_module`.

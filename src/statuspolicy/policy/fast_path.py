@@ -1,4 +1,4 @@
-"""What a duty says of itself that lets it be seen at a glance, without an Exchange or a verdict."""
+"""`FastPath`: what a duty says of itself, so that no Exchange and no verdict has to be made."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 DutyT = TypeVar("DutyT")
 
 
-class Glance(NamedTuple):
+class FastPath(NamedTuple):
     """What a duty does with each answer in which nothing else speaks up.
 
     of: the duty itself. A wrapper that copies its attributes does something else.
@@ -28,18 +28,18 @@ class Glance(NamedTuple):
 def leads(duty: DutyT) -> DutyT:
     """Mark a duty that follows a redirect of a GET or HEAD to wherever it leads."""
     marked: Any = duty
-    marked.glance = Glance(duty)
+    marked.fast_path = FastPath(duty)
     return duty
 
 
 def leads_bodiless(duty: DutyT) -> DutyT:
     """Mark one that does, and leaves the content of the request behind."""
     marked: Any = duty
-    marked.glance = Glance(duty, bodiless=True)
+    marked.fast_path = FastPath(duty, bodiless=True)
     return duty
 
 
-def glance_of(duty: Any) -> Glance | None:
-    """What a duty does at a glance; None where it has to see the Exchange."""
-    glance: Glance | None = getattr(duty, "glance", None)
-    return glance if glance is not None and glance.of is duty else None
+def fast_path_of(duty: Any) -> FastPath | None:
+    """The fast path of a duty; None where it has to see the Exchange."""
+    found: FastPath | None = getattr(duty, "fast_path", None)
+    return found if found is not None and found.of is duty else None

@@ -22,7 +22,6 @@ from statuspolicy.downloads.part_file import PartFile
 from statuspolicy.downloads.segment import Halted, Job, Reading
 from statuspolicy.downloads.spans import ENDLESS, Span, shares, within
 from statuspolicy.engine.config import OVERRIDE, Unstored
-from statuspolicy.fields.content_coding import Undecodable, decoded
 from statuspolicy.fields.section import Fields, members
 from statuspolicy.memory.locks import alone
 from statuspolicy.message.body import copy
@@ -31,6 +30,7 @@ from statuspolicy.message.redact import bound
 from statuspolicy.message.redirected import origin, same_origin, target
 from statuspolicy.message.response import keep_trace, phrase
 from statuspolicy.printable import log, printable
+from statuspolicy.wire.decoding import Undecodable, decoded
 from statuspolicy.wire.httpx_internals import CONTENT, written
 from statuspolicy.wire.library import ANY, LIBRARY_OF
 
@@ -45,7 +45,7 @@ _OURS = ("range", "if-range", "if-match", "if-none-match", "if-modified-since",
 Progress: TypeAlias = Callable[[int, "int | None"], object]
 
 
-class Course:
+class DownloadState:
     """One download, from the part that is there to the complete file.
 
     The parameters are those of `download`. Raises TypeError or ValueError for a client or a

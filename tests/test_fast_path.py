@@ -1,4 +1,4 @@
-"""glances.py: what is done at a glance is what would have been decided."""
+"""fast_path.py: what the fast path does is what would have been decided."""
 
 import random
 from collections.abc import Callable
@@ -113,7 +113,7 @@ def tell(
     driver: str,
     script: list[Any],
     request: Callable[[], httpx.Request],
-    glances: bool,
+    fast: bool,
     cookies: dict[str, str],
     memory: Callable[[], sp.Memory] = sp.Memory,
     follow: bool = True,
@@ -138,7 +138,7 @@ def tell(
     try:
         with (
             patch.object(ExchangeState, "hear", lambda *given: heard.append(1) or hear(*given)),
-            nullcontext() if glances else patch.object(Config, "glances", False),
+            nullcontext() if fast else patch.object(Config, "fast", False),
         ):
             response = send(transport, asked)
         if not hasattr(response, "_request") or response._request is None:
@@ -155,7 +155,7 @@ def tell(
 
 
 def both(script: list[Any], request: Any = None, driver: str = "sync", **options: Any) -> Story:
-    """The story with glances; it is the same as the one without."""
+    """The story on the fast path; it is the same as the one without it."""
     if request is None:
         request = get
     cookies = options.pop("jar", {})

@@ -1,4 +1,4 @@
-"""`python -m statuspolicy.cli.manual`: the page of the status codes, made of the tables themselves.
+"""`python -m statuspolicy.cli.codes_page`: makes docs/status-codes.md, of the tables themselves.
 
 What is done about an answer is not written down but played, by both tables.
 """
