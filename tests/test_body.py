@@ -9,7 +9,6 @@ from typing import Any
 import anyio
 import pytest
 
-from statuspolicy import Limits
 from statuspolicy.message.body import carry, copy, known, length, replayable
 from statuspolicy.message.remade import FACTORY
 from statuspolicy.message.replayable import Body
@@ -18,6 +17,7 @@ from tests.library import httpx
 
 URL = "http://home.example/a"
 KINDS = ("sync", "asyncio", "trio")
+KEPT = 1024 * 1024  # bytes of a one-shot body
 
 
 def request(content: Any = None, **more: Any) -> httpx.Request:
@@ -155,7 +155,7 @@ def own_kind(send: Sender, make: Callable[..., Any], make_async: Callable[..., A
     ],
 )
 def test_what_starts_over_by_itself_is_returned_as_it_is(plain):
-    assert carry(plain, Limits()) is plain
+    assert carry(plain, KEPT) is plain
     assert replayable(plain)
     first = b"".join(plain.stream)
     assert b"".join(plain.stream) == first
@@ -195,7 +195,7 @@ def kinds() -> list[Any]:
 def test_every_kind_is_sent_again_byte_for_byte(send, make, make_async, again, length_known):
     make = own_kind(send, make, make_async or make)
     given = request(make())
-    sent = carry(given, Limits())
+    sent = carry(given, KEPT)
     assert isinstance(sent.stream, Body)
     assert replayable(sent)
     assert known(sent) is None  # not yet
@@ -210,7 +210,7 @@ def test_the_caller_s_request_is_never_changed(send, make, make_async, again, le
     make = own_kind(send, make, make_async or make)
     given = request(make(), headers={"X-A": "1"}, extensions={"timeout": {"read": 1.0}})
     before = (given.method, given.url, given.headers.raw, given.stream, dict(given.extensions))
-    sent = carry(given, Limits())
+    sent = carry(given, KEPT)
     send(sent)
     send(sent)
     sent.headers["new"] = "1"
@@ -223,8 +223,8 @@ def test_the_caller_s_request_is_never_changed(send, make, make_async, again, le
 
 @pytest.mark.parametrize(("make", "make_async", "again", "length_known"), kinds())
 def test_a_request_that_was_carried_is_carried_as_it_is(make, make_async, again, length_known):
-    sent = carry(request(make()), Limits())
-    assert carry(sent, Limits()) is sent
+    sent = carry(request(make()), KEPT)
+    assert carry(sent, KEPT) is sent
 
 
 class Same:
@@ -248,7 +248,7 @@ class AsyncSame:
 @pytest.mark.parametrize(("keep", "again"), [(0, False), (2, False), (3, True)])
 def test_an_iterable_with_one_iterator_is_one_shot(send, keep, again):
     content = own_kind(send, Same, AsyncSame)(b"ab", b"c")
-    sent = carry(request(content), Limits(replay_bytes=keep))
+    sent = carry(request(content), keep)
     assert send(sent) == b"abc"
     assert replayable(sent) is again
     assert known(sent) == (b"abc" if again else None)
@@ -260,8 +260,8 @@ def test_an_iterable_with_one_iterator_is_one_shot(send, keep, again):
 def test_a_request_that_is_carried_anew_remembers_what_was_sent_of_its_body(send, keep):
     """A client's auth flow hands the caller's own request to the transport a second time."""
     given = request(own_kind(send, chunks, async_chunks)(b"ab", b"c"))
-    assert send(carry(given, Limits(replay_bytes=keep))) == b"abc"
-    second = carry(given, Limits(replay_bytes=keep))
+    assert send(carry(given, keep)) == b"abc"
+    second = carry(given, keep)
     assert replayable(second) is (keep == 3)
     if keep:
         assert send(second) == b"abc"
@@ -284,7 +284,7 @@ ONE_SHOT = {
 @pytest.mark.parametrize("one_shot", ONE_SHOT)
 @pytest.mark.parametrize(("keep", "again"), [(0, False), (2, False), (3, True), (4, True)])
 def test_a_one_shot_body_is_sent_again_only_where_it_was_kept_whole(send, one_shot, keep, again):
-    sent = carry(request(own_kind(send, *ONE_SHOT[one_shot])()), Limits(replay_bytes=keep))
+    sent = carry(request(own_kind(send, *ONE_SHOT[one_shot])()), keep)
     assert replayable(sent)  # it has not begun
     assert send(sent) == b"abc"
     assert replayable(sent) is again
@@ -302,7 +302,7 @@ def test_a_one_shot_body_is_sent_again_only_where_it_was_kept_whole(send, one_sh
 @pytest.mark.parametrize("stop_after", [1, 2])
 def test_a_one_shot_body_that_broke_half_way_never_counts_as_sent(send, one_shot, stop_after):
     """Not even after its last chunk: only its end says that it was the last."""
-    sent = carry(request(own_kind(send, *ONE_SHOT[one_shot])()), Limits())
+    sent = carry(request(own_kind(send, *ONE_SHOT[one_shot])()), KEPT)
     send(sent, stop_after=stop_after)
     assert not replayable(sent)
     assert known(sent) is None
@@ -317,14 +317,14 @@ def test_a_generator_that_raises_half_way_is_not_sent_again(send):
         yield b"ab"
         raise OSError("the disk is gone")
 
-    sent = carry(request(failing()), Limits())
+    sent = carry(request(failing()), KEPT)
     with pytest.raises(OSError, match="the disk is gone"):
         send(sent)
     assert not replayable(sent)
 
 
 def test_an_empty_generator_is_known_to_be_empty(send):
-    sent = carry(request(own_kind(send, chunks, async_chunks)()), Limits())
+    sent = carry(request(own_kind(send, chunks, async_chunks)()), KEPT)
     assert send(sent) == b""
     assert known(sent) == b""
     assert replayable(sent)
@@ -332,7 +332,7 @@ def test_an_empty_generator_is_known_to_be_empty(send):
 
 
 def test_what_starts_over_is_sent_again_however_long_it_is(send):
-    sent = carry(request(own_kind(send, Fresh, AsyncFresh)(b"ab", b"c")), Limits(replay_bytes=2))
+    sent = carry(request(own_kind(send, Fresh, AsyncFresh)(b"ab", b"c")), 2)
     assert send(sent) == b"abc"
     assert replayable(sent)
     assert known(sent) is None
@@ -341,7 +341,7 @@ def test_what_starts_over_is_sent_again_however_long_it_is(send):
 
 @pytest.mark.parametrize("keep", [0, 2, 100])
 def test_what_starts_over_is_sent_whole_after_it_broke_half_way(send, keep):
-    sent = carry(request(own_kind(send, Fresh, AsyncFresh)(b"ab", b"c")), Limits(replay_bytes=keep))
+    sent = carry(request(own_kind(send, Fresh, AsyncFresh)(b"ab", b"c")), keep)
     assert send(sent, stop_after=1) == b"ab"
     assert replayable(sent)
     assert send(sent) == b"abc"
@@ -351,7 +351,7 @@ def test_what_starts_over_is_sent_whole_after_it_broke_half_way(send, keep):
 @pytest.mark.parametrize("keep", [0, 1, 2, 3, 100])
 def test_what_was_sent_whole_once_is_whole_after_a_repeat_that_broke_half_way(send, keep):
     """What was kept of the broken repeat is not taken for the whole body."""
-    sent = carry(request(own_kind(send, Fresh, AsyncFresh)(b"ab", b"c")), Limits(replay_bytes=keep))
+    sent = carry(request(own_kind(send, Fresh, AsyncFresh)(b"ab", b"c")), keep)
     assert send(sent) == b"abc"
     assert send(sent, stop_after=1) in (b"ab", b"abc")
     assert known(sent) in (None, b"abc")
@@ -375,14 +375,14 @@ def test_the_length_of_multipart_is_not_looked_for():
 def test_a_length_is_known_once_it_was_sent_to_its_end_and_can_be_again(
     send, make, make_async, again, length_known, keep
 ):
-    sent = carry(request(own_kind(send, make, make_async or make)()), Limits(replay_bytes=keep))
+    sent = carry(request(own_kind(send, make, make_async or make)()), keep)
     assert length(sent) is None
     send(sent)
     assert length(sent) == (3 if replayable(sent) else None)
 
 
 def test_a_length_is_not_known_of_what_broke_half_way(send):
-    sent = carry(request(own_kind(send, Fresh, AsyncFresh)(b"ab", b"c")), Limits())
+    sent = carry(request(own_kind(send, Fresh, AsyncFresh)(b"ab", b"c")), KEPT)
     send(sent, stop_after=1)
     assert length(sent) is None
     send(sent)
@@ -394,7 +394,7 @@ def test_a_length_is_not_known_of_what_broke_half_way(send):
 
 def test_an_iterable_that_gives_less_the_second_time_is_an_error_not_an_empty_body(send):
     content = own_kind(send, Draining, AsyncDraining)(b"ab", b"c")
-    sent = carry(request(content), Limits(replay_bytes=1))
+    sent = carry(request(content), 1)
     assert send(sent) == b"abc"
     with pytest.raises(httpx.LocalProtocolError, match=r"had 3 bytes and has 0 bytes .* factory"):
         send(sent)
@@ -402,7 +402,7 @@ def test_an_iterable_that_gives_less_the_second_time_is_an_error_not_an_empty_bo
 
 def test_an_iterable_that_gives_more_the_second_time_is_an_error_too(send):
     content = own_kind(send, Fresh, AsyncFresh)(b"ab", b"c")
-    sent = carry(request(content), Limits(replay_bytes=1))
+    sent = carry(request(content), 1)
     assert send(sent) == b"abc"
     content.parts = (b"abcd",)
     with pytest.raises(httpx.LocalProtocolError, match="had 3 bytes and has 4 bytes"):
@@ -410,7 +410,7 @@ def test_an_iterable_that_gives_more_the_second_time_is_an_error_too(send):
 
 
 def test_what_was_kept_whole_is_sent_even_if_the_iterable_gives_less(send):
-    sent = carry(request(own_kind(send, Draining, AsyncDraining)(b"ab", b"c")), Limits())
+    sent = carry(request(own_kind(send, Draining, AsyncDraining)(b"ab", b"c")), KEPT)
     assert [send(sent), send(sent)] == [b"abc", b"abc"]
 
 
@@ -421,7 +421,7 @@ def test_an_iterable_that_broke_and_then_gives_less_than_was_sent_is_an_error(
 ):
     """Nothing at all, or a shorter rest: a server would take that for the whole body."""
     content = own_kind(send, Draining, AsyncDraining)(b"ab", b"c", b"d")
-    sent = carry(request(content), Limits(replay_bytes=keep))
+    sent = carry(request(content), keep)
     send(sent, stop_after=stop_after)
     with pytest.raises(httpx.LocalProtocolError):
         send(sent)
@@ -433,7 +433,7 @@ def test_an_iterable_that_broke_and_then_gives_less_than_was_sent_is_an_error(
 def test_an_iterable_that_broke_and_then_gives_only_a_longer_rest_is_an_error(send, keep):
     """Its length gives nothing away: only the beginning tells that it is another body."""
     content = own_kind(send, Draining, AsyncDraining)(b"ab", b"cdefg", b"h")
-    sent = carry(request(content), Limits(replay_bytes=keep))
+    sent = carry(request(content), keep)
     send(sent, stop_after=1)
     with pytest.raises(httpx.LocalProtocolError):
         send(sent)
@@ -449,7 +449,7 @@ def test_a_file_is_sent_again_from_where_it_stood(send, start, tmp_path):
     with path.open("rb") as file:
         for content in (file, io.BytesIO(b"abcdef")):
             content.seek(start)
-            sent = carry(request(content), Limits())
+            sent = carry(request(content), KEPT)
             for _ in range(3):
                 assert send(sent) == b"abcdef"[start:]
             assert replayable(sent)
@@ -457,7 +457,7 @@ def test_a_file_is_sent_again_from_where_it_stood(send, start, tmp_path):
 
 def test_a_file_that_broke_half_way_is_sent_again_whole(send):
     content = io.BytesIO(b"a" * 200_000)
-    sent = carry(request(content), Limits())
+    sent = carry(request(content), KEPT)
     assert len(send(sent, stop_after=1)) == 65_536
     assert len(send(sent)) == 200_000
 
@@ -470,7 +470,7 @@ def test_a_file_that_cannot_say_where_it_stands_is_recorded(error):
 
     given = httpx.Request("POST", URL, stream=request(chunks()).stream)
     given.stream._stream = Odd(b"abc")
-    sent = carry(given, Limits())
+    sent = carry(given, KEPT)
     assert [b"".join(sent.stream), b"".join(sent.stream)] == [b"abc", b"abc"]
     assert known(sent) == b"abc"
 
@@ -478,7 +478,7 @@ def test_a_file_that_cannot_say_where_it_stands_is_recorded(error):
 @pytest.mark.parametrize(("keep", "again"), [(100_000, True), (10, False)])
 def test_a_multipart_file_that_cannot_seek_is_recorded_while_it_is_sent(send, keep, again):
     parts = request(data={"t": "x"}, files={"f": ("f", ReadOnly(b"abc"), "a/b")})
-    sent = carry(parts, Limits(replay_bytes=keep))
+    sent = carry(parts, keep)
     assert isinstance(sent.stream, Body)
     first = send(sent)
     assert b"abc" in first
@@ -492,7 +492,7 @@ def test_a_multipart_file_that_cannot_seek_is_recorded_while_it_is_sent(send, ke
 
 def test_a_multipart_file_that_seeks_makes_no_other_part_seek(send):
     files = [("f", ("f", io.BytesIO(b"abc"))), ("g", ("g", Pipe(b"def")))]
-    sent = carry(request(files=files), Limits())
+    sent = carry(request(files=files), KEPT)
     first = send(sent)
     assert b"abc" in first
     assert b"def" in first
@@ -511,7 +511,7 @@ def test_a_stream_of_the_caller_s_own_kind_is_recorded(send):
             for part in iter(self):
                 yield part
 
-    sent = carry(httpx.Request("POST", URL, stream=Own()), Limits())
+    sent = carry(httpx.Request("POST", URL, stream=Own()), KEPT)
     assert [send(sent), send(sent)] == [b"abc", b"abc"]
 
 
@@ -532,7 +532,7 @@ def test_a_stream_of_the_caller_s_own_kind_is_recorded(send):
 @pytest.mark.parametrize("stop_after", [None, 1])
 def test_a_factory_makes_the_body_anew_each_further_time(send, make, stop_after):
     content = own_kind(send, chunks, async_chunks)(b"ab", b"c")
-    sent = carry(request(content, extensions={FACTORY: make}), Limits())
+    sent = carry(request(content, extensions={FACTORY: make}), KEPT)
     send(sent, stop_after=stop_after)
     assert replayable(sent)
     assert [send(sent), send(sent)] == [b"abc", b"abc"]
@@ -542,14 +542,14 @@ def test_a_factory_makes_the_body_anew_each_further_time(send, make, stop_after)
 def test_a_factory_may_make_an_async_iterable(kind):
     send = Sender(kind)
     given = request(async_chunks(b"abc"), extensions={FACTORY: lambda: async_chunks(b"ab", b"c")})
-    sent = carry(given, Limits())
+    sent = carry(given, KEPT)
     assert [send(sent), send(sent), send(sent)] == [b"abc"] * 3
 
 
 def test_the_first_send_is_the_request_s_own_body_and_asks_no_factory(send):
     asked = []
     make = lambda: asked.append(1) or b"abc"  # noqa: E731
-    sent = carry(request(b"abc", extensions={FACTORY: make}), Limits())
+    sent = carry(request(b"abc", extensions={FACTORY: make}), KEPT)
     assert send(sent) == b"abc"
     assert asked == []
     send(sent)
@@ -558,7 +558,7 @@ def test_the_first_send_is_the_request_s_own_body_and_asks_no_factory(send):
 
 
 def test_a_factory_that_makes_another_length_is_an_error(send):
-    sent = carry(request(b"abc", extensions={FACTORY: lambda: b""}), Limits())
+    sent = carry(request(b"abc", extensions={FACTORY: lambda: b""}), KEPT)
     send(sent)
     with pytest.raises(httpx.LocalProtocolError, match="had 3 bytes and has 0 bytes"):
         send(sent)
@@ -567,7 +567,7 @@ def test_a_factory_that_makes_another_length_is_an_error(send):
 def test_a_factory_that_makes_less_than_was_sent_before_is_an_error_not_an_empty_body(send):
     """Also where the first send broke half-way, so that the whole length is not known."""
     own = own_kind(send, chunks, async_chunks)(b"ab", b"c")
-    sent = carry(request(own, extensions={FACTORY: list}), Limits())
+    sent = carry(request(own, extensions={FACTORY: list}), KEPT)
     send(sent, stop_after=1)
     with pytest.raises(httpx.LocalProtocolError, match="had 2 bytes and has 0 bytes"):
         send(sent)
@@ -578,7 +578,7 @@ def test_a_factory_that_gives_the_same_iterator_again_is_an_error_not_the_rest_o
     """Of its own, or the one that was the request's body."""
     one = own_kind(send, chunks, async_chunks)(b"a", b"bc", b"def")
     own = own_kind(send, chunks, async_chunks)(b"a", b"bc", b"def") if breaks > 1 else one
-    sent = carry(request(own, extensions={FACTORY: lambda: one}), Limits())
+    sent = carry(request(own, extensions={FACTORY: lambda: one}), KEPT)
     for _ in range(breaks):
         send(sent, stop_after=1)
     with pytest.raises(httpx.LocalProtocolError, match="the same iterator again"):
@@ -588,27 +588,27 @@ def test_a_factory_that_gives_the_same_iterator_again_is_an_error_not_the_rest_o
 def test_a_factory_may_give_one_file_that_it_rewinds():
     file = io.BytesIO(b"abc")
     send = Sender("sync")
-    sent = carry(request(b"abc", extensions={FACTORY: lambda: file.seek(0) or file}), Limits())
+    sent = carry(request(b"abc", extensions={FACTORY: lambda: file.seek(0) or file}), KEPT)
     assert [send(sent), send(sent), send(sent)] == [b"abc"] * 3
 
 
 def test_a_request_with_a_factory_that_was_carried_is_carried_as_it_is():
     """A new Body each time would make each hop look like another request: no circle closes."""
-    sent = carry(request(chunks(b"abc"), extensions={FACTORY: lambda: b"abc"}), Limits())
-    assert carry(sent, Limits()) is sent
+    sent = carry(request(chunks(b"abc"), extensions={FACTORY: lambda: b"abc"}), KEPT)
+    assert carry(sent, KEPT) is sent
 
 
 @each("factory", [b"abc", "abc", 5, [b"abc"]])
 def test_a_factory_that_cannot_be_called_is_said_before_anything_is_sent(factory):
     sentence = r'^extensions\["statuspolicy.body"\] is .*: write a callable that returns'
     with pytest.raises(TypeError, match=sentence):
-        carry(request(b"abc", extensions={FACTORY: factory}), Limits())
+        carry(request(b"abc", extensions={FACTORY: factory}), KEPT)
 
 
 @pytest.mark.parametrize("made", ["abc", None, 5, object(), bytearray(b"abc"), memoryview(b"abc")])
 def test_a_factory_that_makes_no_body_is_said_in_a_sentence(send, made):
     """What iterates into numbers, as a bytearray does, is no iterable of bytes either."""
-    sent = carry(request(b"abc", extensions={FACTORY: lambda: made}), Limits())
+    sent = carry(request(b"abc", extensions={FACTORY: lambda: made}), KEPT)
     send(sent)
     sentence = r'^The callable in extensions\["statuspolicy.body"\] returned .*: return bytes or'
     with pytest.raises(TypeError, match=sentence):
@@ -651,8 +651,8 @@ def test_a_copy_of_a_stream_is_not_read():
 def test_a_body_that_was_recorded_is_let_go_of_with_its_request():
     """It knows its stream and its stream knows it, so nothing else may hold either."""
     asked = request(iter([b"x"]))
-    body = weakref.ref(carry(asked, Limits()).stream)
-    assert carry(asked, Limits()).stream is body()
+    body = weakref.ref(carry(asked, KEPT).stream)
+    assert carry(asked, KEPT).stream is body()
     del asked
     gc.collect()
     assert body() is None

@@ -1001,7 +1001,7 @@ def test_an_aside_leaves_credentials_at_home():
 
 def test_an_aside_whose_body_is_used_up_is_not_sent():
     used = httpx.Request("POST", "https://home.example/token", content=iter([b"x"]))
-    used = body.carry(used, sp.Limits(replay_bytes=0))
+    used = body.carry(used, 0)
     b"".join(used.stream)
     table = sp.STANDARD | {401: lambda exchange: sp.Aside(used, sp.surface)}
     story = replay(GET, [401], table=table)

@@ -363,7 +363,7 @@ def post(**more):
 
 
 def go(previous, url=ELSEWHERE, method=None, limits=Limits(), **how):  # noqa: B008
-    return request_to(url, method or previous.method, previous, limits=limits, **how)
+    return request_to(url, method or previous.method, previous, sensitive=limits.sensitive, **how)
 
 
 def test_method_body_and_fields_go_along_unless_something_is_said():

@@ -9,13 +9,13 @@ from statuspolicy.client.wrap import unwrap, wrap
 from statuspolicy.engine.clock import Clock, SystemClock
 from statuspolicy.engine.config import Overrides
 from statuspolicy.memory.cooldowns import Cool
-from statuspolicy.memory.limits import Limits, RetryBudget
 from statuspolicy.memory.memory import Memory
 from statuspolicy.message.steps import Step, Trace
 from statuspolicy.policy.duties.cooling import breaker
 from statuspolicy.policy.duties.retry import retry
 from statuspolicy.policy.duties.verify import reset
 from statuspolicy.policy.exchange import Exchange
+from statuspolicy.policy.limits import Limits, RetryBudget
 from statuspolicy.policy.standard import STANDARD, STRICT
 from statuspolicy.policy.table import Row, Table, resume, surface
 from statuspolicy.policy.verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use, Verdict

@@ -32,7 +32,9 @@ LIMITS = Limits()
 
 def carried(content, limits=LIMITS, *, send=True, **options):
     """A request with a one-shot body as the engine carries it, sent to its end or not."""
-    request = body.carry(httpx.Request("POST", URL, content=content, **options), limits)
+    request = body.carry(
+        httpx.Request("POST", URL, content=content, **options), limits.replay_bytes
+    )
     if send:
         assert b"".join(request.stream)
     return request

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from statuspolicy.client.default_transport import DefaultTransport
 from statuspolicy.engine.clock import Clock, SystemClock
 from statuspolicy.engine.config import OVERRIDE, AllowHop, Config, Confirm, Observer, Prepare
-from statuspolicy.memory.limits import Limits
 from statuspolicy.memory.memory import Memory
 from statuspolicy.message.redirected import origin, target
+from statuspolicy.policy.limits import Limits
 from statuspolicy.policy.standard import STANDARD, following
 from statuspolicy.policy.table import Table
 from statuspolicy.printable import given

@@ -17,8 +17,8 @@ from statuspolicy.client.wrapped_class import hear, over, unhear
 from statuspolicy.client.wrapping import OfClient, Wrapping, note, wrapping
 from statuspolicy.engine.clock import Clock
 from statuspolicy.engine.config import Observer
-from statuspolicy.memory.limits import Limits
 from statuspolicy.memory.memory import Memory
+from statuspolicy.policy.limits import Limits
 from statuspolicy.policy.standard import STANDARD
 from statuspolicy.policy.table import Table
 from statuspolicy.printable import given

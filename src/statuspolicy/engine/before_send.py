@@ -43,7 +43,7 @@ def _shortcut(state: ExchangeState) -> Flow[bool]:
     config = state.config
     if state.sent.method not in ("GET", "HEAD") or config.follow is False:
         return False
-    if not redirected.asks_as_anybody(state.sent, config.limits):
+    if not redirected.asks_as_anybody(state.sent, config.limits.sensitive):
         return False
     url = redirected.target(state.sent.url)
     if not config.memory.has_moved(url):
@@ -53,7 +53,7 @@ def _shortcut(state: ExchangeState) -> Flow[bool]:
         return False
     if config.prepare is not None:  # what it writes may say who asks
         request = yield from written(state, state.sent, 1)
-        if not redirected.asks_as_anybody(request, config.limits):
+        if not redirected.asks_as_anybody(request, config.limits.sensitive):
             return False
     code, location = move
     moved = LIBRARY_OF[type(state.sent)].Response(code, headers={"location": location})

@@ -11,8 +11,8 @@ from statuspolicy.wire.httpx_internals import target
 if TYPE_CHECKING:
     from httpx import URL
 
-    from statuspolicy.memory.limits import Limits
     from statuspolicy.policy.exchange import Exchange
+    from statuspolicy.policy.limits import Limits
 
 
 class No(Exception):

@@ -21,10 +21,10 @@ from statuspolicy.cache.storage.memory import MemoryStorage
 from statuspolicy.cache.update import invalidated
 from statuspolicy.engine.cache_lookup import CacheLookup, normal
 from statuspolicy.fields.section import Fields
-from statuspolicy.memory.limits import Limits
 from statuspolicy.message import cookies as jar
 from statuspolicy.message.redirected import key
 from statuspolicy.policy.awaitable import close
+from statuspolicy.policy.limits import Limits
 from statuspolicy.printable import given
 from statuspolicy.wire.httpx_internals import field_names, words
 from statuspolicy.wire.library import LIBRARY_OF, Library

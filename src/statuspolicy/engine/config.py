@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from statuspolicy._value import Record, Value
 from statuspolicy.engine.clock import Clock
-from statuspolicy.memory.limits import Limits
 from statuspolicy.memory.memory import Memory
+from statuspolicy.policy.limits import Limits
 from statuspolicy.policy.table import Table
 from statuspolicy.printable import given
 

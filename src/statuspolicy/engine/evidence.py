@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from statuspolicy.engine.effects import Reply
 from statuspolicy.fields.methods import SAFE, WITHOUT_CONTENT
-from statuspolicy.memory.limits import Limits
 from statuspolicy.message import body
 from statuspolicy.message.expect_continue import Held, expects
 from statuspolicy.policy import failures
+from statuspolicy.policy.limits import Limits
 from statuspolicy.wire.context import HINTED, READING, Seen
 from statuspolicy.wire.httpcore_internals import SENDING
 from statuspolicy.wire.library import ANY

@@ -72,11 +72,13 @@ def permit_aside(
     request = _with_extensions(exchange.request, request)
     wanted, request = (
         request,
-        redirected.request_to(url, request.method, request, limits=limits, abroad=drop),
+        redirected.request_to(
+            url, request.method, request, sensitive=limits.sensitive, abroad=drop
+        ),
     )
     if drop and heard is not None and _same_target(heard.request, wanted):
         request = _for_the_proxy(heard, wanted, request)
-    request = body.carry(request, limits)
+    request = body.carry(request, limits.replay_bytes)
     if not body.replayable(request):
         return Settle(_USED_UP)
     jar.dress(cookies, request, () if drop else path.cookies)
@@ -130,20 +132,22 @@ def _hop(
             url,
             verdict.method or sent.method,
             sent,
-            limits=limits,
+            sensitive=limits.sensitive,
             bodiless=verdict.method in ("GET", "HEAD"),
             abroad=drop,
             keep_host=redirected.is_relative(verdict.url),
         )
     else:
         again = _with_extensions(sent, verdict.request)
-        request = redirected.request_to(url, again.method, again, limits=limits, abroad=drop)
+        request = redirected.request_to(
+            url, again.method, again, sensitive=limits.sensitive, abroad=drop
+        )
     sure = exchange.error is None or (isinstance(verdict, Again) and verdict.unacted)
     if not (sure or exchange.idempotent or exchange.unacted) and (
         (request.method, body.known(request)) == (sent.method, body.known(sent))
     ):  # to another URL, it is sent twice too
         raise No(f"{sent.method} {_MAY_BE}")
-    request = body.carry(request, limits)
+    request = body.carry(request, limits.replay_bytes)
     if not body.replayable(request):
         raise No(_USED_UP)
     own = () if drop else path.cookies
@@ -225,12 +229,17 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
     if amended and drop:
         wanted = request
         request = redirected.request_to(
-            wanted.url, wanted.method, wanted, limits=exchange.limits, abroad=True, keep_host=True
+            wanted.url,
+            wanted.method,
+            wanted,
+            sensitive=exchange.limits.sensitive,
+            abroad=True,
+            keep_host=True,
         )
         request = _for_the_proxy(exchange, wanted, request)
     elif answered:
         request = body.copy(request)  # the caller's request is never changed
-    request = body.carry(request, exchange.limits)
+    request = body.carry(request, exchange.limits.replay_bytes)
     if not body.replayable(request):
         raise No(_USED_UP)
     if not (exchange.can_sign or _untouched(exchange)) and _same_digest(sent, request):

@@ -207,7 +207,7 @@ def advance(
 def _remember(state: ExchangeState, exchange: Exchange, verdict: Follow, permit: Permit) -> None:
     """A permanent move that holds for whoever asks is remembered."""
     kept_else = state.lookup is not None and state.lookup.keeps
-    anybody = redirected.holds_for_anybody(state.went, exchange.fields, exchange.limits)
+    anybody = redirected.holds_for_anybody(state.went, exchange.fields, exchange.limits.sensitive)
     if not exchange.status or kept_else or not anybody:
         return
     # As the server wrote it: the fragment is each caller's own.

@@ -11,7 +11,7 @@ from statuspolicy.wire.context import PINS
 if TYPE_CHECKING:
     from httpx import URL, Request
 
-    from statuspolicy.memory.limits import Limits
+    from statuspolicy.policy.limits import Limits
 
 # The method, the target and the other parts that identify a request.
 Identity: TypeAlias = "tuple[Any, ...]"

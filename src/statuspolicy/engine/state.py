@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from statuspolicy.engine.config import Config
     from statuspolicy.memory.cooldowns import Cooldown
-    from statuspolicy.memory.limits import RetryBudget
+    from statuspolicy.policy.limits import RetryBudget
 
 __all__ = ["ExchangeState", "Flow", "Result", "is_http2", "released"]
 
@@ -71,7 +71,7 @@ class ExchangeState(Narrator):
     def __init__(self, config: Config, request: Request) -> None:
         self.config = config
         if type(request.stream) not in BYTE_STREAMS or body.FACTORY in request.extensions:
-            request = body.carry(request, config.limits)
+            request = body.carry(request, config.limits.replay_bytes)
         self.sent = self.went = request  # `went` as it was prepared
         self.cookies = None if config.cookies is None else config.cookies()
         self.path = Path(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from statuspolicy.memory.cooldowns import Cool, Cooldown, Cooldowns
-from statuspolicy.memory.limits import RetryBudget
 from statuspolicy.memory.locks import alone
 
 __all__ = ["Memory"]
@@ -25,6 +24,18 @@ def short(text: str) -> str:
     (In hot paths the caller checks the length first: that is cheaper than a call.)
     """
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… {hash(text)}"
+
+
+class Bucket(Protocol):
+    """A token bucket, as `RetryBudget` describes one."""
+
+    @property
+    def tokens(self) -> float:
+        """The size of the bucket."""
+
+    @property
+    def per_second(self) -> float:
+        """How many tokens are added each second."""
 
 
 class Memory:
@@ -85,7 +96,7 @@ class Memory:
             del self.moves[moved]
 
     @alone
-    def spend(self, origin: str, budget: RetryBudget, now: float) -> float | None:
+    def spend(self, origin: str, budget: Bucket, now: float) -> float | None:
         """Take a token from a retry budget; returns how many are left, None for an empty one."""
         origin = origin if len(origin) <= _LONGEST else short(origin)
         tokens, filled = self._buckets.pop(origin, (budget.tokens, now))
@@ -96,7 +107,7 @@ class Memory:
         return tokens - 1 if granted else None
 
     @alone
-    def refund(self, origin: str, budget: RetryBudget) -> None:
+    def refund(self, origin: str, budget: Bucket) -> None:
         """Give a token back, since the repeat that took it succeeded."""
         origin = origin if len(origin) <= _LONGEST else short(origin)
         if origin in self._buckets:

@@ -28,13 +28,13 @@ from statuspolicy.wire.library import ANY
 if TYPE_CHECKING:
     from httpx import Request
 
-    from statuspolicy.memory.limits import Limits
 
-
-def carry(request: Request, limits: Limits) -> Request:
+def carry(request: Request, replay_bytes: int) -> Request:
     """The request as it will be sent: a copy with a Body if its stream can be read only once.
 
     The caller's request is never changed.
+
+    replay_bytes: how many bytes of a one-shot body are kept for sending it again.
     """
     stream = request.stream
     if isinstance(stream, Body):
@@ -55,7 +55,7 @@ def carry(request: Request, limits: Limits) -> Request:
         again = _restart(stream)
         # What can be started over is recorded too, so that 411 learns its length; not
         # a file, whose length the library reads off before it is sent.
-        body = Body(stream, again, 0 if again and _file(stream) else limits.replay_bytes)
+        body = Body(stream, again, 0 if again and _file(stream) else replay_bytes)
         with suppress(AttributeError):  # a stream of another class may have slots
             setattr(stream, _SENT, body)
     return copy(request, stream=body)

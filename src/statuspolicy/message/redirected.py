@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
 from statuspolicy.fields.section import Fields, members
@@ -18,7 +19,8 @@ from statuspolicy.wire.library import ANY, LIBRARY_OF, several
 if TYPE_CHECKING:
     from httpx import URL, Request
 
-    from statuspolicy.memory.limits import Limits
+# Whether a request header field, by its name in lower case, stays with the first origin.
+Sensitive: TypeAlias = Callable[[str], bool]
 
 # RFC 9110 §15.4: a redirected request that changes its method drops these, and §10.1.1
 # keeps Expect for requests with content.
@@ -109,13 +111,14 @@ def request_to(
     method: str,
     previous: Request,
     *,
-    limits: Limits,
+    sensitive: Sensitive,
     bodiless: bool = False,
     abroad: bool = False,
     keep_host: bool = False,
 ) -> Request:
     """The request to `url` that follows `previous`; cookies are added later.
 
+    sensitive: whether a field, by its name in lower case, stays with its origin.
     bodiless: whether to drop the body and the fields that describe it.
     abroad: whether to drop the credentials.
     keep_host: whether to keep the caller's own Host field (a relative Location has no host).
@@ -123,7 +126,7 @@ def request_to(
     if bodiless or abroad or not holds_for(url, previous, keep_host):
         headers = written(
             LIBRARY_OF[type(previous)],
-            _headers_for(url, previous, limits, bodiless, abroad, keep_host),
+            _headers_for(url, previous, sensitive, bodiless, abroad, keep_host),
         )
     else:
         headers = extended(previous.headers)
@@ -172,7 +175,7 @@ def key(request: Request) -> str:
     return url if host is None else url.replace("://", f"://{quote(host, safe='')}@", 1)
 
 
-def asks_as_anybody(request: Request, limits: Limits) -> bool:
+def asks_as_anybody(request: Request, sensitive: Sensitive) -> bool:
     """Whether a request has no field for which a server may redirect it otherwise than others.
 
     (And no field that asks for a new response, such as `Cache-Control: no-cache`.)
@@ -182,15 +185,15 @@ def asks_as_anybody(request: Request, limits: Limits) -> bool:
     for _, name, value in lines(request.headers):
         if name in _OF_ITS_OWN and value != b"0":
             return False
-        if limits.sensitive(name.decode("latin-1")):
+        if sensitive(name.decode("latin-1")):
             return False
     return True
 
 
-def holds_for_anybody(request: Request, answer: Fields, limits: Limits) -> bool:
+def holds_for_anybody(request: Request, answer: Fields, sensitive: Sensitive) -> bool:
     """Whether a redirect is valid for all users, as far as request and response show."""
     vary = {name.lower() for name in members(answer.get("vary") or "")}
-    return vary <= {"accept-encoding"} and asks_as_anybody(request, limits)
+    return vary <= {"accept-encoding"} and asks_as_anybody(request, sensitive)
 
 
 def holds_for(url: URL, previous: Request, keep_host: bool) -> bool:
@@ -205,7 +208,7 @@ def holds_for(url: URL, previous: Request, keep_host: bool) -> bool:
 
 
 def _headers_for(
-    url: URL, previous: Request, limits: Limits, bodiless: bool, abroad: bool, keep_host: bool
+    url: URL, previous: Request, sensitive: Sensitive, bodiless: bool, abroad: bool, keep_host: bool
 ) -> list[tuple[bytes, bytes]]:
     headers = [(b"Host", url.netloc)]
     for name, value in previous.headers.raw:
@@ -218,7 +221,7 @@ def _headers_for(
             continue
         if bodiless and (key.startswith(b"content-") or key in OF_THE_BODY):
             continue
-        if abroad and limits.sensitive(key.decode("latin-1")):
+        if abroad and sensitive(key.decode("latin-1")):
             continue
         # Credentials from row 407 are for a proxy, which may not see the next request.
         answered = key == b"proxy-authorization" and ANSWERED in previous.extensions

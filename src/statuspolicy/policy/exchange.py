@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     class _OfALibrary(Generic[RequestT, ResponseT, ErrorT]):
         """The types of one library: httpx's, where nothing is said."""
 
-    from statuspolicy.memory.limits import Limits
+    from statuspolicy.policy.limits import Limits
 else:
     RequestT = ResponseT = ErrorT = Any
 

@@ -28,9 +28,9 @@ from statuspolicy.engine.effects import (
 )
 from statuspolicy.engine.loop import exchange
 from statuspolicy.engine.state import ExchangeState
-from statuspolicy.memory.limits import Limits
 from statuspolicy.memory.memory import Memory
 from statuspolicy.message.steps import Trace
+from statuspolicy.policy.limits import Limits
 from statuspolicy.policy.standard import STANDARD, following
 from statuspolicy.policy.table import Table
 from statuspolicy.printable import quoted

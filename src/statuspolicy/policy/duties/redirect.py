@@ -105,7 +105,7 @@ def _permanence(exchange: Exchange) -> float:
         return 0.0
     if request.method not in _GET_OR_HEAD:
         return 0.0
-    if not holds_for_anybody(request, exchange.fields, exchange.limits):
+    if not holds_for_anybody(request, exchange.fields, exchange.limits.sensitive):
         return 0.0
     from statuspolicy.cache.entry import Entry  # here, where there is something to be remembered
 

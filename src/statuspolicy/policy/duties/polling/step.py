@@ -108,7 +108,7 @@ class PollStep(Record):
             asked = body.copy(exchange.request, extensions=kept) if not self.hops else self.request
             assert asked is not None
             again = redirected.request_to(
-                asked.url, "GET", asked, limits=exchange.limits, keep_host=True
+                asked.url, "GET", asked, sensitive=exchange.limits.sensitive, keep_host=True
             )
             return self._replace(request=again)._look(exchange)
         if self.how.done is None and state.lower() in _FAILED:
@@ -180,7 +180,7 @@ class PollStep(Record):
 def _get(url: URL | str, previous: Request, exchange: Exchange) -> Request:
     """A GET of a URL with the fields of an earlier request."""
     request = redirected.request_to(
-        type(previous.url)(url), "GET", previous, limits=exchange.limits, bodiless=True
+        type(previous.url)(url), "GET", previous, sensitive=exchange.limits.sensitive, bodiless=True
     )
     request.headers = written(
         LIBRARY_OF[type(request)],
