@@ -160,8 +160,11 @@ def test_importing_it_imports_nothing_but_itself_and_the_standard_library():
     )
     new = set(json.loads(done.stdout))
     assert "statuspolicy" in new
-    assert new - set(sys.stdlib_module_names) == {"statuspolicy"}
-    assert not new & {"asyncio", "dataclasses", "concurrent", "multiprocessing"}
+    # A part of Python 3.15 that its own list of names leaves out.
+    assert new - {*sys.stdlib_module_names, "_missing_stdlib_info"} == {"statuspolicy"}
+    assert not new & {"asyncio", "concurrent", "multiprocessing"}
+    # From 3.14 on the standard library's own `logging` needs it.
+    assert "dataclasses" not in new or sys.version_info >= (3, 14)
 
 
 def imported(nodes: list[ast.AST]) -> set[str]:
