@@ -145,15 +145,6 @@ def passed(state: ExchangeState, client_cache: ClientCache, verdict: Follow | Ag
             yield StoreChanges(client_cache.drops(key))
 
 
-def forgotten(state: ExchangeState) -> Flow[None]:
-    """Forget the remembered redirects that were followed in vain."""
-    for url, key in state.shortcuts:
-        state.config.memory.remember(url, None, 0.0, state.config.clock.time())
-        if state.config.cache is not None:
-            yield StoreChanges(state.config.cache.drops(key))
-    state.shortcuts = ()
-
-
 def stand_in(
     state: ExchangeState, lookup: CacheLookup, exchange: Exchange, verdict: Final
 ) -> Final:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from statuspolicy.engine import bounds, caching, guard, remembered_moves
-from statuspolicy.engine.before_send import before_send, shortened
+from statuspolicy.engine.before_send import before_send
 from statuspolicy.engine.cooling import heeded
 from statuspolicy.engine.effects import Discard, Reply, Resume, Wait
 from statuspolicy.engine.events import Wait as Waiting
@@ -95,7 +95,7 @@ def send(state: ExchangeState) -> Flow[Reply]:
     if config.answered is not None and not state.steps:
         return Reply(config.answered)
     if config.memory.moves:
-        yield from shortened(state)
+        yield from remembered_moves.take(state)
     if config.cache is not None:
         stored = yield from caching.recalled(state, config.cache)
         if stored is not None:
@@ -188,7 +188,7 @@ def advance(
     if state.config.cache is not None:
         yield from caching.passed(state, state.config.cache, verdict)
     if isinstance(verdict, Follow) and verdict.remember:
-        _remember(state, exchange, verdict, permit)
+        remembered_moves.remember(state, exchange, verdict, permit)
     if isinstance(verdict, Follow) and verdict.tell is not None:
         yield from state.call("a hook", verdict.tell, exchange.request, permit.request)
     over = verdict.over if isinstance(verdict, Again) else None
@@ -204,25 +204,6 @@ def advance(
     return float(verdict.after)
 
 
-def _remember(state: ExchangeState, exchange: Exchange, verdict: Follow, permit: Permit) -> None:
-    """A permanent move that holds for whoever asks is remembered."""
-    kept_else = state.lookup is not None and state.lookup.keeps
-    anybody = redirected.holds_for_anybody(state.went, exchange.fields, exchange.limits.sensitive)
-    if not exchange.status or kept_else or not anybody:
-        return
-    # As the server wrote it: the fragment is each caller's own.
-    leads_to = str(permit.request.url)
-    if "#" not in str(verdict.url):
-        leads_to = leads_to.partition("#")[0]
-    move, url, now = (
-        (exchange.status, leads_to),
-        redirected.target(state.sent.url),
-        state.config.clock.time(),
-    )
-    state.config.memory.remember(url, move, verdict.remember, now)
-    state.shortcuts += ((url, url),)
-
-
 def finish(
     state: ExchangeState, exchange: Exchange, verdict: Final, declined: bool
 ) -> Flow[Result | None]:
@@ -232,10 +213,8 @@ def finish(
     """
     if state.lookup is not None:
         verdict = caching.stand_in(state, state.lookup, exchange, verdict)
-    if state.shortcuts and remembered_moves.leads_astray(exchange, verdict, declined):
-        yield from caching.forgotten(state)
-        if state.fork and (yield from remembered_moves.start_again(state, exchange, verdict)):
-            return None
+    if state.shortcuts and (yield from remembered_moves.undo(state, exchange, verdict, declined)):
+        return None
     return (yield from _ended(state, exchange, verdict))
 
 

@@ -1,4 +1,4 @@
-"""Forget a remembered redirect that fails, and request the first URL instead.
+"""Permanent moves (301, 308): they are remembered, taken before a send, and undone if they fail.
 
 Otherwise a redirect that is remembered for a day would be an error for a day, if it was reversed or
 its target is gone.
@@ -6,42 +6,134 @@ its target is gone.
 
 from __future__ import annotations
 
-from statuspolicy.engine import bounds
+from statuspolicy.engine import bounds, guard
 from statuspolicy.engine.cooling import Decided
-from statuspolicy.engine.effects import Discard
-from statuspolicy.engine.path import drops
+from statuspolicy.engine.effects import Discard, StoreChanges
+from statuspolicy.engine.path import Permit, drops
+from statuspolicy.engine.prepare import forbidden, written
 from statuspolicy.engine.state import ExchangeState, Flow
-from statuspolicy.message import body, cookies
+from statuspolicy.fields.section import Fields
+from statuspolicy.message import body, cookies, redirected
 from statuspolicy.policy.exchange import Exchange
-from statuspolicy.policy.verdicts import Refuse, Settle, Use
-from statuspolicy.wire.library import ANY
+from statuspolicy.policy.verdicts import Follow, Refuse, Settle, Use
+from statuspolicy.wire.library import ANY, LIBRARY_OF
 
 # Responses of a target that is no longer right: it is gone (404, 410), on another server (421), or
 # of no use to the client.
 _NOT_HERE = frozenset({400, 403, 404, 405, 410, 421, 451})
-# Failures on the client side, for any URL.
+
+
+def remember(state: ExchangeState, exchange: Exchange, verdict: Follow, permit: Permit) -> None:
+    """Remember a permanent move, if it is valid for whoever asks."""
+    kept_else = state.lookup is not None and state.lookup.keeps
+    sensitive = exchange.limits.sensitive
+    anybody = redirected.holds_for_anybody(state.went, exchange.fields, sensitive)
+    if not exchange.status or kept_else or not anybody:
+        return
+    # As the server wrote it: the fragment is each caller's own.
+    leads_to = str(permit.request.url)
+    if "#" not in str(verdict.url):
+        leads_to = leads_to.partition("#")[0]
+    move, url = (exchange.status, leads_to), redirected.target(state.sent.url)
+    state.config.memory.remember(url, move, verdict.remember, state.config.clock.time())
+    state.shortcuts += ((url, url),)
+
+
+# ── taken ──────────────────────────────────────────────────────────────────────────────
+
+
+def take(state: ExchangeState) -> Flow[None]:
+    """Take the remembered moves of the URL that is requested next, one after the other."""
+    while state.config.memory.moves and not state.answers and not state.straight:
+        if not (yield from _take_one(state)):
+            return
+
+
+def _take_one(state: ExchangeState) -> Flow[bool]:
+    """Take a remembered move where its row's duty would follow it now; whether there was one.
+
+    It passes the guard as its hop would.
+    """
+    config = state.config
+    if state.sent.method not in ("GET", "HEAD") or config.follow is False:
+        return False
+    if not redirected.asks_as_anybody(state.sent, config.limits.sensitive):
+        return False
+    url = redirected.target(state.sent.url)
+    if not config.memory.has_moved(url):
+        return False
+    move = config.memory.recall(url, config.clock.time())
+    if move is None:
+        return False
+    if config.prepare is not None:  # what it writes may say who asks
+        request = yield from written(state, state.sent, 1)
+        if not redirected.asks_as_anybody(request, config.limits.sensitive):
+            return False
+    code, location = move
+    moved = LIBRARY_OF[type(state.sent)].Response(code, headers={"location": location})
+    exchange = Exchange(
+        state.sent,
+        moved,
+        None,
+        Fields(moved.headers.raw),
+        state.steps,
+        config.limits,
+        config.clock.time(),
+        hops=state.hops,
+    )
+    state.row, state.heard = config.table.row(code), exchange._replace(response=None)
+    verdict = yield from state.decide(state.row.duty, exchange)
+    if not isinstance(verdict, Follow):
+        return False
+    permit = guard.permit(exchange, state.path, verdict, state.cookies)
+    if not isinstance(permit, Permit):
+        config.memory.remember(url, None, 0.0, config.clock.time())
+        return False
+    if (yield from forbidden(state, permit.request)):
+        return False
+    state.note(
+        "follow", Settle(), f"to {redirected.target(permit.request.url)}, remembered from a {code}"
+    )
+    state.fork = state.fork or (state.sent, state.path, state.hops, len(state.past), False)
+    state.shortcuts += ((url, url),)
+    state.take(permit, ())
+    return True
+
+
+# ── undone ─────────────────────────────────────────────────────────────────────────────
 
 
 def unreachable(state: ExchangeState, exchange: Exchange) -> bool:
-    """Whether what a remembered move led to fails; then to ask the first URL is the best repeat.
+    """Whether the target of a remembered move fails: the best repeat asks the first URL then.
 
     (Unless a stale response can be used in its place, after the repeats.)
     """
     error, lookup = exchange.error, state.lookup
-    if error is None or isinstance(error, (ANY.LocalProtocolError, ANY.PoolTimeout)):
+    if error is None or _of_the_client(error):
         return False
     stands_in = lookup is not None and lookup.stand_in(error, exchange.now) is not None
     return not stands_in and _in_time(state, exchange)
 
 
-def start_again(state: ExchangeState, exchange: Exchange, verdict: Decided) -> Flow[bool]:
-    """Whether the first URL is asked now, since remembered moves led astray.
+def undo(state: ExchangeState, exchange: Exchange, verdict: Decided, declined: bool) -> Flow[bool]:
+    """Forget the permanent moves of an exchange that ends with a response of no use.
 
-    A response behind a redirect from the cache is handed over, unless an error is raised: the
-    server said how long that redirect is fresh.
+    Returns whether the first URL is requested now: it is, where a remembered move was taken.
+
+    declined: whether the guard declined to follow a redirect.
     """
-    assert state.fork is not None
+    if not _of_no_use(exchange, verdict, declined):
+        return False
+    for url, key in state.shortcuts:
+        state.config.memory.remember(url, None, 0.0, state.config.clock.time())
+        if state.config.cache is not None:
+            yield StoreChanges(state.config.cache.drops(key))
+    state.shortcuts = ()
+    if state.fork is None:
+        return False
     request, path, hops, past, stored = state.fork
+    # A response behind a redirect from the cache is handed over, unless an error is raised: the
+    # server said how long that redirect is fresh.
     answered = exchange.response is not None and not isinstance(verdict, Refuse)
     if (stored and answered) or not _in_time(state, exchange):
         return False
@@ -61,16 +153,17 @@ def start_again(state: ExchangeState, exchange: Exchange, verdict: Decided) -> F
     return True
 
 
-def leads_astray(exchange: Exchange, verdict: Decided, declined: bool) -> bool:
-    """Whether an exchange over permanent redirects ends with a response that is of no use.
-
-    declined: whether the guard declined to follow a redirect.
-    """
+def _of_no_use(exchange: Exchange, verdict: Decided, declined: bool) -> bool:
     if isinstance(verdict, (Use, Refuse)):
         return isinstance(verdict, Refuse)
     if exchange.error is not None:
-        return not isinstance(exchange.error, (ANY.LocalProtocolError, ANY.PoolTimeout))
+        return not _of_the_client(exchange.error)
     return declined or exchange.status in _NOT_HERE
+
+
+def _of_the_client(error: Exception) -> bool:
+    """Whether a request failed on the client side, as it would for any URL."""
+    return isinstance(error, (ANY.LocalProtocolError, ANY.PoolTimeout))
 
 
 def _in_time(state: ExchangeState, exchange: Exchange) -> bool:
