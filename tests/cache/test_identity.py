@@ -8,7 +8,7 @@ from contextvars import ContextVar
 import anyio
 import pytest
 
-from statuspolicy.cache.storing import of_the_origin
+from statuspolicy.cache.request import of_the_origin
 from tests.cache.web import URL
 from tests.library import httpx, sp
 

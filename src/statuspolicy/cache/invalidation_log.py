@@ -1,4 +1,7 @@
-"""Invalidations (RFC 9111 §4.4): no response to an earlier request is stored after one."""
+"""The bookkeeping of invalidations: no response to an earlier request is stored after one.
+
+Which responses are invalidated is decided in `cache/invalidation.py` (RFC 9111 §4.4).
+"""
 
 from __future__ import annotations
 

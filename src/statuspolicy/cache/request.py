@@ -1,6 +1,9 @@
-"""A request as the cache sees it."""
+"""A request as the cache sees it, and the keys of the URLs that fields name."""
 
 from __future__ import annotations
+
+from contextlib import suppress
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from statuspolicy._value import Record, lazy
 from statuspolicy.cache import control
@@ -14,6 +17,7 @@ _SAYS = frozenset(
         b"if-range", b"if-unmodified-since", b"pragma", b"range", b"transfer-encoding",
     }
 )  # fmt: skip
+_PORTS = {"http": 80, "https": 443}
 
 
 class Asked(Record):
@@ -64,3 +68,35 @@ class Asked(Record):
     def conditional(self) -> bool:
         """Whether the caller set a condition that a stored response can answer (§4.3.2)."""
         return b"if-none-match" in self.names or b"if-modified-since" in self.names
+
+
+def of_the_origin(base: str, location: str) -> str | None:
+    """The key of the URL in a field; None where it has another origin than the request."""
+    try:
+        key = named(base, location)
+        return key if urlsplit(key)[:2] == urlsplit(base)[:2] else None
+    except ValueError:
+        return None
+
+
+def named(base: str, location: str) -> str:
+    """The key of the URL in a field, of any origin. Raises ValueError where it is not a URL.
+
+    A server may name itself by the Host that was sent, too.
+    """
+    url, here = urlsplit(urljoin(base, location)), urlsplit(base)
+    path = f"{url.path or '/'}{url.query and '?' + url.query}"
+    own = [here]
+    if here.username is not None:
+        with suppress(ValueError):
+            own.append(urlsplit(f"{here.scheme}://{unquote(here.username)}"))
+    if _origin(url) in map(_origin, own):
+        return f"{here.scheme}://{here.netloc}{path}"
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{path}"
+
+
+def _origin(url: SplitResult) -> tuple[str, str | None, int | None] | None:
+    try:
+        return url.scheme, url.hostname, url.port or _PORTS.get(url.scheme)
+    except ValueError:  # the Host that was sent is not valid
+        return None

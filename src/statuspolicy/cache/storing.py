@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from http import HTTPStatus
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from statuspolicy.cache.control import Control
 from statuspolicy.cache.entry import Entry, Headers
 from statuspolicy.cache.flaws import NEVER
 from statuspolicy.cache.freshness import HEURISTIC
-from statuspolicy.cache.request import Asked
+from statuspolicy.cache.request import Asked, of_the_origin
 from statuspolicy.fields.dates import http_date
 from statuspolicy.fields.ranges import flaw
 from statuspolicy.fields.section import Fields, members
@@ -28,9 +26,6 @@ _HOP_BY_HOP = frozenset(
 # §3.2: never updated. The stored body does not change, so the fields that describe it stay.
 _OF_THE_BODY = frozenset({"content-length", "content-encoding", "content-range"})
 _NOTHING_NEW = frozenset(name.encode() for name in _HOP_BY_HOP | _OF_THE_BODY)
-
-
-_PORTS = {"http": 80, "https": 443}
 
 
 def unstorable(asked: Asked, entry: Entry) -> str:
@@ -95,38 +90,6 @@ def _stands_for_get(asked: Asked, entry: Entry) -> bool:
         and location is not None
         and of_the_origin(asked.url, location) == asked.url
     )
-
-
-def of_the_origin(base: str, location: str) -> str | None:
-    """The key of the URL in a field; None where it has another origin than the request."""
-    try:
-        key = named(base, location)
-        return key if urlsplit(key)[:2] == urlsplit(base)[:2] else None
-    except ValueError:
-        return None
-
-
-def named(base: str, location: str) -> str:
-    """The key of the URL in a field, of any origin. Raises ValueError where it is not a URL.
-
-    A server may name itself by the Host that was sent, too.
-    """
-    url, here = urlsplit(urljoin(base, location)), urlsplit(base)
-    path = f"{url.path or '/'}{url.query and '?' + url.query}"
-    own = [here]
-    if here.username is not None:
-        with suppress(ValueError):
-            own.append(urlsplit(f"{here.scheme}://{unquote(here.username)}"))
-    if _origin(url) in map(_origin, own):
-        return f"{here.scheme}://{here.netloc}{path}"
-    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{path}"
-
-
-def _origin(url: SplitResult) -> tuple[str, str | None, int | None] | None:
-    try:
-        return url.scheme, url.hostname, url.port or _PORTS.get(url.scheme)
-    except ValueError:  # the Host that was sent is not valid
-        return None
 
 
 def storable_lines(headers: Iterable[tuple[bytes, bytes]], fields: Fields) -> Headers:

@@ -1,4 +1,4 @@
-"""Storing, updating and invalidating, after a response came (RFC 9111 §3, §4.3, §4.4)."""
+"""Storing a response, or updating what is stored, after it came (RFC 9111 §3, §4.3)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from statuspolicy.cache import partial
 from statuspolicy.cache.changes import Change, Drop, Save
 from statuspolicy.cache.decision import Forward
 from statuspolicy.cache.entry import Entry, Headers, Line
+from statuspolicy.cache.invalidation import invalidated
 from statuspolicy.cache.request import Asked
 from statuspolicy.cache.storing import (
     forbidden,
-    named,
-    of_the_origin,
     only_the_time,
     storable_lines,
     unstorable,
@@ -25,14 +24,8 @@ from statuspolicy.cache.storing import (
 from statuspolicy.cache.validation import validated
 from statuspolicy.cache.vary import selecting, selects
 from statuspolicy.fields.dates import http_date
-from statuspolicy.fields.methods import SAFE
 from statuspolicy.fields.ranges import content_range, flaw
 from statuspolicy.fields.section import digits
-
-# A gateway does not say whether the server behind it acted on the request.
-_UNKNOWN = frozenset({502, 504})
-# RFC 9110 §13.1, RFC 4918 §10.4: the conditions of a write.
-_CONDITIONS = frozenset({b"if", b"if-match", b"if-none-match", b"if-unmodified-since"})
 
 
 class Settled(Record):
@@ -224,41 +217,3 @@ def _rest(asked: Asked, forward: Forward, answer: Entry) -> Settled:
     if spoilt or not fits or not partial.continues(old, new):
         return Settled([Drop(asked.url, [old.id])], unusable=True)
     return Settled(keep=new, begun=old)
-
-
-# ── invalidation ───────────────────────────────────────────────────────────────────────
-
-
-def invalidated(asked: Asked, answer: Entry | None) -> list[Change]:
-    """The invalidations after an unsafe request.
-
-    §4.4: "A cache MUST invalidate the target URI […] when it receives a non-error status code
-    in response to an unsafe request method", and MAY the URIs of Location and Content-Location.
-    They are invalidated too where the server may have acted on the request without a response,
-    and where an error says that a condition of the caller is out of date.
-
-    answer: the response; None where none came.
-    """
-    if answer is None:
-        return [] if asked.method in SAFE else [*map(Drop, _targets(asked))]
-    if answer.status in (409, 412) and not asked.names.isdisjoint(_CONDITIONS):
-        return [*map(Drop, _targets(asked))]
-    if asked.method in SAFE:
-        return []
-    if answer.status >= 400:
-        return [*map(Drop, _targets(asked))] if answer.status in _UNKNOWN else []
-    urls = _targets(asked)
-    for name in ("location", "content-location"):
-        location = answer.fields.one(name)
-        url = None if location is None else of_the_origin(asked.url, location)
-        urls += [] if url is None else [url]
-    return [*map(Drop, dict.fromkeys(urls))]
-
-
-def _targets(asked: Asked) -> list[str]:
-    """The URLs that a method changes: its target, and the Destination of COPY and MOVE."""
-    destination = asked.fields.one("destination") if asked.method in ("COPY", "MOVE") else None
-    try:
-        return [asked.url] if destination is None else [asked.url, named(asked.url, destination)]
-    except ValueError:  # it is no URL
-        return [asked.url]

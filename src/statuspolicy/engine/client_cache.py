@@ -13,12 +13,12 @@ from statuspolicy.cache.changes import Change, Drop
 from statuspolicy.cache.collapsing import CollapsedRequests
 from statuspolicy.cache.config import Cache
 from statuspolicy.cache.entry import Entry, Lines
+from statuspolicy.cache.invalidation import invalidated
 from statuspolicy.cache.invalidation_log import Sent
 from statuspolicy.cache.request import Asked
 from statuspolicy.cache.reuse import reuse
 from statuspolicy.cache.storage.access import achange, alook, change, look
 from statuspolicy.cache.storage.memory import MemoryStorage
-from statuspolicy.cache.update import invalidated
 from statuspolicy.engine.cache_lookup import CacheLookup, normal
 from statuspolicy.fields.section import Fields
 from statuspolicy.message import cookies as jar
