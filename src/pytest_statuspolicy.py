@@ -1,7 +1,7 @@
-"""Fixtures for pytest: they are there once the package is installed, without an import.
+"""Fixtures for pytest, which finds them once the package is installed, without an import.
 
-pytest loads this at each start, wherever the package is installed: so it stands beside the
-package, which (with httpx) is imported by the first test that asks for a fixture.
+pytest loads this module at each start, wherever the package is installed. So it is a module beside
+the package, which (with httpx) is imported by the first test that uses a fixture.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from statuspolicy.policy.standard import STANDARD, STRICT
 from statuspolicy.policy.table import Row, Table, resume, surface
 from statuspolicy.policy.verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use, Verdict
 
-# What most programs never name is loaded where it is named first; type checkers see it all.
+# Names that most programs never use are imported at their first use; type checkers see them all.
 if _typing.TYPE_CHECKING:
     from statuspolicy.cache.config import Cache
     from statuspolicy.cache.entry import Entry

@@ -1,6 +1,6 @@
 """Base classes of frozen values, like dataclasses; `__init__` is compiled at the first use.
 
-A frozen dataclass costs 0.6 ms of import time, a NamedTuple 0.1 ms, and there are a dozen.
+A frozen dataclass costs 0.6 ms of import time, a NamedTuple 0.1 ms, and the package has a dozen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class _Shown:
-    """The signature of a class, for `help` and `inspect.signature`."""
+    """A descriptor: the signature of a class, for `help` and `inspect.signature`."""
 
     def __get__(self, of: object | None, kind: type) -> Any:
         if of is not None:
@@ -43,7 +43,7 @@ class _Frozen:
         raise AttributeError(f"{type(self).__name__} is frozen.")
 
     def _given(self) -> dict[str, Any]:
-        """The arguments that it was made of, without lazy values."""
+        """The arguments of the instance, without lazy values."""
         return {name: vars(self)[name] for name in type(self).__annotations__}
 
     def __eq__(self, other: object) -> bool:
@@ -63,7 +63,7 @@ class _Frozen:
 
 
 class lazy(Generic[T]):  # noqa: N801 - as functools.cached_property, but without its lock
-    """An attribute that is computed at its first use, and kept."""
+    """An attribute that is computed at its first use, and then stored."""
 
     def __init__(self, reckon: Callable[[Any], T]) -> None:
         self._reckon = reckon
@@ -83,7 +83,7 @@ class lazy(Generic[T]):  # noqa: N801 - as functools.cached_property, but withou
 
 @dataclass_transform(frozen_default=True)
 class Record(_Frozen):
-    """A base for values that are made often: each annotation is an argument, in order."""
+    """Base class of values that are made often: each annotation is an argument, in order."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         cls = type(self)
@@ -91,7 +91,7 @@ class Record(_Frozen):
         cls.__init__(self, *given, **named)
 
     def _replace(self, **changes: Any) -> Self:
-        """A copy with some values changed."""
+        """A copy in which some values are changed."""
         values = vars(self).copy()
         values.update(changes)
         if len(values) > len(vars(self)):
@@ -108,9 +108,9 @@ class Record(_Frozen):
 
 
 class Reckoned(Record):
-    """A base for those with `lazy` values, which are reckoned anew where one is changed.
+    """Base class of records with `lazy` values: `_replace` computes all of them anew.
 
-    What has its default may be missing in the values of `_of`.
+    The values that `_of` gets may lack those that have their default.
     """
 
     def _given(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class Reckoned(Record):
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 class Value(_Frozen):
-    """A base for configuration: each annotated default is a keyword argument, and checked."""
+    """Base class of a configuration: each annotated default is a keyword argument, and checked."""
 
     def __init__(self, *unnamed: Any, **named: Any) -> None:
         cls = type(self)

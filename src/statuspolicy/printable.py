@@ -1,7 +1,7 @@
 """Safe text for logs, traces and errors.
 
-Each log line, step of a trace and error goes through here. So text of a server can't control a
-terminal, end a line or fill a log, and a password in a URL is never shown.
+Each log line, step of a trace and error goes through here. So the text of a server can't control
+a terminal, end a line or fill a log, and a password in a URL is never shown.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ OURS = __name__.partition(".")[0]
 
 LINE = 1000  # characters of a line
 PART = 200  # characters of one text from a server
-SECRET = 6  # characters of a secret at least: a shorter one is part of many words
+SECRET = 6  # characters: a shorter secret is not removed from text, since many words contain it
 
 _USERINFO = re.compile(r"://[^/?#\s]*@")
 
@@ -32,13 +32,13 @@ def printable(text: object, most: int = LINE) -> str:
 
 
 def quoted(value: object, most: int = LINE) -> str:
-    """The `repr` of a value, made printable; for a partial or a method, its name."""
+    """The `repr` of a value, as printable text; for a partial or a method, its name."""
     held = isinstance(value, (partial, MethodType))
     return printable(name_of(value) if held else repr(value), most)
 
 
 def given(value: object) -> str:
-    """A wrong argument for an error message: its type where the value may be secret."""
+    """A wrong argument as an error message shows it: only its type where it may be secret."""
     if value is None or isinstance(value, (int, float, type, FunctionType)):
         return quoted(value)
     if isinstance(value, str) and len(value) < SECRET:
@@ -51,15 +51,15 @@ def given(value: object) -> str:
 
 
 def name_of(call: Any) -> str:
-    """The name of a callable with its module, for a trace; nothing that it was given is told.
+    """The name of a callable with its module, for a trace; arguments bound to it are not shown.
 
-    Of a duty of ours, also what it calls.
+    For a duty of this package, also the name of the callable that it calls.
     """
     while isinstance(call, partial):
         call = call.func
     of = getattr(call, "__self__", None)
     if type(of).__module__.partition(".")[0] == OURS:
-        call = of  # a method of our duty has the name of the duty
+        call = of  # a method of a duty of this package has the name of the duty
     name = getattr(call, "__qualname__", None)
     if isinstance(name, str):
         line = getattr(getattr(call, "__code__", None), "co_firstlineno", 0)

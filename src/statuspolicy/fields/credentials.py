@@ -90,11 +90,11 @@ _HARMLESS = frozenset(
 def is_credential(name: str, patterns: tuple[str, ...] = SENSITIVE_HEADERS) -> bool:
     """Whether the field with this name, in lower case, is a credential.
 
-    patterns: of the names that are credentials besides those that always are.
+    patterns: patterns of further names; Authorization, Proxy-Authorization and Cookie always are.
     """
     if name in _ALWAYS:
         return True
     if name in _HARMLESS:
         return name in patterns
-    alike = name.replace("_", "-")  # a server behind a gateway may not tell the two apart
+    alike = name.replace("_", "-")  # a server behind a gateway may take the two for the same
     return any(fnmatchcase(name, p) or fnmatchcase(alike, p) for p in patterns)

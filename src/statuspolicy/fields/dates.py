@@ -38,9 +38,9 @@ def http_date(value: str | None, now: float) -> float | None:
     return _seconds(year, *rest)
 
 
-@lru_cache(maxsize=256)  # stored responses are asked for their dates again and again
+@lru_cache(maxsize=256)  # the dates of a stored response are read again at each use
 def _date(value: str) -> float | tuple[int, int, int, int, int, int] | None:
-    """The parts of a date; its seconds if the year has four digits."""
+    """The parts of a date; as seconds since the epoch if the year has four digits."""
     # `re` compiles the patterns at the first date, not at import.
     matches = (re.fullmatch(date, value, re.ASCII | re.IGNORECASE) for date in _DATES)
     found = next((match for match in matches if match), None)

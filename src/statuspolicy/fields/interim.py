@@ -1,4 +1,4 @@
-"""Interim responses (RFC 9110 §15.2): what went before an answer."""
+"""`Interim`: an interim response (RFC 9110 §15.2), as a trace shows it."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Alternative(Record):
 
     url: its URL, as the server wrote it.
     type, language, title: "" where they are not named.
-    quality: the quality by the server, from 0 to 1; None where it is not named.
+    quality: the quality that the server gives it, from 0 to 1; None where it gives none.
     """
 
     __module__ = "statuspolicy"

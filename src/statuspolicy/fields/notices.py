@@ -21,7 +21,7 @@ def notes(status: int, fields: Fields, content: bytes | None, now: float) -> str
 
 
 def joined(*said: str) -> str:
-    """Several reasons as one."""
+    """Several reasons, joined to one text."""
     return "; ".join(filter(None, said))
 
 
@@ -44,7 +44,7 @@ def farewell(fields: Fields, now: float) -> str:
     deprecated, sunset = fields.one("deprecation"), http_date(fields.one("sunset"), now)
     said = []
     if deprecated is not None:
-        # RFC 9745 §2.1: an item that "MUST be a Date" (@1688169599); before it was one: "true".
+        # RFC 9745 §2.1: an item that "MUST be a Date" (@1688169599); drafts before it had "true".
         since = digits(deprecated.partition(";")[0].removeprefix("@"))
         since = http_date(deprecated, now) if since is None else since
         said.append(f"deprecated since {_day(since)}" if since is not None else "deprecated")

@@ -1,4 +1,4 @@
-"""Combining of parts, by their header fields alone (RFC 9110 §14, §15.3.7)."""
+"""Whether parts of a representation can be combined, by their header fields (RFC 9110 §15.3.7)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def changed(old: Fields, new: Fields) -> str:
 
 
 def extent(status: int, fields: Fields) -> tuple[int, float, float]:
-    """A body's first byte, the position after its last, and the length of the whole (or inf)."""
+    """The positions of a body's first byte and after its last, and the whole length (or inf)."""
     part = content_range(fields) if status == 206 else None
     if part is not None:
         return part[0], part[1] + 1, inf if part[2] is None else part[2]

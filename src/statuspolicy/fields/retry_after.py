@@ -1,4 +1,4 @@
-"""How long a server asks to wait: `Retry-After`, and the fields of rate limits."""
+"""The time that a server asks to wait: `Retry-After`, and the fields of rate limits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from statuspolicy.fields.section import Fields, digits
 
 
 def retry_after(fields: Fields, now: float) -> float | None:
-    """Seconds that `Retry-After` asks to wait (RFC 9110 §10.2.3), or None.
+    """The seconds that `Retry-After` asks to wait (RFC 9110 §10.2.3), or None.
 
     A date is compared with the response's own Date, so that a wrong clock doesn't matter.
     `retry-after-ms`, which some vendors send beside it, is more exact.
@@ -31,13 +31,13 @@ def _retry_after(fields: Fields, now: float) -> float | None:
 
 
 def _sent(fields: Fields, now: float) -> float:
-    """When a response was made: its Date, else now."""
+    """The time when a response was made: its Date, else now."""
     sent = http_date(fields.one("date"), now)
     return now if sent is None else sent
 
 
 def told(status: int | None, fields: Fields, now: float) -> float | None:
-    """Seconds that a response asks to wait, by the fields that count for its status code."""
+    """The seconds that a response asks to wait, by the fields that count for its status code."""
     if status not in (429, 503) and not {"retry-after", "retry-after-ms"} & fields._lines.keys():
         return None
     wait = retry_after(fields, now)
@@ -49,8 +49,8 @@ def told(status: int | None, fields: Fields, now: float) -> float | None:
 def rate_limit_reset(fields: Fields, now: float) -> float | None:
     """Seconds until an exhausted rate limit is renewed, or None.
 
-    Only if the same fields say that nothing is left, since servers send them with other responses
-    too: `RateLimit` (its `t`), `RateLimit-Reset`, `X-RateLimit-Reset`.
+    The fields are `RateLimit` (its `t`), `RateLimit-Reset` and `X-RateLimit-Reset`. They count only
+    where they say that no request is left, since servers send them with other responses too.
     """
     waits = [_item_reset(item) for item in (fields.get("ratelimit") or "").split(",")]
     told = max((wait for wait in waits if wait is not None), default=None)

@@ -18,7 +18,7 @@ class Fields:
 
     @classmethod
     def of(cls, lines: Iterable[tuple[bytes, bytes, bytes]]) -> Fields:
-        """Those of lines as the HTTP library keeps them: name, name in lower case, value."""
+        """Parse lines as the HTTP library keeps them: name, name in lower case, value."""
         fields = cls.__new__(cls)
         found: dict[str, list[bytes]] = {}
         for _, name, value in lines:

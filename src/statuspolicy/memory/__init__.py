@@ -1,1 +1,1 @@
-"""What is remembered between exchanges, within which limits, and the locks for it."""
+"""The memory that exchanges share (moves, cooldowns, budgets), the limits of one, and locks."""

@@ -24,9 +24,9 @@ class Cool(Record):
 
     seconds: its length.
     after: how many such verdicts in a row start it; any other response resets the count.
-    probe: whether afterwards one request at a time is sent, until one gets a response of another
-        row (half-open).
-    refuse: whether requests meanwhile raise `CoolingDown` at once; else they wait.
+    probe: whether afterwards only one request at a time is sent (a probe), until one gets a
+        response of another row (half-open).
+    refuse: whether requests raise `CoolingDown` at once during the cooldown; else they wait.
     told: seconds that the origin itself asked to wait; they hold in any case.
     """
 

@@ -1,7 +1,6 @@
-"""One at a time: a method that one thread at a time is in, and locks for threads and tasks.
+"""Locks: a decorator for methods that hold the object's lock, and a lock that an exchange holds.
 
-An exchange holds such a lock while it does what several would else do at once, as fetching one
-token.
+An exchange holds one, for example, while it fetches a token, so that others don't fetch it too.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class ExchangeLock:
     def acquire(self, seconds: float) -> bool:
         """Acquire the lock within `seconds`, in a thread; returns whether it was acquired."""
         if self._owner == get_ident():
-            return False  # this thread holds it already
+            return False  # this thread holds it already: to wait for itself would never end
         if not self._lock.acquire(timeout=min(max(seconds, 0.0), TIMEOUT_MAX)):
             return False
         self._owner = get_ident()
@@ -83,7 +82,7 @@ class ExchangeLock:
         return locks[self]
 
 
-# The locks of each event loop that are still used.
+# The locks of each event loop; weak, so that a lock that is no longer used is freed.
 _loops: dict[str, Any] = {}
 
 

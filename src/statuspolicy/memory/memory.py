@@ -1,4 +1,4 @@
-"""`Memory`: what exchanges share: permanent redirects, retry budgets and cooldowns."""
+"""`Memory`: permanent redirects, retry budgets and cooldowns, which exchanges share."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Memory:
 
     @alone
     def forget_moves_to(self, url: str) -> None:
-        """Forget the permanent redirects to a URL that is gone."""
+        """Forget the permanent redirects that lead to a URL, which is gone."""
         gone = [a for a, ((_, b), _) in self.moves.items() if b.partition("#")[0] == url]
         for moved in gone:
             del self.moves[moved]
