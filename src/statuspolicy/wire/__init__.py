@@ -1,1 +1,1 @@
-"""What lies below: the HTTP libraries, their private names, and the sockets of httpcore."""
+"""The layer below: the HTTP libraries, their private names, and the sockets of httpcore."""

@@ -105,10 +105,10 @@ def within(timeout: float | None) -> float | None:
 def during(
     var: ContextVar[Any], value: object, call: Callable[..., T], *args: Any, **named: Any
 ) -> T:
-    """What it answers, called while a context variable has that value, whatever ends the call.
+    """Call a function while a context variable has a value; returns the function's result.
 
-    Ctrl-C may come anywhere: then the variable has its old value all the same, and an answer
-    that nobody will have is closed.
+    The variable gets its old value back, whatever ends the call. Ctrl-C may come anywhere, also
+    after the function returned: then its result, which no caller would get, is closed.
     """
     before = var.get()
     answer: Any = None
@@ -120,7 +120,7 @@ def during(
             var.set(before)
         return answer  # type: ignore[no-any-return]  # noqa: TRY300 - Ctrl-C may come here too
     except BaseException:
-        var.set(before)  # Ctrl-C may have come just before
+        var.set(before)  # again, since Ctrl-C may have come just before the `set` above
         if hasattr(answer, "close"):
             with suppress(Exception):
                 answer.close()

@@ -1,4 +1,4 @@
-"""The private names of the standard library's `http.cookiejar` that are used, all of them."""
+"""All private names of the standard library's `http.cookiejar` that this package uses."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 
 from statuspolicy.wire.supported import Name, require
 
-# What a cookie jar accepts and sends; a policy of the application's own too.
+# The policy of a jar, which decides what the jar accepts and sends. An application may set its own.
 policy_of: Callable[[CookieJar], CookiePolicy] = attrgetter("_policy")
 
-# Its cookies, by domain, path and name, and the lock that whoever reads them holds.
+# The cookies of a jar, by domain, path and name; and its lock, to be held while they are read.
 cookies_of: Callable[[CookieJar], dict[str, dict[str, dict[str, Cookie]]]] = attrgetter("_cookies")
 cookies_lock: Callable[[CookieJar], AbstractContextManager[Any]] = attrgetter("_cookies_lock")
 
 
 def names() -> tuple[Name, ...]:
-    """Each private name that is used, and how it is found."""
+    """Each private name that this package uses, with a check that it exists."""
     use, policy = "the cookies of a hop", DefaultCookiePolicy()
     jar = CookieJar(policy)
 
@@ -48,5 +48,5 @@ _COOKIE = Cookie(
 
 @cache
 def check() -> None:
-    """Raise UnsupportedVersion where a name is missing; it looks once in a process."""
+    """Raise UnsupportedVersion if a name is missing; checks once in a process."""
     require("Python", names())

@@ -17,7 +17,7 @@ from statuspolicy.fields.section import members
 PIECE = 64 * 1024  # bytes of one piece, or at most twice as many
 _MOST_CODINGS = 5  # in a row
 _WINDOW_LOG = 23  # RFC 9659 §3: zstd's window is "not larger than 8 MB"
-_ZLIB_HEAD = 2  # bytes
+_ZLIB_HEAD = 2  # bytes of a zlib header (RFC 1950 §2.2)
 # Bytes that zstandard gets at once, since it has no bound: 4 of them may become 128 KiB.
 _SLICE = 128
 
@@ -216,7 +216,7 @@ def _zstd() -> _Zstd | _Zstandard | None:
 
 
 def _first(*names: str) -> Any:
-    """The first module of these that is installed; imported here, at its first use."""
+    """The first of these modules that is installed; imported here, at its first use."""
     for name in names:
         try:
             return import_module(name)

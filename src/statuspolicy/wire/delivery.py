@@ -1,12 +1,12 @@
 """Proof that the server has not read a request, from the state of its connection.
 
-A closed connection is no proof: a server that reads a request, acts on it and crashes closes it
-too. The proof is that nothing was written (A), or that the server's stream ended, no byte of the
-request was acknowledged, and the bytes on their way were answered with a reset (B), as the kernel
-does for a connection without a program. A server that ended only its own stream may still read, and
-then it acknowledges. (A server that ends its stream, reads a request that it can't answer, acts on
-it all the same, and closes before its kernel acknowledges, looks the same. No server is known to do
-that.)
+That the connection was closed proves nothing: a server that reads a request, acts on it and crashes
+closes it too. There is a proof in two cases. (A) Nothing was written. (B) The server's stream
+ended, no byte of the request was acknowledged, and its bytes were answered with a reset, as a
+kernel does for a connection that no program holds. A server that ended only its own stream may
+still read, but then its kernel acknowledges the bytes. (One case looks like B and is not: a server
+ends its stream, reads a request that it can't answer, acts on it, and closes before its kernel
+acknowledges. No server is known to do that.)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PAUSES = 0.001, 0.05  # seconds, the first and the longest, until the kernel is
 
 
 class Proof:
-    """The evidence of a connection about its current request, if that is watched."""
+    """The evidence of a connection about its current request, while that is watched."""
 
     __slots__ = ("_before", "_fin", "_seen", "_socket")
 

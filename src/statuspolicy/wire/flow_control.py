@@ -33,9 +33,10 @@ _AT_ONCE = SimpleNamespace(extensions={"timeout": {"write": 1.0}})
 
 
 def look_after(pool: Any, stream: object) -> None:
-    """Let the HTTP/2 connection of a pool that begins to write to a stream do so.
+    """Make the HTTP/2 connection over a stream of bytes give windows back.
 
-    Raises UnsupportedVersion where the library lacks a name for it.
+    To be called when the connection begins to write. Raises UnsupportedVersion where the library
+    lacks a private name that this needs.
     """
     library = library_of(pool)
     if library is not None:
@@ -43,7 +44,7 @@ def look_after(pool: Any, stream: object) -> None:
     connection = http2_over(pool, stream)
     if connection is not None:
         is_async = hasattr(connection, "handle_async_request")
-        # A cycle would keep it and its socket until a garbage collection.
+        # Weak: a reference cycle would keep it and its socket until a garbage collection.
         make = _async_closed if is_async else _closed
         put_closed(connection, make(ref(connection)))
 
@@ -75,7 +76,8 @@ def _async_closed(connection: Callable[[], Any]) -> Callable[[int], Any]:
 def _gives_back(h2: Any, stream_id: int, events: Any) -> bool:
     """Cancel a stream and acknowledge its bytes; returns whether there are frames to send.
 
-    They are sent with the next write. If other streams only wait, there is none: so at once.
+    The next write would send them. But where all other streams only wait for the server, no write
+    comes: so the caller writes at once.
     """
     size = sum(map(size_of, events))
     goes_on = is_open(h2, stream_id)

@@ -1,4 +1,4 @@
-"""The private names of h11, the parser of HTTP/1.1, that are used, all of them."""
+"""All private names of h11, the parser of HTTP/1.1, that this package uses."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ _SWITCHED = "_SWITCH_UPGRADE"
 
 
 def is_parser_error(error: BaseException) -> bool:
-    """Whether an error is the parser's, which couldn't read what came."""
+    """Whether the parser raised an error because it couldn't parse the bytes from the server."""
     return type(error).__module__.partition(".")[0] == "h11"
 
 
 def says_switched(error: str) -> bool:
-    """Whether the parser met a 101 that nobody asked for; its error names a state of its own."""
+    """Whether an error of the parser is about a 101 that was not requested: it names that state."""
     return _SWITCHED in error
 
 
 def names() -> tuple[Name, ...]:
-    """Each private name that is used, and how it is found."""
+    """Each private name that this package uses, with a check that it exists."""
     use = "a 101 that nobody asked for"
     return (
         Name(
@@ -40,11 +40,12 @@ def _of_a_101() -> Exception:
     try:
         parser.next_event()
     except h11.RemoteProtocolError as error:
-        return error.with_traceback(None)  # its frames lead to who makes the first transport
+        # Without the frames, which would keep alive the caller that made the first transport.
+        return error.with_traceback(None)
     raise AssertionError("a 101 that nobody asked for is an error")
 
 
 @cache
 def check() -> None:
-    """Raise UnsupportedVersion where a name is missing. It looks once in a process."""
+    """Raise UnsupportedVersion if a name is missing; checks once in a process."""
     require("h11", names())

@@ -1,6 +1,6 @@
-"""The private names of h2, which speaks HTTP/2 for httpcore, that are used, all of them.
+"""All private names of h2, which speaks HTTP/2 for httpcore, that this package uses.
 
-Nothing of it is imported here: it is an optional package.
+h2 is an optional package, so it is not imported here.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ def is_open(h2: Any, stream_id: int) -> bool:
 
 
 def size_of(event: Any) -> int:
-    """The bytes of the connection's window that an event took; they have to be given back."""
+    """The bytes of the connection's window that an event used; they have to be given back."""
     size: int = getattr(event, "flow_controlled_length", 0)
     return size
 
 
 def names(h2: Any, stream_id: int, events: Any) -> tuple[Name, ...]:
-    """Each private name that is used, and how it is found.
+    """Each private name that this package uses, with a check that it exists.
 
-    h2: an H2Connection. stream_id: a stream of it that is open. events: what came on it, content
-        too.
+    h2: an H2Connection. stream_id: one of its open streams. events: the events of that stream,
+        with a DataReceived.
     """
     use = "HTTP/2 windows that are given back"
     return (

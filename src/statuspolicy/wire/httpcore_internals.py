@@ -1,8 +1,8 @@
-"""The private names of httpcore and httpcore2 that are used, all of them.
+"""All private names of httpcore and httpcore2 that this package uses.
 
-What else is relied on and not documented stands with them: how a request is written, and what the
-events of the `trace` extension are called. All of it is looked for on real objects: a connection
-sends a request to what it takes for a stream of bytes.
+Undocumented behavior that it depends on is here too: how a request is written, and the names of the
+events of the `trace` extension. All of it is checked on real objects: a connection sends a request
+over a stream that is a stub.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from statuspolicy.wire import h2_internals
 from statuspolicy.wire.supported import SOCKETS, Name, require
 
 LIBRARIES = ("httpcore", "httpcore2")
-BACKEND = "_network_backend"  # of a pool: what opens its connections
+BACKEND = "_network_backend"  # of a pool: the backend that opens its connections
 
-# The one event of the `trace` extension that a request on a kept-alive connection begins with; a
-# new connection is made first.
+# The event of the `trace` extension with which a request on a kept-alive connection begins. (With
+# a new connection, the events of connecting come first.)
 SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")
 
 _WINDOWS = "HTTP/2 windows that are given back"
@@ -28,7 +28,7 @@ _PROOF = "the proof that a request was not read"
 
 
 def put_backend(pool: Any, backend: Any) -> None:
-    """Let a pool open its connections by another backend, from now on."""
+    """Make a pool open its connections with another backend from now on."""
     pool._network_backend = backend
 
 
@@ -41,7 +41,7 @@ def sends_to_proxy(pool: object) -> bool:
 
 
 def http2_over(pool: Any, stream: object) -> Any:
-    """The HTTP/2 connection of a pool that uses this stream of bytes; None where there is none."""
+    """The HTTP/2 connection of a pool over this stream of bytes; None if there is none."""
     for connection in _connections(pool):
         if getattr(connection, "_network_stream", None) is stream and hasattr(
             connection, "_h2_state"
@@ -60,53 +60,53 @@ def _connections(pool: Any) -> Iterator[Any]:
 
 
 def put_closed(http2: Any, closed: Callable[[int], Any]) -> None:
-    """Call this where an HTTP/2 connection is done with one of its streams."""
+    """Make an HTTP/2 connection call a function when one of its streams is closed."""
     http2._response_closed = closed
 
 
 def closed(http2: Any, stream_id: int) -> Any:
-    """Do what the library does where one of the streams is done with; to be awaited in async."""
+    """Do what the library does when a stream is closed; to be awaited in async."""
     return type(http2)._response_closed(http2, stream_id=stream_id)
 
 
 def unread(http2: Any, stream_id: int) -> Any:
-    """The events of a stream that nobody has read."""
+    """The events of a stream that were not read."""
     return http2._events.get(stream_id, ())
 
 
 def has_streams(http2: Any) -> bool:
-    """Whether an HTTP/2 connection has streams that are not done with."""
+    """Whether an HTTP/2 connection has open streams."""
     return bool(http2._events)
 
 
 def h2_of(http2: Any) -> Any:
-    """The h2.connection.H2Connection inside."""
+    """The h2.connection.H2Connection of an HTTP/2 connection of httpcore."""
     return http2._h2_state
 
 
 def write_out(http2: Any, request: Any) -> Any:
-    """Write what h2 has to say now; to be awaited in async. request: has the timeouts."""
+    """Write the frames that h2 has queued; to be awaited in async. request: has the timeouts."""
     return http2._write_outgoing_data(request)
 
 
-# ── what is looked for ────────────────────────────────────────────────────────────────────
+# ── the checks ────────────────────────────────────────────────────────────────────────────
 
 
 def library_of(pool: Any) -> str | None:
-    """Which of the two libraries a pool is of; None for another's, or for no pool."""
+    """The library that a pool belongs to; None for any other object."""
     names = (kind.__module__.partition(".")[0] for kind in type(pool).__mro__)
     return next((name for name in names if name in LIBRARIES), None)
 
 
 @cache
 def check(library: str) -> None:
-    """Raise UnsupportedVersion where a name is missing; it looks once in a process."""
+    """Raise UnsupportedVersion if a name is missing; checks once in a process."""
     require(library, names(sys.modules[library]))
 
 
 @cache
 def check_http2(library: str) -> None:
-    """As `check`, for HTTP/2: with the first connection that speaks it."""
+    """As `check`, for HTTP/2; called for the first connection that speaks it."""
     core = sys.modules[library]
     require(library, http2_names(core))
     http2 = _over_http2(core).connection
@@ -114,7 +114,7 @@ def check_http2(library: str) -> None:
 
 
 def names(core: Any) -> tuple[Name, ...]:
-    """Each private name that is used, HTTP/2 aside, and how it is found.
+    """Each private name that this package uses, except for HTTP/2, with a check that it exists.
 
     core: the library, as a module.
     """
@@ -146,7 +146,7 @@ def names(core: Any) -> tuple[Name, ...]:
 
 
 def http2_names(core: Any) -> tuple[Name, ...]:
-    """Each private name that is used for HTTP/2, and how it is found."""
+    """Each private name that this package uses for HTTP/2, with a check that it exists."""
     sent = cache(lambda: _over_http2(core))
 
     def is_inside() -> bool:
@@ -186,17 +186,18 @@ def http2_names(core: Any) -> tuple[Name, ...]:
 
 
 _URL = "http://a.example/"
-_STREAM = 1  # the first that a client opens (RFC 9113 §5.1.1)
+_STREAM = 1  # the id of the first stream that a client opens (RFC 9113 §5.1.1)
 _NO_TIMEOUTS = SimpleNamespace(extensions={})
 
 
 class _Sent:
-    """One request on a connection of its own, over what that takes for a stream of bytes.
+    """One request on a connection of its own, over a stream of bytes that is a stub: this object.
 
-    (No pool sends it: tools for tests replace how a pool does that, such as respx.)
+    (It is sent without a pool, since tools for tests such as respx replace the pool's method.)
 
-    brings: makes what comes back of what was written. error: what a write raises, by
-    its class: an error that is kept keeps the frames of who makes the first transport.
+    brings: returns the bytes to read, given the bytes that were written. error: the class of the
+        exception that a write raises. (Not an instance: that would keep the frames, and so the
+        caller that made the first transport.)
     """
 
     def __init__(
@@ -230,7 +231,7 @@ def _over_http1(core: Any, error: type[Exception] | None = None) -> _Sent:
 
 
 def _over_http2(core: Any) -> _Sent:
-    """An answer that has begun: its header section has come, and one byte."""
+    """A response that has begun: its header section has come, and one byte of its body."""
     from h2.config import H2Configuration
     from h2.connection import H2Connection
 

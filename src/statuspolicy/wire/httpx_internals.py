@@ -1,8 +1,8 @@
-"""The private names of httpx and httpx2 that are used, all of them.
+"""All private names of httpx and httpx2 that this package uses.
 
-The public methods of header sections and URLs check, decode and parse anew each time. What comes
-from the library was checked once, and here it is taken as the library keeps it. For a client's
-transports, and for the content that a request was given, there are no public methods.
+The public methods of header sections and URLs check, decode and parse at each call. The library has
+already checked its own objects once, so their stored values are used here as they are. And for a
+client's transports, and for the content of a request before it is encoded, there is no public name.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from statuspolicy.wire.supported import SOCKETS, Name, require
 if TYPE_CHECKING:
     from httpx import URL, AsyncClient, Client, Headers, Request, RequestError, Response
 
-# The lines of a header section, to be read: name, name in lower case, value.
+# The lines of a header section, not to be changed: name, name in lower case, value.
 lines: Callable[[Headers], list[tuple[bytes, bytes, bytes]]] = attrgetter("_list")
 
-# Under these names `vars(response)` has its request and, once it was read, its decoded body; a
-# request has its body so too. (The public attributes raise where there is none.)
+# `vars(response)` has its request and, once it was read, its decoded body under these names;
+# `vars(request)` has its body under the second. (The public attributes raise where there is none.)
 REQUEST, CONTENT = "_request", "_content"
 
 # The request of a response or of an error; None where it has none.
@@ -32,7 +32,7 @@ request_of: Callable[[Response | RequestError], Request | None] = attrgetter(REQ
 POOL = "_pool"  # of a transport: its connections
 
 
-# The scheme, the host and port, and the path of a URL, as they are kept.
+# The scheme, the host and port, and the path of a URL, as the library stores them.
 parts: Callable[[URL], tuple[str, str, str]] = attrgetter(
     "_uri_reference.scheme", "_uri_reference.netloc", "_uri_reference.path"
 )
@@ -41,11 +41,11 @@ parts: Callable[[URL], tuple[str, str, str]] = attrgetter(
 def beside(
     url: URL, path: str, query: str | None, place: tuple[str, str, int | None] | None = None
 ) -> URL:
-    """The URL of something else; nothing in its parts has to be quoted.
+    """A URL made of parts, in which nothing has to be quoted; it is not parsed.
 
-    place: its scheme, host, and port if it isn't the usual one; None for those of `url`.
+    place: its scheme, host, and port (None for the default port); None for those of `url`.
 
-    To parse it would cost as much as all else that a redirect does.
+    Parsing it would take as long as everything else that is done for a redirect.
     """
     parts, other = url._uri_reference, object.__new__(type(url))
     scheme, host, port = (parts.scheme, parts.host, parts.port) if place is None else place
@@ -54,7 +54,7 @@ def beside(
 
 
 def target(url: URL) -> str:
-    """What is requested: the URL without fragment and userinfo."""
+    """The URL without fragment and userinfo, as text."""
     scheme, _, host, port, path, query, _ = parts = url._uri_reference
     place = host if port is None and ":" not in host else parts.netloc
     tail = "" if query is None else f"?{query}"
@@ -62,7 +62,7 @@ def target(url: URL) -> str:
 
 
 def origin(url: URL) -> str:
-    """Scheme, host and port of a URL, a default port left out."""
+    """The origin of a URL as text: scheme, host, and port if it is not the default one."""
     parts = url._uri_reference
     plain = parts.port is None and ":" not in parts.host
     return f"{parts.scheme}://{parts.host if plain else parts.netloc}"
@@ -75,7 +75,7 @@ def same_place(first: URL, second: URL) -> bool:
 
 
 def words(request: Request) -> tuple[object, ...]:
-    """What a request says, but for its body; equal and hashed alike where two say the same."""
+    """The method, URL and header lines of a request, as a hashable value, to compare requests."""
     return request.method, request.url._uri_reference, tuple(request.headers._list)
 
 
@@ -85,15 +85,14 @@ def field_names(headers: Headers) -> set[bytes]:
 
 
 def extended(headers: Headers, more: Iterable[tuple[bytes, bytes]] = ()) -> Headers:
-    """A copy of a header section, with more lines, which need no check.
+    """A copy of a header section, with more lines, which are not checked.
 
-    An encoding that somebody chose stays. "ascii" is what the library found to do for what is
-    there by now, and would be too little for what is written into the copy.
+    An encoding that the application chose is copied. "ascii" is not: the library detected it for
+    the lines that are there, and lines that are added later may need another one.
     """
     encoding = headers._encoding
-    new = object.__new__(
-        LIBRARY_OF[type(headers)].Headers
-    )  # its `__init__` looks long at what it is given
+    # Without `__init__`, which would check and convert each line again.
+    new = object.__new__(LIBRARY_OF[type(headers)].Headers)
     new._encoding = None if encoding == "ascii" else encoding
     new._list = [*headers._list, *((name, name.lower(), value) for name, value in more)]
     return new
@@ -102,7 +101,7 @@ def extended(headers: Headers, more: Iterable[tuple[bytes, bytes]] = ()) -> Head
 def written(
     library: Library, lines: Iterable[tuple[bytes, bytes]], encoding: str | None = None
 ) -> Headers:
-    """A header section of lines that stood in one before, and need no check any more."""
+    """A header section made of lines from another one, which are not checked again."""
     headers = object.__new__(library.Headers)
     headers._encoding = encoding
     headers._list = [(name, name.lower(), value) for name, value in lines]
@@ -114,10 +113,10 @@ def alone(client: Client, request: Request) -> Response: ...
 @overload
 def alone(client: AsyncClient, request: Request) -> Awaitable[Response]: ...
 def alone(client: Client | AsyncClient, request: Request) -> Response | Awaitable[Response]:
-    """Send a request without the client's auth and event hooks, its body streaming.
+    """Send a request without the client's auth and event hooks; its response is streamed.
 
-    They are for the caller's requests. What a hook writes into each (a token) is not for one that
-    leads to another origin.
+    Auth and hooks are for the caller's own requests: a token that a hook writes into each request
+    must not go to another origin.
     """
     if client.is_closed:
         raise RuntimeError("Cannot send a request, as the client has been closed.")
@@ -130,7 +129,7 @@ def transports(client: Client | AsyncClient) -> dict[Any, Any]:
 
 
 def put_transports(client: Client | AsyncClient, transports: dict[Any, Any]) -> None:
-    """Give a client other transports, as `transports` returned them."""
+    """Set a client's transports, in the form in which `transports` returns them."""
     changed: Any = client
     changed._mounts = {pattern: of for pattern, of in transports.items() if pattern is not None}
     changed._transport = transports[None]
@@ -142,21 +141,21 @@ def chosen(client: Client | AsyncClient, url: URL) -> Any:
 
 
 def source_of(stream: object) -> Any:
-    """What the caller gave as the content of a request; None where the library keeps it not."""
+    """The object that the caller passed as content; None where the stream doesn't keep it."""
     return getattr(stream, "_stream", None)
 
 
 def files_of(stream: object) -> list[Any] | None:
-    """What the parts of a multipart body are read from; None for any other body."""
+    """The files (or text, or bytes) in the parts of a multipart body; None for any other body."""
     parts = getattr(stream, "fields", None)
     return None if parts is None else [part.file for part in parts if hasattr(part, "file")]
 
 
-# ── what is looked for ────────────────────────────────────────────────────────────────────
+# ── the checks ────────────────────────────────────────────────────────────────────────────
 
 
 def check() -> None:
-    """Raise UnsupportedVersion where a known library has a name no longer; it looks once."""
+    """Raise UnsupportedVersion if a known library lacks a name; checks once for each library."""
     for library in known():
         _check(library)
 
@@ -168,9 +167,10 @@ def _check(library: Library) -> None:
 
 @lru_cache(128)
 def check_transport(kind: type) -> None:
-    """Raise UnsupportedVersion where a transport is of a library whose transports have no pool.
+    """Raise UnsupportedVersion if the transports of a library no longer have a pool.
 
-    A subclass that makes none, and a transport of somebody's own, are fine.
+    kind: the class of a transport. Only the library's own classes are checked: a subclass may have
+        no pool, and so may any other transport.
     """
     for base in kind.__mro__:
         library = base.__module__.partition(".")[0]
@@ -184,10 +184,10 @@ def _check_pools(library: Library) -> None:
 
 
 def pools(lib: Any) -> tuple[Name, ...]:
-    """The private names of the transports that open connections, and how they are found."""
+    """The private names of the transports that open connections, each with a check."""
 
     def has_pool(kind: str) -> bool:
-        context = SSLContext(PROTOCOL_TLS_CLIENT)  # empty: to load certificates takes long
+        context = SSLContext(PROTOCOL_TLS_CLIENT)  # empty, since loading certificates is slow
         return hasattr(getattr(lib, kind)(verify=context, trust_env=False), POOL)
 
     return (
@@ -197,9 +197,9 @@ def pools(lib: Any) -> tuple[Name, ...]:
 
 
 def names(lib: Any) -> tuple[Name, ...]:
-    """Each private name that is used, a pool's aside, and how it is found.
+    """Each private name that this package uses, except for pools, with a check that it exists.
 
-    lib: the library: its classes, under their names.
+    lib: the library, as an object that has its classes as attributes.
     """
     url, nowhere = "http://me@a.example:81/b?c#d", lib.BaseTransport()
     hops, copies, again = "redirects", "copies of a message", "bodies that are sent again"

@@ -1,17 +1,16 @@
 """The HTTP libraries whose clients a policy serves: httpx and httpx2, which have the same names.
 
-This module alone knows them, and imports neither: a library is known once an object of it was
-seen, or where it was imported before this package. Two questions are asked of it:
+Only this module deals with both libraries, and it imports neither. A library is *known* once one of
+its objects was seen, or if it was imported before this package. Other modules use it for:
 
-* Is this a response? `isinstance(x, ANY.Response)`, `except ANY.TransportError`: under each name,
-  `ANY` has the classes of all known libraries, as a tuple.
-* Make a header section: `LIBRARY_OF[type(request)].Headers(...)`, the library of an object at hand.
+* Questions: is this a response? `isinstance(x, ANY.Response)`, `except ANY.TransportError`. Under
+  the name of each class, `ANY` has that class of all known libraries, as a tuple.
+* Objects: make a header section. `LIBRARY_OF[type(request)].Headers(...)` is the class of the
+  library to which `request` belongs.
+* Base classes: an error, transport or stream of this package derives from `BASE.X`, which derives
+  from X of each known library. So the one `RedirectLoop` is the TooManyRedirects of both.
 
-What is ours and has to be the library's too (an error, a transport, a stream) is a subclass of
-`BASE.X`, which is of all known libraries. So there is one `RedirectLoop`, and it is the
-TooManyRedirects of both.
-
-For type checkers the names in annotations are httpx's, throughout the package.
+In annotations, the whole package uses the names of httpx.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class Library:
         require(
             name, [Name(one, "to wrap a client", partial(getattr, module, one)) for one in _CLASSES]
         )
-        # No `__getattr__`, which would make each access slower.
+        # As attributes: a `__getattr__` would make each access slower.
         vars(self).update({one: getattr(module, one) for one in _CLASSES})
 
     def __repr__(self) -> str:
@@ -84,37 +83,39 @@ class Library:
 _known: dict[str, Library] = {}
 _learning = Lock()
 
-# Of these classes themselves, and no subclass: `type(stream) in BYTE_STREAMS` (a body in memory).
+# The libraries' own classes, for tests that exclude subclasses: `type(stream) in BYTE_STREAMS`
+# (a body in memory).
 BYTE_STREAMS: set[type] = set()
 RESPONSES: set[type] = set()
 
 if not TYPE_CHECKING:
 
     class _Any:
-        """Under each name the classes of the known libraries: `isinstance` takes a tuple too."""
+        """The class of each name in all known libraries, as a tuple, which `isinstance` takes."""
 
     ANY = _Any()
     vars(ANY).update(dict.fromkeys(_CLASSES, ()))
 
 
 def named(name: str) -> Library:
-    """The library of that name, which is known from now on.
+    """The library with a name; it is known from now on.
 
-    Raises TypeError where a subclass of ours that an application defined can't be the library's.
+    Raises TypeError if an application has defined a subclass of a class of this package that can't
+    derive from the library's class too.
     """
     if name not in _known:
         try:
             _learn(name)
         except TypeError:
-            gc.collect()  # a class that was refused where it is defined lives on until then
+            gc.collect()  # a class whose definition failed is a base's subclass until it is freed
             _learn(name)
     return _known[name]
 
 
 def look_around() -> None:
-    """Know what was imported meanwhile: `except httpx2.TooManyRedirects` asks nobody."""
+    """Make the libraries known that were imported since: `except httpx2.X` can't call this."""
     for name in NAMES:
-        # Neither what stands there for a library that isn't installed, nor a half of one.
+        # Skip a placeholder for a library that isn't installed, and one that is half imported.
         if name not in _known and isinstance(getattr(sys.modules.get(name), "URL", None), type):
             named(name)
 
@@ -122,13 +123,13 @@ def look_around() -> None:
 def _learn(name: str) -> None:
     from importlib import import_module
 
-    module = import_module(name)  # before the lock: it waits for the lock of the import
+    module = import_module(name)  # without our lock, since it waits for the lock of the import
     with _learning:
         if name in _known:
-            return  # another thread saw it first
+            return  # another thread was faster
         for other in _known.values():
             if other.Response is getattr(module, "Response", None):
-                _known[name] = other  # one stands in for the other: sys.modules["httpx"] = httpx2
+                _known[name] = other  # an alias: sys.modules["httpx"] = httpx2
                 return
         library = Library(module)
         _grow(library)
@@ -140,9 +141,9 @@ def _learn(name: str) -> None:
 
 
 def _grow(library: Library) -> None:
-    """Make the bases of ours subclasses of a library's too: all of them, or none."""
+    """Make the classes of BASE derive from those of a library too: all of them, or none."""
     before = {kind: kind.__bases__ for kind in vars(BASE).values()}
-    # In one order, whichever was seen first.
+    # Always in the same order, so that it doesn't depend on which library was seen first.
     libraries = sorted([*known(), library], key=lambda one: NAMES.index(one.name))
     try:
         for one, kind in vars(BASE).items():
@@ -154,7 +155,7 @@ def _grow(library: Library) -> None:
 
 
 class _LibraryOf(dict[type, Library]):
-    """The library of a class. It holds no class of an application's, which would not be freed."""
+    """The library of a class. An application's classes are not stored: they could not be freed."""
 
     def __missing__(self, kind: type) -> Library:
         base = _theirs(kind)
@@ -169,7 +170,7 @@ class _LibraryOf(dict[type, Library]):
 
 
 def _theirs(kind: type) -> type | None:
-    """The first class of a library that a class is a subclass of."""
+    """The first class of a library among a class and its bases; None if there is none."""
     return next((base for base in kind.__mro__ if base.__module__ in NAMES), None)
 
 
@@ -177,13 +178,13 @@ LIBRARY_OF: Mapping[type, Library] = _LibraryOf()
 
 
 def meet(thing: object) -> Library | None:
-    """Know the library of what an application gives, before `ANY` is asked; None for a stranger."""
+    """Make the library of an application's object known, for `ANY`; None if it has no library."""
     kind = type(thing)
     return None if _theirs(kind) is None else LIBRARY_OF[kind]
 
 
 def remember(kind: type, library: Library) -> None:
-    """Have the library of a class of ours be found as quickly as that of its own."""
+    """Store the library of a class of this package, so that LIBRARY_OF finds it quickly."""
     _LIBRARY[kind] = library
 
 
@@ -191,7 +192,7 @@ _LIBRARY: Any = LIBRARY_OF
 
 
 def of_another(transport: object, library: Library) -> Library | None:
-    """The library of a transport that a client of this library can't use; None if it can."""
+    """The library of a transport if a client of `library` can't use it; None if it can."""
     meet(transport)
     found = [
         one for one in known() if isinstance(transport, (one.BaseTransport, one.AsyncBaseTransport))
@@ -200,12 +201,12 @@ def of_another(transport: object, library: Library) -> Library | None:
 
 
 def known() -> list[Library]:
-    """The libraries that are known by now."""
+    """The libraries that are known now."""
     return [*dict.fromkeys(_known.values())]
 
 
 def either() -> Library:
-    """A library, where no object says which one: the first that is known, or else installed."""
+    """The library to use where no object decides: the first that is known, else installed."""
     for name in NAMES:
         if name in _known:
             return _known[name]
@@ -215,20 +216,20 @@ def either() -> Library:
         return named("httpx2")
 
 
-# ── what is ours and the library's ────────────────────────────────────────────────────
+# ── base classes for the classes of this package ──────────────────────────────────────
 
 
 class _Thing:
-    """The bases' first base: in the place of `object` itself Python takes no other."""
+    """The first base of each class of BASE: Python can't replace `object` in `__bases__`."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if cls.__module__ != __name__:
-            look_around()  # here, so that bases that don't go together are refused at once
+            look_around()  # so that bases that can't be combined are refused at the definition
 
 
 class _Failure(_Thing, Exception):
-    """As `_Thing`, of errors."""
+    """As `_Thing`, for exceptions."""
 
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ if TYPE_CHECKING:
 else:
 
     class _Bases:
-        """Under each name a class that is a subclass of each known library's class of that name."""
+        """For each name, a class that derives from the class with that name of each library."""
 
         def __getattr__(self, name):
             look_around()
@@ -250,11 +251,11 @@ else:
 
 
 class Stream(BASE.SyncByteStream, BASE.AsyncByteStream):
-    """A body that is ours, for both kinds of client."""
+    """Base class of the body streams of this package, for sync and async clients."""
 
 
 def several(*kinds: Any) -> tuple[Any, ...]:
-    """Classes, and tuples of them as `ANY` has, as `except` takes them together."""
+    """One tuple of classes, made of classes and of tuples as in `ANY`, for `except`."""
     return tuple(one for kind in kinds for one in (kind if isinstance(kind, tuple) else (kind,)))
 
 

@@ -41,20 +41,21 @@ class Listener(Around):
         super().__init__(inner)
         self._pool = pool
         self._core = _core(inner)
-        self._answered = False  # whether it ever brought something
-        self._closed = False  # on this side: between threads, httpcore 1.0 closes what others use
-        self._begins = True  # whether what is written next may begin a request
+        self._answered = False  # whether any byte ever came
+        # Whether this side closed it: httpcore 1.0 may do so while another thread uses it.
+        self._closed = False
+        self._begins = True  # whether the next write may begin a request
         # Of the request:
         self._head = b""
         self._sent = 0  # bytes of its body
-        self._pending = False  # whether a read of it that was given up may still be going on
-        self._deaf = False  # whether there is nothing to listen for while it is sent
-        self._cut = False  # whether no more of it will be sent
+        self._pending = False  # whether a read that timed out may still be running
+        self._deaf = False  # whether no response is expected while it is sent
+        self._cut = False  # whether the rest of it will not be sent
         self._proof: Proof | None = None  # once a request was watched
-        # Of the answer:
+        # Of the response:
         self._reading: Reading | None = None
-        self._back = b""  # came before httpcore asked
-        self._stray = b""  # came behind it
+        self._back = b""  # bytes that came before httpcore read
+        self._stray = b""  # bytes that came after it
         self._broken: NotHTTP | None = None
 
     @property
@@ -73,7 +74,7 @@ class Listener(Around):
         doubtful = self._reading is not None and self._reading.doubtful
         return self._cut or doubtful or bool(self._back or self._stray)
 
-    # ── what is sent ──────────────────────────────────────────────────────────────────
+    # ── sending ───────────────────────────────────────────────────────────────────────
 
     def _sends(self, buffer: bytes, wire: Wire | None) -> bool:
         """Note the bytes that are sent; returns whether to listen meanwhile.
@@ -125,7 +126,7 @@ class Listener(Around):
         if self._proof is not None and self._proof.is_lost():
             raise self._refusal()
 
-    # ── what comes ────────────────────────────────────────────────────────────────────
+    # ── receiving ─────────────────────────────────────────────────────────────────────
 
     def _failed(self, error: BaseException) -> None:
         if self._proof is not None:

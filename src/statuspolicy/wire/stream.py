@@ -105,7 +105,7 @@ class Stream(Listener):
     def _in_time(self, timeout: float | None) -> float | None:
         rest = left()
         if rest <= 0:
-            # Bytes that are there can be read within any timeout, without end. On a closed
+            # Where bytes are there, a read ends within any timeout, again and again. On a closed
             # socket every call fails at once, with the exception of the inner stream.
             self._inner.close()
         return timeout if rest == inf else within(timeout)

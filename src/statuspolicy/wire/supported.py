@@ -1,8 +1,8 @@
-"""Whether the other libraries that are installed still have the private names that are used here.
+"""Checks that the installed libraries still have the private names that this package uses.
 
-Every library has one module that touches such names (`wire/httpx_internals.py` and the like);
-it says how to find each on a real object. They are looked for once in a process, when the first
-transport is made: where one is gone, what depends on it would otherwise do nothing, in silence.
+For each library, one module uses such names (`wire/httpx_internals.py` and the like), and has a
+check for each, on a real object. The checks run once in a process, when the first transport is
+made. Without them, a feature whose private name was removed would silently do nothing.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-# The versions that the tests have run with; pyproject.toml says the same.
+# The versions with which the tests were run; pyproject.toml has the same.
 TESTED = {
     "httpx": ">=0.28,<0.29",
     "httpx2": ">=2.16,<2.17",
     "httpcore": ">=1.0.9,<1.1",
-    "httpcore2": ">=2.16,<2.17",  # httpx2 asks for its own version of it
+    "httpcore2": ">=2.16,<2.17",  # httpx2 requires the version that is its own
     "h11": ">=0.16,<0.17",
     "h2": ">=4.3,<5",
     "Python": ">=3.11,<3.16",
@@ -23,20 +23,20 @@ TESTED = {
 
 _MOST = 3  # names that an error lists
 
-# What depends on hearing the sockets.
+# The features that read the sockets.
 SOCKETS = "pinned addresses, Limits.total in threads, Expect, the proof that a request was not read"
 
 
 class UnsupportedVersion(RuntimeError):
-    """A library that is installed lacks a private name on which this package depends."""
+    """An installed library lacks a private name that this package uses."""
 
 
 class Name(NamedTuple):
     """A private name of another library.
 
     name: as its source has it, such as "Headers._list".
-    use: what depends on it.
-    found: looks for it on a real object; it is missing where this is false, or raises.
+    use: the feature that depends on it.
+    found: a check on a real object; the name is missing if it returns false or raises.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Name(NamedTuple):
 
 
 def missing(names: Iterable[Name]) -> list[Name]:
-    """The names that are not there."""
+    """The names that are missing."""
     return [name for name in names if not _is_there(name)]
 
 
 def require(library: str, names: Iterable[Name]) -> None:
-    """Raise UnsupportedVersion where a library lacks one of the names."""
+    """Raise UnsupportedVersion if a library lacks one of the names."""
     gone = missing(names)
     if gone:
         more = f" and {len(gone) - _MOST} more" if len(gone) > _MOST else ""

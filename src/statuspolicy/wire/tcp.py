@@ -49,7 +49,7 @@ def is_counted(sock: Any) -> bool:
             and sock.getsockopt(socket.SOL_SOCKET, socket.SO_DOMAIN)
             in (socket.AF_INET, socket.AF_INET6)
         )
-    except (OSError, AttributeError, ValueError):  # closed, or no socket of the kernel's
+    except (OSError, AttributeError, ValueError):  # closed, or not a socket of the kernel
         return False
 
 
@@ -58,7 +58,7 @@ def count(sock: Any) -> Count | None:
     try:
         data = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SIZE)
         return Count(*_FIELDS.unpack_from(data))
-    except (OSError, ValueError, struct.error):  # closed; so of uvloop; an older kernel
+    except (OSError, ValueError, struct.error):  # closed (uvloop: ValueError); an older kernel
         return None
 
 
