@@ -1,4 +1,4 @@
-"""Background validations (RFC 5861 §3): few at a time, ended with the client."""
+"""Background validations (RFC 5861 §3): some at a time; closing the client ends them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Validations:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        # The thread of each, or a task's cancel scope and the event that it has ended.
+        # By key: the thread; or of a task, its cancel scope and the event that is set at its end.
         self._running: dict[str, Any] = {}
 
     def start(self, key: str, run: Callable[[], object]) -> None:

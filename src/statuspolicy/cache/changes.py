@@ -1,4 +1,4 @@
-"""What is asked of a storage: to store a response, or to forget some."""
+"""Changes of a storage: `Save` stores a response, `Drop` deletes some."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class CollapsedRequests:
         self.under_way: dict[tuple[object, str], CollapsedRequest] = {}
 
     def collapsed_request(self, key: str, timeouts: object) -> CollapsedRequest:
-        """A request for `key`, which may have to wait for a running one."""
+        """Make a request for `key`, which may have to wait for a running one."""
         return CollapsedRequest(self, key, timeouts)
 
 
@@ -48,7 +48,7 @@ class CollapsedRequest(ExchangeLock):
         self._failure, self._useless = failure, useless
 
     def acquire(self, seconds: float) -> bool:
-        """Whether it is to be sent; else it has waited for the other one, in a thread."""
+        """Whether this request is to be sent; else it waits, in a thread, for the one that is."""
         self._who, self._over = get_ident(), Event()
         first = self._under_way.setdefault(self._place, self)
         if first is not self:
@@ -58,7 +58,7 @@ class CollapsedRequest(ExchangeLock):
         return first is self
 
     async def aacquire(self, seconds: float) -> bool:
-        """Whether it is to be sent; else it has waited for the other one, in a task."""
+        """As `acquire`, in a task."""
         import anyio  # here, so that a program without async never loads it
         from anyio.lowlevel import current_token
 
@@ -78,7 +78,7 @@ class CollapsedRequest(ExchangeLock):
         self.alone = not over or first._useless or first._failure is not None
 
     def release(self) -> None:
-        """Let the requests go on that wait for this one."""
+        """End the wait of the requests that wait for this one."""
         if self._under_way.get(self._place) is self:
             del self._under_way[self._place]
         if self._over is not None:

@@ -1,4 +1,4 @@
-"""What may become of a request, given what is stored: it is answered, or it goes on."""
+"""The decision about a request: a stored response answers it, or it is sent to the server."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from statuspolicy.cache.status import Forwarded
 
 
 class Serve(Record):
-    """A stored response answers.
+    """A stored response answers the request.
 
-    span: the first and last byte of it that were asked for.
-    unmodified: the caller has it already: a 304 says so.
-    behind: it is stale, and is validated behind the caller's back.
+    span: the first and last byte of the requested range.
+    unmodified: whether the caller has the response already, so that a 304 is handed over.
+    behind: whether it is stale, and is validated in the background.
     """
 
     entry: Entry
@@ -25,14 +25,14 @@ class Serve(Record):
 
 
 class Forward(Record):
-    """The request goes on.
+    """The request is sent to the server.
 
-    why: as Cache-Status says it.
-    lines: conditions and a range to send with it, which the caller didn't ask for.
-    entries: the stored responses that those are about; a 304 speaks of one of them.
+    why: the reason, as in Cache-Status.
+    lines: conditions and a range of the cache's own, to be sent with it.
+    entries: the stored responses to which the conditions belong; a 304 confirms one of them.
     selected: the stored responses that the request selects.
-    spare: how one of them may stand in where the server is gone (§4.2.4).
-    forgives: it may also where the server answers 500, 502, 503 or 504.
+    spare: how one of them answers the request if the server can't be reached (§4.2.4).
+    forgives: whether it does so also if the server answers 500, 502, 503 or 504.
     """
 
     why: Forwarded
@@ -44,7 +44,7 @@ class Forward(Record):
 
 
 class Missing(Record):
-    """Nothing usable is stored, and the caller wants nothing else (`only-if-cached`)."""
+    """No usable response is stored, and the request must not be sent (`only-if-cached`)."""
 
 
 DownloadState: TypeAlias = Serve | Forward | Missing

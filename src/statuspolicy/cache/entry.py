@@ -1,4 +1,4 @@
-"""A stored response, and what is reckoned of it once: its age, its validators, its size."""
+"""`Entry`: a stored response, with its age, validators and size, each computed at first use."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ LONGEST_TAG = 2_000
 class Entry(Reckoned):
     """A stored response, with the data of its request.
 
-    status, headers, body: as they came (the body not decoded), but for the fields that may
-        not be stored.
+    status, headers, body: as they came (the body not decoded), without the fields that must not
+        be stored.
     request_time, response_time: in seconds since the epoch (RFC 9111 §4.2.3).
-    who: whose it is.
-    vary: what of the request selects it.
-    part: where it is a part, its first and last byte and the length of the whole.
+    who: the user that it belongs to.
+    vary: its selecting fields, with their values in the request.
+    part: its first and last byte and the length of the whole; None where it is the whole.
     """
 
     __module__ = "statuspolicy"
@@ -51,7 +51,7 @@ class Entry(Reckoned):
     part: tuple[int, int, int | None] | None = None
 
     def at(self, request_time: float, response_time: float, date: bytes) -> Entry:
-        """The same response with a new Date, confirmed by an answer that had no other news."""
+        """A copy with a new Date, confirmed by a 304 that differs in its Date alone."""
         headers, place, reckoned = self.headers, self._place_of_date, self._of_its_time
         values = vars(self).copy()
         for name in reckoned:
@@ -85,7 +85,7 @@ class Entry(Reckoned):
         """The header section without Date, to compare it with a newer one.
 
         None where it can't be compared line by line: a name is repeated, a field is valid for
-        one answer alone (Age), or has to come from the server (cookies, fields of `no-cache`).
+        one response only (Age), or has to come from the server (cookies, fields of `no-cache`).
         """
         once = len({name.lower() for name, _ in self.headers}) == len(self.headers)
         if not once or self.aged or self.has_cookies or self.checked:
@@ -214,7 +214,7 @@ class Entry(Reckoned):
 
     @lazy
     def served(self) -> Lines:
-        """The header section for a hit without validation, but for Age.
+        """The header section for a hit without validation; Age is added later.
 
         §5.2.2.4: the fields that `no-cache` names are not used without validation.
         """
@@ -255,7 +255,7 @@ class Entry(Reckoned):
 
     @lazy
     def flaw(self) -> str:
-        """Why the values are not valid, whoever made them; "" where they are."""
+        """Why the values are not valid, whatever wrote them; "" where they are."""
         return flaw(
             self.status, self.headers, self.body, self.request_time, self.response_time,
             self.who, self.vary, self.part,

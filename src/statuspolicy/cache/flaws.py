@@ -13,7 +13,7 @@ from statuspolicy.wire.decoding import Decoding, Undecodable
 NEVER = frozenset({226, 304, 412, 416, 428, 429, 431, 511})
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _BREAKS = re.compile(rb"[\r\n]").search
-_MOST = 256 * 1024 * 1024  # bytes of a decoded body: a few coded ones may expand without end
+_MOST = 256 * 1024 * 1024  # bytes of a decoded body: a few coded bytes may become far more
 _DECODED = 4096  # bodies that were decoded once without an error
 _LAST = 253_402_300_799  # the end of the year 9999: no later date can be written
 

@@ -1,4 +1,4 @@
-"""How long a response is fresh, and how old it was when it came (RFC 9111 §4.2)."""
+"""The freshness lifetime of a response, and its age when it came (RFC 9111 §4.2)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FRACTION, _MOST = 0.1, 7 * 86_400.0
 
 
 def explicit(said: Control, fields: Fields, date: float, response_time: float) -> float | None:
-    """The freshness lifetime that a response says, in seconds; None where it says none (§4.2.1).
+    """The explicit freshness lifetime of a response, in seconds; None if it has none (§4.2.1).
 
     said, fields: its Cache-Control and its header section.
     date, response_time: when it was made and when it came, in seconds since the epoch.
@@ -33,7 +33,7 @@ def explicit(said: Control, fields: Fields, date: float, response_time: float) -
 
 
 def heuristic(status: int, said: Control, date: float, changed: float | None) -> float:
-    """The freshness lifetime of a response that says none, in seconds (§4.2.2).
+    """The freshness lifetime of a response without an explicit one, in seconds (§4.2.2).
 
     changed: its Last-Modified, in seconds since the epoch.
     """

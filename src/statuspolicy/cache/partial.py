@@ -1,4 +1,4 @@
-"""Ranges of stored responses, and combining of parts (RFC 9111 §3.3, §3.4)."""
+"""Ranges of stored responses, and how parts are combined (RFC 9111 §3.3, §3.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How what is stored is told from what was damaged, forged, or is another's: by its digests."""
+"""Digests of stored data: they show that data was damaged or forged, or is of another URL."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-# Bytes, as Python 3.11 to 3.14 take them: an entry, a line of its header section, a member of
-# what is read apart, and a selecting field.
+# Bytes in Python 3.11 to 3.14: an entry, a line of its header section, a member of a parsed field,
+# and a selecting field.
 _ITSELF, _LINE, _MEMBER, _SELECTS = 2_400, 330, 110, 250
 _READ = frozenset({b"cache-control", b"etag"})
 

@@ -20,7 +20,7 @@ class CacheStatus(Record):
 
     forwarded: why the request was sent to the server; None for a hit, and, with a detail, for
         an `only-if-cached` request without a stored response.
-    answer: the status code of the server, where another one is handed over.
+    answer: the status code from the server, where the caller gets another one.
     ttl: the remaining freshness in seconds, below 0 where the response is stale.
     stored: whether the response is stored, once it is read to its end.
     collapsed: whether the request waited for the validation of another one.

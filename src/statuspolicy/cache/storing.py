@@ -1,4 +1,4 @@
-"""Storing responses (RFC 9111 §3), and their header fields (§3.1, §3.2)."""
+"""Whether a response is stored (RFC 9111 §3), and with which header fields (§3.1, §3.2)."""
 
 from __future__ import annotations
 

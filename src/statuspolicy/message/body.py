@@ -53,8 +53,8 @@ def carry(request: Request, replay_bytes: int) -> Request:
         body = sent_before
     else:
         again = _restart(stream)
-        # What can be started over is recorded too, so that 411 learns its length; not
-        # a file, whose length the library reads off before it is sent.
+        # A body that can be started again is recorded too, so that row 411 knows its length. Not a
+        # file: the library finds its length before it is sent.
         body = Body(stream, again, 0 if again and _file(stream) else replay_bytes)
         with suppress(AttributeError):  # a stream of another class may have slots
             setattr(stream, _SENT, body)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def raw(response: Response) -> Any:
-    """The raw body of a response that was read before, as that of a mock may be; else None."""
+    """The raw body of a response that was already read, as a mock's may be; else None."""
     return response.stream if response.is_stream_consumed else None
 
 

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 _SETTING = frozenset({b"set-cookie", b"set-cookie2"})
 _EXTRACT, _MAKE = CookieJar.extract_cookies, CookieJar.make_cookies
-# What the default policy of a jar is told.
+# The attributes of a jar's default policy.
 _USUAL = vars(DefaultCookiePolicy())
-# A path that a jar takes as it is.
+# A path that a jar uses unchanged, without quoting.
 _PLAIN_PATH = re.compile(r"[\w.~!$&'()*+,;=:@/-]*", re.ASCII)
 
 
 @cache
 def jar_of(kind: type[Cookies]) -> type[Cookies]:
-    """A library's cookies, but they look into a response only where that sets any.
+    """The cookies of a client, which read a response only if it sets a cookie.
 
-    Otherwise the library needs a quarter of the time of a call for that. (httpx2 does the same by
-    itself now.)
+    The library's own class reads each response, which takes a quarter of the time of a call.
+    (httpx2's does as this one now.)
     """
 
     def extract_cookies(self: Cookies, response: Response) -> None:
@@ -54,7 +54,7 @@ def hasten(cookies: Any) -> None:
 
 
 def undo(cookies: Any) -> None:
-    """Give the cookies their class back."""
+    """Undo `hasten`: give a client's cookies their own class back."""
     plain = vars(type(cookies)).get("_plain")
     if plain is not None:
         cookies.__class__ = plain
@@ -71,11 +71,11 @@ def holds_any(cookies: Cookies | None) -> bool:
 
 
 def given(cookies: Cookies, request: Request) -> list[str]:
-    """The pairs that the jar holds for a request's own host.
+    """The pairs of the jar's cookies for a request, without two kinds that a jar sends too widely.
 
-    Without cookies that have no domain, as from `Client(cookies={...})`: a jar sends these to every
-    host, so they count as the caller's own, like the Cookie field. And without cookies that
-    another host set for itself alone (RFC 6265 §5.4), which a jar sends to its subdomains too.
+    Cookies without a domain, as from `Client(cookies={...})`: a jar sends these to every host, so
+    they count as the caller's own, like the Cookie field. And cookies that another host set for
+    itself alone (RFC 6265 §5.4): a jar sends these to its subdomains too.
     """
     held = cookies.jar
     if _is_usual(held, policy_of(held)):
@@ -101,7 +101,7 @@ def given(cookies: Cookies, request: Request) -> list[str]:
 
 
 def _is_usual(held: CookieJar, policy: Any) -> bool:
-    """Whether a jar decides as the standard library's does by default."""
+    """Whether a jar has the standard library's class and default policy."""
     if type(held) is not CookieJar or type(policy) is not DefaultCookiePolicy:
         return False
     said = vars(policy)
@@ -109,14 +109,14 @@ def _is_usual(held: CookieJar, policy: Any) -> bool:
 
 
 def _read(held: CookieJar, url: URL) -> list[str] | None:
-    """The same, read from a usual jar; None where it takes more to tell.
+    """As `given`, read from the fields of a usual jar; None where that is not enough.
 
-    To ask it takes 40 µs, most of them to take a URL apart that was so already.
+    A call of the jar takes 40 µs, mostly since it parses the URL once more.
     """
     scheme, place, path = parts(url)
     if ":" in place:
         place, _, port = place.partition(":")
-        if not port.isdigit():  # an IPv6 address
+        if not port.isdigit():  # then it is an IPv6 address
             return None
     if not _PLAIN_PATH.fullmatch(path):
         return None
@@ -146,7 +146,7 @@ def _read(held: CookieJar, url: URL) -> list[str] | None:
                     others.add(pair)
     found.sort(key=_depth)
     said = [pair for _, pair in found]
-    # Of two that say the same one may be the caller's own.
+    # Of two equal pairs, one may be the caller's own: then the jar has to decide.
     return said if len({*said} | others) == len(said) + len(others) else None
 
 
@@ -206,7 +206,7 @@ def extract(cookies: Cookies, response: Response, request: Request) -> None:
 
 
 class _Answer:
-    """What `http.cookiejar` documents that it reads of a response."""
+    """The parts of a response that `http.cookiejar` reads, as it documents."""
 
     def __init__(self, said: list[tuple[bytes, bytes, bytes]]) -> None:
         self._said = said
@@ -220,7 +220,7 @@ class _Answer:
 
 
 class _Asking:
-    """What it documents that it reads of a request; the library's own takes ten times as long."""
+    """The parts of a request that `http.cookiejar` reads, as it documents; faster than httpx's."""
 
     unverifiable = False
 
@@ -260,7 +260,7 @@ def _encode(field: str) -> bytes:
 
 @cache
 def _cookieless(library: Library) -> type[Headers]:
-    """The class of header sections whose cookies no jar takes in, such as a 511's.
+    """The class of a header section with Set-Cookie fields that no jar stores, such as a 511's.
 
     A client's jar reads `multi_items()`; the fields are still there for everything else.
     """

@@ -25,7 +25,7 @@ class _AboutItsRequest(Exception):
 
     def __setstate__(self, state: dict[str, Any] | None) -> None:
         super().__setstate__(state)
-        look_around()  # the request in it may be the first that is seen of its library
+        look_around()  # the request in the pickle may be the first object of its library
 
     @property
     def request(self) -> Request:

@@ -30,7 +30,7 @@ def expects(request: Request) -> bool:
 
 
 class Held(Stream):
-    """A body that isn't begun before its connection says so.
+    """A body that waits for a 100 before its first byte is sent.
 
     seen: has the connection, once the header section was sent.
     seconds: how long to wait for a 100.

@@ -1,4 +1,4 @@
-"""What a type checker has to see of an object of either library. Nothing of it is used when run."""
+"""Protocols for type checkers: an object of either library. They have no effect at run time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AnyResponse(Protocol):
 
     @property
     def has_redirect_location(self) -> bool:
-        """Whether it leads somewhere."""
+        """Whether it is a redirect with a Location."""
         ...
 
 
@@ -42,9 +42,9 @@ class AnyClient(Protocol):
 
     @property
     def trust_env(self) -> bool:
-        """Whether it heeds the environment."""
+        """Whether it reads proxies from the environment."""
         ...
 
     def build_request(self, method: str, url: Any) -> Any:
-        """A request, as it would be sent."""
+        """Make a request with the client's defaults."""
         ...

@@ -18,7 +18,7 @@ class Recording(Stream):
     begun: the stored beginning, which comes first.
     most: bytes; a longer body isn't stored.
     whole: returns the changes of the storage for the whole body.
-    sent: the moment of its request.
+    sent: the moment when its request was sent, to find invalidations after that.
     """
 
     def __init__(

@@ -176,9 +176,10 @@ def key(request: Request) -> str:
 
 
 def asks_as_anybody(request: Request, sensitive: Sensitive) -> bool:
-    """Whether a request has no field for which a server may redirect it otherwise than others.
+    """Whether a server would redirect any other client's request as it redirects this one.
 
-    (And no field that asks for a new response, such as `Cache-Control: no-cache`.)
+    That is if it has no field that names a user or selects a variant (and none that requires a new
+    response, such as `Cache-Control: no-cache`).
     """
     if not _ELSEWHERE.isdisjoint(request.extensions) or other_host(request) is not None:
         return False
@@ -237,7 +238,7 @@ def _headers_for(
 
 
 def is_digest(credentials: str) -> bool:
-    """Whether credentials are for one request alone."""
+    """Whether credentials are valid for one request only."""
     return credentials[:7].lower() == "digest "
 
 
@@ -252,7 +253,7 @@ def _origin_of(referer: bytes, kind: type[URL]) -> bytes:
 
 
 def plainly(base: URL, location: str) -> URL | None:
-    """Where a Location leads that is a plain path or URL; None where it takes more to tell."""
+    """The target of a Location that is a plain path or URL; None where it has to be parsed."""
     found = _PLAIN.fullmatch(location) if len(location) < _LONG else None
     if found is None or base.fragment or ("%" in location and _NOT_ENCODED.search(location)):
         return None

@@ -1,6 +1,6 @@
 """A request body that starts over by itself each time it is iterated, where it can.
 
-What is sent a second time has to begin as it did the first time, and to have its length.
+A second send has to begin with the same bytes as the first, and to have the same length.
 """
 
 from __future__ import annotations

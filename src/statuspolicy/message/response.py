@@ -34,7 +34,7 @@ CACHED = "statuspolicy.cache"  # in `extensions`: what the cache did, a CacheSta
 if TYPE_CHECKING:
     from httpx import Response as _Response
 else:
-    _Response = object  # `_kind` and `_stored` add the library's own
+    _Response = object  # `_kind` and `_stored` add the class of the library
 
 
 class PolicyResponse(_Response):
@@ -175,9 +175,9 @@ class StoredResponse(_Response):
 
 @cache
 def _stored(library: Library) -> tuple[type[StoredResponse], dict[str, Any]]:
-    """The class of a library's stored responses, and what is alike in all of them.
+    """The class of a library's stored responses, and the attributes that all of them share.
 
-    To make each from its arguments takes three times as long.
+    With the library's `__init__`, making one takes three times as long.
     """
     own = {"__module__": __name__}
     kind: Any = type("StoredResponse", (StoredResponse, library.Response), own)
@@ -263,7 +263,7 @@ _KINDS: dict[type[Response], type[PolicyResponse]] = {}
 
 
 def _kind(base: type[Response]) -> type[PolicyResponse]:
-    """A class that is both a PolicyResponse and what a transport made."""
+    """A class that derives from PolicyResponse and from the class of a transport's response."""
     if issubclass(base, PolicyResponse):
         return base
     if base not in _KINDS:

@@ -116,7 +116,7 @@ async def end(parts: AsyncIterator[bytes]) -> None:
 
 
 class Parts(Stream):
-    """A body with a beginning that was read: that, then the rest, or the error."""
+    """A body of which a part was read: first that part, then the rest, or the error."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

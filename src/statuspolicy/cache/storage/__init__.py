@@ -1,1 +1,1 @@
-"""Where stored responses are kept: in memory, in a SQLite file, in Redis."""
+"""Storages of responses: in memory, in a SQLite file, in Redis."""

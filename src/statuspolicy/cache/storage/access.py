@@ -1,4 +1,4 @@
-"""What a request does with any storage, whose failures are no request's."""
+"""Calls of a storage for a request: a failure of the storage is logged, and the request goes on."""
 
 from __future__ import annotations
 

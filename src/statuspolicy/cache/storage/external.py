@@ -23,7 +23,7 @@ K = TypeVar("K")
 _REST = 5.0  # seconds between two tries of a storage that failed
 _QUIET = 60.0  # seconds without a failure until the next one is logged again
 _OWED = 10_000  # URLs
-_THREADS = 16  # of an event loop
+_THREADS = 16  # at the same time, for each event loop
 
 
 class Outside(Storage):

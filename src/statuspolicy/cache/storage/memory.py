@@ -10,7 +10,7 @@ from typing import Protocol
 from statuspolicy.cache.entry import Entry
 from statuspolicy.memory.locks import alone
 
-VARIANTS = 32  # responses of a URL for one user; of more, the oldest is deleted
+VARIANTS = 32  # responses of a URL for one user; if there are more, the oldest is deleted
 _USUAL = 300  # characters of a URL and a user's name, which the size of an entry includes
 
 

@@ -102,7 +102,7 @@ class SQLiteStorage(Outside):
         kept = ((n, name, dumped, body) for n, _, name, dumped, body in rows)
         found, damaged = self._sound(url, who, kept)
         # A read seldom writes; and a full disk can still be read.
-        # (And what stands there may be no time.)
+        # (And the value may not be a time.)
         old = [(n, type(used) is not float or abs(now - used) > _TOUCH) for n, used, *_ in rows]
         touched = [(now, n) for n, is_old in old if is_old]
         with suppress(sqlite3.OperationalError):
@@ -189,7 +189,7 @@ class SQLiteStorage(Outside):
                 self._db = sqlite3.connect(
                     self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
                 )
-                self._db.text_factory = bytes  # what is damaged may be no Unicode
+                self._db.text_factory = bytes  # damaged text may not be Unicode
                 prepare(self._db)
         return self._db
 

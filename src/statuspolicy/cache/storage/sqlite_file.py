@@ -1,4 +1,4 @@
-"""A file of SQLite's that holds stored responses: its tables, and whether it is one of ours."""
+"""The SQLite file of stored responses: its tables, its size, and whether it is damaged."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-# Bodies have a table of their own: a header section is freshened without rewriting its body. All
-# that is loaded is found the same way as what is dropped, so that damage hides it from neither.
+# Bodies have a table of their own, so that a header section is updated without rewriting its body.
+# Loading and deleting use the same conditions, so that damage hides a row from both or from none.
 _SCHEMA = [
     """CREATE TABLE entry (
         n INTEGER PRIMARY KEY, url BLOB NOT NULL, id BLOB NOT NULL, who BLOB NOT NULL,
@@ -18,7 +18,7 @@ _SCHEMA = [
     "CREATE TABLE body (n INTEGER PRIMARY KEY, body BLOB NOT NULL)",
     "CREATE TRIGGER gone AFTER DELETE ON entry BEGIN DELETE FROM body WHERE n = old.n; END",
 ]
-# What a new file mends; all else, such as a full disk or a missing folder, it would not.
+# The errors that a new file repairs; others, such as a full disk or a missing folder, it does not.
 _DAMAGED = {
     sqlite3.SQLITE_ERROR,  # no such table
     sqlite3.SQLITE_READONLY,
@@ -33,18 +33,18 @@ class _WrongSchema(sqlite3.DatabaseError):
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
-MAGIC = b"SQLite format 3\0"  # what a database file begins with
+MAGIC = b"SQLite format 3\0"  # the first bytes of a database file
 
 
 def means_damage(error: Exception) -> bool:
-    """Whether a new file would mend it."""
-    # A message that quotes what is damaged can't always be decoded.
+    """Whether an error means that the file is damaged, so that a new file repairs it."""
+    # UnicodeDecodeError: of a message that quotes damaged text.
     code: int = getattr(error, "sqlite_errorcode", 0)
     return isinstance(error, UnicodeDecodeError) or code & 0xFF in _DAMAGED
 
 
 def prepare(db: sqlite3.Connection) -> None:
-    """See that a database is ours, and make it where it is empty."""
+    """Check that a database is one of statuspolicy; create its tables if it is empty."""
     schema = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master")}
     ours = {statement.encode() for statement in _SCHEMA}
     if not schema:
@@ -70,23 +70,23 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def bytes_in_use(db: sqlite3.Connection) -> int:
-    """How many bytes of the file are in use."""
+    """The number of bytes of the file that are in use."""
     names = ("page_count", "freelist_count", "page_size")
     pages, free, size = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
     return (pages - free) * size
 
 
 def make(path: str) -> None:
-    """Make a file that its owner alone can read, unless it is there.
+    """Create a file that only its owner can read, unless it exists.
 
-    (One that is there is not opened: to close it again would take SQLite's locks away.)
+    (An existing one is not opened, since closing it again would release SQLite's locks on it.)
     """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def which_file(path: str) -> object:
-    """Which file a path leads to, whatever it is called later; None where there is none."""
+    """The identity of the file at a path, which a rename doesn't change; None if there is none."""
     with suppress(FileNotFoundError):
         found = os.stat(path)
         return found.st_dev, found.st_ino
