@@ -1,4 +1,4 @@
-"""The command line `statuspolicy`: it needs the extra `cli`; `cli.demo` needs nothing."""
+"""The command line `statuspolicy`: it needs the extra `cli`; `cli.demo` works without."""
 
 import sys
 

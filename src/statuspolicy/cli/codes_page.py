@@ -1,6 +1,6 @@
-"""`python -m statuspolicy.cli.codes_page`: makes docs/status-codes.md, of the tables themselves.
+"""`python -m statuspolicy.cli.codes_page`: makes docs/status-codes.md from the tables.
 
-What is done about an answer is not written down but played, by both tables.
+The effect of a table on a response is not written by hand: `replay` plays it, with both tables.
 """
 
 import re
@@ -89,7 +89,7 @@ def _title(row: Row) -> str:
 
 
 def anchor(heading: str) -> str:
-    """The anchor that a heading has, as GitHub makes it."""
+    """The anchor of a heading, as GitHub makes it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
@@ -119,7 +119,7 @@ def _item(head: str, text: str, source: str = "") -> str:
 
 
 def _does(row: Row, words: str) -> str:
-    """What a row's duty does: what it says of itself, then the words."""
+    """The effect of a row: of `retry`, the arguments in words; then the words of the row."""
     duty = row.duty
     if isinstance(duty, retry):
         once = " once" if duty.times == 1 else ""
@@ -173,7 +173,7 @@ def _played(row: Row, words: Words) -> Iterator[str]:
 
 
 def _done(row: Row, scene: Scene, table: Table) -> str:
-    """What a table does about one answer, in words."""
+    """The effect of a table on one response, in words."""
     body: Any = b"body" if scene.method in ("POST", "PUT") else None
     if "Transfer-Encoding" in dict(scene.asked):
         body = [body]
@@ -198,7 +198,7 @@ def _wait(scene: Scene, waits: list[float]) -> str:
 
 
 def main(arguments: Iterable[str] = ()) -> None:
-    """Write the page to the file that is named, or print it."""
+    """Write the page to the file that the argument names, or print it."""
     file = next(iter(arguments), None)
     if file is None:
         print(page(), end="")

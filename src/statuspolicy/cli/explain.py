@@ -54,7 +54,7 @@ def _drawn(table: Table) -> Drawn:
 
 
 def duty_of(row: Row) -> str:
-    """A row's duty as it is written."""
+    """The source text of a row's duty."""
     return getattr(row.duty, "__name__", None) or quoted(row.duty)
 
 
@@ -97,7 +97,7 @@ def explained(
 def outcome(
     key: Key, request: Request, headers: list[tuple[str, str]]
 ) -> Response | TransportError:
-    """What a transport returns or raises where a row is to decide."""
+    """The response or failure of a transport for which a row decides."""
     if isinstance(key, str):
         failure: TransportError = getattr(httpx, key)("as asked")
         return failure

@@ -1,6 +1,6 @@
-"""What the page of the status codes says of each row in words; what is done is played.
+"""The words of docs/status-codes.md about each row, and the scenes that are played for it.
 
-`statuspolicy.cli.codes_page` makes the page of this and of the tables. A rule is named by its
+`statuspolicy.cli.codes_page` makes the page from these and from the tables. A rule is named by its
 heading in `docs/rules.md`.
 """
 
@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 
 class Scene(NamedTuple):
-    """One answer to one request, which is played by both tables.
+    """One response to one request, played with both tables.
 
-    method: of the request. asked: its header fields. answer: the header fields of the answer.
+    method: of the request. asked: its header fields. answer: the header fields of the response.
     """
 
     method: str
@@ -19,13 +19,13 @@ class Scene(NamedTuple):
 
 
 class Words(NamedTuple):
-    """What is said of a row.
+    """The words about a row.
 
-    asks: what the specification asks of a client, beyond the few words of the row itself.
-    standard, strict: what the two tables do, where it takes words.
-    yours: what may be put into the row.
-    rules: the names of the rules that matter here most.
-    scenes: what is played.
+    asks: the demands of the specification, beyond the few words in the row itself.
+    standard, strict: the effect of the row in the two tables.
+    yours: duties that an application may put into the row.
+    rules: the names of the rules that matter most here.
+    scenes: the responses that are played.
     """
 
     asks: str = ""
@@ -40,7 +40,7 @@ _SOON = (("Retry-After", "5"),)
 _AT_NEW = (("Location", "/new"),)
 _POST, _PUT = "POST", "PUT"
 
-# What a server that names a time, or none, is answered to a method that may be repeated, or not.
+# Scenes with and without a time to wait, for methods that may be repeated and that may not.
 REPEATS = (Scene("GET"), Scene("GET", _SOON), Scene(_POST), Scene(_POST, _SOON))
 FAILS = (Scene("GET"), Scene(_POST))
 _REDIRECTS = (Scene("GET", _AT_NEW), Scene(_POST, _AT_NEW), Scene(_PUT, _AT_NEW))

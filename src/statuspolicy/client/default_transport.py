@@ -1,4 +1,4 @@
-"""The transport of a policy that was given none: the own one of the library of each request."""
+"""`DefaultTransport`: the transport of a policy without a transport argument."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 
 class DefaultTransport(BASE.BaseTransport, BASE.AsyncBaseTransport):
-    """Made with the first request of a library; one policy may serve clients of both.
+    """A transport that passes each request to a transport of the request's own library.
 
-    name: of the library's class. install: what is called with it, once it is made.
+    That one is made with the first request of its library: a policy may serve clients of both.
+
+    name: the name of the library's transport class. install: called with each one that is made.
     """
 
     def __init__(self, name: str, install: Callable[[object], object]) -> None:
@@ -24,11 +26,11 @@ class DefaultTransport(BASE.BaseTransport, BASE.AsyncBaseTransport):
         self._made: dict[Library, Any] = {}
 
     def of(self, request: Request) -> Any:
-        """The transport that sends such a request."""
+        """The transport of the request's library."""
         library = LIBRARY_OF[type(request)]
         if library in self._made:
             return self._made[library]
-        check()  # of a library that is perhaps known only now
+        check()  # the library may have become known with this request
         made = getattr(library, self._name)()
         self._install(made)
         self._made[library] = made

@@ -119,7 +119,7 @@ class _Parser:
         self._ready: deque[Element] = deque()  # each DAV:response that is complete
         self._waiting = bytearray()  # bytes that are not parsed yet
         self._parsed = self._open = 0  # bytes: all, and those of the tag that has no end yet
-        self._names: dict[str | None, str] = {}  # as expat writes them: as ElementTree does
+        self._names: dict[str | None, str] = {}  # expat's form of a name: that of ElementTree
         self._named = 0
         self._expat = expat = ParserCreate(namespace_separator="}")
         # With their prefixes: expat stores each name as it was written.

@@ -26,10 +26,10 @@ _MOST = 32  # errors that are searched: a chain may be long, and a group large
 def trace(result: AnyResponse | BaseException) -> Trace:
     """Return the trace of a response or an error: a step for each answer.
 
-    There always is one: where nothing was decided, its one step is made from the status code and
-    the row of STANDARD. For an error that an SDK made from an error of httpx, or from a response,
-    it is the trace of that one. Where a callable of the application raised (a duty, `prepare`,
-    `confirm`, a hook, the client's own hooks and auth, a body), the last step names it.
+    There is always a trace: where nothing was decided, its only step is made of the status code
+    and the row of STANDARD. For an error that an SDK made from an error of httpx, or from a
+    response, it is the trace of that one. Where a callable of the application raised (a duty,
+    `prepare`, `confirm`, a hook, the client's own hooks and auth, a body), the last step names it.
 
     Raises TypeError for something that is neither a response nor an error.
     """

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from statuspolicy.cache.config import Cache
     from statuspolicy.message.protocols import AnyClient, AnyRequest, AnyResponse
 
-# No union of both libraries' clients: for one that isn't installed a checker takes anything.
+# Not a union of both libraries' clients: where one isn't installed, a checker takes it for Any.
 ClientT = TypeVar("ClientT", bound="AnyClient")
 RequestT = TypeVar("RequestT", bound="AnyRequest")
 ResponseT = TypeVar("ResponseT", bound="AnyResponse")

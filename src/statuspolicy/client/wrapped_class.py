@@ -44,7 +44,7 @@ def _hears(kind: Any) -> Any:
         if done is None:
             return _unheard(kind, self).send(*args, **options)
         if done.of.client() is None:
-            done.of.client = ref(self)  # a copy of a wrapped client that is gone
+            done.of.client = ref(self)  # a copy of a wrapped client that was freed
         return _sent(done, super(kind, self).send, *args, **options)
 
     @wraps(below)
@@ -70,7 +70,7 @@ def _unheard(kind: Any, client: Any) -> Any:
 
 @cache
 def _ends(base: Any) -> tuple[Any, Any]:
-    """The first base of the class of a wrapped client, and the last but the library's own.
+    """Two bases of a wrapped client's class: one before its own class, and one after it.
 
     base: a library's Client or AsyncClient.
     """
@@ -79,7 +79,7 @@ def _ends(base: Any) -> tuple[Any, Any]:
         __slots__ = ()
 
         def __init_subclass__(cls, **options: Any) -> None:
-            """No subclass of somebody's is announced."""
+            """Do nothing: an application's hook must not see the class that `wrap` makes."""
 
     class Beneath(base):  # type: ignore[misc]
         __slots__ = ()
@@ -131,7 +131,7 @@ async def _asent(
 def _forsaken(error: BaseException) -> list[Response]:
     """The open responses in the client's frames when Ctrl-C or a cancellation came.
 
-    The client closes a response when a hook or the body fails, but not when it is interrupted.
+    A client closes its response when a hook or the body fails, but not when it is interrupted.
     """
     found: list[Response] = []
     traceback = None if isinstance(error, (Exception, GeneratorExit)) else error.__traceback__
@@ -142,7 +142,7 @@ def _forsaken(error: BaseException) -> list[Response]:
     return found
 
 
-# Not through a `__setattr__` or a `__class__` of the client's class.
+# `object`'s own setter: the client's class may have a `__setattr__` or a `__class__` of its own.
 _become: Any = vars(object)["__class__"].__set__
 _CLASS = property(attrgetter("_unwrapped"), _become)
 

@@ -78,7 +78,7 @@ class OfClient:
         for policy in done.policies.values():
             if policy is to:
                 return policy._inner
-        # A transport above a policy transport is not called again, since it may hold a lock.
+        # Don't call a transport above the policy transport again: it may hold a lock.
         at_place = transports(client).get(place)
         return inner if to is at_place else Through(to, self)
 
@@ -87,7 +87,7 @@ class Through(BASE.BaseTransport, BASE.AsyncBaseTransport):
     """A transport that was added to the client later, such as another mount."""
 
     def __init__(self, transport: Any, of: OfClient) -> None:
-        setattr(self, POOL, getattr(transport, POOL, None))  # whose sockets listen too
+        setattr(self, POOL, getattr(transport, POOL, None))  # so that `install` finds its sockets
         self._transport = transport
         self._of = of
 

@@ -13,7 +13,7 @@ from statuspolicy.fields.section import Fields
 
 
 class Anew(Exception):
-    """The response can't be combined with the part that is there, for this reason: start again."""
+    """The response can't be combined with the existing part, for this reason: begin again."""
 
 
 class NoFile(Exception):
@@ -117,7 +117,7 @@ def _whole(fields: Fields, came_from: str, known: Journal | None) -> Source:
 
 
 def _kinds(old: Fields, new: Fields) -> tuple[str, str] | None:
-    """The media types of both, where they differ."""
+    """The media types of both, if they differ."""
     before, now = (
         (fields.get("content-type") or "").partition(";")[0].strip().lower()[:80] or "none"
         for fields in (old, new)

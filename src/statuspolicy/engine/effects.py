@@ -1,6 +1,6 @@
-"""What the loop asks of a driver: it does no I/O itself.
+"""Effects: the I/O that the loop requests from a driver, since the loop itself performs none.
 
-Plain classes: they are made and looked at once, and cost nothing at import.
+They are plain classes, since each instance is made and read once, and so that import stays fast.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Outcome: TypeAlias = "Response | TransportError"
 
 
 class Reply:
-    """What a Send brought, and what is known of how.
+    """The result of a Send: a response or a failure, with the observations of its connection.
 
-    reused: the connection had served another request before.
-    unsent: nobody can have read the request: not a byte of it was sent, or arrived.
-    begun: some of it was sent, to where it may have been read.
-    interim: the responses that went before the answer, as far as they were seen.
-    began: the first bytes of an answer that could not be parsed, as far as they were seen.
-    refused: it was not sent at all, since its origin is left alone.
+    reused: whether the connection is known to have served another request before.
+    unsent: whether no server can have read the request: no byte of it was sent, or none arrived.
+    begun: whether some bytes were sent, so that a server may have read them.
+    interim: the interim responses before the response, where the transport shows them.
+    began: the first bytes of a response that could not be parsed, where they are known.
+    refused: whether the request was not sent, since its origin is cooling down.
     """
 
     reused = unsent = begun = refused = False
@@ -42,12 +42,13 @@ class Reply:
 
 
 class Send:
-    """Send it; the answer is a Reply, with the library's TransportError as a value.
+    """Send a request; the driver returns a Reply, which has a TransportError as a value.
 
-    fresh: over a transport with connections of its own.
-    over: that transport, where it isn't one that the config's `fresh` makes.
-    plain: whether it is sent as it is: no body to watch, no deadline, no pinned address.
-    until: when it has to be over, and its body read, on the monotonic clock.
+    fresh: whether to use another connection, by a transport made for this send.
+    over: that transport; None for one that the config's `fresh` makes.
+    plain: whether to send the request unchanged: without a watched body, a deadline or pinned
+        addresses.
+    until: when the response and its body have to be complete, on the monotonic clock.
     """
 
     __slots__ = __match_args__ = ("request", "fresh", "until", "over", "plain")
@@ -68,7 +69,7 @@ class Send:
 
 
 class Wait:
-    """Wait so many seconds."""
+    """Wait `seconds`."""
 
     __slots__ = __match_args__ = ("seconds",)
 
@@ -77,10 +78,11 @@ class Wait:
 
 
 class Discard:
-    """Read the rest of a response within bounds, then close it.
+    """Read the rest of a response within `Limits.drain_bytes` and `drain_seconds`, then close it.
 
-    The answer is its raw body, or None where it wasn't read to its end.
-    hard: close it unread, which ends an HTTP/1.1 connection.
+    The driver returns its raw body, or None if it wasn't read to its end.
+
+    hard: whether to close it unread, which ends an HTTP/1.1 connection.
     """
 
     __slots__ = __match_args__ = ("response", "request", "hard")
@@ -92,10 +94,10 @@ class Discard:
 
 
 class Read:
-    """Read a whole response and close it; the answer is its raw body.
+    """Read a whole response and close it; the driver returns its raw body.
 
-    One above `Limits.drain_bytes`, or that breaks, stays open, with what was read still in
-    front; then the answer is None.
+    It returns None for a body that is longer than `Limits.drain_bytes`, or breaks. Then the
+    response stays open, and its body still begins with the bytes that were read.
     """
 
     __slots__ = __match_args__ = ("response",)
@@ -105,7 +107,7 @@ class Read:
 
 
 class Resume:
-    """Let a response's body go on where it breaks; the answer says why it can't, or "".
+    """Resume the body of a response where it breaks; the driver returns why it can't, or "".
 
     until: as in Send. user: as in Behind.
     """
@@ -126,7 +128,7 @@ class Resume:
 
 
 class Ask:
-    """Wait for what an application answers; `failed` is told of what it raises in its place."""
+    """Wait for the result of a callable of the application; `failed` is called if it raises."""
 
     __slots__ = __match_args__ = ("answer", "failed")
 
@@ -136,7 +138,7 @@ class Ask:
 
 
 class Acquire:
-    """Wait at most so long until this exchange is the only one at it; whether it is."""
+    """Acquire a lock within `seconds`; the driver returns whether it was acquired."""
 
     __slots__ = __match_args__ = ("turn", "seconds")
 
@@ -146,13 +148,13 @@ class Acquire:
 
 
 class Release:
-    """Let the next exchange in, where this one waited for its turn."""
+    """Release the lock that this exchange holds."""
 
     __slots__ = __match_args__ = ()
 
 
 class Look:
-    """What the cache has stored of a URL for somebody: its entries."""
+    """Load the stored responses of a URL for a user from the cache."""
 
     __slots__ = __match_args__ = ("url", "who")
 
@@ -162,9 +164,9 @@ class Look:
 
 
 class StoreChanges:
-    """Save and drop in the cache what is to be.
+    """Save and delete stored responses in the cache.
 
-    sent: when the request was that it comes of.
+    sent: the request that led to the changes; None for none.
     """
 
     __slots__ = __match_args__ = ("changes", "sent")
@@ -175,9 +177,9 @@ class StoreChanges:
 
 
 class Behind:
-    """Validate what is stored for a request behind the caller's back.
+    """Validate a stored response in the background; the caller has the stale one already.
 
-    key: what it is stored under. user: whose it is, by the cache's `user`.
+    key: its key in the cache. user: its user, by the cache's `user`.
     """
 
     __slots__ = __match_args__ = ("request", "key", "user")

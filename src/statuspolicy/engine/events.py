@@ -37,7 +37,7 @@ class Decision(Record):
 
 
 class Wait(Record):
-    """A wait begins.
+    """A wait before a send begins.
 
     seconds: how long.
     request: the request that was answered, or that waits for the cooldown of its origin.

@@ -35,7 +35,7 @@ class Watch:
         self._first = ""
         self._sent = 0  # how often the transport began to send it
         self._over_http2 = 0  # how often of these over HTTP/2
-        self._unknown = False  # whether there was an unknown event
+        self._unknown = False  # whether an event of an unknown group came
         self._connected = False  # whether the last event was a connection
         self.seen = Seen()
         self.extensions: dict[str, Any] = {}  # of the request that is watched
@@ -43,7 +43,7 @@ class Watch:
     def leave(self) -> None:
         """Stop watching: the response is there.
 
-        (A connection reports its close before it closes; Ctrl-C here would keep it open.)
+        (A connection calls its trace before it closes: an exception here would keep it open.)
         """
         if self._theirs is None:
             self.extensions.pop("trace", None)
@@ -112,7 +112,7 @@ def watched(request: Request, kind: type[Watch]) -> tuple[Request, Watch]:
 
 
 def equipped(request: Request, kind: type[Watch], limits: Limits) -> tuple[Request, Watch | None]:
-    """A request as it is sent, with a held body for Expect, and its Watch."""
+    """A request as it is sent, with its Watch; with Expect, its body waits for a 100."""
     if request.method in WITHOUT_CONTENT:
         return request, None
     held = expects(request)
@@ -130,7 +130,7 @@ def hinted(response: Response) -> Any:
 
 
 def saw(watch: Watch | None, reply: Reply) -> Reply:
-    """The reply to a send, with the observations of its Watch."""
+    """The Reply of a send, with the observations of its Watch."""
     outcome = reply.outcome
     if isinstance(outcome, ANY.Response):
         if HINTED and (interim := hinted(outcome)):

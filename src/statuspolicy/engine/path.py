@@ -1,4 +1,4 @@
-"""Where an exchange has been, and the request that may come next."""
+"""The path of an exchange through its hops, and the next request, as the guard permits it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 # The method, the target and the other parts that identify a request.
 Identity: TypeAlias = "tuple[Any, ...]"
-# What is seen to in the extensions of a request: its addresses, or where its content comes from.
+# Extensions of a request that need more than a plain send: its addresses, the source of its body.
 ELSEWHERE = frozenset({PINS, FACTORY})
 
 
 class Path(Record):
     """The hops of an exchange so far.
 
-    home: the URL that the caller requested; credentials are for its origin.
+    home: the URL that the caller requested; credentials are sent to its origin alone.
     states: the identities of the requests, up to the last hop.
     sent: the request of the last hop.
     target: the target of the last hop; a repeat has the same.
-    abroad: whether it ever left the first origin: then credentials never come back.
+    abroad: whether it ever left the first origin: then credentials are never sent again.
     holes: how many hops in a row had a Location that contains the whole URI before it.
     cookies: the pairs of the caller's own Cookie field.
     """

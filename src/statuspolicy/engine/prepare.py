@@ -1,4 +1,4 @@
-"""What the application says before a send: `prepare` writes fields, `allow_hop` lets it go."""
+"""Callables of the application that run before a send: `prepare` and `allow_hop`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 def prepared(
     state: ExchangeState, request: Request, attempt: int, aside: bool = False
 ) -> Flow[Request]:
-    """The request as it goes out, which the observer is told of."""
+    """The request as it is sent, after `prepare`; the observer gets an `Attempt` for it."""
     request = yield from written(state, request, attempt)
     state.tell(Attempt, request, attempt, state.hops, aside)
     return request
 
 
 def written(state: ExchangeState, request: Request, attempt: int) -> Flow[Request]:
-    """A request with what the application's `prepare` wrote into a copy of it.
+    """A copy of a request that the application's `prepare` has changed.
 
-    What was written doesn't travel: the next request is built from the one without it.
+    The changes are for this send alone: the next request is built from the original.
     """
     prepare = state.config.prepare
     if prepare is not None:
@@ -44,7 +44,7 @@ def written(state: ExchangeState, request: Request, attempt: int) -> Flow[Reques
 
 
 def forbidden(state: ExchangeState, request: Request) -> Flow[str]:
-    """Why the application's `allow_hop` keeps a request from being sent; "" where it doesn't."""
+    """Why the application's `allow_hop` refuses a request; "" where it allows it."""
     allow = state.config.allow_hop
     if allow is None or (yield from state.call("allow_hop", allow, state.sent, request)):
         return ""

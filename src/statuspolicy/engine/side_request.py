@@ -1,4 +1,4 @@
-"""What a duty wants before it decides: an answer's body, a turn, something sent on the side."""
+"""Steps before a decision: read a body and take a lock (`Inspect`), or send a side request."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from statuspolicy.policy.exchange import Exchange
 from statuspolicy.policy.verdicts import Again, Aside, Follow, Inspect, Refuse, Settle, Use
 from statuspolicy.printable import given
 
-# What is left to act on, once the body was read and the turn has come.
+# The verdicts that can follow an Inspect: all but another Inspect.
 Decided: TypeAlias = Settle | Follow | Again | Aside | Use | Refuse
 
 
 def considered(
     state: ExchangeState, verdict: Inspect, exchange: Exchange
 ) -> Flow[tuple[Exchange, Decided]]:
-    """What a duty answers, once it has seen the body and had its turn."""
-    # Read before anybody is waited for: a pool may have only one connection.
+    """Read the body and acquire the lock, then call the duty: the exchange with its verdict."""
+    # The body first: the holder of the lock may need the pool's only connection.
     exchange = yield from _put_away(state, exchange)
     if verdict.turn is not None:
         now = state.as_of_now(exchange)
@@ -46,10 +46,10 @@ def considered(
 def step_aside(
     state: ExchangeState, exchange: Exchange, verdict: Aside, looks: int
 ) -> Flow[tuple[Exchange, Decided]]:
-    """Send something on the side and decide with its answer.
+    """Send the side request of a verdict, and decide with its response.
 
-    What the exchange is about is read and closed first: only one response is open at a
-    time, and a pool may have only one connection.
+    The main response is read and closed first: only one response is open at a time, and a pool may
+    have only one connection.
     """
     if not verdict.in_turn:
         yield from released(state)
@@ -83,7 +83,7 @@ def step_aside(
     answer = state.hear(reply, request, exchange)
     state.take_cookies(answer)
     if cache is not None and answer.response is not None:
-        # RFC 9111 §4.4, which is as true of what is sent on the side.
+        # RFC 9111 §4.4 holds for side requests too.
         yield StoreChanges(cache.invalidated(went, answer.response))
     if verdict.read:
         answer = state.heard = yield from _put_away(state, answer)
@@ -91,7 +91,7 @@ def step_aside(
     if isinstance(decided, Inspect):
         answer, decided = yield from considered(state, decided, answer)
     state.heard = answer
-    noted(state, answer, decided)  # of the origin that was asked on the side
+    noted(state, answer, decided)  # the cooldown of the side request's origin
     if isinstance(decided, (Settle, Again, Aside, Refuse)):
         decided = decided._replace(cool=None)
     response = answer.response
@@ -102,7 +102,7 @@ def step_aside(
 
 
 def _put_away(state: ExchangeState, exchange: Exchange) -> Flow[Exchange]:
-    """Read a response and close it; one that is too long stays open, and whole."""
+    """Read a response and close it; one that is too long stays open, with its whole body."""
     response = exchange.response
     if response is None or is_kept(response):
         return exchange

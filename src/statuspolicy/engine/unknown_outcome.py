@@ -1,4 +1,4 @@
-"""Sending unsafe requests: stored responses are invalidated where the outcome is not known."""
+"""Requests whose outcome is not known: the stored responses that they may have changed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`statuspolicy`, typed for httpx2: `import statuspolicy.httpx2 as sp`.
 
-The same objects, under the same names, for clients of either library. What differs is what a type
-checker sees, which `__init__.pyi` says: here `Exchange.request` is an `httpx2.Request`.
+The objects and their names are the same, and serve clients of both libraries. Only the types that a
+type checker sees differ, by `__init__.pyi`: here `Exchange.request` is an `httpx2.Request`.
 """
 
 from typing import Any

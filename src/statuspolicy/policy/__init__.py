@@ -1,1 +1,1 @@
-"""What each status code asks of a client: the table, its duties, what they see and answer."""
+"""The policy: the table with a duty for each status code, the Exchange, and the verdicts."""

@@ -14,13 +14,13 @@ from statuspolicy.message.steps import Step
 from statuspolicy.message.streams import content_of
 from statuspolicy.policy import failures
 
-# By these codes the server says that it did not act on the request: 411 and 417 (RFC 9110
+# With these codes the server says that it did not act on the request: 411 and 417 (RFC 9110
 # §15.5.12, §15.5.18), 421 (§15.5.20), 425 (RFC 8470 §5.2: "unwilling to risk processing").
 _REFUSED = frozenset({411, 417, 421, 425})
 # These where they also name a time to come back: 413 and 503 (RFC 9110 §15.5.14, §15.6.4),
 # 429 (RFC 6585 §4), 509.
 _REFUSED_FOR_NOW = frozenset({413, 429, 503, 509})
-# By these codes the server says that it can't do what was requested; any other 5xx may come after
+# With these codes the server says that it can't do what was requested; any other 5xx may come after
 # it has done that. (A 503 too, from a gateway: that is enough to repeat the request, but no proof.)
 _NOT_DONE = frozenset({501, 505, 510, 511})
 
@@ -121,7 +121,7 @@ class Exchange(Reckoned, _OfALibrary[RequestT, ResponseT, ErrorT]):
     def code(self) -> int | str:
         """The status code, or the name of the failure; "" before there is either.
 
-        A failure that is a code's row has that code: 600 for what is no HTTP.
+        Row 600 is for a failure: a response that could not be parsed has the code 600.
         """
         if self.response is not None:
             return self.response.status_code
@@ -150,7 +150,7 @@ class Exchange(Reckoned, _OfALibrary[RequestT, ResponseT, ErrorT]):
         """Whether the request, sent twice, does the same as once (RFC 9110 §9.2.2)."""
         if self.request.method in IDEMPOTENT:
             return True
-        # An empty key names nothing.
+        # An empty key identifies nothing.
         return bool(self.request.headers.get("idempotency-key", "").strip())
 
     @lazy

@@ -1,4 +1,4 @@
-"""Kinds of failures: one exception of the library may have several causes."""
+"""The rows of failures: one exception of the library may have several causes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from statuspolicy.message.protocols import AnyRequest
 
 
-# The failures of a transport by their names, which are the same in both libraries, each with the
-# more general one that it is a case of.
+# The failures of a transport by their class names, which are the same in both libraries, each with
+# the name of its base class.
 ABOVE = {
     "TransportError": "",
     "TimeoutException": "TransportError",
@@ -38,12 +38,12 @@ ABOVE = {
     "RemoteProtocolError": "ProtocolError",
     "ProxyError": "TransportError",
     "UnsupportedProtocol": "TransportError",
-    "SSEError": "TransportError",  # httpx2's alone
+    "SSEError": "TransportError",  # only in httpx2
 }
 
 
 def key_of(kind: type) -> str | type:
-    """What a class of failures is called in a table: a library's by its name, others are it."""
+    """The key of an exception class in a table: the name of a library's class, else the class."""
     return kind.__name__ if kind.__module__ in _NAMED else kind
 
 
@@ -51,7 +51,7 @@ _NAMED = {*NAMES, BASE.TransportError.__module__}
 
 
 def line(key: str | type) -> list[str | type]:
-    """A failure's key, and those of the more general ones that it is a case of."""
+    """The key of an exception class, and the keys of its base classes."""
     if isinstance(key, type):
         return [key_of(base) for base in key.__mro__]
     found: list[str | type] = []
@@ -87,7 +87,7 @@ def unacted(error: Exception, begun: bool = False, request: AnyRequest | None = 
 
 
 def _is_another_s(error: Exception, request: AnyRequest) -> bool:
-    """Whether it is of a request that the server made in turn.
+    """Whether a failure is of another request, which the server made while it answered this one.
 
     An application behind a transport (WSGI, ASGI) may raise a failure of its own client, which has
     its own request.

@@ -1,4 +1,4 @@
-"""`FastPath`: what a duty says of itself, so that no Exchange and no verdict has to be made."""
+"""`FastPath`: the effect of a duty as plain values, so that no Exchange and verdict is made."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ DutyT = TypeVar("DutyT")
 
 
 class FastPath(NamedTuple):
-    """What a duty does with each answer in which nothing else speaks up.
+    """The effect of a duty on each response that needs nothing else.
 
-    of: the duty itself. A wrapper that copies its attributes does something else.
-    repeats: whether it repeats the request at once, if the server names no later time. Otherwise it
-        goes where `Location` leads with GET or HEAD, and asks nobody.
-    attempts: sends of one request; None for `Limits.attempts`.
-    untold: whether it does so where the server names no time at all.
-    bodiless: whether the request's content stays behind where it goes elsewhere.
+    of: the duty itself. (A wrapper that copies its attributes is another duty.)
+    repeats: whether it repeats the request at once, unless the server names a later time. Else it
+        follows `Location` with GET or HEAD, without a confirmation.
+    attempts: how often one request is sent; None for `Limits.attempts`.
+    untold: whether it repeats also if the server names no time.
+    bodiless: whether it drops the request's body when it follows.
     """
 
     of: Any
@@ -26,14 +26,14 @@ class FastPath(NamedTuple):
 
 
 def leads(duty: DutyT) -> DutyT:
-    """Mark a duty that follows a redirect of a GET or HEAD to wherever it leads."""
+    """Mark a duty that follows each redirect of a GET or HEAD."""
     marked: Any = duty
     marked.fast_path = FastPath(duty)
     return duty
 
 
 def leads_bodiless(duty: DutyT) -> DutyT:
-    """Mark one that does, and leaves the content of the request behind."""
+    """Mark a duty that does so, and drops the body of the request."""
     marked: Any = duty
     marked.fast_path = FastPath(duty, bodiless=True)
     return duty

@@ -6,9 +6,9 @@ from typing import Any
 
 
 class LazyModule:
-    """Stands for a module that most programs never use, or not before the first response.
+    """A stand-in for a module that most programs never use, or not before the first response.
 
-    name: as of `importlib.import_module`.
+    name: its full name, as for `importlib.import_module`.
     """
 
     def __init__(self, name: str) -> None:

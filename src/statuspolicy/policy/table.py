@@ -118,7 +118,7 @@ class Table(Mapping[Key, Duty]):
             return next((rows[one] for one in failures.line(key) if one in rows), NOTHING)
         if isinstance(key, int):
             # RFC 9110 §15: an unrecognized code is "equivalent to the x00 status code of
-            # that class"; what is outside 100-599 is treated as a server error.
+            # that class"; a code outside 100-599 is treated as a server error.
             kind = key // 100 if 100 <= key <= 599 else 5
             return rows.get(f"{kind}xx") or rows.get(kind * 100, NOTHING)
         if isinstance(key, str) and key not in _CLASSES:
@@ -201,7 +201,7 @@ def _order(item: tuple[Key, Row]) -> tuple[int, int, str]:
 
 
 def _check(key: Any, duty: Any) -> Key:
-    """The key as a table holds it. Raises TypeError or ValueError where one of both is none."""
+    """The key as a table stores it. Raises TypeError or ValueError for a wrong key or duty."""
     known = (
         (isinstance(key, int) and not isinstance(key, bool) and (100 <= key <= 600))
         or (isinstance(key, str) and (key in _CLASSES or key in failures.ABOVE))

@@ -1,4 +1,4 @@
-"""Verdicts: the values that a duty returns. The loop acts on them, once the guard agrees."""
+"""Verdicts: the values that a duty returns. The loop acts on them if the guard permits it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Follow(Record):
     confirm: whether the application's `confirm` has to allow it.
     remember: seconds for which later requests to the URL go to the target at once; 0 for none.
     unstored: whether the redirect must not be stored by a cache, whatever its fields say.
-    tell: called with the request and the next one, once the guard has permitted it.
+    tell: called with the request and the next one, once the guard has permitted that.
     """
 
     __module__ = "statuspolicy"
@@ -163,7 +163,7 @@ class Refuse(Record):
 Verdict: TypeAlias = Settle | Follow | Again | Aside | Inspect | Use | Refuse
 KINDS = frozenset({Settle, Follow, Again, Aside, Inspect, Use, Refuse})
 
-# The part that each has to have, and what it has to be: a name is of the request's library.
+# The field that each verdict must have, and its types: a name is a class of the request's library.
 _PARTS: dict[type, tuple[str, tuple[Any, ...]]] = {
     Follow: ("url", (str, "URL")),
     Again: ("request", ("Request",)),

@@ -1,4 +1,4 @@
-"""Tools for tests: a server that answers any code, a clock that never waits, and `replay`."""
+"""Tools for tests: a server that answers with any code, a clock that never waits, and `replay`."""
 
 from statuspolicy.testing.clock import FakeClock
 from statuspolicy.testing.replay import Story, replay

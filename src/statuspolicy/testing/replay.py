@@ -48,14 +48,14 @@ Line: TypeAlias = (
 class Story(NamedTuple):
     """The outcome of a script.
 
-    response: what was handed over; None where an error was raised.
-    error: what was raised.
-    sent: the requests in the order in which they went out.
-    bodies: the body that went out with each.
+    response: the response that was handed over; None if an error was raised.
+    error: the error that was raised; None if a response was handed over.
+    sent: the requests in the order in which they were sent.
+    bodies: the body that was sent with each.
     waits: seconds, in order.
-    effects: all that the loop asked for.
+    effects: the effects that the loop requested, in order.
     open_at_most: how many responses were open at the same time.
-    left_open: how many responses were not closed, without the one that was handed over.
+    left_open: how many responses were not closed; the one that was handed over doesn't count.
     """
 
     response: Response | None

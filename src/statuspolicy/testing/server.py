@@ -21,7 +21,7 @@ class Answer(NamedTuple):
     interim: the 1xx codes before it.
     raw: bytes that are sent in place of all that.
     close: whether to close the connection afterwards (with False, HTTP decides).
-    early: whether to answer before the request's body is read, then close.
+    early: whether to answer before the body of the request is read, then close.
     stall: whether to send nothing more afterwards, and keep the connection open.
     """
 

@@ -1,1 +1,1 @@
-"""The duties: pure functions from an Exchange to a Verdict, a file a subject."""
+"""The duties: pure functions from an Exchange to a Verdict, a file for each subject."""

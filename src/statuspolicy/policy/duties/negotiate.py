@@ -1,4 +1,4 @@
-"""What is offered and what is taken: 300 and 406, 415; 426, over TLS (RFC 9110 §12)."""
+"""Content negotiation (RFC 9110 §12): the duties for 300, 406 and 415; and that for 426."""
 
 from __future__ import annotations
 

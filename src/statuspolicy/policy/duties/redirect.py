@@ -47,7 +47,7 @@ def same_method(exchange: Exchange) -> Verdict:
 
 @leads
 def confirmed(exchange: Exchange) -> Verdict:
-    """301, 302, 307, 308 to the letter of RFC 2616 §10.3: only GET and HEAD go on unasked."""
+    """301, 302, 307, 308 to the letter of RFC 2616 §10.3: all but GET and HEAD are confirmed."""
     return _follow(exchange, confirm=exchange.request.method not in _GET_OR_HEAD)
 
 

@@ -84,7 +84,7 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
 
     @lazy
     def fast_path(self) -> FastPath | None:
-        """What it does where the wait is over at once; None where it has more to look at."""
+        """Its fast path: a repeat without a wait; None where it needs the Exchange."""
         if type(self) is not retry or self.times or self.stop or self.fresh:
             return None
         untold = self.wait is not None and self.wait == 0 and not self.told
@@ -124,7 +124,7 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
 
 
 def _tenacity(exchange: Exchange, upcoming: float) -> RetryCallState:
-    """The state that tenacity's waits and stops read."""
+    """The state that waits and stops of tenacity read."""
     from tenacity import Future, RetryCallState
 
     nothing: Any = None

@@ -35,7 +35,7 @@ def switched(exchange: Exchange) -> Verdict:
 
 
 def transformed(exchange: Exchange) -> Verdict:
-    """203: a proxy changed what the origin said (RFC 9110 §15.3.4)."""
+    """203: a proxy changed the response of the origin (RFC 9110 §15.3.4)."""
     return Settle("a proxy may have changed the header section")
 
 

@@ -1,1 +1,1 @@
-"""401 and 407: challenges and what answers them."""
+"""401 and 407: the challenges, and the duty that answers them."""

@@ -1,1 +1,1 @@
-"""202: the status monitor, asked until it is over."""
+"""202: the duty that asks the status monitor until the operation is done."""
