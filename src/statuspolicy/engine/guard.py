@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from statuspolicy.engine.bounds import No, in_time, no_downgrade, no_longer_wait, within_the_total
 from statuspolicy.engine.path import Identity, Path, Permit, drops
+from statuspolicy.engine.time_limits import too_late, too_long_a_wait, total_is_over
 from statuspolicy.message import body, errors, redirected
 from statuspolicy.message import cookies as jar
 from statuspolicy.policy.verdicts import Again, Aside, Follow, Refuse, Settle
@@ -26,18 +26,23 @@ if TYPE_CHECKING:
     from statuspolicy.policy.exchange import Exchange
 
 
+class NotPermitted(Exception):
+    """The request may not be sent, for this reason: the response is handed over."""
+
+
 def permit(
     exchange: Exchange, path: Path, verdict: Follow | Again, cookies: Cookies | None
 ) -> Permit | Settle | Refuse:
     """The one request that a verdict may lead to, or the verdict in its place."""
+    if why := too_late(exchange, verdict.after):
+        return Settle(why)
     try:
-        in_time(exchange, verdict.after)
         if isinstance(verdict, Again) and _same_target(exchange.request, verdict.request):
             return _repeat(exchange, path, verdict, cookies)
         leads_to = verdict.url if isinstance(verdict, Follow) else verdict.request.url
         url = redirected.resolve(exchange.request.url, leads_to)
         return _hop(exchange, path, verdict, url, cookies)
-    except (No, redirected.Unusable) as reason:
+    except (NotPermitted, redirected.Unusable) as reason:
         return Settle(why=str(reason))
     except ANY.TooManyRedirects as error:
         # A traceback into the guard is of no use, and would keep its frames alive.
@@ -61,12 +66,12 @@ def permit_aside(
         return Settle(f"{verdict.times} side requests did not bring a decision")
     if exchange.elapsed + verdict.after > verdict.within:
         return Settle(f"side requests did not bring a decision within {verdict.within:g} s")
+    if why := too_long_a_wait(limits, verdict.after) or total_is_over(exchange, verdict.after):
+        return Settle(f"the side request is not sent: {why}")
     try:
-        no_longer_wait(limits, verdict.after)
-        within_the_total(exchange, verdict.after)
         url = redirected.resolve(exchange.request.url, request.url)
-        no_downgrade(exchange.request.url, url)
-    except (No, redirected.Unusable) as reason:
+        _no_downgrade(exchange.request.url, url)
+    except (NotPermitted, redirected.Unusable) as reason:
         return Settle(f"the side request is not sent: {reason}")
     drop = drops(limits, path.abroad or not redirected.same_origin(path.home, url))
     request = _with_extensions(exchange.request, request)
@@ -83,6 +88,13 @@ def permit_aside(
         return Settle(_USED_UP)
     jar.dress(cookies, request, () if drop else path.cookies)
     return request
+
+
+def _no_downgrade(sent: URL, url: URL) -> None:
+    if (sent.scheme, url.scheme) == ("https", "http"):
+        raise NotPermitted(
+            f"it leads from https to http ({printable(redirected.target(url), PART)})"
+        )
 
 
 def _with_extensions(sent: Request, request: Any) -> Request:
@@ -112,11 +124,15 @@ def _hop(
     sent, limits = exchange.request, exchange.limits
     came_from, leads_to = path.target or redirected.target(sent.url), redirected.target(url)
     if (length := len(leads_to)) > (most := limits.uri_length):
-        raise No(f"its Location leads to a URI of {length} bytes, above Limits.uri_length={most}")
-    no_downgrade(sent.url, url)
+        raise NotPermitted(
+            f"its Location leads to a URI of {length} bytes, above Limits.uri_length={most}"
+        )
+    _no_downgrade(sent.url, url)
     abroad = path.abroad or not redirected.same_origin(path.home, url)
     if abroad and not path.abroad and limits.cross_origin == "stop":
-        raise No(f"it leads to another origin ({printable(leads_to, PART)}; Limits.cross_origin)")
+        raise NotPermitted(
+            f"it leads to another origin ({printable(leads_to, PART)}; Limits.cross_origin)"
+        )
     if exchange.hops >= limits.redirects:
         raise errors.RedirectCapExceeded(
             f"{limits.redirects} redirects were followed from "
@@ -146,10 +162,10 @@ def _hop(
     if not (sure or exchange.idempotent or exchange.unacted) and (
         (request.method, body.known(request)) == (sent.method, body.known(sent))
     ):  # to another URL, it is sent twice too
-        raise No(f"{sent.method} {_MAY_BE}")
+        raise NotPermitted(f"{sent.method} {_MAY_BE}")
     request = body.carry(request, limits.replay_bytes)
     if not body.replayable(request):
-        raise No(_USED_UP)
+        raise NotPermitted(_USED_UP)
     own = () if drop else path.cookies
     if own or jar.holds_any(cookies):
         jar.dress(cookies, request, own)
@@ -220,10 +236,10 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
     # actually idempotent […] or some means to detect that the original request was never
     # applied."
     if not (exchange.idempotent or verdict.unacted):
-        raise No(f"{sent.method} {_MAY_BE}")
+        raise NotPermitted(f"{sent.method} {_MAY_BE}")
     if exchange.attempt >= attempts:
         source = "attempts= of the row" if verdict.attempts else "Limits.attempts"
-        raise No(f"gave up after {exchange.attempt} attempts ({source})")
+        raise NotPermitted(f"gave up after {exchange.attempt} attempts ({source})")
     drop = drops(exchange.limits, path.abroad)
     amended, answered = request is not sent, "set-cookie" in exchange.fields
     if amended and drop:
@@ -241,10 +257,10 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
         request = body.copy(request)  # the caller's request is never changed
     request = body.carry(request, exchange.limits.replay_bytes)
     if not body.replayable(request):
-        raise No(_USED_UP)
+        raise NotPermitted(_USED_UP)
     if not (exchange.can_sign or _untouched(exchange)) and _same_digest(sent, request):
         if redirected.ANSWERED not in request.extensions:
-            raise No(_COUNTED)
+            raise NotPermitted(_COUNTED)
         request = body.copy(request)
         del request.headers["authorization"]  # the row of the next 401 makes a new one
     if answered or (amended and drop):

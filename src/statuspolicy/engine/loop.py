@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from statuspolicy.engine import bounds, caching, guard, remembered_moves
+from statuspolicy.engine import caching, guard, remembered_moves
 from statuspolicy.engine.before_send import before_send
 from statuspolicy.engine.cooling import heeded
 from statuspolicy.engine.effects import Discard, Reply, Resume, Wait
@@ -30,6 +30,7 @@ from statuspolicy.engine.path import Permit
 from statuspolicy.engine.prepare import forbidden
 from statuspolicy.engine.side_request import considered, step_aside
 from statuspolicy.engine.state import ExchangeState, Flow, Result, is_http2, released
+from statuspolicy.engine.time_limits import too_late
 from statuspolicy.fields.methods import SAFE
 from statuspolicy.fields.notices import farewell, joined, notes
 from statuspolicy.message import redirected
@@ -156,10 +157,9 @@ def permit(state: ExchangeState, exchange: Exchange, verdict: Decided) -> Flow[P
         if not (yield from state.call("confirm", confirm, request, permit.request, response)):
             return Settle("the application did not confirm the redirect")
     if confirm is not None or allow is not None:
-        try:
-            bounds.in_time(state.as_of_now(exchange), verdict.after)  # they may have thought long
-        except bounds.No as late:
-            return Settle(str(late))
+        late = too_late(state.as_of_now(exchange), verdict.after)  # they may have thought long
+        if late:
+            return Settle(late)
     budget = exchange.limits.retry_budget
     if permit.costs and budget is not None:
         origin = redirected.origin(request.url)

@@ -6,12 +6,13 @@ its target is gone.
 
 from __future__ import annotations
 
-from statuspolicy.engine import bounds, guard
+from statuspolicy.engine import guard
 from statuspolicy.engine.cooling import Decided
 from statuspolicy.engine.effects import Discard, StoreChanges
 from statuspolicy.engine.path import Permit, drops
 from statuspolicy.engine.prepare import forbidden, written
 from statuspolicy.engine.state import ExchangeState, Flow
+from statuspolicy.engine.time_limits import too_late
 from statuspolicy.fields.section import Fields
 from statuspolicy.message import body, cookies, redirected
 from statuspolicy.policy.exchange import Exchange
@@ -112,7 +113,7 @@ def unreachable(state: ExchangeState, exchange: Exchange) -> bool:
     if error is None or _of_the_client(error):
         return False
     stands_in = lookup is not None and lookup.stand_in(error, exchange.now) is not None
-    return not stands_in and _in_time(state, exchange)
+    return not stands_in and not too_late(state.as_of_now(exchange), 0.0)
 
 
 def undo(state: ExchangeState, exchange: Exchange, verdict: Decided, declined: bool) -> Flow[bool]:
@@ -135,7 +136,7 @@ def undo(state: ExchangeState, exchange: Exchange, verdict: Decided, declined: b
     # A response behind a redirect from the cache is handed over, unless an error is raised: the
     # server said how long that redirect is fresh.
     answered = exchange.response is not None and not isinstance(verdict, Refuse)
-    if (stored and answered) or not _in_time(state, exchange):
+    if (stored and answered) or too_late(state.as_of_now(exchange), 0.0):
         return False
     state.take_cookies(exchange)
     why = f"back to {path.target}: the remembered redirect failed and is forgotten"
@@ -164,11 +165,3 @@ def _of_no_use(exchange: Exchange, verdict: Decided, declined: bool) -> bool:
 def _of_the_client(error: Exception) -> bool:
     """Whether a request failed on the client side, as it would for any URL."""
     return isinstance(error, (ANY.LocalProtocolError, ANY.PoolTimeout))
-
-
-def _in_time(state: ExchangeState, exchange: Exchange) -> bool:
-    try:
-        bounds.in_time(state.as_of_now(exchange), 0.0)
-    except bounds.No:
-        return False
-    return True
