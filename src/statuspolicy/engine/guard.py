@@ -14,6 +14,7 @@ from statuspolicy.engine.path import Identity, Path, Permit, drops
 from statuspolicy.engine.time_limits import too_late, too_long_a_wait, total_is_over
 from statuspolicy.message import body, errors, redirected
 from statuspolicy.message import cookies as jar
+from statuspolicy.policy.repeatable import not_repeatable
 from statuspolicy.policy.verdicts import Again, Aside, Follow, Refuse, Settle
 from statuspolicy.printable import PART, printable
 from statuspolicy.wire.httpx_internals import lines
@@ -159,10 +160,9 @@ def _hop(
             url, again.method, again, sensitive=limits.sensitive, abroad=drop
         )
     sure = exchange.error is None or (isinstance(verdict, Again) and verdict.unacted)
-    if not (sure or exchange.idempotent or exchange.unacted) and (
-        (request.method, body.known(request)) == (sent.method, body.known(sent))
-    ):  # to another URL, it is sent twice too
-        raise NotPermitted(f"{sent.method} {_MAY_BE}")
+    why = not_repeatable(exchange, sure or exchange.unacted)
+    if why and (request.method, body.known(request)) == (sent.method, body.known(sent)):
+        raise NotPermitted(why)  # to another URL, it is sent twice too
     request = body.carry(request, limits.replay_bytes)
     if not body.replayable(request):
         raise NotPermitted(_USED_UP)
@@ -231,12 +231,8 @@ def identity(request: Request, target: str) -> Identity:
 def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | None) -> Permit:
     sent, request = exchange.request, _with_extensions(exchange.request, verdict.request)
     attempts = verdict.attempts or exchange.limits.attempts
-    # RFC 9110 §9.2.2: "A client SHOULD NOT automatically retry a request with a
-    # non-idempotent method unless it has some means to know that the request semantics are
-    # actually idempotent […] or some means to detect that the original request was never
-    # applied."
-    if not (exchange.idempotent or verdict.unacted):
-        raise NotPermitted(f"{sent.method} {_MAY_BE}")
+    if why := not_repeatable(exchange, verdict.unacted):
+        raise NotPermitted(why)
     if exchange.attempt >= attempts:
         source = "attempts= of the row" if verdict.attempts else "Limits.attempts"
         raise NotPermitted(f"gave up after {exchange.attempt} attempts ({source})")
@@ -309,7 +305,6 @@ def _same_digest(sent: Request, request: Request) -> bool:
 ASKS_FOR_ANOTHER = frozenset({304, 305, 401, 407, 411, 417, 449})
 
 
-_MAY_BE = "is not idempotent and may have been acted on"
 _SHORT = 120  # characters of one URL of several
 _COUNTED = "its Digest credentials are for one request (nc): give prepare= to sign each send"
 _USED_UP = (

@@ -1,7 +1,7 @@
 """`retry`: wait, and repeat the request.
 
-It waits as long as the server asks (RFC 9110 §10.2.3), else with a backoff of tenacity. The guard
-decides whether a method may be repeated at all.
+It waits as long as the server asks (RFC 9110 §10.2.3), else with a backoff of tenacity. Whether a
+POST may be repeated is decided in `policy/repeatable.py`, and enforced by the guard.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from statuspolicy._value import Value, lazy
 from statuspolicy.memory.cooldowns import Cool
 from statuspolicy.policy.exchange import Exchange
 from statuspolicy.policy.fast_path import FastPath
+from statuspolicy.policy.repeatable import not_repeatable
 from statuspolicy.policy.verdicts import Again, Settle, Verdict
 from statuspolicy.wire.library import LIBRARY_OF
 
@@ -101,8 +102,8 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
                 "the server asks for another connection: over HTTP/2 only fresh=... makes one"
             )
         unacted = exchange.unacted if self.unsafe is None else self.unsafe
-        if not (unacted or exchange.idempotent):
-            return Settle(f"{exchange.request.method} is not idempotent and may have been acted on")
+        if why := not_repeatable(exchange, unacted):
+            return Settle(why)
         after, why = told, "the server asks to wait"
         if after is None:
             after, why = self._backoff(exchange), "with backoff"
