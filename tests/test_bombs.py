@@ -322,7 +322,7 @@ def test_304_content_encoding_a_validation_behind_the_caller_s_back_decodes_noth
     )
     assert session.get(url).text == "old"
 
-    running = session.client._transport._shelf.validations._running
+    running = session.client._transport._client_cache.validations._running
 
     def calls():
         assert session.get(url).text == "old"

@@ -131,7 +131,7 @@ def test_a_watched_request_is_a_copy_and_the_callers_is_as_it_was(watch_kind, th
         extensions["trace"] = theirs
     request = httpx.Request("POST", "http://a/", content=b"x", extensions=dict(extensions))
     headers, stream = list(request.headers.raw), request.stream
-    copy, watch = watched(request, watch_kind)
+    copy, watch = watched(request, watch_kind, sp.Limits())
     assert copy is not request
     assert (request.extensions, list(request.headers.raw)) == (extensions, headers)
     assert request.stream is copy.stream is stream
@@ -144,7 +144,7 @@ def test_a_watched_request_is_a_copy_and_the_callers_is_as_it_was(watch_kind, th
 def test_408_a_reply_says_what_was_seen_of_a_watched_request_and_nothing_of_any_other(outcome):
     request = httpx.Request("POST", "http://a/")
     for events, seen_of_it in [([SENDING], (True, False)), ([CONNECTING], (False, True))]:
-        _, watch = watched(request, Watch)
+        _, watch = watched(request, Watch, sp.Limits())
         watch.seen.old = True
         tell(watch, *events)
         reply = saw(watch, Reply(outcome))

@@ -169,9 +169,9 @@ def held(headers, content=b"", url="/{}", who="", sent=""):
         if lookup.served() is None:
             status = 304 if lookup.course.lines else 200
             body = bytes(bytearray(content if status == 200 else b""))
-            lookup.equipped(REQUEST)
+            lookup.with_conditions(REQUEST)
             answer = httpx.Response(status, headers=lines, content=body)
-            client_cache.change(lookup.settled(answer, now)[1], lookup.sent)
+            client_cache.change(lookup.receive(answer, now)[1], lookup.sent)
 
     worst = 0.0
     get(-1, NOW)

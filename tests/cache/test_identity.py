@@ -215,7 +215,7 @@ def test_whose_a_validation_behind_the_callers_back_is_was_asked_in_the_callers_
             return client.get(URL, headers=headers).text
 
         def wait():
-            client._transport._shelf.validations.close(10)
+            client._transport._client_cache.validations.close(10)
 
         assert in_thread(lambda: as_user("alice", ALICE)) == "mail of alice"
         assert in_thread(lambda: as_user("alice", ALICE)) == "mail of alice"
@@ -293,7 +293,7 @@ def test_prepare_and_observer_have_the_callers_context_behind_his_back(backend):
         with sp.wrap(httpx.Client(transport=transport(site)), **options) as client:
             client.get(URL)
             client.get(URL)
-            client._transport._shelf.validations.close(10)
+            client._transport._client_cache.validations.close(10)
     else:
         anyio.run(main, backend=backend)
     CURRENT.set("")

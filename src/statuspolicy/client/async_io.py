@@ -54,7 +54,7 @@ class AsyncIO(IO["AsyncBaseTransport"]):
             reply = Reply(self.held)
             return saw(None, reply) if HINTED else reply
         transport = self.transport(effect)
-        request, watch = self.equipped(effect)
+        request, watch = self.watched(effect)
         try:
             wire = self.wire(effect, transport, watch)
             if wire is None and effect.until is None:

@@ -20,10 +20,10 @@ from statuspolicy.policy.table import Table
 from statuspolicy.printable import given
 from statuspolicy.wire import cookiejar_internals
 from statuspolicy.wire.httpx_internals import check
-from statuspolicy.wire.library import ANY, BYTE_STREAMS, LIBRARY_OF, look_around, meet, several
+from statuspolicy.wire.library import ANY, BYTE_STREAMS, look_around, meet, several
 
 if TYPE_CHECKING:
-    from httpx import URL, AsyncBaseTransport, BaseTransport, Cookies, Request, Response
+    from httpx import URL, AsyncBaseTransport, BaseTransport, Cookies, Request
 
     from statuspolicy.cache.config import Cache
     from statuspolicy.engine.cache_lookup import CacheLookup
@@ -119,7 +119,7 @@ class Configured(Generic[TransportT]):
         self._to: Callable[[URL], TransportT] = partial(_chosen, self._inner, route)
         proxied = partial(_is_proxied, self._inner, route)
         self._fresh = fresh
-        self._shelf = None if cache is None else client_cache_of(cache, limits)
+        self._client_cache = None if cache is None else client_cache_of(cache, limits)
         self.config = Config(
             table=table,
             limits=limits,
@@ -131,7 +131,7 @@ class Configured(Generic[TransportT]):
             fresh=fresh,
             observer=observer,
             clock=SystemClock() if clock is None else clock,
-            cache=self._shelf,
+            cache=self._client_cache,
             closed=Event(),
             is_async=self._is_async,
             proxied=proxied,
@@ -141,7 +141,7 @@ class Configured(Generic[TransportT]):
         # What each request asks: a table and limits never change, and memory empties in place.
         self._quiet = table.quiet
         self._looks_first = self.config.looks_first
-        self._ahead = self._looks_first or self._shelf is not None
+        self._ahead = self._looks_first or self._client_cache is not None
         self._moves, self._cooling = memory.moves, memory.cooling
 
     def _concerned(self, url: URL) -> bool:
@@ -161,8 +161,9 @@ class Configured(Generic[TransportT]):
         self.config = self.config._replace(closed=Event())
         ended.set()
 
-    def _plan_for(self, request: Request, user: str | None = None) -> Config:
-        config = self.config if user is None else self.config._replace(user=user)
+    def _config_for(self, request: Request, *, was_sent: bool = False) -> Config:
+        """The configuration of one request: with its overrides, and those of the client's call."""
+        config = self.config
         if OVERRIDE in request.extensions:
             config = config.overridden(request.extensions[OVERRIDE])
         call = CALL.get()
@@ -171,16 +172,18 @@ class Configured(Generic[TransportT]):
         jar, said, began, first = call
         CALL.set((jar, said, began, False))
         follow = said if isinstance(said, bool) else None
+        if follow is None and not was_sent and config.limits.total is None:
+            return config  # nobody asks when the call began
         table = following(config.table) if follow else config.table
         sent = began if first else None
         return config._replace(table=table, follow=follow, began=began, sent=sent)
 
-    def _visit(self, request: Request) -> tuple[CacheLookup | None, str | None]:
-        """The lookup of a request in a MemoryStorage, if nothing else has to be done.
+    def _looked_up(self, request: Request) -> CacheLookup | None:
+        """The lookup of a request in a storage that answers at once.
 
-        The second value is the user of the request, if it is known.
+        None where something comes before it, or it takes I/O: then the loop looks the request up.
         """
-        client_cache, config = self._shelf, self.config
+        client_cache, config = self._client_cache, self.config
         assert client_cache is not None
         if (
             not client_cache.near
@@ -190,25 +193,9 @@ class Configured(Generic[TransportT]):
             or self._looks_first
             or (config.memory.moves and config.memory.has_moved(target(request.url)))
         ):
-            return None, None
-        user = client_cache.user(request)
-        asked = client_cache.asked(
-            request, None if config.cookies is None else config.cookies(), user
-        )
-        stored = client_cache.look(asked.url, asked.who)
-        lookup = client_cache.lookup(LIBRARY_OF[type(request)], asked, stored, config.clock.time())
-        # If the origin cools down, the engine has to wait before the send.
-        cooling = config.memory.cooling and config.memory.is_cooling(origin(request.url))
-        simple = lookup.simple and not (cooling and lookup.sends)
-        return (lookup if simple else None), user
-
-    def _settled(self, lookup: CacheLookup, answer: Response) -> Response:
-        """Update the cache by a response; returns the response to hand over."""
-        assert self._shelf is not None
-        response, changes = lookup.settled(answer, self.config.clock.time())
-        self._shelf.change(changes, lookup.sent)
-        assert response is not None
-        return response
+            return None
+        cookies = None if config.cookies is None else config.cookies()
+        return client_cache.looked_up(request, cookies, config.clock.time())
 
     def retire(self) -> None:
         """Pass all requests through: the transport is still beneath another one."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from statuspolicy.client.async_io import AsyncIO, alet_go
 from statuspolicy.client.sync_io import SyncIO, let_go
 from statuspolicy.engine.effects import Discard, Reply, Send, Wait
-from statuspolicy.engine.evidence import AsyncWatch, Watch, equipped, hinted, saw
+from statuspolicy.engine.evidence import AsyncWatch, Watch, hinted, saw, watched
 from statuspolicy.engine.state import ExchangeState, Flow, Result
 from statuspolicy.message.response import kept_trace
 from statuspolicy.wire.library import ANY
@@ -19,18 +19,17 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncIO",
     "AsyncWatch",
-    "Discard",
     "ExchangeState",
     "Reply",
     "SyncIO",
     "Watch",
     "alet_go",
     "arun",
-    "equipped",
     "hinted",
     "let_go",
     "run",
     "saw",
+    "watched",
 ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from statuspolicy.client.default_transport import DefaultTransport
 from statuspolicy.engine.config import Config
 from statuspolicy.engine.effects import Discard, Reply, Resume, Send
-from statuspolicy.engine.evidence import Watch, equipped, saw
+from statuspolicy.engine.evidence import Watch, saw, watched
 from statuspolicy.engine.state import ExchangeState
 from statuspolicy.fields.methods import SAFE
 from statuspolicy.fields.section import digits
@@ -83,9 +83,9 @@ class IO(Generic[TransportT]):
             transport = transport.of(effect.request)
         return transport  # type: ignore[no-any-return]
 
-    def equipped(self, effect: Send) -> tuple[Request, Watch | None]:
+    def watched(self, effect: Send) -> tuple[Request, Watch | None]:
         """The request as the transport gets it, watched and its timeouts capped; the watch."""
-        request, watch = equipped(effect.request, self.watch, self.config.limits)
+        request, watch = watched(effect.request, self.watch, self.config.limits)
         if effect.until is not None:
             request = _capped(request, self.left(effect.until))
         self.sent = request

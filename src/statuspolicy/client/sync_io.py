@@ -56,7 +56,7 @@ class SyncIO(IO["BaseTransport"]):
             reply = Reply(self.held)
             return saw(None, reply) if HINTED else reply
         transport = self.transport(effect)
-        request, watch = self.equipped(effect)
+        request, watch = self.watched(effect)
         try:
             wire = self.wire(effect, transport, watch)
             if wire is None:

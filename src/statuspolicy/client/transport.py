@@ -13,7 +13,7 @@ from statuspolicy.client.wrapping import PASSING
 from statuspolicy.engine.config import OVERRIDE, Config
 from statuspolicy.fields.methods import WITHOUT_CONTENT
 from statuspolicy.policy.lazy_import import LazyModule
-from statuspolicy.wire.context import HINTED, WIRE, Wire
+from statuspolicy.wire.context import HINTED
 from statuspolicy.wire.library import ANY, BASE, BYTE_STREAMS
 
 if TYPE_CHECKING:
@@ -65,8 +65,9 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
         """Send a request and see its exchange through."""
         # Whichever of them has what is open; before it is, so that Ctrl-C anywhere closes it.
         response: Response | None = None
-        reply: Response | Reply | None = None
+        reply: Reply | None = None
         io: SyncIO | None = None
+        sent, watch = request, None
         try:
             if (
                 type(request.stream) not in BYTE_STREAMS
@@ -76,127 +77,66 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
             ):
                 if PASSING.get() in self._above:
                     return self._inner.handle_request(request)
-                if self._shelf is not None:
-                    return self._looked_up(request)
-                return self._exchanged(self._plan_for(request), request)
-            if request.method not in WITHOUT_CONTENT:
-                return self._with_content(request)
+                lookup = None if self._client_cache is None else self._looked_up(request)
+                if lookup is not None and (stored := lookup.hit(self._quiet)) is not None:
+                    return stored
+                return self._exchanged(self._config_for(request), request, lookup)
+            if request.method not in WITHOUT_CONTENT and PASSING.get() not in self._above:
+                sent, watch = driver.watched(request, driver.Watch, self.config.limits)
             try:
-                response = self._inner.handle_request(request)
+                if watch is not None:
+                    watch.enter()
+                response = self._inner.handle_request(sent)
+                if watch is not None:
+                    watch.leave()
                 if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
                     return response
             except ANY.TransportError as error:
-                if PASSING.get() in self._above:
+                if watch is not None:
+                    watch.leave()
+                elif PASSING.get() in self._above:
                     raise
                 reply = driver.Reply(error)
             else:
-                if PASSING.get() in self._above:
+                if watch is None and PASSING.get() in self._above:
                     return response
                 reply = driver.Reply(response)
-            if HINTED or response is None:
-                driver.saw(None, reply)
-            io = self._io(self._plan_for(request), request, request, reply)
+            if HINTED or watch is not None or response is None:
+                driver.saw(watch, reply)
+            config = self._config_for(request, was_sent=True)
+            io = self._io(config, request, None, sent, reply)
             flow = loop.exchange(io.state, reply)
             response = reply = None  # what waits holds no answer, nor a traceback an error
             return driver.run(flow, io)
         except BaseException:
-            self._let_go(io, response, reply)
-            raise
-
-    def _with_content(self, request: Request) -> Response:
-        """As `handle_request`, for what a server may act on twice: its sending is watched."""
-        if PASSING.get() in self._above:
-            return self._inner.handle_request(request)
-        sent, watch = driver.equipped(request, driver.Watch, self.config.limits)
-        response: Response | None = None
-        reply: Reply | None = None
-        io: SyncIO | None = None
-        before = WIRE.get()
-        try:
-            try:
-                WIRE.set(Wire(seen=None if watch is None else watch.seen))
-                response = self._inner.handle_request(sent)
-            except ANY.TransportError as error:
-                reply = driver.Reply(error)
-            WIRE.set(before)
             if watch is not None:
                 watch.leave()
-            if response is not None:
-                if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
-                    return response
-                reply = driver.Reply(response)
-            assert reply is not None
-            driver.saw(watch, reply)
-            io = self._io(self._plan_for(request), request, sent, reply)
-            flow = loop.exchange(io.state, reply)
-            response = reply = None
-            return driver.run(flow, io)
-        except BaseException:
-            WIRE.set(before)
-            self._let_go(io, response, reply)
+            if io is not None:
+                io.release()
+            driver.let_go(response)
+            driver.let_go(reply)
             raise
 
-    def _looked_up(self, request: Request) -> Response:
-        """What the cache has, or what came of asking the server."""
-        lookup, user = self._visit(request)
-        if lookup is None:
-            return self._exchanged(self._plan_for(request, user), request)
-        answer: Response | None = None
-        response: Response | None = None
-        reply: Reply | None = None
-        io: SyncIO | None = None
-        try:
-            sent, response = request, lookup.served()
-            try:
-                if response is None:
-                    sent = lookup.equipped(request)
-                    answer = self._inner.handle_request(sent)
-                    response = self._settled(lookup, answer)
-                    if lookup.from_here and type(answer.stream) not in BYTE_STREAMS:
-                        io = self._io(self.config, request, sent, driver.Reply(answer))
-                        io.discard(driver.Discard(answer, sent))
-                said = HINTED and driver.hinted(response)
-                judged = said or (not lookup.from_here and lookup.may_stand_in(response))
-                if response.status_code in self._quiet and not judged:
-                    return response
-                reply = driver.Reply(response)
-            except ANY.TransportError as error:
-                reply = driver.Reply(error)
-            driver.saw(None, reply)
-            io = self._io(self._plan_for(request, user), request, sent, reply, lookup)
-            flow = loop.exchange(io.state, reply)
-            answer = response = reply = None
-            return driver.run(flow, io)
-        except BaseException:
-            self._let_go(io, answer, response, reply)
-            raise
-
-    def _exchanged(self, config: Config, request: Request) -> Response:
+    def _exchanged(
+        self, config: Config, request: Request, lookup: CacheLookup | None = None
+    ) -> Response:
         """What comes of an exchange that begins with its first send."""
-        io = self._io(config, request)
+        io = self._io(config, request, lookup)
         try:
             return driver.run(loop.exchange(io.state), io)
         except BaseException:
             io.release()
             raise
 
-    def _let_go(self, io: SyncIO | None, *responses: Response | Reply | None) -> None:
-        """Close and release what an exception that ended the exchange would leave open."""
-        if io is not None:
-            io.release()
-        for response in responses:
-            driver.let_go(response)
-
     def _io(
         self,
         config: Config,
         request: Request,
+        lookup: CacheLookup | None,
         sent: Request | None = None,
         reply: Reply | None = None,
-        lookup: CacheLookup | None = None,
     ) -> SyncIO:
-        state = driver.ExchangeState(config, request)
-        state.lookup = lookup
+        state = driver.ExchangeState(config, request, lookup)
         return driver.SyncIO(state, self._to, self._fresh, self._exchanged, sent, reply)
 
     def close(self) -> None:
@@ -209,8 +149,8 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
 
     def _end(self) -> None:
         self._end_waits()
-        if self._shelf is not None:
-            self._shelf.close(self.config.limits.drain_seconds)
+        if self._client_cache is not None:
+            self._client_cache.close(self.config.limits.drain_seconds)
 
     def __enter__(self) -> Self:
         self._inner.__enter__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -47,9 +47,11 @@ class CacheLookup:
     """The lookup of one request in the cache, up to the storing of its response.
 
     sent: the moment when it was sent, counted in invalidations.
+    user: the user of the request by the cache's `user`, where that was asked for this lookup.
     """
 
     sent: Sent
+    user: str | None = None
 
     def __init__(
         self,
@@ -87,12 +89,9 @@ class CacheLookup:
         return isinstance(self.course, Forward)
 
     @property
-    def simple(self) -> bool:
-        """Whether it is a hit, or one request and its response, and nothing else."""
-        course = self.course
-        if isinstance(course, Forward):
-            return course.why != "partial" and not (course.lines and self._cache.collapse)
-        return not self.behind
+    def is_miss(self) -> bool:
+        """Whether the request has to be sent, and waits for no equal one."""
+        return isinstance(self.course, Forward) and not self.queues
 
     @property
     def queues(self) -> bool:
@@ -110,6 +109,15 @@ class CacheLookup:
         """Whether the stored response is stale and needs a background validation."""
         return isinstance(self.course, Serve) and self.course.behind
 
+    def hit(self, quiet: Container[int]) -> Response | None:
+        """The stored response, if there is nothing else to do: its code is one of `quiet`."""
+        course = self.course
+        if not isinstance(course, Serve) or course.behind or course.entry.status not in quiet:
+            return None
+        response = self.served()
+        # (A range of it has another code.)
+        return response if response is not None and response.status_code in quiet else None
+
     def served(self) -> Response | None:
         """The stored response, or a 504; None where the request has to be sent."""
         course = self.course
@@ -123,7 +131,7 @@ class CacheLookup:
         unmodified = course.unmodified
         return self._response(course.entry, self.now, course.span, unmodified=unmodified)
 
-    def equipped(self, request: Request) -> Request:
+    def with_conditions(self, request: Request) -> Request:
         """The request as it is sent now, with the conditions of the cache."""
         assert isinstance(self.course, Forward)
         self.sent = Sent(self.asked.url, self._invalidations)
@@ -132,7 +140,7 @@ class CacheLookup:
             return request
         return body.copy(request, headers=extended(request.headers, lines))
 
-    def settled(self, response: Response, now: float) -> tuple[Response | None, Sequence[Change]]:
+    def receive(self, response: Response, now: float) -> tuple[Response | None, Sequence[Change]]:
         """The response to hand over, and the changes of the storage.
 
         None: the response is unusable, and the request has to be sent without our conditions.

@@ -6,10 +6,11 @@ from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statuspolicy.engine.cooling import Decided
-from statuspolicy.engine.effects import Acquire, Behind, Discard, Look, Reply, Send, StoreChanges
+from statuspolicy.engine.effects import Acquire, Behind, Discard, Look, Reply, StoreChanges
 from statuspolicy.engine.prepare import written
 from statuspolicy.engine.state import ExchangeState, Flow, released
 from statuspolicy.engine.unknown_outcome import sending
+from statuspolicy.fields.methods import SAFE
 from statuspolicy.message import redirected
 from statuspolicy.policy.exchange import Exchange
 from statuspolicy.policy.verdicts import Again, Follow, Refuse, Settle, Use
@@ -18,6 +19,7 @@ from statuspolicy.wire.library import LIBRARY_OF
 if TYPE_CHECKING:
     from httpx import Request, TransportError
 
+    from statuspolicy.cache.request import Asked
     from statuspolicy.engine.cache_lookup import CacheLookup
     from statuspolicy.engine.client_cache import ClientCache
 
@@ -30,21 +32,16 @@ _WAITS = 2
 
 def recalled(state: ExchangeState, client_cache: ClientCache) -> Flow[Reply | None]:
     """The stored response that answers the request; None where the request has to be sent."""
-    request, clock = state.sent, state.config.clock
-    if state.config.prepare is not None:
-        # What it writes may say whose the answer is, and select it.
-        request = yield from written(state, request, len(state.answers) + 1)
-    if state.user is None:
-        state.user = client_cache.user(request)
-    asked = client_cache.asked(request, state.cookies, state.user)
-
-    def looked_up(validate: bool, since: float = inf) -> Flow[CacheLookup]:
-        stored = yield Look(asked.url, asked.who)
-        return client_cache.lookup(
-            LIBRARY_OF[type(request)], asked, stored, clock.time(), validate, since
-        )
-
-    lookup = yield from looked_up(state.config.validate)
+    request, clock, lookup = state.sent, state.config.clock, state.lookup
+    if lookup is None:  # else the transport looked already
+        if state.config.prepare is not None:
+            # What it writes may say whose the answer is, and select it.
+            request = yield from written(state, request, len(state.answers) + 1)
+        if state.user is None:
+            state.user = client_cache.user(request)
+        asked = client_cache.asked(request, state.cookies, state.user)
+        lookup = yield from _looked_up(state, client_cache, asked, state.config.validate)
+    asked = lookup.asked
     began, waits = clock.time(), 0
     while lookup.queues and waits < _WAITS:
         waits += 1
@@ -54,7 +51,7 @@ def recalled(state: ExchangeState, client_cache: ClientCache) -> Flow[Reply | No
         )
         left = inf if state.until is None else state.until - clock.monotonic()
         state.in_turn = yield Acquire(collapsed_request, min(left, _patience(timeouts)))
-        lookup = yield from looked_up(state.config.validate, began)
+        lookup = yield from _looked_up(state, client_cache, asked, state.config.validate, began)
         if state.in_turn:
             lookup.collapsed_request = collapsed_request
             break
@@ -67,8 +64,8 @@ def recalled(state: ExchangeState, client_cache: ClientCache) -> Flow[Reply | No
     lookup.collapsed = waits > 0 and not lookup.sends  # the other request stored it
     response = lookup.served()
     if response is not None and response.status_code in state.answers:
-        lookup = yield from looked_up(True)  # this response was already decided about
-        response = lookup.served()
+        lookup = yield from _looked_up(state, client_cache, asked, validate=True)
+        response = lookup.served()  # (the other response was already decided about)
     state.lookup = lookup
     if response is None:
         return None
@@ -77,6 +74,22 @@ def recalled(state: ExchangeState, client_cache: ClientCache) -> Flow[Reply | No
     if lookup.behind:
         yield Behind(state.sent, asked.url, state.user)
     return Reply(response)
+
+
+def _looked_up(
+    state: ExchangeState,
+    client_cache: ClientCache,
+    asked: Asked,
+    validate: bool,
+    since: float = inf,
+) -> Flow[CacheLookup]:
+    """Look a request up in the storage. validate, since: as in the cache's `reuse`."""
+    if client_cache.near:
+        stored = client_cache.look(asked.url, asked.who)
+    else:
+        stored = yield Look(asked.url, asked.who)
+    library, now = LIBRARY_OF[type(state.sent)], state.config.clock.time()
+    return client_cache.lookup(library, asked, stored, now, validate, since)
 
 
 def _patience(timeouts: Any) -> float:
@@ -94,35 +107,43 @@ def _same(failure: Any, request: Request) -> TransportError:
 
 
 def sent(state: ExchangeState, lookup: CacheLookup) -> Flow[Reply]:
-    """Send a request, and let the cache handle the response."""
-    lookup.now = state.config.clock.time()  # it may have waited
+    """Send a request, and let the cache handle the response.
+
+    A stored response may be handed over in its place.
+    """
     client_cache = state.config.cache
     assert client_cache is not None
-    send = Send(lookup.equipped(state.went), state.fresh, state.until, state.over)
-    reply = yield from sending(client_cache, send)
-    return (yield from _settled(state, lookup, reply))
-
-
-def _settled(state: ExchangeState, lookup: CacheLookup, reply: Reply) -> Flow[Reply]:
-    """Update the cache by a response; a stored response may be handed over in its place."""
-    answer = reply.outcome
-    if isinstance(answer, Exception):
-        lookup.tell_others(answer)
-        yield from released(state)
-        return reply
-    response, changes = lookup.settled(answer, state.config.clock.time())
-    yield StoreChanges(changes, lookup.sent)
-    lookup.tell_others()
-    yield from released(state)
-    if response is None:
+    while True:
+        lookup.now = state.config.clock.time()  # it may have waited
+        send = state.send(lookup.with_conditions(state.went))
+        reply: Reply
+        if send.request.method in SAFE:
+            reply = yield send
+        else:
+            reply = yield from sending(client_cache, send)
+        answer = reply.outcome
+        if isinstance(answer, Exception):
+            lookup.tell_others(answer)
+            if state.in_turn:
+                yield from released(state)
+            return reply
+        response, changes = lookup.receive(answer, state.config.clock.time())
+        if client_cache.near:
+            client_cache.change(changes, lookup.sent)
+        else:
+            yield StoreChanges(changes, lookup.sent)
+        lookup.tell_others()
+        if state.in_turn:
+            yield from released(state)
+        if response is not None:
+            break
+        # It answers our conditions alone, of which none are left.
         state.take_cookies(state.hear(reply))
         yield Discard(answer, state.went)
-        return (yield from sent(state, lookup))  # with no conditions of ours left
-    if response is not answer:
-        yield Discard(answer, state.went)
-        return Reply(response)
-    reply.outcome = response
-    return reply
+    if response is answer:
+        return reply
+    yield Discard(answer, state.went)
+    return Reply(response)
 
 
 def not_again(verdict: Decided, exchange: Exchange) -> Decided:

@@ -95,6 +95,15 @@ class ClientCache:
             self._known[said] = asked
         return asked
 
+    def looked_up(self, request: Request, cookies: Cookies | None, now: float) -> CacheLookup:
+        """Look a request up in a storage that answers at once."""
+        user = self.user(request)
+        asked = self.asked(request, cookies, user)
+        stored = self.look(asked.url, asked.who)
+        lookup = self.lookup(LIBRARY_OF[type(request)], asked, stored, now)
+        lookup.user = user
+        return lookup
+
     def lookup(
         self,
         library: Library,

@@ -141,7 +141,6 @@ class Config(Record):
         return (
             self.confirm is None
             and self.allow_hop is None
-            and self.cache is None
             and not self.resume
             and self.answered is None
             and self.prepare is None

@@ -16,7 +16,7 @@ from statuspolicy.message import body
 from statuspolicy.message.expect_continue import Held, expects
 from statuspolicy.policy import failures
 from statuspolicy.policy.limits import Limits
-from statuspolicy.wire.context import HINTED, READING, Seen
+from statuspolicy.wire.context import HINTED, READING, WIRE, Seen, Wire
 from statuspolicy.wire.httpcore_internals import SENDING
 from statuspolicy.wire.library import ANY
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # The known groups of events; other events are unknown.
 _KNOWN = frozenset({"connection", "proxy", "socks", "socks5", "http11", "http2"})
+_NOT_ENTERED = object()
 
 
 class Watch:
@@ -39,12 +40,20 @@ class Watch:
         self._connected = False  # whether the last event was a connection
         self.seen = Seen()
         self.extensions: dict[str, Any] = {}  # of the request that is watched
+        self._outer: Any = _NOT_ENTERED  # what the sockets heeded before
+
+    def enter(self) -> None:
+        """Let the sockets show this watch what happens; `leave` ends it."""
+        self._outer = WIRE.get()
+        WIRE.set(Wire(seen=self.seen))
 
     def leave(self) -> None:
         """Stop watching: the response is there.
 
         (A connection calls its trace before it closes: an exception here would keep it open.)
         """
+        if self._outer is not _NOT_ENTERED:
+            WIRE.set(self._outer)
         if self._theirs is None:
             self.extensions.pop("trace", None)
         else:
@@ -104,21 +113,19 @@ class AsyncWatch(Watch):
             await theirs
 
 
-def watched(request: Request, kind: type[Watch]) -> tuple[Request, Watch]:
-    """A copy of a request with a Watch, and the Watch."""
-    watch = kind(request.extensions.get("trace"))
-    watch.extensions = {**request.extensions, "trace": watch}
-    return body.copy(request, extensions=watch.extensions), watch
+def watched(request: Request, kind: type[Watch], limits: Limits) -> tuple[Request, Watch | None]:
+    """A request as it is sent, with its Watch; with Expect, its body waits for a 100.
 
-
-def equipped(request: Request, kind: type[Watch], limits: Limits) -> tuple[Request, Watch | None]:
-    """A request as it is sent, with its Watch; with Expect, its body waits for a 100."""
+    A request that a server can't act on twice is not watched.
+    """
     if request.method in WITHOUT_CONTENT:
         return request, None
     held = expects(request)
     if request.method in SAFE and not held:
         return request, None
-    request, watch = watched(request, kind)
+    watch = kind(request.extensions.get("trace"))
+    watch.extensions = {**request.extensions, "trace": watch}
+    request = body.copy(request, extensions=watch.extensions)
     if held:
         request.stream = Held(request.stream, watch.seen, limits.expect_wait)
     return request, watch

@@ -46,6 +46,8 @@ def fast_path(state: ExchangeState, answer: Response) -> Response | Request | No
         config.memory.cooling and config.memory.is_cooling(redirected.origin(state.sent.url))
     ):
         return None
+    if config.cache is not None:
+        return _from_the_cache(state, answer)
     if status < 400 and row.duty is surface and status not in REDIRECTS:
         return _handed_over(state, answer, row)
     seen = fast_path_of(row.duty)
@@ -83,6 +85,13 @@ def fast_path(state: ExchangeState, answer: Response) -> Response | Request | No
         if state.first_heard is None:
             state.first_heard = now
     return following
+
+
+def _from_the_cache(state: ExchangeState, answer: Response) -> Response | None:
+    """What the cache answered, or stored, if it asks for nothing and nothing came before it."""
+    quiet = not state.steps and answer.status_code in state.config.table.quiet
+    assert state.lookup is not None
+    return answer if quiet and not state.lookup.may_stand_in(answer) else None
 
 
 def _handed_over(state: ExchangeState, answer: Response, row: Row) -> Response | None:

@@ -54,9 +54,12 @@ def exchange(state: ExchangeState, reply: Reply | None = None) -> Flow[Result]:
     """
     while True:
         if reply is None:
-            if state.fast and not (state.config.memory.moves or state.config.memory.cooling):
+            plain = state.fast and not (state.config.memory.moves or state.config.memory.cooling)
+            if plain and state.config.cache is None:
                 sent: Reply = yield state.send()
                 reply = sent
+            elif plain and state.lookup is not None and state.lookup.is_miss:
+                reply = yield from caching.sent(state, state.lookup)
             else:
                 reply = yield from send(state)
                 if reply.refused:
@@ -108,7 +111,6 @@ def send(state: ExchangeState) -> Flow[Reply]:
         reply.refused = True
         return reply
     if state.lookup is not None:
-        state.began = config.clock.monotonic()
         return (yield from caching.sent(state, state.lookup))
     sent: Reply = yield state.send()
     return sent

@@ -28,6 +28,7 @@ from statuspolicy.wire.library import ANY, BYTE_STREAMS, LIBRARY_OF
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport, BaseTransport, Request, Response
 
+    from statuspolicy.engine.cache_lookup import CacheLookup
     from statuspolicy.engine.config import Config
     from statuspolicy.memory.cooldowns import Cooldown
     from statuspolicy.policy.limits import RetryBudget
@@ -68,7 +69,7 @@ class ExchangeState(Narrator):
     doubt = False  # whether an earlier send may have been acted on
     in_turn = False  # whether others wait for what this exchange is at
 
-    def __init__(self, config: Config, request: Request) -> None:
+    def __init__(self, config: Config, request: Request, lookup: CacheLookup | None = None) -> None:
         self.config = config
         if type(request.stream) not in BYTE_STREAMS or body.FACTORY in request.extensions:
             request = body.carry(request, config.limits.replay_bytes)
@@ -85,20 +86,25 @@ class ExchangeState(Narrator):
         )
         self.began = config.sent
         self.user = config.user
+        if lookup is not None:
+            self.lookup, self.user = lookup, lookup.user
         if config.limits.total is not None:
             began = config.clock.monotonic() if config.began is None else config.began
             self.until = began + config.limits.total
         # Whether an answer may take the fast path (engine/fast_path.py).
         self.fast = config.fast and ELSEWHERE.isdisjoint(request.extensions)
 
-    def send(self) -> Send:
-        """The effect that sends the request; `began` says when."""
+    def send(self, conditional: Request | None = None) -> Send:
+        """The effect that sends the request; `began` says when.
+
+        conditional: the same with the conditions of the cache.
+        """
         self.began = self.config.clock.monotonic()
         sent = self.sent
         # (What gives a body part by part may have to be left.)
         still = sent.method in WITHOUT_CONTENT and type(sent.stream) in BYTE_STREAMS
         plain = self.fast and not self.fresh and still
-        return Send(self.went, self.fresh, self.until, self.over, plain)
+        return Send(conditional or self.went, self.fresh, self.until, self.over, plain)
 
     def now(self) -> float:
         """The monotonic clock, what was waited included where that stands still."""

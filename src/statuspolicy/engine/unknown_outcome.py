@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from statuspolicy.engine.effects import Reply, Send, StoreChanges
 from statuspolicy.engine.state import Flow
-from statuspolicy.fields.methods import SAFE
 from statuspolicy.policy import failures
 from statuspolicy.wire.library import ANY
 
@@ -17,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def sending(client_cache: ClientCache, send: Send) -> Flow[Reply]:
-    """Send a request; invalidate what it may have changed without a response (RFC 9111 §4.4)."""
+    """Send an unsafe request.
+
+    Invalidates what it may have changed without a response (RFC 9111 §4.4).
+    """
     request = send.request
     reply: Reply
-    if request.method in SAFE:
-        reply = yield send
-        return reply
     try:
         reply = yield send
     except GeneratorExit:  # its task was cancelled, or its body raised
