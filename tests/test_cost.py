@@ -29,9 +29,9 @@ LIMITS = sp.Limits(retry_budget=sp.RetryBudget(tokens=1e9))
 # the most bytes at once. Python versions differ a little in the bytes.
 MOST = {
     "sync": {"200": (1, 200), "503": (43, 4_000), "redirect": (61, 6_000),
-             "wait": (171, 6_000), "abroad": (114, 7_500)},
+             "wait": (70, 4_000), "abroad": (114, 7_500)},
     "async": {"200": (1, 900), "503": (43, 4_500), "redirect": (61, 6_300),
-              "wait": (171, 6_000), "abroad": (114, 7_500)},
+              "wait": (70, 4_000), "abroad": (114, 7_500)},
 }  # fmt: skip
 # Bytes of a request that waits, beyond those of a transport that waits itself; where frames of
 # Python are larger (3.13), it is some 100 more than in 3.11.

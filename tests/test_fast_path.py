@@ -90,6 +90,7 @@ class Story(NamedTuple):
     sent: list[Any]
     open: int
     budgets: Any
+    cooling: Any
     cookies: Any
     now: float
     decided: int
@@ -150,8 +151,12 @@ def tell(
         CALL.reset(token)
     still = sum(not stream.closed for stream in server.streams)
     budgets = dict(remembered._buckets)
+    cooling = [
+        (of, known.requested.until, known.watched and known.watched.strikes)
+        for of, known in remembered.cooling.items()
+    ]
     held = sorted((cookie.name, cookie.value) for cookie in jar.jar)
-    return Story(end, server.sent, still, budgets, held, clock.now, len(heard))
+    return Story(end, server.sent, still, budgets, cooling, held, clock.now, len(heard))
 
 
 def both(script: list[Any], request: Any = None, driver: str = "sync", **options: Any) -> Story:
@@ -175,6 +180,7 @@ def asking(*given: Any, **more: Any) -> Callable[[], httpx.Request]:
 
 
 BUSY = Line(503, (("Retry-After", "0"),))
+AFTER = Line(503, (("Retry-After", "2"),))
 DOWN = Line(503)
 FINE = Line(200)
 GONE = httpx.ConnectError("gone")
@@ -204,9 +210,15 @@ def moved() -> sp.Memory:
     return memory
 
 
-def resting(origin: str = HOME) -> sp.Memory:
+def resting(origin: str = HOME, seconds: float = 1e9) -> sp.Memory:
     memory = sp.Memory()
-    memory.cool(origin, sp.Cool(1e9), 0)
+    memory.cool(origin, sp.Cool(seconds), 0)
+    return memory
+
+
+def counted() -> sp.Memory:
+    memory = sp.Memory()
+    memory.cool(HOME, sp.Cool(60, after=2, refuse=True), 0)
     return memory
 
 
@@ -243,6 +255,12 @@ PLAIN: dict[str, Any] = {
     "a call that follows nothing": ([BUSY, BUSY, FINE], {"follow": False}),
     "a redirect that is repeated": ([Line(302), FINE], table(302, sp.retry(wait=0))),
     "content that is kept": ([to("/b", 307), FINE], {"request": asking("GET", HOME, json=1)}),
+    "a wait": ([AFTER, FINE], {}),
+    "a wait in the middle": ([BUSY, AFTER, AFTER, to("/b"), AFTER, FINE], {}),
+    "a wait that is no cooldown": ([Line(404, AFTER.headers), FINE], {}),
+    "a wait, and bodies that are read": ([AFTER._replace(body="x"), Line(200, body="end")], {}),
+    "a wait after one before it was sent": ([AFTER, FINE], {"memory": lambda: resting(seconds=1)}),
+    "its origin cools down": ([to("/b"), FINE], {"memory": resting}),
     "a code without a row": ([Line(599, BUSY.headers), FINE], table("5xx", sp.retry(wait=0))),
 }  # fmt: skip
 
@@ -257,8 +275,16 @@ def test_what_is_plain_is_done_at_a_glance(name, driver):
 
 
 OTHERS: dict[str, Any] = {
-    "a wait": ([Line(503, (("Retry-After", "1"),)), FINE], {}),
-    "a wait in the middle": ([BUSY, Line(503, (("Retry-After", "2"),)), FINE], {}),
+    "a long wait": ([AFTER, Line(503, (("Retry-After", "121"),)), FINE], {}),
+    "a wait that ends too late": ([AFTER, AFTER, FINE], {"limits": sp.Limits(deadline=3)}),
+    "a wait for one URL": ([Line(302, (("Location", "/b"), *AFTER.headers)), FINE], {}),
+    "a repeat where others wait": ([DOWN, FINE], {"memory": resting}),
+    "a repeat at once where others wait": ([BUSY, FINE], {"memory": resting}),
+    "a wait where others wait": ([AFTER, FINE], {"memory": resting}),
+    "a wait that is no cooldown where others wait": (
+        [Line(404, AFTER.headers), FINE], {"memory": resting},
+    ),
+    "a wait where failures are counted": ([AFTER, FINE], {"memory": counted}),
     "no number": ([BUSY, Line(503, (("Retry-After", "soon"),)), FINE], {}),
     "two numbers": ([Line(503, (("Retry-After", "0"), ("Retry-After", "0"))), FINE], {}),
     "finer numbers": ([Line(503, (("Retry-After-Ms", "0"),)), FINE], {}),
@@ -330,7 +356,6 @@ OTHERS: dict[str, Any] = {
     "who prepares": ([to("/b"), FINE], {"prepare": lambda *_: None}),
     "a total": ([to("/b"), FINE], {"limits": sp.Limits(total=9)}),
     "a move": ([BUSY, to("/elsewhere"), FINE], {"memory": moved}),
-    "its origin cools down": ([to("/b"), FINE], {"memory": resting}),
 }  # fmt: skip
 
 
@@ -351,27 +376,41 @@ def test_a_call_that_follows_no_redirect_is_heard():
     assert (response.status_code, len(sp.trace(response))) == (302, 2)
 
 
-@pytest.mark.parametrize("during", ["cooling", "moves"])
-def test_what_others_learn_meanwhile_is_heeded(during):
-    """Another thread was told to leave an origin alone, or of a move, while this one was asking."""
+class Learning(Server):
+    """Another thread learns something while the second request is sent."""
 
-    class Learning(Server):
-        def handle_request(self, request: httpx.Request) -> httpx.Response:
-            if len(self.sent) == 1:
-                learnt = resting() if during == "cooling" else moved()
-                memory.cooling.update(learnt.cooling)
-                memory.moves.update(learnt.moves)
-            return super().handle_request(request)
+    learnt: Callable[[], sp.Memory]
+    memory: sp.Memory
 
-    hear = ExchangeState.hear
-    for script in ([BUSY, BUSY, FINE], [BUSY, FINE]):
-        memory, clock = sp.Memory(), FakeClock()
-        limits = sp.Limits(cooling="send")
-        inner = Learning(script, clock)
-        transport = sp.PolicyTransport(inner, memory=memory, clock=clock, limits=limits)
-        with patch.object(ExchangeState, "hear", autospec=True, side_effect=hear) as heard:
-            assert transport.handle_request(get()).status_code == 200
-        assert heard.called == (during == "cooling")
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if len(self.sent) == 1:
+            learnt = self.learnt()
+            self.memory.cooling.update(learnt.cooling)
+            self.memory.moves.update(learnt.moves)
+        return super().handle_request(request)
+
+
+def heard(script: list[Line], learnt: Callable[[], sp.Memory]) -> tuple[bool, sp.Memory]:
+    """Whether an answer was decided about, and what is remembered in the end."""
+    inner, hear = Learning(script, FakeClock()), ExchangeState.hear
+    inner.learnt, inner.memory = learnt, sp.Memory()
+    transport = sp.PolicyTransport(
+        inner, memory=inner.memory, clock=inner.clock, limits=sp.Limits(cooling="send")
+    )
+    with patch.object(ExchangeState, "hear", autospec=True, side_effect=hear) as decided:
+        assert transport.handle_request(get()).status_code == 200
+    return decided.called, inner.memory
+
+
+def test_what_others_learn_meanwhile_is_heeded():
+    """They were told to leave an origin alone, or of a move, or count its failures."""
+    assert not heard([BUSY, BUSY, FINE], moved)[0]
+    assert heard([BUSY, BUSY, FINE], resting)[0]
+    assert heard([BUSY, AFTER, FINE], resting)[0]
+    for script in ([BUSY, FINE], [BUSY, to("/b"), FINE]):
+        decided, memory = heard(script, counted)
+        assert not decided
+        assert not memory.is_watched(HOME)  # a good answer closes the circuit breaker
 
 
 def test_the_steps_are_in_the_log(caplog):
@@ -538,7 +577,7 @@ headers = st.lists(
     max_size=2,
 ).map(tuple)  # fmt: skip
 plain = st.sampled_from(
-    [BUSY, DOWN, DOWN, to("/b"), to("/c"), to("/d", 307), to("/e", 301), to("/f", 303)]
+    [BUSY, AFTER, DOWN, DOWN, to("/b"), to("/c"), to("/d", 307), to("/e", 301), to("/f", 303)]
 )
 answers = (
     plain
@@ -572,6 +611,7 @@ limits = st.builds(
     redirects=st.integers(0, 5),
     attempts=st.integers(1, 5),
     deadline=st.sampled_from([3.0, 150.0]),
+    cooling=st.sampled_from(["wait", "send", "raise"]),
     retry_budget=st.none() | st.just(FEW),
 )
 

@@ -53,7 +53,12 @@ class AsyncPolicyTransport(Configured[BASE.AsyncBaseTransport], BASE.AsyncBaseTr
                 if lookup is not None and (stored := lookup.hit(self._quiet)) is not None:
                     return stored
                 return await self._exchanged(self._config_for(request), request, lookup)
-            if request.method not in WITHOUT_CONTENT and PASSING.get() not in self._above:
+            # (Most are a GET: to compare is cheaper than to look it up.)
+            if (
+                request.method != "GET"
+                and request.method not in WITHOUT_CONTENT
+                and PASSING.get() not in self._above
+            ):
                 sent, watch = driver.watched(request, driver.AsyncWatch, self.config.limits)
             try:
                 if watch is not None:

@@ -41,6 +41,8 @@ def heeded(state: ExchangeState, exchange: Exchange, verdict: Decided) -> Decide
     if not isinstance(verdict, Again) or not state.config.memory.cooling:
         return verdict
     origin, limits = redirected.origin(exchange.request.url), exchange.limits
+    if begins and not state.config.memory.is_watched(origin):
+        return verdict
     if redirected.origin(verdict.request.url) != origin:
         return verdict  # it goes elsewhere, and is held back there
     met = state.approach(origin)

@@ -1,7 +1,7 @@
-"""The fast path: a repeat at once, a plain redirect on its origin, and the last response.
+"""The fast path: a plain repeat, a plain redirect on its origin, and the last response.
 
-Such an answer leaves nothing to ask and nothing to wait for: its duty says itself what it does
-(`policy/fast_path.py`), and what the guard looks at is seen in the header section. No Exchange is
+Such an answer leaves nothing to ask: its duty says itself what it does (`policy/fast_path.py`),
+and what the guard looks at is seen in the header section. No Exchange is
 made of it, no verdict and no permit. Whatever is not as plain as that is decided, and the next
 answer may be plain again. Both tell the same story: `tests/test_fast_path.py` lets random servers
 tell it on the fast path and without it.
@@ -15,6 +15,7 @@ from statuspolicy.engine import guard
 from statuspolicy.engine.path import Path
 from statuspolicy.engine.state import ExchangeState
 from statuspolicy.fields.methods import SAFE, WITHOUT_CONTENT
+from statuspolicy.memory.cooldowns import Cool
 from statuspolicy.message import body, cookies, redirected
 from statuspolicy.message.response import adopt
 from statuspolicy.policy.fast_path import FastPath, fast_path_of
@@ -34,6 +35,7 @@ _SAYS = frozenset(
 )  # fmt: skip
 # The same of one that is handed over.
 _SAYS_AT_LAST = frozenset({b"deprecation", b"retry-after", b"retry-after-ms", b"sunset"})
+_LONG = 10  # digits of a time that no limit allows
 # What each of these asks for is looked at by itself: another request, or another connection.
 _SEEN_TO = guard.ASKS_FOR_ANOTHER | {421}
 
@@ -42,9 +44,7 @@ def fast_path(state: ExchangeState, answer: Response) -> Response | Request | No
     """What comes of an answer: what is handed over, the next request, or None to decide it."""
     config, status = state.config, answer.status_code
     row = config.table.row(status) if 200 <= status < 600 else None
-    if row is None or (
-        config.memory.cooling and config.memory.is_cooling(redirected.origin(state.sent.url))
-    ):
+    if row is None:
         return None
     if config.cache is not None:
         return _from_the_cache(state, answer)
@@ -62,8 +62,8 @@ def fast_path(state: ExchangeState, answer: Response) -> Response | Request | No
     for _, name, value in lines(answer.headers):
         if name not in _SAYS:
             continue
-        if name == b"retry-after" and told is None and value == b"0":
-            told = 0.0
+        if name == b"retry-after" and told is None and value.isdigit() and len(value) < _LONG:
+            told = float(value)
         elif name == b"location" and location is None:
             location = value
         else:
@@ -71,7 +71,8 @@ def fast_path(state: ExchangeState, answer: Response) -> Response | Request | No
     if state.sent.method not in WITHOUT_CONTENT or type(state.sent.stream) not in BYTE_STREAMS:
         return None
     now = state.now()
-    if state.first_heard is not None and now - state.first_heard > config.limits.deadline:
+    elapsed = 0.0 if state.first_heard is None else now - state.first_heard
+    if elapsed + (told or 0.0) > config.limits.deadline:
         return None
     state.row = row
     if seen.repeats:
@@ -89,7 +90,9 @@ def fast_path(state: ExchangeState, answer: Response) -> Response | Request | No
 
 def _from_the_cache(state: ExchangeState, answer: Response) -> Response | None:
     """What the cache answered, or stored, if it asks for nothing and nothing came before it."""
-    quiet = not state.steps and answer.status_code in state.config.table.quiet
+    config = state.config
+    happened = state.steps or config.memory.cooling
+    quiet = not happened and answer.status_code in config.table.quiet
     assert state.lookup is not None
     return answer if quiet and not state.lookup.may_stand_in(answer) else None
 
@@ -103,7 +106,9 @@ def _handed_over(state: ExchangeState, answer: Response, row: Row) -> Response |
     if state.spent is not None:
         state.refund(answer.status_code)
     state.row = row
-    state.note_fast(answer, "settle", "", None, None)
+    if state.config.memory.cooling:
+        _warm(state)
+    state.note_fast(answer, "settle", "")
     return adopt(answer, state.sent, state.past, state.steps)
 
 
@@ -113,11 +118,15 @@ def _repeated(
     limits, sent = state.config.limits, state.sent
     if len(state.answers) + 1 >= (seen.attempts or limits.attempts):
         return None
-    if not (seen.untold or told is not None):
+    if told is None and not seen.untold:
+        return None
+    if told and told > limits.retry_after:
         return None
     for _, name, value in lines(sent.headers):
         if name == b"authorization" and redirected.is_digest(value.decode("latin-1")):
             return None  # it holds for one request alone
+    if (told or state.config.memory.cooling) and not _cools(state, answer, seen, told):
+        return None
     if state.spent is not None:
         state.refund(answer.status_code)
     left = None
@@ -125,8 +134,25 @@ def _repeated(
         left = state.spend(redirected.origin(sent.url), limits.retry_budget)
         if left is None:
             return None
-    state.note_fast(answer, "repeat", "at once", told, left)
+    why = "the server asks to wait" if told else "at once"
+    state.note_fast(answer, "repeat", why, told or 0.0, told, left)
     return sent
+
+
+def _cools(state: ExchangeState, answer: Response, seen: FastPath, told: float | None) -> bool:
+    """Whether a repeat waits only as long as this answer asks; the origin's cooldown begins."""
+    memory, origin = state.config.memory, redirected.origin(state.sent.url)
+    if not (told and answer.status_code in seen.cools):
+        return not memory.is_cooling(origin)
+    if memory.is_watched(origin):
+        return False
+    return memory.cool(origin, Cool(told), state.config.clock.monotonic())
+
+
+def _warm(state: ExchangeState) -> None:
+    """Note an answer by which no cooldown begins."""
+    origin, config = redirected.origin(state.sent.url), state.config
+    config.memory.warm(origin, config.clock.monotonic())
 
 
 def _followed(
@@ -136,7 +162,7 @@ def _followed(
     url = sent.url
     if sent.method not in ("GET", "HEAD") or state.hops >= limits.redirects:
         return None
-    if path.abroad or path.holes or path.cookies:
+    if told or path.abroad or path.holes or path.cookies:
         return None
     if not redirected.OF_ONE_URL.isdisjoint(sent.extensions):
         return None
@@ -163,13 +189,17 @@ def _followed(
         return None
     if state.spent is not None:
         state.refund(answer.status_code)
-    state.note_fast(answer, "follow", f"to {leads_to}", told, None)
+    if state.config.memory.cooling:
+        _warm(state)
+    state.note_fast(answer, "follow", f"to {leads_to}", 0.0, told)
     state.path = Path(path.home, states, False, 0, (), following, leads_to)
     return following
 
 
-def went_on(state: ExchangeState, answer: Response, following: Request, kept: bytes | None) -> None:
-    """The answer was discarded, and the next request is about to be sent.
+def went_on(
+    state: ExchangeState, answer: Response, following: Request, kept: bytes | None
+) -> float:
+    """The answer was discarded, and the next request is about to be sent: the seconds to wait.
 
     kept: the answer's raw body, where it was read.
     """
@@ -178,11 +208,12 @@ def went_on(state: ExchangeState, answer: Response, following: Request, kept: by
         state.fresh, state.over = False, None
     if following is sent:
         state.answers = (*state.answers, answer.status_code)
-        return
+        return state.steps[-1].wait
     state.passed(answer, sent, kept)
     state.sent = state.went = following
     state.hops += 1
     state.answers = ()
+    return 0.0
 
 
 def _has_content(request: Request) -> bool:

@@ -54,8 +54,10 @@ def exchange(state: ExchangeState, reply: Reply | None = None) -> Flow[Result]:
     """
     while True:
         if reply is None:
-            plain = state.fast and not (state.config.memory.moves or state.config.memory.cooling)
-            if plain and state.config.cache is None:
+            memory = state.config.memory
+            plain = state.fast and not (memory.moves or memory.cooling)
+            # (Moves and cooldowns are looked at before the first send of a request alone.)
+            if (plain or (state.fast and state.answers)) and state.config.cache is None:
                 sent: Reply = yield state.send()
                 reply = sent
             elif plain and state.lookup is not None and state.lookup.is_miss:
@@ -70,9 +72,12 @@ def exchange(state: ExchangeState, reply: Reply | None = None) -> Flow[Result]:
             if isinstance(seen, ANY.Response):
                 return seen
             if seen is not None:
-                went_on(state, answer, seen, (yield Discard(answer, state.sent)))
+                after = went_on(state, answer, seen, (yield Discard(answer, state.sent)))
                 reply = None
                 del answer, seen
+                if after:
+                    state.earliest += after
+                    yield Wait(after)
                 continue
         del answer
         heard, verdict = yield from decide(state, reply)

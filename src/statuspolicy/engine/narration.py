@@ -71,7 +71,13 @@ class Narrator:
         self.add(step)
 
     def note_fast(
-        self, answer: Response, kind: str, why: str, told: float | None, budget: float | None
+        self,
+        answer: Response,
+        kind: str,
+        why: str,
+        wait: float = 0.0,
+        told: float | None = None,
+        budget: float | None = None,
     ) -> None:
         """The same of an answer on the fast path, of which there is no Exchange."""
         row, words, self.noted = self.row, phrase(answer), True
@@ -80,7 +86,7 @@ class Narrator:
         sent, url, status = self.sent, self.path.target, answer.status_code
         step: Step = tuple.__new__(  # as above
             Step,
-            (sent.method, url, status, words, row.name, row.citation, kind, 0.0, why, told, budget,
+            (sent.method, url, status, words, row.name, row.citation, kind, wait, why, told, budget,
              "", ()),
         )  # fmt: skip
         self.steps = (*self.steps, step)

@@ -66,9 +66,14 @@ class Memory:
     def is_cooling(self, origin: str) -> bool:
         """Whether an origin may be cooling down.
 
-        Neither method takes the lock: after True, `recall` or `approach` decides.
+        None of these three takes the lock: after True, `recall` or `approach` decides.
         """
         return (origin if len(origin) <= _LONGEST else short(origin)) in self.cooling
+
+    def is_watched(self, origin: str) -> bool:
+        """Whether a circuit breaker counts the failures of an origin."""
+        known = self.cooling.get(origin if len(origin) <= _LONGEST else short(origin))
+        return known is not None and known.watched is not None
 
     @alone
     def recall(self, url: str, now: float) -> Move | None:

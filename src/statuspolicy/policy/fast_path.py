@@ -11,10 +11,11 @@ class FastPath(NamedTuple):
     """The effect of a duty on each response that needs nothing else.
 
     of: the duty itself. (A wrapper that copies its attributes is another duty.)
-    repeats: whether it repeats the request at once, unless the server names a later time. Else it
-        follows `Location` with GET or HEAD, without a confirmation.
+    repeats: whether it repeats the request, after the time that the server names. Else it follows
+        `Location` with GET or HEAD, without a confirmation.
     attempts: how often one request is sent; None for `Limits.attempts`.
-    untold: whether it repeats also if the server names no time.
+    untold: whether it repeats also if the server names no time, at once.
+    cools: the codes whose time to wait is a cooldown of the origin too.
     bodiless: whether it drops the request's body when it follows.
     """
 
@@ -22,6 +23,7 @@ class FastPath(NamedTuple):
     repeats: bool = False
     attempts: int | None = None
     untold: bool = False
+    cools: frozenset[int] = frozenset()
     bodiless: bool = False
 
 

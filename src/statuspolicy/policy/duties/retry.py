@@ -20,6 +20,9 @@ from statuspolicy.wire.library import LIBRARY_OF
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
+# docs/rules.md#cooldown: only with these two, and only for a wait within `Limits.retry_after`.
+_COOLS = frozenset({429, 503})
+
 
 class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: retry(attempts=6)}
     """A duty that waits and repeats the request.
@@ -77,19 +80,18 @@ class retry(Value):  # noqa: N801 - it stands in tables as a duty does: {503: re
     def __call__(self, exchange: Exchange) -> Verdict:
         """Wait as the server asks, else with backoff, and repeat; the origin cools down as long."""
         verdict = self._decided(exchange)
-        # docs/rules.md#cooldown: only these two, and only for a wait within `Limits.retry_after`.
-        told = exchange.told if exchange.status in (429, 503) else None
+        told = exchange.told if exchange.status in _COOLS else None
         if told and told <= exchange.limits.retry_after:
             return verdict._replace(cool=Cool(told))
         return verdict
 
     @lazy
     def fast_path(self) -> FastPath | None:
-        """Its fast path: a repeat without a wait; None where it needs the Exchange."""
+        """Its fast path: a repeat, at once or after a time that the server names; None for none."""
         if type(self) is not retry or self.times or self.stop or self.fresh:
             return None
         untold = self.wait is not None and self.wait == 0 and not self.told
-        return FastPath(self, repeats=True, attempts=self.attempts, untold=untold)
+        return FastPath(self, True, self.attempts, untold, _COOLS)
 
     def _decided(self, exchange: Exchange) -> Settle | Again:
         told = exchange.told
