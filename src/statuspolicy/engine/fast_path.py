@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from statuspolicy.engine import guard
+from statuspolicy.engine import guard, redirect_loops
 from statuspolicy.engine.path import Path
 from statuspolicy.engine.state import ExchangeState
 from statuspolicy.fields.methods import SAFE, WITHOUT_CONTENT
@@ -184,7 +184,7 @@ def _followed(
     ):
         return None
     following = body.copy(sent, url=there)
-    states = guard.led(path, sent, following, leads_to)
+    states = redirect_loops.led(path, sent, following, leads_to)
     if states[-1] in states[:-1]:
         return None
     if state.spent is not None:

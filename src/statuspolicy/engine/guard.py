@@ -8,9 +8,9 @@ is handed over with the reason, or an error is raised.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from statuspolicy.engine.path import Identity, Path, Permit, drops
+from statuspolicy.engine.path import Path, Permit, drops
+from statuspolicy.engine.redirect_loops import holes_of, led, redirect_loop
 from statuspolicy.engine.time_limits import too_late, too_long_a_wait, total_is_over
 from statuspolicy.message import body, errors, redirected
 from statuspolicy.message import cookies as jar
@@ -141,7 +141,7 @@ def _hop(
             f"{printable(leads_to, PART)}: raise Limits.redirects to follow more.",
             request=sent,
         )
-    holes = _holes(sent, path.holes, came_from, leads_to)
+    holes = holes_of(sent, path.holes, came_from, leads_to)
 
     drop = drops(limits, abroad)
     if isinstance(verdict, Follow):
@@ -170,59 +170,11 @@ def _hop(
     if own or jar.holds_any(cookies):
         jar.dress(cookies, request, own)
     states = led(path, sent, request, leads_to)
-    new = states[-1]
     # A redirect to the same request, after a wait that the server wanted for, is polling.
-    if new in states[:-1] and not (isinstance(verdict, Follow) and verdict.after):
-        way = [printable(known[1], _SHORT) for known in states]
-        raise errors.RedirectLoop(
-            f"Redirect loop: {' → '.join(way)}, "
-            f"which was already sent as {new[0]} with the same body, cookies and credentials.",
-            request=sent,
-        )
+    if states[-1] in states[:-1] and not (isinstance(verdict, Follow) and verdict.after):
+        raise redirect_loop(states, sent)
     path = Path(path.home, states, abroad, holes, path.cookies, request, leads_to)
     return Permit(request, path, True)
-
-
-def led(path: Path, sent: Request, request: Request, leads_to: str) -> tuple[Identity, ...]:
-    """What was requested until now, and the request that a hop leads to, which is the last."""
-    states = path.states
-    if sent is not path.sent or not isinstance(sent.stream, ANY.ByteStream):
-        now = identity(sent, path.target or redirected.target(sent.url))
-        states = states if now in states else (*states, now)
-    return (*states, identity(request, leads_to))
-
-
-def _holes(sent: Request, before: int, came_from: str, leads_to: str) -> int:
-    """Count the hops of a redirection "black hole".
-
-    RFC 9110 §15.5.15: "a redirected URI prefix that points to a suffix of itself". One or two
-    nested URIs are usual in sign-in redirects.
-    """
-    nested = came_from in leads_to[1:]
-    if not nested and "%3a%2f%2f" in (lower := leads_to.lower()):
-        nested = quote(came_from, safe="").lower() in lower
-    holes = before + 1 if nested else 0
-    if holes >= 3:
-        raise errors.RedirectBlackHole(
-            f"The third redirect in a row puts the whole URI that it came from "
-            f"({printable(came_from, PART)}) into its Location: the URI would grow without end.",
-            request=sent,
-        )
-    return holes
-
-
-_OWN = (b"cookie", b"authorization")
-
-
-def identity(request: Request, target: str) -> Identity:
-    """The identity of a request (with the URL alone, logins and cookie walls would not work)."""
-    known = body.known(request)
-    return (
-        request.method,
-        target,
-        id(request.stream) if known is None else known,
-        *[value for _, name, value in lines(request.headers) if name in _OWN],
-    )
 
 
 # ── a repeat ───────────────────────────────────────────────────────────────────────────
@@ -305,7 +257,6 @@ def _same_digest(sent: Request, request: Request) -> bool:
 ASKS_FOR_ANOTHER = frozenset({304, 305, 401, 407, 411, 417, 449})
 
 
-_SHORT = 120  # characters of one URL of several
 _COUNTED = "its Digest credentials are for one request (nc): give prepare= to sign each send"
 _USED_UP = (
     "the request's body was sent and can't be sent again: give bytes, a seekable file, a "
