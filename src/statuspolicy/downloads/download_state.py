@@ -1,6 +1,7 @@
 """The state of one download: the next requests, who sends them, and when it is complete.
 
-It does no I/O on the network: the two loops do.
+It does no I/O on the network: the two loops do. Requests for a part have Range and If-Range
+(`_asking`); whether the bytes of a response join the part is decided in `downloads/answers.py`.
 """
 
 from __future__ import annotations

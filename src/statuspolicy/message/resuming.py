@@ -1,4 +1,8 @@
-"""`Resuming`: a body that is resumed where it breaks, with Range and If-Range."""
+"""`Resuming`: a body that is resumed where it breaks, with Range and If-Range.
+
+`resumable` decides whether one can be. A download joins parts of its own, which outlive a process:
+`downloads/answers.py`.
+"""
 
 from __future__ import annotations
 
