@@ -31,10 +31,10 @@ def variant(number, tag=None, **more):
 
 def if_none_match(stored):
     """What a request is sent with that selects none of these, and what that is about."""
-    course = reuse(asked({"Cookie": "new"}), stored, NOW + 1e6)
-    assert isinstance(course, Forward)
-    lines = dict(course.lines)
-    return lines.get(b"If-None-Match", b"").decode(), course.entries
+    decision = reuse(asked({"Cookie": "new"}), stored, NOW + 1e6)
+    assert isinstance(decision, Forward)
+    lines = dict(decision.lines)
+    return lines.get(b"If-None-Match", b"").decode(), decision.entries
 
 
 def test_if_none_match_lists_the_ten_newest_of_many_variants():
@@ -62,8 +62,8 @@ def test_if_none_match_stays_short_however_long_the_tags_are():
 def test_an_etag_that_no_server_takes_back_is_not_sent_by_itself_either():
     tag = f'"{"x" * 3_000}"'
     old = response({"ETag": tag, "Cache-Control": "max-age=0"})
-    course = reuse(asked(), [old], NOW + 9)
-    assert (course.why, course.lines) == ("stale", [])
+    decision = reuse(asked(), [old], NOW + 9)
+    assert (decision.why, decision.lines) == ("stale", [])
     modified = "Wed, 21 Oct 2015 07:28:00 GMT"
     old = response({"ETag": tag, "Cache-Control": "max-age=0", "Last-Modified": modified})
     assert [name for name, _ in reuse(asked(), [old], NOW + 9).lines] == [b"If-Modified-Since"]
@@ -167,7 +167,7 @@ def held(headers, content=b"", url="/{}", who="", sent=""):
         stored = client_cache.look(asking.url, asking.who)
         lookup = client_cache.lookup(LIBRARY_OF[httpx.Request], asking, stored, now)
         if lookup.served() is None:
-            status = 304 if lookup.course.lines else 200
+            status = 304 if lookup.decision.lines else 200
             body = bytes(bytearray(content if status == 200 else b""))
             lookup.with_conditions(REQUEST)
             answer = httpx.Response(status, headers=lines, content=body)

@@ -13,7 +13,7 @@ from statuspolicy.cache.changes import Save
 from statuspolicy.cache.decision import Forward, Missing, Serve
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.reuse import reuse
-from statuspolicy.cache.update import complete, settle
+from statuspolicy.cache.update import complete, receive
 from statuspolicy.testing import FakeClock
 from tests.cache.values import answer, asked
 from tests.library import httpx, sp
@@ -298,22 +298,22 @@ def test_no_header_section_is_an_exception(turns):
     for method, wanted, status, said, body, after in turns:
         now += after
         asking = asked(wanted, method)
-        course = reuse(asking, [*stored.values()], now)
-        if isinstance(course, Serve):
-            assert course.entry.age(now) >= 0
-            assert course.span is None or 0 <= course.span[0] <= course.span[1]
+        decision = reuse(asking, [*stored.values()], now)
+        if isinstance(decision, Serve):
+            assert decision.entry.age(now) >= 0
+            assert decision.span is None or 0 <= decision.span[0] <= decision.span[1]
             # §3.3: a part answers nothing but a range within it.
-            assert course.entry.part is None or course.span is not None or course.unmodified
+            assert decision.entry.part is None or decision.span is not None or decision.unmodified
             continue
-        if isinstance(course, Missing):
+        if isinstance(decision, Missing):
             continue
-        assert isinstance(course, Forward)
-        result = settle(asking, course, answer(said, status, now, dated=False))
+        assert isinstance(decision, Forward)
+        result = receive(asking, decision, answer(said, status, now, dated=False))
         changes = [*result.changes]
         if result.unusable:
-            course = Forward(course.why, selected=course.selected)
+            decision = Forward(decision.why, selected=decision.selected)
         if result.keep is not None:
-            changes += complete(asking, course, result.keep, body)
+            changes += complete(asking, decision, result.keep, body)
         for change in changes:
             if isinstance(change, Save):
                 entry = change.entry

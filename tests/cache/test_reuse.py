@@ -16,13 +16,13 @@ def stored(said="max-age=100", age=0.0, **more):
 
 
 def course(one, wanted="", *, now=NOW, validate=False, **headers):
-    """What becomes of a request: "fresh", "behind", "missing", or why it goes on."""
+    """What becomes of a request: "fresh", "revalidate", "missing", or why it goes on."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     request = asked(({"Cache-Control": wanted} if wanted else {}) | given)
     decided = reuse(request, [one], now, validate)
     match decided:
-        case Serve(behind=behind):
-            return "behind" if behind else "served"
+        case Serve(revalidate=revalidate):
+            return "revalidate" if revalidate else "served"
         case Missing():
             return "missing"
         case _:
@@ -549,21 +549,21 @@ SWR = "max-age=100, stale-while-revalidate=50"
     ("said", "age", "wanted", "what"),
     [
         (SWR, 99, "", "served"),
-        (SWR, 100, "", "behind"),
-        (SWR, 150, "", "behind"),
+        (SWR, 100, "", "revalidate"),
+        (SWR, 150, "", "revalidate"),
         (SWR, 151, "", "stale"),
-        ("max-age=100, stale-while-revalidate", 100, "", "behind"),  # 0 s is no more than that
+        ("max-age=100, stale-while-revalidate", 100, "", "revalidate"),  # 0 s is no more than that
         ("max-age=100, stale-while-revalidate", 101, "", "stale"),
         ("max-age=100, stale-while-revalidate=x", 101, "", "stale"),
-        ('max-age=100, Stale-While-Revalidate="50"', 150, "", "behind"),
+        ('max-age=100, Stale-While-Revalidate="50"', 150, "", "revalidate"),
         (f"{SWR}, must-revalidate", 120, "", "stale"),
         (f"{SWR}, no-cache", 120, "", "stale"),
-        (f"{SWR}, proxy-revalidate", 120, "", "behind"),
+        (f"{SWR}, proxy-revalidate", 120, "", "revalidate"),
         (SWR, 120, "no-cache", "stale"),
         (SWR, 120, "max-age=1000", "stale"),
         (SWR, 120, "min-fresh=0", "stale"),
         (SWR, 120, "no-store", "bypass"),
-        (SWR, 120, "max-stale=1", "behind"),
+        (SWR, 120, "max-stale=1", "revalidate"),
         (SWR, 120, "max-stale", "served"),
         # Who wants only what is stored gets it, and nobody is asked.
         (SWR, 120, "only-if-cached", "served"),

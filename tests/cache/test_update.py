@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from statuspolicy.cache.changes import Drop, Save
 from statuspolicy.cache.decision import Forward
 from statuspolicy.cache.reuse import reuse
-from statuspolicy.cache.update import complete, confirmed, settle
+from statuspolicy.cache.update import complete, confirmed, receive
 from tests.cache.values import NOW, URL, answer, asked, date, entry, fields, selected
 from tests.each import each
 
@@ -26,12 +26,12 @@ def heard(headers=(), status=200, **more):
     return answer(headers, status, LATER, **more)
 
 
-def settled(stored, came, request=(), method="GET", url=URL):
-    """A request is planned and its answer settled, at LATER."""
+def received(stored, came, request=(), method="GET", url=URL):
+    """A request is planned and its answer received, at LATER."""
     asking = asked(request, method, url)
     forward = reuse(asking, stored, LATER)
     assert isinstance(forward, Forward)
-    return settle(asking, forward, came)
+    return receive(asking, forward, came)
 
 
 def dropped(changes):
@@ -47,7 +47,7 @@ def saved(changes):
 
 def test_what_is_stored_is_the_answer_with_its_request_and_times():
     came = heard({**FRESH, "Vary": "Foo, Bar", "Connection": "x", "X": "1", "Y": "2"})
-    result = settled([], came, {"Foo": "1"})
+    result = received([], came, {"Foo": "1"})
     assert fields(result.keep) == {
         "cache-control": "max-age=60",
         "vary": "Foo, Bar",
@@ -67,13 +67,13 @@ def test_what_is_stored_is_the_answer_with_its_request_and_times():
 def test_without_a_date_it_gets_that_of_its_coming(headers):
     """RFC 9110 §6.6.1: "append a corresponding Date header field […] if it is cached"."""
     given = headers.items() if isinstance(headers, dict) else headers
-    result = settled([], heard([*FRESH.items(), *given], dated=False))
+    result = received([], heard([*FRESH.items(), *given], dated=False))
     assert fields(result.keep)["date"] == date(1000)
 
 
 def test_a_date_that_is_one_stays_as_it_was_written():
     came = heard({**FRESH, "Date": "Sunday, 09-Sep-01 01:46:40 GMT"})
-    assert fields(settled([], came).keep)["date"] == "Sunday, 09-Sep-01 01:46:40 GMT"
+    assert fields(received([], came).keep)["date"] == "Sunday, 09-Sep-01 01:46:40 GMT"
 
 
 @each(
@@ -98,7 +98,7 @@ def test_content_length_a_body_that_is_not_as_long_as_announced_is_not_stored(
 ):
     """§3.3: a response that "is not complete" isn't, unless it is recorded as that."""
     asking, forward = asked({"Range": "bytes=0-6"}), Forward("uri-miss")
-    keep = settle(asking, forward, heard({**FRESH, **headers}, status)).keep
+    keep = receive(asking, forward, heard({**FRESH, **headers}, status)).keep
     changes = complete(asking, forward, keep, body)
     assert [one.body for one in saved(changes)] == ([body] if whole else [])
     assert bool(changes) is whole
@@ -110,7 +110,7 @@ def test_vary_a_new_answer_takes_the_place_of_what_the_request_selected():
     other = stale({"Vary": "foo"}, vary=selected(foo="2"))
     forward = reuse(asking, [mine, other], LATER)
     for headers, gone in ((FRESH, [mine.id]), ({**FRESH, "Vary": "foo"}, None)):
-        keep = settle(asking, forward, heard(headers)).keep
+        keep = receive(asking, forward, heard(headers)).keep
         changes = complete(asking, forward, keep, b"new")
         assert dropped(changes) == ([] if gone is None else [(URL, gone)])
         assert [one.body for one in saved(changes)] == [b"new"]
@@ -136,7 +136,7 @@ def test_vary_a_new_answer_takes_the_place_of_what_the_request_selected():
 )
 def test_what_is_not_stored_still_says_that_the_old_one_is_outdated(headers, status, drops):
     one = stale({"ETag": '"a"'})
-    result = settled([one], heard(headers, status))
+    result = received([one], heard(headers, status))
     assert result.keep is None
     assert dropped(result.changes) == ([(URL, [one.id])] if drops else [])
 
@@ -144,25 +144,25 @@ def test_what_is_not_stored_still_says_that_the_old_one_is_outdated(headers, sta
 def test_206_a_part_that_cannot_be_stored_says_nothing_of_the_whole():
     one = entry({**FRESH, "ETag": '"a"'}, at=LATER)
     came = heard({"Content-Type": "multipart/byteranges; boundary=x"}, 206)
-    result = settled([one], came, {"Range": "bytes=0-1,3-4"})
+    result = received([one], came, {"Range": "bytes=0-1,3-4"})
     assert (result.keep, [*result.changes]) == (None, [])
 
 
 def test_410_drops_all_that_is_stored_of_it_and_may_be_stored_itself():
     one = stale({"ETag": '"a"'})
-    result = settled([one], heard(FRESH, 410))
+    result = received([one], heard(FRESH, 410))
     assert dropped(result.changes) == [(URL, None)]
     assert result.keep.status == 410
-    assert settled([one], heard({}, 410)).keep is None
+    assert received([one], heard({}, 410)).keep is None
 
 
 @each("status", [500, 502, 503, 504, 404, 299])
 def test_404_5xx_an_error_that_says_so_is_stored_as_anything_else(status):
-    assert settled([stale()], heard(FRESH, status)).keep.status == status
+    assert received([stale()], heard(FRESH, status)).keep.status == status
 
 
 def test_nothing_is_stored_of_a_request_that_forbids_it():
-    result = settled([stale({"ETag": '"a"'})], heard(FRESH), {"Cache-Control": "no-store"})
+    result = received([stale({"ETag": '"a"'})], heard(FRESH), {"Cache-Control": "no-store"})
     assert (result.keep, [*result.changes], result.why) == (None, [], "no-store")
 
 
@@ -171,7 +171,7 @@ def test_nothing_is_stored_of_a_request_that_forbids_it():
 
 def freshened(stored, came, request=()):
     """The bodies that a 304 freshens, and the one that is handed over; None if disregarded."""
-    result = settled(stored, came, request)
+    result = received(stored, came, request)
     served = None if result.serve is None else result.serve.body
     return [*dict.fromkeys(one.body for one in saved(result.changes))], served
 
@@ -205,7 +205,7 @@ def freshened(stored, came, request=()):
 )
 def test_a_304_freshens_what_its_validators_name(stored, came, fits):
     one = stale(stored)
-    result = settled([one], heard(came, 304))
+    result = received([one], heard(came, 304))
     if fits:
         assert [new.body for new in saved(result.changes)] == [one.body]
         assert result.serve.body == one.body
@@ -230,7 +230,7 @@ def test_of_several_variants_a_304_names_the_one_by_its_tag():
 def test_what_a_304_picked_for_another_request_is_stored_for_that_one_alone():
     """§4.3.4: updated are those "that could have been chosen for that request"."""
     old = variant("1", '"a"')
-    result = settled([old], heard({"ETag": '"a"'}, 304), {"Foo": "x"})
+    result = received([old], heard({"ETag": '"a"'}, 304), {"Foo": "x"})
     (new,) = result.changes
     assert (new.entry.vary, new.same, new.entry.response_time) == (selected(foo="x"), False, LATER)
     assert new.entry.id != old.id
@@ -280,7 +280,7 @@ def test_every_field_of_the_304_counts_but_those_that_may_not():
         ],
         304,
     )
-    result = settled([one], came)
+    result = received([one], came)
     assert fields(result.serve) == {
         "content-length": "10",
         "content-encoding": "gzip",
@@ -298,14 +298,14 @@ def test_every_field_of_the_304_counts_but_those_that_may_not():
 
 def test_a_field_of_which_the_304_has_fewer_lines_has_fewer():
     one = stale([("ETag", '"a"'), ("X", "1"), ("X", "2")])
-    assert fields(settled([one], heard({"ETag": '"a"', "X": "1"}, 304)).serve)["x"] == "1"
+    assert fields(received([one], heard({"ETag": '"a"', "X": "1"}, 304)).serve)["x"] == "1"
 
 
 @each("headers", [{"ETag": '"a"'}, {"ETag": '"a"', "X": "new"}])
 @each("sent", [None, "x", date(990)])
 def test_a_304_without_a_date_gets_that_of_its_coming(headers, sent):
     given = headers if sent is None else {**headers, "Date": sent}
-    serve = settled([stale({"ETag": '"a"', "Age": "5"})], heard(given, 304, dated=False)).serve
+    serve = received([stale({"ETag": '"a"', "Age": "5"})], heard(given, 304, dated=False)).serve
     assert serve.age(LATER) == (10 if sent == date(990) else 0)
     assert serve.response_time == LATER
 
@@ -313,7 +313,7 @@ def test_a_304_without_a_date_gets_that_of_its_coming(headers, sent):
 def test_a_304_that_says_only_its_date_changes_nothing_else():
     one = stale({"ETag": '"a"', "X": "1"})
     assert (one.lifetime, one.id, one.etag) == (60, one.id, '"a"')
-    serve = settled([one], heard({"ETag": '"a"', "X": "1"}, 304)).serve
+    serve = received([one], heard({"ETag": '"a"', "X": "1"}, 304)).serve
     assert fields(serve) == {**fields(one), "date": date(1000)}
     assert (serve.lifetime, serve.age(LATER + 3), serve.date) == (60, 3, LATER)
     assert (serve.body, serve.status, serve.who, serve.vary) == (one.body, 200, "", ())
@@ -322,20 +322,20 @@ def test_a_304_that_says_only_its_date_changes_nothing_else():
 def test_an_expires_is_read_against_the_new_date():
     one = entry({"Expires": date(60), "ETag": '"a"'})
     assert one.lifetime == 60
-    assert settled([one], heard({"ETag": '"a"'}, 304)).serve.lifetime == 0
+    assert received([one], heard({"ETag": '"a"'}, 304)).serve.lifetime == 0
     came = heard({"ETag": '"a"', "Expires": date(1060)}, 304)
-    assert settled([one], came).serve.lifetime == 60
+    assert received([one], came).serve.lifetime == 60
 
 
 def test_304_last_modified_a_heuristic_lifetime_is_reckoned_anew():
     one = entry({"Last-Modified": OLD})
     assert one.lifetime == 100
-    assert settled([one], heard({"Last-Modified": OLD}, 304)).serve.lifetime == 200
+    assert received([one], heard({"Last-Modified": OLD}, 304)).serve.lifetime == 200
 
 
 def test_an_age_of_the_304_counts():
     one = stale({"ETag": '"a"'})
-    assert settled([one], heard({"ETag": '"a"', "Age": "7"}, 304)).serve.age(LATER) == 7
+    assert received([one], heard({"ETag": '"a"', "Age": "7"}, 304)).serve.age(LATER) == 7
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_an_age_of_the_304_counts():
 )
 def test_a_304_that_forbids_to_store_is_served_and_what_was_stored_goes(headers):
     one = stale({"ETag": '"a"'})
-    result = settled([one], heard({"ETag": '"a"', **headers}, 304))
+    result = received([one], heard({"ETag": '"a"', **headers}, 304))
     assert dropped(result.changes) == [(URL, [one.id])]
     assert not saved(result.changes)
     assert result.serve.body == one.body
@@ -353,20 +353,20 @@ def test_a_304_that_makes_private_what_is_nobodys_drops_it():
     one = stale({"ETag": '"a"'})
     asking = asked(anonymous=True)
     came = heard({"ETag": '"a"', "Cache-Control": "private, max-age=60"}, 304)
-    result = settle(asking, reuse(asking, [one], LATER), came)
+    result = receive(asking, reuse(asking, [one], LATER), came)
     assert (dropped(result.changes), saved(result.changes)) == ([(URL, [one.id])], [])
 
 
 def test_what_must_be_understood_stays_stored_after_a_304():
     one = stale({"ETag": '"a"', "Cache-Control": "must-understand, no-store, max-age=60"})
-    result = settled([one], heard({"ETag": '"a"'}, 304))
+    result = received([one], heard({"ETag": '"a"'}, 304))
     assert (len(saved(result.changes)), dropped(result.changes)) == (1, [])
 
 
 @pytest.mark.parametrize("vary", ["*", "foo, *"])
 def test_a_304_after_which_nothing_selects_it_leaves_it_to_be_validated(vary):
     one = stale({"ETag": '"a"'})
-    result = settled([one], heard({"ETag": '"a"', "Vary": vary}, 304))
+    result = received([one], heard({"ETag": '"a"', "Vary": vary}, 304))
     assert dropped(result.changes) == [(URL, [one.id])]
     again = reuse(asked(), saved(result.changes), LATER)
     assert (again.why, again.lines) == ("vary-miss", [(b"If-None-Match", b'"a"')])
@@ -374,7 +374,7 @@ def test_a_304_after_which_nothing_selects_it_leaves_it_to_be_validated(vary):
 
 def test_a_304_that_varies_otherwise_is_stored_as_that():
     one = stale({"ETag": '"a"'})
-    result = settled([one], heard({"ETag": '"a"', "Vary": "Foo"}, 304), {"Foo": "1"})
+    result = received([one], heard({"ETag": '"a"', "Vary": "Foo"}, 304), {"Foo": "1"})
     (new,) = saved(result.changes)
     assert new.vary == selected(foo="1")
     assert dropped(result.changes) == [(URL, [one.id])]
@@ -401,14 +401,14 @@ def test_a_304_that_varies_otherwise_is_stored_as_that():
 def test_a_callers_own_304_is_his_and_freshens_what_it_names(stored, came, fits):
     one = stale(stored)
     request = {"If-None-Match": '"a", "b"'}
-    result = settled([one], heard(came, 304), request)
+    result = received([one], heard(came, 304), request)
     assert (result.serve, result.keep, result.unusable) == (None, None, False)
     assert [new.response_time for new in saved(result.changes)] == ([LATER] if fits else [])
     assert not dropped(result.changes)
 
 
 def test_a_callers_304_with_nothing_stored_changes_nothing():
-    assert not settled([], heard({"ETag": '"a"'}, 304), {"If-None-Match": '"a"'}).changes
+    assert not received([], heard({"ETag": '"a"'}, 304), {"If-None-Match": '"a"'}).changes
 
 
 # ── §4.3.5: HEAD ───────────────────────────────────────────────────────────────────────
@@ -436,7 +436,7 @@ def test_a_callers_304_with_nothing_stored_changes_nothing():
 )
 def test_head_updates_what_it_matches_and_the_rest_goes(stored, came, fits):
     one = stale(stored)
-    result = settled([one], heard({**came, "X": "new"}), method="HEAD")
+    result = received([one], heard({**came, "X": "new"}), method="HEAD")
     assert result.keep is result.serve is None
     assert [fields(new)["x"] for new in saved(result.changes)] == (["new"] if fits else [])
     assert dropped(result.changes) == ([] if fits else [(URL, [one.id])])
@@ -445,48 +445,48 @@ def test_head_updates_what_it_matches_and_the_rest_goes(stored, came, fits):
 @each("status", [203, 204, 301, 404, 503])
 def test_head_that_is_a_200_is_about_no_other_code(status):
     one = stale(status=status)
-    assert dropped(settled([one], heard(), method="HEAD").changes) == [(URL, [one.id])]
+    assert dropped(received([one], heard(), method="HEAD").changes) == [(URL, [one.id])]
 
 
 @pytest.mark.parametrize("status", [301, 404, 503])
 def test_a_304_is_about_a_2xx_alone(status):
     one = stale({"ETag": '"a"'}, status=status)
     for request in ({"If-None-Match": '"a"'}, {}):
-        result = settled([one], heard({"ETag": '"a"'}, 304), request)
+        result = received([one], heard({"ETag": '"a"'}, 304), request)
         assert ([*result.changes], result.serve) == ([], None)
 
 
 def test_head_leaves_the_body_and_its_length_alone():
     one = stale({"ETag": '"a"', "Content-Length": "10"})
-    (new,) = saved(settled([one], heard({"ETag": '"a"'}), method="HEAD").changes)
+    (new,) = saved(received([one], heard({"ETag": '"a"'}), method="HEAD").changes)
     assert (new.body, fields(new)["content-length"]) == (one.body, "10")
 
 
 @each("status", [204, 206, 301, 304, 401, 403, 500, 503])
 def test_head_that_is_no_200_says_nothing(status):
     one = stale({"ETag": '"a"'})
-    assert not saved(settled([one], heard({}, status), method="HEAD").changes)
-    assert not dropped(settled([one], heard({}, status), method="HEAD").changes)
+    assert not saved(received([one], heard({}, status), method="HEAD").changes)
+    assert not dropped(received([one], heard({}, status), method="HEAD").changes)
 
 
 @pytest.mark.parametrize("status", [404, 410])
 def test_head_of_what_is_gone_drops_it(status):
     one = stale({"ETag": '"a"'})
-    assert dropped(settled([one], heard({}, status), method="HEAD").changes) == [(URL, [one.id])]
-    assert not settled([], heard({}, status), method="HEAD").changes
+    assert dropped(received([one], heard({}, status), method="HEAD").changes) == [(URL, [one.id])]
+    assert not received([], heard({}, status), method="HEAD").changes
 
 
 def test_head_leaves_other_variants_and_parts_alone():
     part = stale({"ETag": '"p"'}, status=206, part=(0, 9, 20))
     other = variant("2", '"b"')
-    result = settled([part, other], heard({"ETag": '"x"'}), method="HEAD")
+    result = received([part, other], heard({"ETag": '"x"'}), method="HEAD")
     assert not result.changes
 
 
 def test_head_that_forbids_to_store_drops():
     one = stale({"ETag": '"a"'})
     came = heard({"ETag": '"a"', "Cache-Control": "no-store"})
-    assert dropped(settled([one], came, method="HEAD").changes) == [(URL, [one.id])]
+    assert dropped(received([one], came, method="HEAD").changes) == [(URL, [one.id])]
 
 
 # ── §4.4: invalidation ─────────────────────────────────────────────────────────────────
@@ -496,18 +496,18 @@ def test_head_that_forbids_to_store_drops():
 @each("status", [200, 201, 204, 206, 299, 300, 301, 302, 303, 304, 307, 399])
 def test_post_put_delete_patch_a_success_of_an_unsafe_method_invalidates_its_url(method, status):
     """ "including methods whose safety is unknown"; "a 2xx (Successful) or 3xx (Redirection)"."""
-    assert dropped(settled([], heard({}, status), method=method).changes) == [(URL, None)]
+    assert dropped(received([], heard({}, status), method=method).changes) == [(URL, None)]
 
 
 @each("status", [400, 401, 404, 409, 412, 429, 500, 503, 599])
 def test_4xx_5xx_an_error_invalidates_nothing(status):
     headers = {"Location": "/y", "Content-Location": "/z"}
-    assert not settled([], heard(headers, status), method="POST").changes
+    assert not received([], heard(headers, status), method="POST").changes
 
 
 @each("method", ["GET", "OPTIONS", "TRACE", "QUERY", "PROPFIND", "REPORT"])
 def test_options_trace_and_propfind_invalidate_nothing(method):
-    assert not dropped(settled([], heard({"Location": "/y"}, 201), method=method).changes)
+    assert not dropped(received([], heard({"Location": "/y"}, 201), method=method).changes)
 
 
 @each(
@@ -538,21 +538,23 @@ def test_options_trace_and_propfind_invalidate_nothing(method):
 def test_location_content_location_what_is_named_is_invalidated_too_within_the_origin(
     name, location, also
 ):
-    changes = settled([], heard({name: location}, 201), method="POST").changes
+    changes = received([], heard({name: location}, 201), method="POST").changes
     assert dropped(changes) == [(url, None) for url in [URL, *also]]
 
 
 def test_location_content_location_both_fields_count_and_two_differing_lines_do_not():
-    changes = settled([], heard({"Location": "/y", "Content-Location": "/z"}), method="PUT").changes
+    changes = received(
+        [], heard({"Location": "/y", "Content-Location": "/z"}), method="PUT"
+    ).changes
     names = [url.rpartition("/")[2] for url, _ in dropped(changes)]
     assert names == ["x", "y", "z"]
     came = heard([("Location", "/y"), ("Location", "/z")], 201)
-    assert dropped(settled([], came, method="PUT").changes) == [(URL, None)]
+    assert dropped(received([], came, method="PUT").changes) == [(URL, None)]
 
 
 def test_content_location_a_post_that_answers_for_get_invalidates_and_is_stored():
     came = heard({**FRESH, "Content-Location": "/x", "Vary": "foo"})
-    result = settled([stale()], came, {"Foo": "1"}, "POST")
+    result = received([stale()], came, {"Foo": "1"}, "POST")
     assert dropped(result.changes) == [(URL, None)]
     assert result.keep.vary == selected(foo="1")
     changes = complete(asked({}, "POST"), Forward("method"), result.keep, b"new")
@@ -569,7 +571,7 @@ REST = {"ETag": '"a"', "Content-Range": "bytes 10-19/20", "X": "2", **FRESH}
 def test_206_the_rest_completes_a_stored_part():
     asking = asked()
     forward = reuse(asking, [BEGUN], LATER)
-    result = settle(asking, forward, heard({**REST, "Content-Length": "10"}, 206))
+    result = receive(asking, forward, heard({**REST, "Content-Length": "10"}, 206))
     assert result.begun is BEGUN
     changes = complete(asking, forward, result.keep, b"abcdefghij")
     (whole,) = saved(changes)
@@ -588,7 +590,7 @@ def test_206_the_rest_completes_a_stored_part():
 def test_206_a_rest_that_was_cut_short_completes_nothing():
     asking = asked()
     forward = reuse(asking, [BEGUN], LATER)
-    keep = settle(asking, forward, heard(REST, 206)).keep
+    keep = receive(asking, forward, heard(REST, 206)).keep
     assert complete(asking, forward, keep, b"abc") == []
 
 
@@ -618,7 +620,7 @@ def test_206_a_rest_that_was_cut_short_completes_nothing():
 )
 def test_206_304_416_what_is_not_the_rest_is_no_answer_and_all_is_asked_for(status, headers):
     """Nobody asked for a part: it is disregarded, and the beginning with it."""
-    result = settled([BEGUN], heard(headers, status))
+    result = received([BEGUN], heard(headers, status))
     assert result.unusable
     assert dropped(result.changes) == [(URL, [BEGUN.id])]
     assert result.keep is result.serve is None
@@ -627,7 +629,7 @@ def test_206_304_416_what_is_not_the_rest_is_no_answer_and_all_is_asked_for(stat
 def test_200_a_whole_answer_in_place_of_the_rest_is_stored_in_its_place():
     asking = asked()
     forward = reuse(asking, [BEGUN], LATER)
-    result = settle(asking, forward, heard({**FRESH, "ETag": '"b"'}))
+    result = receive(asking, forward, heard({**FRESH, "ETag": '"b"'}))
     assert not result.unusable
     changes = complete(asking, forward, result.keep, b"new")
     assert (dropped(changes), saved(changes)[0].body) == ([(URL, [BEGUN.id])], b"new")
@@ -635,7 +637,7 @@ def test_200_a_whole_answer_in_place_of_the_rest_is_stored_in_its_place():
 
 @each(("status", "drops"), [(302, True), (404, True), (500, False), (503, False)])
 def test_any_other_answer_in_place_of_the_rest_is_an_answer(status, drops):
-    result = settled([BEGUN], heard({}, status))
+    result = received([BEGUN], heard({}, status))
     assert (result.unusable, result.serve) == (False, None)
     assert dropped(result.changes) == ([(URL, [BEGUN.id])] if drops else [])
 
@@ -659,7 +661,7 @@ def joined(stored, came):
     headers, body = came
     asking = asked({"Range": headers["Content-Range"].replace(" ", "=").partition("/")[0]})
     forward = Forward("partial", selected=stored)
-    keep = settle(asking, forward, heard(headers, 206)).keep
+    keep = receive(asking, forward, heard(headers, 206)).keep
     (one,) = saved(complete(asking, forward, keep, body))
     begin = one.part[0] if one.part else 0
     assert one.body == bytes(range(begin, begin + len(one.body)))
@@ -767,11 +769,11 @@ TAGGED = [*FRESH.items(), ("ETag", '"a"')]
 
 
 def quick(stored, came):
-    """What a 304 confirms, as most are settled; and as `settle` does it."""
+    """What a 304 confirms, as most are received; and as `receive` does it."""
     asking = asked()
     forward = reuse(asking, [stored], LATER)
     assert isinstance(forward, Forward)
-    return confirmed(forward, came.headers, came.request_time, came.response_time), settle(
+    return confirmed(forward, came.headers, came.request_time, came.response_time), receive(
         asking, forward, came
     )
 

@@ -15,13 +15,13 @@ class Serve(Record):
 
     span: the first and last byte of the requested range.
     unmodified: whether the caller has the response already, so that a 304 is handed over.
-    behind: whether it is stale, and is validated in the background.
+    revalidate: whether it is stale, and is validated in the background.
     """
 
     entry: Entry
     span: Span | None = None
     unmodified: bool = False
-    behind: bool = False
+    revalidate: bool = False
 
 
 class Forward(Record):
@@ -47,4 +47,4 @@ class Missing(Record):
     """No usable response is stored, and the request must not be sent (`only-if-cached`)."""
 
 
-DownloadState: TypeAlias = Serve | Forward | Missing
+Decision: TypeAlias = Serve | Forward | Missing

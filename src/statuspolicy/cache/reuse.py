@@ -7,7 +7,7 @@ from math import inf
 
 from statuspolicy.cache import partial
 from statuspolicy.cache.control import Control, seconds
-from statuspolicy.cache.decision import DownloadState, Forward, Missing, Serve
+from statuspolicy.cache.decision import Decision, Forward, Missing, Serve
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.request import Asked
 from statuspolicy.cache.validation import known_already, validating
@@ -24,24 +24,24 @@ def reuse(
     now: float,
     validate: bool = False,
     since: float = inf,
-) -> DownloadState:
+) -> Decision:
     """How a request is answered: by a stored response, after a validation, or by the server.
 
     validate: whether to validate even a fresh response.
     since: a response that another request validated after this time counts as validated for
         this request too (§4: "collapse requests").
     """
-    course = _reuse(asked, stored, now, validate, since)
+    decision = _reuse(asked, stored, now, validate, since)
     if asked.plain:
-        return course
-    only = isinstance(course, Forward) and "only-if-cached" in asked.control
+        return decision
+    only = isinstance(decision, Forward) and "only-if-cached" in asked.control
     # §5.2.1.7; but §4: "MUST write through requests with methods that are unsafe".
-    return Missing() if only and asked.method in SAFE else course
+    return Missing() if only and asked.method in SAFE else decision
 
 
 def _reuse(
     asked: Asked, stored: Sequence[Entry], now: float, validate: bool, since: float
-) -> DownloadState:
+) -> Decision:
     if asked.method not in ("GET", "HEAD"):
         return Forward("method")
     wanted = asked.control
@@ -75,7 +75,7 @@ def _reuse(
         if _fresh(wanted, entry, age) or (wanted and _welcome_stale(wanted, entry, age)):
             return serve
         if "stale-while-revalidate" in entry.control and _in_the_window(wanted, entry, age):
-            return serve._replace(behind="only-if-cached" not in wanted)
+            return serve._replace(revalidate="only-if-cached" not in wanted)
     spare = None if entry.bound or _refuses_age(wanted, age) else serve
     ours = asked.plain or _may_validate(asked)
     return Forward(

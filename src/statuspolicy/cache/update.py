@@ -28,7 +28,7 @@ from statuspolicy.fields.ranges import content_range, flaw
 from statuspolicy.fields.section import digits
 
 
-class Settled(Record):
+class Update(Record):
     """What the cache does with a response.
 
     changes: the changes of the storage that are made at once.
@@ -53,7 +53,7 @@ def confirmed(
 ) -> Entry | None:
     """The stored response that a 304 confirms, where the 304 differs in its Date alone.
 
-    Most are like that; for them this does the same as `settle`, faster. None for all others.
+    Most are like that; for them this does the same as `receive`, faster. None for all others.
 
     lines: the header section of the 304.
     """
@@ -70,7 +70,7 @@ def confirmed(
     )
 
 
-def settle(asked: Asked, forward: Forward, answer: Entry) -> Settled:
+def receive(asked: Asked, forward: Forward, answer: Entry) -> Update:
     """Decide what the cache does with a response, by the reason for which its request was sent.
 
     answer: the response, its body not read yet.
@@ -80,7 +80,7 @@ def settle(asked: Asked, forward: Forward, answer: Entry) -> Settled:
     if answer.status == 304 and asked.method in ("GET", "HEAD"):
         return _not_modified(asked, forward, answer)
     if asked.method == "HEAD":
-        return Settled(_head(asked, forward, answer))
+        return Update(_head(asked, forward, answer))
     changes = invalidated(asked, answer)
     ids = [entry.id for entry in forward.selected]
     if answer.status == 410:  # RFC 9110 §15.5.11: redirects to it are deleted
@@ -91,10 +91,10 @@ def settle(asked: Asked, forward: Forward, answer: Entry) -> Settled:
         says = answer.status in (404, 410) or (answer.status < 400 and answer.status != 206)
         if ids and says:
             changes = [*changes, Drop(asked.url, ids)]
-        return Settled(changes, why=why)
+        return Update(changes, why=why)
     vary = selecting(answer.fields, asked.fields)
     part = content_range(answer.fields) if answer.status == 206 else None
-    return Settled(changes, keep=_kept(answer)._replace(vary=vary, part=part))
+    return Update(changes, keep=_kept(answer)._replace(vary=vary, part=part))
 
 
 def complete(
@@ -146,21 +146,21 @@ def _date_line(seconds: int) -> bytes:
 # ── a validation ───────────────────────────────────────────────────────────────────────
 
 
-def _not_modified(asked: Asked, forward: Forward, answer: Entry) -> Settled:
+def _not_modified(asked: Asked, forward: Forward, answer: Entry) -> Update:
     """A 304 freshens a stored response; a 304 to a condition of the caller is handed over."""
     ours = bool(forward.lines)
     picked = validated(forward.entries if ours else forward.selected, answer, ours)
     if ours and not picked:
         # The 304 confirms no stored response, so those are out of date: the row of 304 repeats
         # the request, then without conditions.
-        return Settled([Drop(asked.url, [entry.id for entry in forward.entries])])
+        return Update([Drop(asked.url, [entry.id for entry in forward.entries])])
     if ours:
         del picked[1:]  # the newest of the variants with the same entity tag
     fresh = [_freshened(asked, old, answer) for old in picked]
     changes: list[Change] = []
     for old, new in zip(picked, fresh, strict=True):
         changes += _stored(asked, old, new)
-    return Settled(changes, fresh[0] if ours else None)
+    return Update(changes, fresh[0] if ours else None)
 
 
 def _freshened(asked: Asked, old: Entry, answer: Entry) -> Entry:
@@ -206,7 +206,7 @@ def _head(asked: Asked, forward: Forward, answer: Entry) -> list[Change]:
     return changes
 
 
-def _rest(asked: Asked, forward: Forward, answer: Entry) -> Settled:
+def _rest(asked: Asked, forward: Forward, answer: Entry) -> Update:
     """A response to the Range request of the cache: the missing part, or another response."""
     old = forward.entries[0]
     part = content_range(answer.fields)
@@ -215,5 +215,5 @@ def _rest(asked: Asked, forward: Forward, answer: Entry) -> Settled:
     spoilt = answer.status != 206 or flaw(answer.fields) or forbidden(asked, answer)
     fits = part is not None and part[0] == begun and part[2] == part[1] + 1
     if spoilt or not fits or not partial.continues(old, new):
-        return Settled([Drop(asked.url, [old.id])], unusable=True)
-    return Settled(keep=new, begun=old)
+        return Update([Drop(asked.url, [old.id])], unusable=True)
+    return Update(keep=new, begun=old)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy.client.io_base import IO, behind
+from statuspolicy.client.io_base import IO, background_config
 from statuspolicy.engine.effects import (
     Acquire,
     Ask,
@@ -159,7 +159,7 @@ class AsyncIO(IO["AsyncBaseTransport"]):
             case StoreChanges():
                 await client_cache.achange(effect.changes, effect.sent)
             case _:
-                config, request = behind(self.config, effect.user), effect.request
+                config, request = background_config(self.config, effect.user), effect.request
 
                 async def validate() -> None:
                     await _aread_on(await self.again(config, request))

@@ -207,8 +207,8 @@ class IO(Generic[TransportT]):
         return b"".join(response.stream) if isinstance(response.stream, ANY.ByteStream) else None
 
 
-def behind(config: Config, user: str | None) -> Config:
-    """The plan for a validation that nobody waits for: the server is asked, once.
+def background_config(config: Config, user: str | None) -> Config:
+    """The configuration of a background validation: the server is asked, once.
 
     user: whose it is; that can't be asked any more once the caller has gone on.
     """

@@ -9,7 +9,7 @@ from contextlib import suppress
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy.client.io_base import IO, behind
+from statuspolicy.client.io_base import IO, background_config
 from statuspolicy.engine.clock import SystemClock
 from statuspolicy.engine.effects import (
     Acquire,
@@ -177,7 +177,7 @@ class SyncIO(IO["BaseTransport"]):
             case StoreChanges():
                 client_cache.change(effect.changes, effect.sent)
             case _:
-                config, request = behind(self.config, effect.user), effect.request
+                config, request = background_config(self.config, effect.user), effect.request
                 client_cache.validations.start(
                     effect.key, lambda: _read_on(self.again(config, request))
                 )

@@ -1,6 +1,7 @@
 """The transport of threads: where there is nothing to do it costs next to nothing.
 
-An answer that asks for nothing goes back at once; all else is the loop's (`engine/loop.py`).
+An answer that asks for nothing goes back at once, and so does a stored response that needs no
+validation; all else is the loop's (`engine/loop.py`).
 """
 
 from __future__ import annotations

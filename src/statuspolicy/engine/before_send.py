@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statuspolicy.engine.cooling import held_back
-from statuspolicy.engine.prepare import prepared
+from statuspolicy.engine.prepare import outgoing
 from statuspolicy.engine.state import ExchangeState, Flow
 from statuspolicy.message.errors import CoolingDown
 
@@ -17,5 +17,5 @@ def before_send(state: ExchangeState) -> Flow[CoolingDown | None]:
             return refused
     state.went = state.sent
     if config.prepare is not None or config.observer is not None:
-        state.went = yield from prepared(state, state.sent, len(state.answers) + 1)
+        state.went = yield from outgoing(state, state.sent, len(state.answers) + 1)
     return None

@@ -10,19 +10,19 @@ from statuspolicy.cache import partial
 from statuspolicy.cache.changes import Change, Drop, Save
 from statuspolicy.cache.collapsing import CollapsedRequest
 from statuspolicy.cache.config import Cache
-from statuspolicy.cache.decision import DownloadState, Forward, Missing, Serve
+from statuspolicy.cache.decision import Decision, Forward, Missing, Serve
 from statuspolicy.cache.entry import Entry, Span
 from statuspolicy.cache.invalidation_log import Invalidations, Sent
 from statuspolicy.cache.request import Asked
 from statuspolicy.cache.status import CacheStatus, Forwarded
-from statuspolicy.cache.update import Settled, complete, confirmed, settle
+from statuspolicy.cache.update import Update, complete, confirmed, receive
+from statuspolicy.engine.cached_response import completed, response_of, validated_span
 from statuspolicy.fields.section import digits
 from statuspolicy.message import body
-from statuspolicy.message.cookies import without_cookies
 from statuspolicy.message.recording import Recording
 from statuspolicy.message.response import CACHED, stored_response
 from statuspolicy.policy.failures import key_of, line
-from statuspolicy.wire.httpx_internals import extended, target, written
+from statuspolicy.wire.httpx_internals import extended, target
 from statuspolicy.wire.library import ANY, Library
 
 if TYPE_CHECKING:
@@ -37,10 +37,6 @@ _GONE = {
 _BARE_304 = Entry(304, (), b"", 0.0, 0.0)
 # RFC 5861 §4.
 _ERRORS = frozenset({500, 502, 503, 504})
-# RFC 9110 §15.4.5: the fields of a 304 that the response to a GET would have.
-_OF_A_304 = frozenset(
-    {b"cache-control", b"content-location", b"date", b"etag", b"expires", b"last-modified", b"vary"}
-)
 
 
 class CacheLookup:
@@ -59,7 +55,7 @@ class CacheLookup:
         cache: Cache,
         invalidations: Invalidations,
         asked: Asked,
-        course: DownloadState,
+        decision: Decision,
         now: float,
     ) -> None:
         self._library = library
@@ -67,7 +63,7 @@ class CacheLookup:
         self._invalidations = invalidations
         self.asked = asked
         self.now = now  # the time of the request
-        self.course = course
+        self.decision = decision
         self._status: CacheStatus | None = None
         self.from_here = False  # whether the response comes from the cache
         self.collapsed = False  # whether it waited for the result of another request
@@ -78,7 +74,7 @@ class CacheLookup:
         """The Cache-Status so far."""
         if self._status is None:
             self._status = CacheStatus(
-                self.course.why if isinstance(self.course, Forward) else None,
+                self.decision.why if isinstance(self.decision, Forward) else None,
                 collapsed=self.collapsed,
             )
         return self._status
@@ -86,17 +82,17 @@ class CacheLookup:
     @property
     def sends(self) -> bool:
         """Whether the request has to be sent."""
-        return isinstance(self.course, Forward)
+        return isinstance(self.decision, Forward)
 
     @property
     def is_miss(self) -> bool:
         """Whether the request has to be sent, and waits for no equal one."""
-        return isinstance(self.course, Forward) and not self.queues
+        return isinstance(self.decision, Forward) and not self.queues
 
     @property
     def queues(self) -> bool:
         """Whether it waits for an equal request that is running."""
-        validates = isinstance(self.course, Forward) and bool(self.course.lines)
+        validates = isinstance(self.decision, Forward) and bool(self.decision.lines)
         return validates and self._cache.collapse
 
     @property
@@ -105,14 +101,18 @@ class CacheLookup:
         return self.from_here or self.status.stored
 
     @property
-    def behind(self) -> bool:
+    def revalidates(self) -> bool:
         """Whether the stored response is stale and needs a background validation."""
-        return isinstance(self.course, Serve) and self.course.behind
+        return isinstance(self.decision, Serve) and self.decision.revalidate
 
     def hit(self, quiet: Container[int]) -> Response | None:
         """The stored response, if there is nothing else to do: its code is one of `quiet`."""
-        course = self.course
-        if not isinstance(course, Serve) or course.behind or course.entry.status not in quiet:
+        decision = self.decision
+        if (
+            not isinstance(decision, Serve)
+            or decision.revalidate
+            or decision.entry.status not in quiet
+        ):
             return None
         response = self.served()
         # (A range of it has another code.)
@@ -120,22 +120,22 @@ class CacheLookup:
 
     def served(self) -> Response | None:
         """The stored response, or a 504; None where the request has to be sent."""
-        course = self.course
-        if isinstance(course, Forward):
+        decision = self.decision
+        if isinstance(decision, Forward):
             return None
         self.from_here = True
-        if isinstance(course, Missing):
+        if isinstance(decision, Missing):
             # §5.2.1.7: "SHOULD either respond using a stored response […] or […] 504".
             self._status = CacheStatus(detail="no usable response is stored")
             return self._marked(stored_response(504, self._library.Headers(), b""))
-        unmodified = course.unmodified
-        return self._response(course.entry, self.now, course.span, unmodified=unmodified)
+        unmodified = decision.unmodified
+        return self._response(decision.entry, self.now, decision.span, unmodified=unmodified)
 
     def with_conditions(self, request: Request) -> Request:
         """The request as it is sent now, with the conditions of the cache."""
-        assert isinstance(self.course, Forward)
+        assert isinstance(self.decision, Forward)
         self.sent = Sent(self.asked.url, self._invalidations)
-        lines = self.course.lines
+        lines = self.decision.lines
         if not lines:
             return request
         return body.copy(request, headers=extended(request.headers, lines))
@@ -145,41 +145,41 @@ class CacheLookup:
 
         None: the response is unusable, and the request has to be sent without our conditions.
         """
-        course = self.course
-        assert isinstance(course, Forward)
-        if course.forgives and self.may_stand_in(
-            response
-        ):  # the stale response stays stored, whatever the fields of the error say
-            self._status = CacheStatus(course.why)
+        decision = self.decision
+        assert isinstance(decision, Forward)
+        if decision.forgives and self.may_stand_in(response):
+            # The stale response stays stored, whatever the fields of the error say.
+            self._status = CacheStatus(decision.why)
             return self._marked(response), ()
         headers = response.headers.raw
         entry = None
         if response.status_code == 304:
-            entry = confirmed(course, headers, self.now, now)
+            entry = confirmed(decision, headers, self.now, now)
         if entry is not None:
             self.from_here = True
             change = Save(self.asked.url, entry, same=True)
-            span = self._span(entry)
-            return self._response(entry, now, span, course.why, validated=_BARE_304), [change]
+            span = validated_span(self.asked, entry)
+            return self._response(entry, now, span, decision.why, validated=_BARE_304), [change]
         answer = Entry(response.status_code, tuple(headers), b"", self.now, now, self.asked.who)
-        settled = settle(self.asked, course, answer)
-        if settled.unusable:
-            self.course = Forward(course.why, selected=course.selected)
-            return None, settled.changes
-        if settled.serve is not None:
+        update = receive(self.asked, decision, answer)
+        if update.unusable:
+            self.decision = Forward(decision.why, selected=decision.selected)
+            return None, update.changes
+        if update.serve is not None:
             self.from_here = True
-            entry, span = settled.serve, self._span(settled.serve)
-            return self._response(entry, now, span, course.why, validated=answer), settled.changes
-        why = settled.why or self._too_long(settled)
-        kept = settled.keep is not None and not why
-        self._status = CacheStatus(course.why, stored=kept, detail=why)
-        changes = settled.changes
-        if course.why == "method":
+            entry, span = update.serve, validated_span(self.asked, update.serve)
+            return self._response(entry, now, span, decision.why, validated=answer), update.changes
+        why = update.why or self._too_long(update)
+        kept = update.keep is not None and not why
+        self._status = CacheStatus(decision.why, stored=kept, detail=why)
+        changes = update.changes
+        if decision.why == "method":
             changes = normal(self._library, self.asked, changes)
         if kept:
-            changes = [*changes, *self._recorded(response, course, settled)]
-            if settled.begun is not None:
-                response = self._continued(response, settled)
+            changes = [*changes, *self._recorded(response, decision, update)]
+            if update.begun is not None and update.keep is not None:
+                lines = partial.whole(update.begun, update.keep)
+                response = completed(self._library, response, lines, update.begun.encoded)
         return self._marked(response), changes
 
     def tell_others(self, failure: Exception | None = None) -> None:
@@ -191,14 +191,14 @@ class CacheLookup:
 
     def may_stand_in(self, response: Response) -> bool:
         """Whether a stale response may be used in place of an error."""
-        course = self.course
+        decision = self.decision
         failed = response.status_code in _ERRORS
-        return failed and isinstance(course, Forward) and course.forgives
+        return failed and isinstance(decision, Forward) and decision.forgives
 
     def stand_in(self, outcome: Response | Exception, now: float) -> Response | None:
         """The stale response in place of an error, if that is allowed (§4.2.4, RFC 5861 §4)."""
-        course = self.course
-        if not isinstance(course, Forward) or course.spare is None:
+        decision = self.decision
+        if not isinstance(decision, Forward) or decision.spare is None:
             return None
         if isinstance(outcome, ANY.Response):
             fits, answer, detail = self.may_stand_in(outcome), outcome.status_code, ""
@@ -208,27 +208,18 @@ class CacheLookup:
                 None,
                 type(outcome).__name__,
             )
-        spare = course.spare
+        spare = decision.spare
         if not fits:
             return None
         return self._response(
             spare.entry,
             now,
             spare.span,
-            course.why,
+            decision.why,
             answer,
             detail,
             unmodified=spare.unmodified,
         )
-
-    # ── responses ─────────────────────────────────────────────────────────────────────
-
-    def _span(self, entry: Entry) -> Span | None:
-        """The requested range of a response that was just validated."""
-        asked = self.asked
-        if asked.plain or b"range" not in asked.names or not partial.if_range(asked.fields, entry):
-            return None
-        return partial.span(asked.fields, entry)
 
     def _response(
         self,
@@ -247,25 +238,8 @@ class CacheLookup:
         forwarded, answer, detail: as of a CacheStatus.
         validated: the 304 that confirmed it.
         """
-        status, content, age = entry.status, entry.body, entry.age(now)
-        lines = entry.served if validated is None else entry.validated_by(validated)
-        if unmodified:
-            status, content = 304, b""
-            lines = [line for line in lines if line[0].lower() in _OF_A_304]
-        elif self.asked.method == "HEAD":
-            content = b""
-        elif span is not None:
-            ranged, content = partial.cut(entry, *span)
-            status, lines = 206, [*ranged]
-        # §4: "without validation, a cache MUST generate an Age". (Beyond reckoning, it is 2^31.)
-        if validated is None or validated.aged:
-            lines = [*lines, (b"Age", b"%d" % min(age, 2**31))]
-        # The encoding is said where it is known, or the library looks for it.
-        headers = written(self._library, lines, "ascii" if entry.ascii else None)
-        if entry.has_cookies and not (validated is not None and validated.has_cookies):
-            # The jar took these cookies when they came; it may have newer ones.
-            headers = without_cookies(headers)
-        response = stored_response(status, headers, content, entry.encoded)
+        age = entry.age(now)
+        response = response_of(self._library, self.asked, entry, age, span, validated, unmodified)
         ttl = None if entry.lifetime == inf else entry.lifetime - age
         answer = answer if validated is None else validated.status
         self._status = CacheStatus(forwarded, answer, ttl, False, self.collapsed, detail)
@@ -279,24 +253,24 @@ class CacheLookup:
             )
         return response
 
-    def _too_long(self, settled: Settled) -> str:
+    def _too_long(self, update: Update) -> str:
         """Why a body is too long to be stored, by its Content-Length; "" where it isn't."""
-        if settled.keep is None or settled.begun is not None:
+        if update.keep is None or update.begun is not None:
             return ""
-        announced = digits(settled.keep.fields.one("content-length"))
+        announced = digits(update.keep.fields.one("content-length"))
         return (
             ""
             if (announced or 0) <= self._cache.entry_bytes
             else "it is longer than Cache.entry_bytes"
         )
 
-    def _recorded(self, response: Response, course: Forward, settled: Settled) -> Sequence[Change]:
+    def _recorded(self, response: Response, decision: Forward, update: Update) -> Sequence[Change]:
         """Store a body while it is read; returns the changes at once where it is in memory."""
-        keep, begun, cache = settled.keep, settled.begun, self._cache
+        keep, begun, cache = update.keep, update.begun, self._cache
         assert keep is not None
 
         def whole(content: bytes) -> Sequence[Change]:
-            changes = complete(self.asked, course, keep, content, cache.entry_bytes)
+            changes = complete(self.asked, decision, keep, content, cache.entry_bytes)
             return [c for c in changes if isinstance(c, Drop) or not c.entry.undecodable]
 
         if isinstance(response.stream, ANY.ByteStream):
@@ -310,20 +284,6 @@ class CacheLookup:
             response.stream, first, cache.entry_bytes, whole, storage, self.sent
         )
         return ()
-
-    def _continued(self, response: Response, settled: Settled) -> Response:
-        """The whole response, from the stored beginning and the rest that comes."""
-        begun, keep = settled.begun, settled.keep
-        assert begun is not None
-        assert keep is not None
-        lines = partial.whole(begun, keep)
-        if isinstance(response.stream, ANY.ByteStream):
-            return stored_response(
-                200, written(self._library, lines), b"".join(response.stream), begun.encoded
-            )
-        # The open response itself, so that it can be closed.
-        response.status_code, response.headers = 200, written(self._library, lines)
-        return response
 
 
 def normal(library: Library, asked: Asked, changes: Sequence[Change]) -> Sequence[Change]:

@@ -6,8 +6,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from statuspolicy.engine.cooling import Decided
-from statuspolicy.engine.effects import Acquire, Behind, Discard, Look, Reply, StoreChanges
-from statuspolicy.engine.prepare import written
+from statuspolicy.engine.effects import Acquire, Discard, Look, Reply, Revalidate, StoreChanges
+from statuspolicy.engine.prepare import prepared
 from statuspolicy.engine.state import ExchangeState, Flow, released
 from statuspolicy.engine.unknown_outcome import sending
 from statuspolicy.fields.methods import SAFE
@@ -36,7 +36,7 @@ def recalled(state: ExchangeState, client_cache: ClientCache) -> Flow[Reply | No
     if lookup is None:  # else the transport looked already
         if state.config.prepare is not None:
             # What it writes may say whose the answer is, and select it.
-            request = yield from written(state, request, len(state.answers) + 1)
+            request = yield from prepared(state, request, len(state.answers) + 1)
         if state.user is None:
             state.user = client_cache.user(request)
         asked = client_cache.asked(request, state.cookies, state.user)
@@ -71,8 +71,8 @@ def recalled(state: ExchangeState, client_cache: ClientCache) -> Flow[Reply | No
         return None
     yield from released(state)
     state.went, state.began = request, clock.monotonic()
-    if lookup.behind:
-        yield Behind(state.sent, asked.url, state.user)
+    if lookup.revalidates:
+        yield Revalidate(state.sent, asked.url, state.user)
     return Reply(response)
 
 
@@ -129,7 +129,8 @@ def sent(state: ExchangeState, lookup: CacheLookup) -> Flow[Reply]:
             return reply
         response, changes = lookup.receive(answer, state.config.clock.time())
         if client_cache.near:
-            client_cache.change(changes, lookup.sent)
+            if changes:
+                client_cache.change(changes, lookup.sent)
         else:
             yield StoreChanges(changes, lookup.sent)
         lookup.tell_others()

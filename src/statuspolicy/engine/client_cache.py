@@ -114,8 +114,8 @@ class ClientCache:
         since: float = inf,
     ) -> CacheLookup:
         """Look a request up. validate, since: as in the cache's `reuse`."""
-        course = reuse(asked, stored, now, validate, since)
-        return CacheLookup(library, self.cache, self._invalidations, asked, course, now)
+        decision = reuse(asked, stored, now, validate, since)
+        return CacheLookup(library, self.cache, self._invalidations, asked, decision, now)
 
     def close(self, seconds: float) -> None:
         """End the background validations, and close the storage."""

@@ -109,7 +109,7 @@ class Read:
 class Resume:
     """Resume the body of a response where it breaks; the driver returns why it can't, or "".
 
-    until: as in Send. user: as in Behind.
+    until: as in Send. user: as in Revalidate.
     """
 
     __slots__ = __match_args__ = ("response", "request", "until", "user")
@@ -176,7 +176,7 @@ class StoreChanges:
         self.sent = sent
 
 
-class Behind:
+class Revalidate:
     """Validate a stored response in the background; the caller has the stale one already.
 
     key: its key in the cache. user: its user, by the cache's `user`.
@@ -190,6 +190,6 @@ class Behind:
         self.user = user
 
 
-OfTheCache: TypeAlias = "Look | StoreChanges | Behind"
+OfTheCache: TypeAlias = "Look | StoreChanges | Revalidate"
 Rare: TypeAlias = "Read | Resume | Ask | Acquire | Release | OfTheCache"
 Effect: TypeAlias = "Send | Wait | Discard | Rare"

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from httpx import Request
 
 
-def prepared(
+def outgoing(
     state: ExchangeState, request: Request, attempt: int, aside: bool = False
 ) -> Flow[Request]:
     """The request as it is sent, after `prepare`; the observer gets an `Attempt` for it."""
-    request = yield from written(state, request, attempt)
+    request = yield from prepared(state, request, attempt)
     state.tell(Attempt, request, attempt, state.hops, aside)
     return request
 
 
-def written(state: ExchangeState, request: Request, attempt: int) -> Flow[Request]:
+def prepared(state: ExchangeState, request: Request, attempt: int) -> Flow[Request]:
     """A copy of a request that the application's `prepare` has changed.
 
     The changes are for this send alone: the next request is built from the original.

@@ -10,7 +10,7 @@ from statuspolicy.engine import guard
 from statuspolicy.engine.cooling import Decided
 from statuspolicy.engine.effects import Discard, StoreChanges
 from statuspolicy.engine.path import Permit, drops
-from statuspolicy.engine.prepare import forbidden, written
+from statuspolicy.engine.prepare import forbidden, prepared
 from statuspolicy.engine.state import ExchangeState, Flow
 from statuspolicy.engine.time_limits import too_late
 from statuspolicy.fields.section import Fields
@@ -67,7 +67,7 @@ def _take_one(state: ExchangeState) -> Flow[bool]:
     if move is None:
         return False
     if config.prepare is not None:  # what it writes may say who asks
-        request = yield from written(state, state.sent, 1)
+        request = yield from prepared(state, state.sent, 1)
         if not redirected.asks_as_anybody(request, config.limits.sensitive):
             return False
     code, location = move

@@ -8,7 +8,7 @@ from statuspolicy.engine import guard
 from statuspolicy.engine.cooling import held_back, noted
 from statuspolicy.engine.effects import Acquire, Discard, Read, Reply, Send, StoreChanges, Wait
 from statuspolicy.engine.events import Wait as Waiting
-from statuspolicy.engine.prepare import forbidden, prepared
+from statuspolicy.engine.prepare import forbidden, outgoing
 from statuspolicy.engine.state import ExchangeState, Flow, released
 from statuspolicy.engine.unknown_outcome import sending
 from statuspolicy.message.response import adopt, is_kept
@@ -77,7 +77,7 @@ def step_aside(
         yield Wait(verdict.after)
     if (refused := (yield from held_back(state, request))) is not None:
         return exchange, Settle(f"the side request is not sent: {refused}")
-    went = yield from prepared(state, request, 1, aside=True)
+    went = yield from outgoing(state, request, 1, aside=True)
     cache, send = state.config.cache, Send(went, until=state.until)
     reply: Reply = (yield send) if cache is None else (yield from sending(cache, send))
     answer = state.hear(reply, request, exchange)

@@ -13,7 +13,6 @@ from statuspolicy.engine.config import AllowHop, Config, Confirm, Observer, Prep
 from statuspolicy.engine.effects import (
     Acquire,
     Ask,
-    Behind,
     Discard,
     Effect,
     Look,
@@ -22,6 +21,7 @@ from statuspolicy.engine.effects import (
     Release,
     Reply,
     Resume,
+    Revalidate,
     Send,
     StoreChanges,
     Wait,
@@ -169,7 +169,7 @@ def replay(
             case Acquire():
                 value = True
             case _:
-                assert isinstance(effect, (Release, Behind))
+                assert isinstance(effect, (Release, Revalidate))
     still_open = len(held) - (response is not None and bool(held))
     return Story(response, error, sent, bodies, waits, effects, most, still_open)
 
