@@ -127,7 +127,7 @@ def test_the_command_line_names_the_rules_of_a_row(command):
     def lines(code: str) -> list[str]:
         return CliRunner().invoke(cli, [command, code]).output.splitlines()
 
-    assert "Rules: Redirect black hole; Location." in lines("414")
+    assert "Rules, as docs/rules.md has them: Redirect black hole; Location." in lines("414")
     assert not any(line.startswith("Rules:") for line in lines("402"))
 
 

@@ -66,7 +66,7 @@ def _in_words(row: Row, key: Key) -> str:
     lines.append(f"The duty is {duty_of(row)}{said and f': {said}'}")
     words = WORDS.get(row.name)
     if words is not None and words.rules:
-        lines.append(f"Rules: {'; '.join(words.rules)}.")
+        lines.append(f"Rules, as docs/rules.md has them: {'; '.join(words.rules)}.")
     return "\n".join(lines)
 
 

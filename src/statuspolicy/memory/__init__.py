@@ -1,1 +1,1 @@
-"""The memory that exchanges share (moves, cooldowns, budgets), the limits of one, and locks."""
+"""The memory that exchanges share: moves, cooldowns, retry budgets; and locks."""
