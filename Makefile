@@ -53,7 +53,7 @@ test-prereleases: ## whether the newest pre-releases of httpx and others will do
 
 night: $(VENV)/.with-test ## the properties, with 100,000 examples each: for hours without you
 	HYPOTHESIS_PROFILE=night $(BIN)/python -m pytest --timeout 0 \
-		tests/test_guarantees.py tests/test_fields.py tests/test_hop.py
+		tests/test_guarantees.py tests/test_fields.py tests/test_redirected.py
 
 fleet: $(VENV)/.ready ## 1,000 clients and an outage, with and without a retry budget
 	@$(BIN)/python benchmarks/fleet.py 1000

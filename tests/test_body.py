@@ -1,4 +1,4 @@
-"""body.py: each kind of request body knows whether it can be sent again."""
+"""message/body.py: each kind of request body knows whether it can be sent again."""
 
 import gc
 import io

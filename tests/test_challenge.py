@@ -1,4 +1,4 @@
-"""Challenges: what a server wrote -> values, and never an exception."""
+"""fields/challenges.py: text from a server -> challenges, and never an exception."""
 
 import time
 

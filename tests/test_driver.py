@@ -1,4 +1,4 @@
-"""The drivers and their I/O: what is drained, what is closed, and when."""
+"""client/driver.py and its I/O: which responses are drained, which are closed, and when."""
 
 import anyio
 import pytest

@@ -1,4 +1,4 @@
-"""each.py: a loop says which value failed, and leaves no value out."""
+"""tests/each.py: its loop says which value failed, and leaves no value out."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""Evidence: what was seen of a send, and so whether a request that is no GET may be repeated."""
+"""engine/evidence.py: the observations of a send, by which a POST may be repeated or not."""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""fast_path.py: what the fast path does is what would have been decided."""
+"""engine/fast_path.py: the fast path has the effect that the decision would have."""
 
 import random
 from collections.abc import Callable

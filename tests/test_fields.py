@@ -1,4 +1,4 @@
-"""fields.py: what a server wrote -> a value or None, and never an exception."""
+"""fields/: text from a server -> a value or None, and never an exception."""
 
 from collections.abc import Callable
 from math import inf

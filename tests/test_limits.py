@@ -1,4 +1,4 @@
-"""limits.py and _value.py: configuration that is checked when it is written, then frozen."""
+"""policy/limits.py and _value.py: a configuration is checked when it is made, then frozen."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""Links and alternates: what a server wrote -> values, and never an exception."""
+"""fields/links.py: text from a server -> links and alternatives, and never an exception."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""memory.py: what is remembered between exchanges, bounded."""
+"""memory/memory.py: what exchanges share, and its bounds."""
 
 from threading import Barrier, Thread
 

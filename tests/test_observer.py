@@ -1,4 +1,4 @@
-"""An observer hears of all that happens, in order and as it happens, and changes nothing."""
+"""`observer`: it gets each event of an exchange, in order and at once, and changes nothing."""
 
 import functools
 import logging

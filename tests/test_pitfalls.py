@@ -1,7 +1,7 @@
-"""What is easily got wrong below a client, where no other test here would notice.
+"""Mistakes that middleware below a client easily makes; users of other libraries met each.
 
-The number in each docstring is the row of the table of pitfalls that was drawn up from what
-other libraries' users ran into. Rows that aren't here are held by the tests of the thing itself.
+The docstring of a test says why the mistake happens. Other pitfalls are held by the tests of their
+own subject.
 """
 
 import io
@@ -39,13 +39,13 @@ def transport(kind: str, **options: Any) -> Any:
     return (httpx.HTTPTransport if kind == "sync" else httpx.AsyncHTTPTransport)(**options)
 
 
-# ── what the client does with what it gets: rows 3, 6, 8, 10, 12 ───────────────────────
+# ── what the client does with what it gets ─────────────────────────────────────────────
 
 
 def test_a_cookie_of_an_answer_that_is_repeated_goes_with_the_repeat_and_into_the_jar(
     session, status_server
 ):
-    """Row 3: the client sees only the last answer, and the cookies of that alone."""
+    """The client sees only the last answer, and the cookies of that alone."""
     busy = Answer(503, {"Retry-After": "1", "Set-Cookie": "seen=1"})
     session.get(status_server.script("/busy", busy, Answer()))
     assert [r.headers.get("cookie") for r in status_server.received] == [None, "seen=1"]
@@ -71,7 +71,7 @@ DECLINED: dict[str, tuple[str, dict[str, Any]]] = {
 def test_307_what_is_declined_for_any_reason_is_not_followed_by_a_client_that_follows(
     reason, open_session, status_server
 ):
-    """Row 6: the client looks for a redirect in whatever it gets, and would follow it."""
+    """The client looks for a redirect in whatever it gets, and would follow it."""
     location, options = DECLINED[reason]
     session = open_session({"follow_redirects": True}, **options)
     fields = {"Location": location, "Retry-After": "1"}
@@ -84,7 +84,7 @@ def test_307_what_is_declined_for_any_reason_is_not_followed_by_a_client_that_fo
 
 
 def test_307_a_body_that_is_used_up_is_not_sent_empty_by_a_client_that_follows(status_server):
-    """Row 6: to decline a 307 is of no use where the client resends it without its body."""
+    """To decline a 307 is of no use where the client resends it without its body."""
     client = httpx.Client(follow_redirects=True)
     with sp.wrap(client, limits=sp.Limits(replay_bytes=0)):
         url = status_server.url + "/307?location=/200"
@@ -109,7 +109,7 @@ locations = st.one_of(
 @example("mailto:nobody@example.org", False)
 @example("http://xn--/", False)
 def test_no_location_makes_a_client_raise_followed_or_not(location, follow):
-    """Row 8: httpx builds the next request of any redirect, and raises where it can't."""
+    """Httpx builds the next request of any redirect, and raises where it can't."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         if str(request.url) != "http://home.example/":
@@ -123,7 +123,7 @@ def test_no_location_makes_a_client_raise_followed_or_not(location, follow):
 
 
 def test_302_the_elapsed_time_of_a_hop_is_its_own_and_no_wait_counts(open_session):
-    """Row 10: the client times the whole call, and what is in the history not at all."""
+    """The client times the whole call, and what is in the history not at all."""
     took = {"/a": 3, "/b": 5, "/c": 7}
     leads_to = {"/a": "/b", "/b": "/c"}
 
@@ -144,13 +144,13 @@ def test_302_the_elapsed_time_of_a_hop_is_its_own_and_no_wait_counts(open_sessio
     "path", ["/200", "/302?location=/200", "/503?retry-after=1&then=200", "/302", "/511?body=x"]
 )
 def test_whatever_is_handed_over_has_an_elapsed_time(path, session, status_server):
-    """Row 10: it is written on closing, wherever a library keeps it."""
+    """It is written on closing, wherever a library keeps it."""
     response = session.get(status_server.url + path)
     assert response.elapsed > timedelta()
 
 
 def test_302_an_error_of_a_later_hop_names_it_and_all_that_came_before(session, status_server):
-    """Row 12: the client writes its own request into every exception that passes it."""
+    """The client writes its own request into every exception that passes it."""
     for n in range(6):
         status_server.script(f"/{n}a", Answer(302, {"Location": f"/{n + 1}a"}))
     with pytest.raises(httpx.TooManyRedirects) as raised:
@@ -161,7 +161,7 @@ def test_302_an_error_of_a_later_hop_names_it_and_all_that_came_before(session, 
     assert [r.url.path for r in error.response.history] == [f"/{n}a" for n in range(5)]
 
 
-# ── the request that goes out: rows 13, 14, 15 ─────────────────────────────────────────
+# ── the request that goes out ──────────────────────────────────────────────────────────
 
 
 class Readable:
@@ -220,7 +220,7 @@ OF_A_TASK: dict[str, Callable[[], dict[str, Any]]] = {
 )
 @pytest.mark.parametrize("path", ["/307?location=/200", "/503?retry-after=1&then=200"])
 def test_307_503_a_body_of_any_shape_arrives_whole_both_times(path, shape, session, status_server):
-    """Row 13: httpx sends most of these empty the second time, and the server answers 200."""
+    """Httpx sends most of these empty the second time, and the server answers 200."""
     body = (OF_A_THREAD | OF_A_TASK | FORMS)[shape]()
     response = session.request("PUT", status_server.url + path, **body)
     assert response.status_code == 200
@@ -230,7 +230,7 @@ def test_307_503_a_body_of_any_shape_arrives_whole_both_times(path, shape, sessi
 
 
 def test_303_307_the_request_of_each_hop_can_be_looked_at(session, status_server):
-    """Row 14: a request that is made of a stream has no content that could be read."""
+    """A request that is made of a stream has no content that could be read."""
     response = session.request("POST", status_server.url + "/307?location=/200", json=[1])
     sent = [*[r.request for r in response.history], response.request]
     assert [(r.method, r.content) for r in sent] == [("POST", b"[1]")] * 2
@@ -240,7 +240,7 @@ def test_303_307_the_request_of_each_hop_can_be_looked_at(session, status_server
 
 
 def test_a_callers_own_host_field_goes_with_a_relative_location_alone(session, status_server):
-    """Row 14: a copied Host asks the second server for the first one's site."""
+    """A copied Host asks the second server for the first one's site."""
     headers = {"Host": "virtual.example"}
     session.get(status_server.url + "/302?location=/200", headers=headers)
     other = f"localhost:{status_server.port}"
@@ -323,7 +323,7 @@ HTTP2 = {"http1": False, "http2": True}
 def test_303_307_over_http2_a_hop_names_its_own_host_and_brings_its_body(
     status, method, body, open_session
 ):
-    """Row 14: a copied Host becomes the `:authority`, and without a length no body is sent."""
+    """A copied Host becomes the `:authority`, and without a length no body is sent."""
 
     def answer(path: str, connection: int) -> tuple[int, dict[str, str]]:
         return (200, {}) if path == "/b" else (status, {"location": location})
@@ -339,7 +339,7 @@ def test_303_307_over_http2_a_hop_names_its_own_host_and_brings_its_body(
 
 
 def test_302_503_the_timeouts_of_a_call_hold_on_every_hop_and_every_try(open_session):
-    """Row 15: where they are lost, a server that stalls is waited for without end."""
+    """Where they are lost, a server that stalls is waited for without end."""
     seen = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -361,7 +361,7 @@ def test_302_503_the_timeouts_of_a_call_hold_on_every_hop_and_every_try(open_ses
     }
 
 
-# ── what is let go of: rows 16, 17 ─────────────────────────────────────────────────────
+# ── what is let go of ──────────────────────────────────────────────────────────────────
 
 
 class Meanwhile(FakeClock):
@@ -384,7 +384,7 @@ class Meanwhile(FakeClock):
     "path", ["/503?retry-after=9&body=busy&then=200", "/302?retry-after=9&body=x&location=/200"]
 )
 def test_302_503_a_wait_holds_no_connection(path, open_session, status_server):
-    """Row 16: what is held while one waits is missing elsewhere, here a pool's only one."""
+    """What is held while one waits is missing elsewhere, here a pool's only one."""
     clock = Meanwhile()
     session = open_session(dict(ONE), clock=clock)
     clock.client, clock.url = session.client, status_server.url + "/200?meanwhile"
@@ -397,7 +397,7 @@ def test_302_503_a_wait_holds_no_connection(path, open_session, status_server):
 def test_302_content_encoding_an_intermediate_body_is_not_decoded_before_somebody_asks(
     session, status_server
 ):
-    """Row 16: a body that nobody reads is a way to fill the memory, or to stop a redirect."""
+    """A body that nobody reads is a way to fill the memory, or to stop a redirect."""
     fields = {"Location": "/200", "Content-Encoding": "gzip"}
     response = session.get(status_server.script("/bad", Answer(302, fields, b"no gzip")))
     assert response.status_code == 200
@@ -421,7 +421,7 @@ def boom(*anything: Any) -> Any:
     ids=["duty", "no verdict", "wait", "confirm"],
 )
 def test_what_an_application_raises_leaves_no_response_open(options, open_session, status_server):
-    """Row 16: httpx-retries keeps the connection of a response that its validator chokes on."""
+    """Httpx-retries keeps the connection of a response that its validator chokes on."""
     session = open_session(dict(ONE), **options)
     for _ in range(2):
         with pytest.raises((ZeroDivisionError, TypeError)):
@@ -450,7 +450,7 @@ async def asleep(*asked: Any) -> Any:
 @each("backend", ["asyncio", "trio"])
 @each("options", [{}, {"confirm": asleep}])
 def test_a_cancelled_call_closes_what_it_holds_however_long_that_takes(options, backend):
-    """Row 17: the first await of a cancelled task raises, and what comes after it is left out."""
+    """The first await of a cancelled task raises, and what comes after it is left out."""
     held = ClosesSlowly()
 
     class Redirects(httpx.AsyncBaseTransport):
@@ -469,7 +469,7 @@ def test_a_cancelled_call_closes_what_it_holds_however_long_that_takes(options, 
     assert held.closed
 
 
-# ── what runs above, and what runs below: rows 20, 22, 23, 25, 27, 28 ──────────────────
+# ── what runs above, and what runs below ───────────────────────────────────────────────
 
 
 class Reads(httpx.Auth):
@@ -490,7 +490,7 @@ class Reads(httpx.Auth):
     ("path", "hops"), [("/200x", 0), ("/302?location=/200x", 1), ("/503x", 0), ("/511x", 0)]
 )
 def test_a_flow_of_the_clients_own_reads_what_is_handed_over(path, hops, session, status_server):
-    """Row 20: it reads the response before the caller does, and both get all of it."""
+    """It reads the response before the caller does, and both get all of it."""
     status_server.script("/200x", Answer(200, body=b"text"))
     status_server.script("/511x", Answer(511, body=b"text"))
     status_server.script("/503x", Answer(503, {"Retry-After": "1"}), Answer(200, body=b"text"))
@@ -502,7 +502,7 @@ def test_a_flow_of_the_clients_own_reads_what_is_handed_over(path, hops, session
 
 @pytest.mark.parametrize("path", ["/200x", "/404x", "/302?location=/200x", "/503x"])
 def test_what_is_handed_over_is_left_for_the_caller_to_read(path, session, status_server):
-    """Row 20: a body that was read ahead is no stream, and may be longer than the memory."""
+    """A body that was read ahead is no stream, and may be longer than the memory."""
     body = b"x" * 100_000
     status_server.script("/200x", Answer(200, body=body))
     status_server.script("/404x", Answer(404, body=body))
@@ -537,7 +537,7 @@ UPGRADE = {"Upgrade": "echo", "Connection": "upgrade"}
 def test_101_connect_a_tunnel_is_handed_over_untouched_with_its_stream_open(
     method, head, status, session, status_server
 ):
-    """Row 22: what follows is no body, and to drain or close it would end the tunnel."""
+    """What follows is no body, and to drain or close it would end the tunnel."""
     raw = b"HTTP/1.1 " + head + b"\r\nhello"
     status_server.script("h.example:443", Answer(raw=raw, stall=True))
     options: dict[str, Any] = {"extensions": {"target": b"h.example:443"}}
@@ -565,7 +565,7 @@ def test_101_connect_a_tunnel_is_handed_over_untouched_with_its_stream_open(
 def test_over_http2_a_421_gets_another_connection_or_is_handed_over(
     renewed, status, connections, kind, open_session
 ):
-    """Row 23: nothing that a transport is told makes it leave an HTTP/2 connection."""
+    """Nothing that a transport is told makes it leave an HTTP/2 connection."""
     fresh = {"fresh": lambda: transport(kind, **HTTP2)} if renewed else {}
     session = open_session(dict(HTTP2), **fresh)
     with Http2Server(lambda path, connection: (421 if connection == 1 else 200, {})) as server:
@@ -602,7 +602,7 @@ class Noted(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
 @pytest.mark.parametrize("wrapped", [True, False])
 def test_what_is_wrapped_is_entered_and_left_once_with_its_client(wrapped, kind):
-    """Row 25: a client enters its transport, and one that isn't told so opens nothing."""
+    """A client enters its transport, and one that isn't told so opens nothing."""
     default, mounted = Noted(), Noted()
     sync = kind == "sync"
     policy = sp.PolicyTransport if sync else sp.AsyncPolicyTransport
@@ -626,7 +626,7 @@ def test_what_is_wrapped_is_entered_and_left_once_with_its_client(wrapped, kind)
 
 @pytest.mark.parametrize("wrapped", [True, False])
 def test_what_is_wrapped_is_closed_once_with_its_client(wrapped, kind):
-    """Row 25: `close()` without `with` reaches the transport that holds the sockets."""
+    """`close()` without `with` reaches the transport that holds the sockets."""
     default, sync = Noted(), kind == "sync"
     policy = sp.PolicyTransport if sync else sp.AsyncPolicyTransport
     given: Any = default if wrapped else policy(default)
@@ -638,7 +638,7 @@ def test_what_is_wrapped_is_closed_once_with_its_client(wrapped, kind):
 
 
 def test_no_transport_is_made_that_is_not_used(monkeypatch):
-    """Row 25: each makes an SSL context, which takes longer than a request."""
+    """Each makes an SSL context, which takes longer than a request."""
     made = []
     for kind in (httpx.HTTPTransport, httpx.AsyncHTTPTransport):
         monkeypatch.setattr(kind, "__init__", lambda self, **options: made.append(type(self)))
@@ -695,7 +695,7 @@ class Cache(httpx.BaseTransport, httpx.AsyncBaseTransport):
 def test_a_cache_below_sees_every_hop_and_every_try_and_its_redirects_are_followed(
     kind, open_session, status_server
 ):
-    """Row 27: above the policy it would keep the last body under the first URL."""
+    """Above the policy it would keep the last body under the first URL."""
     cache = Cache(transport(kind))
     session = open_session({"transport": cache})
     status_server.script("/a", Answer(301, {"Location": "/b"}))
@@ -714,7 +714,7 @@ def test_a_cache_below_sees_every_hop_and_every_try_and_its_redirects_are_follow
 def test_a_304_to_a_condition_of_the_callers_own_is_his_also_after_a_hop(
     path, condition, session, status_server
 ):
-    """Row 27: the caller has a cache of his own, and asked whether it holds."""
+    """The caller has a cache of his own, and asked whether it holds."""
     response = session.get(status_server.url + path, headers=condition)
     assert (response.status_code, response.content) == (304, b"")
     assert len(status_server.received) == 1 + len(response.history)
@@ -742,7 +742,7 @@ class ByCertificate:
 def test_302_a_client_certificate_is_shown_to_the_host_that_it_is_mounted_for_and_to_no_other(
     home, away, certified, kind, open_session
 ):
-    """Row 28: below one transport, each host that a Location names would be shown it."""
+    """Below one transport, each host that a Location names would be shown it."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_OPTIONAL
@@ -762,13 +762,13 @@ def test_302_a_client_certificate_is_shown_to_the_host_that_it_is_mounted_for_an
     assert noting.certified == certified
 
 
-# ── what stays home: row 29 ────────────────────────────────────────────────────────────
+# ── what stays home ────────────────────────────────────────────────────────────────────
 
 
 def test_what_a_flow_and_a_location_add_stays_home_and_does_not_come_back(
     open_session, status_server
 ):
-    """Row 29: httpx sends a Location's userinfo as credentials, and all but Authorization."""
+    """Httpx sends a Location's userinfo as credentials, and all but Authorization."""
 
     class Signs(httpx.Auth):
         def auth_flow(self, request: httpx.Request) -> Any:
@@ -790,11 +790,11 @@ def test_what_a_flow_and_a_location_add_stays_home_and_does_not_come_back(
     assert "secret" not in str(sp.trace(response))
 
 
-# ── many at once: row 30 ───────────────────────────────────────────────────────────────
+# ── many at once ───────────────────────────────────────────────────────────────────────
 
 
 def test_calls_at_once_share_a_client_and_neither_attempts_nor_history(open_session, status_server):
-    """Row 30: counters of the transport's own would run out for all callers together."""
+    """Counters of the transport's own would run out for all callers together."""
     session = open_session(limits=sp.Limits(deadline=9999))
     calls = range(12)
     urls = [
@@ -830,7 +830,7 @@ def test_calls_at_once_share_a_client_and_neither_attempts_nor_history(open_sess
 
 
 def test_the_callers_request_is_as_it_was_whenever_a_transport_is_asked(open_session):
-    """Row 30: what is changed and put right afterwards is seen by whoever else sends it."""
+    """What is changed and put right afterwards is seen by whoever else sends it."""
 
     def now() -> Any:
         timeouts = dict(mine.extensions["timeout"])
@@ -859,7 +859,7 @@ def test_the_callers_request_is_as_it_was_whenever_a_transport_is_asked(open_ses
     assert now() == before
 
 
-# ── rows that had no handling at first ─────────────────────────────────────────────────
+# ── further cases ──────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -872,14 +872,14 @@ def test_the_callers_request_is_as_it_was_whenever_a_transport_is_asked(open_ses
 def test_204_205_what_is_handed_over_empty_has_an_elapsed_time_and_is_closed(
     raw, session, status_server
 ):
-    """Row 10: also where there is nothing that a client could read to its end."""
+    """Also where there is nothing that a client could read to its end."""
     response = session.get(status_server.script("/x", raw))
     assert response.is_closed
     assert response.elapsed.total_seconds() > 0
 
 
 def test_302_a_failure_of_a_later_hop_names_that_hop(open_session):
-    """Row 12: the client writes its first request into every error that has none."""
+    """The client writes its first request into every error that has none."""
 
     def answer(request):
         if request.url.path == "/b":
@@ -938,7 +938,7 @@ async def cancelled_while_streaming(transport):
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_421_a_fresh_transport_is_closed_with_its_response_also_when_cancelled(backend):
-    """Row 17: whatever the closing of the response awaits."""
+    """Whatever the closing of the response awaits."""
     fresh = Scripted(over_http2(200, Slow(10, slow_close=True)))
     transport = sp.AsyncPolicyTransport(Scripted(over_http2(421, Slow(1))), fresh=lambda: fresh)
     anyio.run(cancelled_while_streaming, transport, backend=backend)
@@ -947,7 +947,7 @@ def test_421_a_fresh_transport_is_closed_with_its_response_also_when_cancelled(b
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_what_was_too_long_to_put_away_is_closed_also_when_cancelled(backend):
-    """Row 17: a body of which only the beginning was read."""
+    """A body of which only the beginning was read."""
 
     def aside(exchange):
         return sp.Aside(httpx.Request("GET", "https://h/side"), lambda exchange: sp.Settle())
@@ -972,7 +972,7 @@ def test_what_was_too_long_to_put_away_is_closed_also_when_cancelled(backend):
     ],
 )
 def test_2xx_any_2xx_to_connect_is_a_tunnel(head, status_server):
-    """Row 22: whatever the code and the fields say (RFC 9110 §9.3.6)."""
+    """Whatever the code and the fields say (RFC 9110 §9.3.6)."""
     status_server.script(
         "h.example:443", Answer(raw=b"HTTP/1.1 " + head + b"\r\nhello", stall=True)
     )
@@ -988,7 +988,7 @@ def test_2xx_any_2xx_to_connect_is_a_tunnel(head, status_server):
 
 @pytest.mark.parametrize("seconds", ["60", "99999999999", "9" * 400])
 def test_503_closing_the_client_ends_a_wait(seconds, status_server):
-    """Row 18: a thread that waits does so no longer, and opens no connection afterwards.
+    """A thread that waits does so no longer, and opens no connection afterwards.
 
     Also where all limits are lifted and no clock of the machine can hold what a server said.
     """
@@ -1010,7 +1010,7 @@ def test_503_closing_the_client_ends_a_wait(seconds, status_server):
 
 
 def test_503_a_task_does_not_send_with_a_client_that_was_closed_while_it_waited(status_server):
-    """Row 18: in a task too, where closing ends no wait of another clock."""
+    """In a task too, where closing ends no wait of another clock."""
 
     class Closing(FakeClock):
         async def asleep(self, seconds: float) -> None:
@@ -1027,7 +1027,7 @@ def test_503_a_task_does_not_send_with_a_client_that_was_closed_while_it_waited(
 
 
 def test_503_a_transport_that_is_entered_again_waits_and_sends_again(status_server):
-    """Row 18: what was closed is open again, as the library's own transports are."""
+    """What was closed is open again, as the library's own transports are."""
     transport = sp.PolicyTransport(clock=FakeClock())
     for n in range(2):
         with transport:

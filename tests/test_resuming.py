@@ -1,4 +1,4 @@
-"""resuming.py: a body that breaks goes on where it broke, or says why it can't."""
+"""message/resuming.py: a body that breaks is resumed where it broke, or says why it can't be."""
 
 import gzip
 import logging

@@ -16,7 +16,7 @@ import trustme
 from statuspolicy.testing import Answer, FakeClock, StatusServer
 from tests.conftest import Session
 from tests.library import httpx, sp
-from tests.test_wire import drip, raw
+from tests.test_deadlines_and_pins import drip, raw
 
 # The URL that is asked for, what is handed over (a status or an exception), and how many
 # requests that takes. A row is here for each code of the table.

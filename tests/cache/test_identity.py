@@ -1,4 +1,4 @@
-"""Whose a stored response is, and of what: the Host that was sent, `target`, and `Cache(user=)`."""
+"""The key and the user of a stored response: the Host that was sent, `target`, `Cache(user=)`."""
 
 from __future__ import annotations
 

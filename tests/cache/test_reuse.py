@@ -1,4 +1,4 @@
-"""Before a request is sent: whether what is stored answers it (RFC 9111 §4, §5.2.1; RFC 5861)."""
+"""Before a request is sent: whether a stored response answers it (RFC 9111 §4; RFC 5861)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Validations behind a caller's back: few at a time, one a key, ended with the client."""
+"""Background validations: few at a time, one for each key, and closing the client ends them."""
 
 import logging
 from threading import Event, Thread

@@ -1,4 +1,4 @@
-"""What may be stored (RFC 9111 §3), and which header fields of it (§3.1, §3.2)."""
+"""Which responses are stored (RFC 9111 §3), and with which header fields (§3.1, §3.2)."""
 
 from http import HTTPStatus
 

@@ -1,4 +1,4 @@
-"""After an answer came: what becomes of it and of what is stored (RFC 9111 §3, §4.3, §4.4)."""
+"""After a response came: it is stored, updates or invalidates (RFC 9111 §3, §4.3, §4.4)."""
 
 import pytest
 from hypothesis import given

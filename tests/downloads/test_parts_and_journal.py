@@ -1,4 +1,4 @@
-"""The pure rooms of a download, as tables of values and as properties."""
+"""The pure modules of downloads/, as tables of values and as properties."""
 
 import hashlib
 import io

@@ -18,7 +18,7 @@ _GET_OR_HEAD = ("GET", "HEAD")
 
 @leads
 def moved(exchange: Exchange) -> Verdict:
-    """301, 302: follow safe methods, and POST as GET; others stay as they are, and are confirmed."""
+    """301, 302: follow safe methods, and POST as GET; other methods are kept and confirmed."""
     # RFC 9110 §15.4.2: "For historical reasons, a user agent MAY change the request method
     # from POST to GET for the subsequent request."
     if exchange.request.method == "POST":

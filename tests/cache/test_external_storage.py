@@ -1,4 +1,4 @@
-"""Storages outside this process: what a request notices while one is away, and afterwards."""
+"""cache/storage/external.py: what a request notices while a storage fails, and afterwards."""
 
 import logging
 from threading import Event, Thread

@@ -1,4 +1,4 @@
-"""What a connection makes of what it hears, without any I/O."""
+"""wire/monitor.py: bytes that come while a request is sent, without any I/O."""
 
 import socket
 from types import SimpleNamespace

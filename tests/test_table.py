@@ -1,4 +1,4 @@
-"""row.py and tables.py: what each code gets, and how a table is changed."""
+"""policy/table.py and policy/standard.py: the row of each code, and how a table is changed."""
 
 from inspect import isfunction
 

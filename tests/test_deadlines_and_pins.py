@@ -1,4 +1,4 @@
-"""Real sockets under a deadline and under pins: a thread is let go in time, a name is not asked."""
+"""Real sockets with a deadline and pinned addresses: a thread ends in time, no name is resolved."""
 
 import select
 import socket

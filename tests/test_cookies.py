@@ -1,4 +1,4 @@
-"""jar.py: cookies in and out, and whose they are."""
+"""message/cookies.py: which cookies are stored, which are sent, and to whom they belong."""
 
 import copy
 import time

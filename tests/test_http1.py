@@ -1,4 +1,4 @@
-"""An answer, read along: where it ends, and what went before it, however it is cut in pieces."""
+"""wire/http1.py: the end of a response and its interim responses, however it is cut in pieces."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""What an exchange that is broken off gives back: each by itself, without an interrupt in it."""
+"""An exchange that is cancelled gives back what it holds: each thing by itself."""
 
 from contextvars import ContextVar
 from threading import Thread

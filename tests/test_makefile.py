@@ -1,4 +1,4 @@
-"""The Makefile and pyproject.toml: what is claimed is tested."""
+"""The Makefile and pyproject.toml: each claim in them is tested."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""Proof that a request was not read, from counts as a kernel may tell them. No socket is open."""
+"""wire/delivery.py: the proof that a request was not read, from counts of a kernel. No sockets."""
 
 import errno
 import socket

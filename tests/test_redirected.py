@@ -1,4 +1,4 @@
-"""hop.py: where a Location leads, and the one request that goes there."""
+"""message/redirected.py: the target of a Location, and the request that is sent there."""
 
 import pytest
 from hypothesis import example, given

@@ -1,4 +1,4 @@
-"""What a failure of the transport was, told from real exceptions and from such as they are."""
+"""policy/failures.py: the row of a failure, from real exceptions and from imitated ones."""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""300, 406, 415, 426: what is offered, accepted, asked for; 301, 308, 410: who is told."""
+"""300, 406, 415, 426: content negotiation; 301, 308, 410: the hooks that are called."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`Limits.total`: all of it is over in time, whatever the server does; `deadline` cuts nothing."""
+"""`Limits.total`: an exchange ends in time, whatever a server does; `deadline` ends no response."""
 
 import select
 import socket

@@ -1,4 +1,4 @@
-"""cooldown.py, and what Memory makes of it: origins that rest, as tables over time."""
+"""memory/cooldowns.py, also through Memory: cooldowns of origins, as tables over time."""
 
 import random
 import sys

@@ -1,4 +1,4 @@
-"""What is taken as another library keeps it is what the library would make of it."""
+"""wire/httpx_internals.py: its functions give the same result as the public ones of the library."""
 
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
