@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from statuspolicy.wire.monitor import PIECE
-from statuspolicy.wire.stream import Stream, _Watched
+from statuspolicy.wire.stream import Stream, _SocketWatcher
 from tests.library import httpx, sp
 from tests.raw_server import Peer, serving
 
@@ -115,7 +115,7 @@ def test_413_an_answer_to_a_body_that_the_socket_does_not_take_is_read_once_and_
     what, scheme, kind, open_session, monkeypatch
 ):
     """The server speaks when the socket is full, and reads on only later."""
-    full, done, looks, ready = threading.Event(), threading.Event(), [], _Watched.ready
+    full, done, looks, ready = threading.Event(), threading.Event(), [], _SocketWatcher.ready
 
     def counted(watched, *args):
         looks.append(full.is_set())
@@ -123,7 +123,7 @@ def test_413_an_answer_to_a_body_that_the_socket_does_not_take_is_read_once_and_
             full.set()
         return ready(watched, *args)
 
-    monkeypatch.setattr(_Watched, "ready", counted)
+    monkeypatch.setattr(_SocketWatcher, "ready", counted)
 
     def serve(peer: Peer) -> None:
         peer.head()

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from statuspolicy.wire.context import NotHTTP
-from statuspolicy.wire.http1 import MOST, Reading
+from statuspolicy.wire.http1 import MOST, ResponseTracker
 from tests.each import each
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -63,7 +63,7 @@ ANSWERS = [
 @cut_anywhere
 @example(cuts=list(range(500)))
 def test_an_answer_ends_where_it_ends_and_a_parser_agrees(request_head, answer, code, cuts):
-    reading = Reading(request_head)
+    reading = ResponseTracker(request_head)
     end = taken(reading, answer + EVIL, cuts)
     assert end == len(answer)
     assert (reading.code, reading.final) == (code, True)
@@ -95,11 +95,11 @@ def test_an_answer_ends_where_it_ends_and_a_parser_agrees(request_head, answer, 
 @cut_anywhere
 def test_101_where_no_end_can_be_seen_all_of_it_belongs(request_head, answer, cuts):
     """The parser judges it; nothing is kept from it."""
-    assert taken(Reading(request_head), answer + EVIL, cuts) == len(answer + EVIL)
+    assert taken(ResponseTracker(request_head), answer + EVIL, cuts) == len(answer + EVIL)
 
 
 def test_403_connect_a_refused_tunnel_is_an_answer_like_any_other():
-    reading = Reading(CONNECT)
+    reading = ResponseTracker(CONNECT)
     answer = b"HTTP/1.1 403 X\r\nContent-Length: 2\r\n\r\nno"
     assert taken(reading, answer + EVIL) == len(answer)
     assert not reading.switches
@@ -107,7 +107,7 @@ def test_403_connect_a_refused_tunnel_is_an_answer_like_any_other():
 
 @pytest.mark.parametrize(("head", "switches"), [(GET, False), (CONNECT, True)])
 def test_what_switches(head, switches):
-    reading = Reading(head)
+    reading = ResponseTracker(head)
     reading.consume(OK)
     assert not reading.switches
     reading.consume(b"\r\n")
@@ -121,7 +121,7 @@ def test_interim_responses_are_told_in_order_with_what_103_leads_to(cuts):
         b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nlink: </b>, </c>\r\n\r\n"
         b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"Content-Length: 0\r\n\r\n"
     )
-    reading = Reading(GET)
+    reading = ResponseTracker(GET)
     taken(reading, data, cuts)
     assert [told.code for told in reading.interim] == [102, 103, 100]
     assert [[link.target for link in told.links] for told in reading.interim] == [
@@ -145,7 +145,7 @@ def test_interim_responses_are_told_in_order_with_what_103_leads_to(cuts):
     ],
 )
 def test_1xx_what_a_beginning_tells(data, code, final, goes_ahead):
-    reading = Reading(GET)
+    reading = ResponseTracker(GET)
     reading.consume(data)
     assert (reading.code, reading.final, reading.goes_ahead) == (code, final, goes_ahead)
 
@@ -167,16 +167,16 @@ def test_1xx_what_a_beginning_tells(data, code, final, goes_ahead):
 @cut_anywhere
 def test_what_is_no_http(data, cuts):
     with pytest.raises(NotHTTP):
-        taken(Reading(GET), data, cuts)
+        taken(ResponseTracker(GET), data, cuts)
 
 
 def test_1xx_interim_responses_without_end():
     with pytest.raises(NotHTTP, match="longer than 100 KiB"):
-        Reading(GET).consume(b"HTTP/1.1 102 X\r\n\r\n" * (MOST // 18 + 1))
+        ResponseTracker(GET).consume(b"HTTP/1.1 102 X\r\n\r\n" * (MOST // 18 + 1))
 
 
 def test_an_end_before_its_header_section_is_whole():
-    reading = Reading(GET)
+    reading = ResponseTracker(GET)
     assert reading.consume(b"") == 0  # nothing came at all: that isn't for it to say
     reading.consume(OK)
     with pytest.raises(NotHTTP, match="truncated"):
@@ -184,7 +184,7 @@ def test_an_end_before_its_header_section_is_whole():
 
 
 def test_its_first_bytes_are_those_of_the_header_section_that_failed():
-    reading = Reading(GET)
+    reading = ResponseTracker(GET)
     with pytest.raises(NotHTTP):
         reading.consume(b"HTTP/1.1 102 X\r\n\r\n" + b"<html>" * 100)
     assert reading.first == (b"<html>" * 100)[:160]
@@ -196,6 +196,6 @@ def test_transfer_encoding_content_length_two_framings_are_doubtful_and_one_is_n
         (b"Transfer-Encoding: chunked\r\n", False),
         (b"Content-Length: 1\r\n", False),
     ):
-        reading = Reading(GET)
+        reading = ResponseTracker(GET)
         reading.consume(OK + fields + b"\r\n")
         assert reading.doubtful is doubtful

@@ -6,11 +6,11 @@ import pytest
 
 from statuspolicy.wire.cookiejar_internals import policy_of
 from statuspolicy.wire.httpx_internals import (
-    alone,
     extended,
     field_names,
     lines,
     same_place,
+    send_without_hooks,
     target,
     words,
     written,
@@ -98,11 +98,11 @@ def test_what_is_sent_alone_runs_no_hook_and_not_on_a_closed_client():
     hooks = {"request": [heard.append], "response": [heard.append]}
     with httpx.Client(transport=transport, event_hooks=hooks, auth=("me", "secret")) as client:
         request = client.build_request("GET", "http://a.example/")
-        response = alone(client, request)
+        response = send_without_hooks(client, request)
         assert (response.request, response.read(), heard) == (request, b"x", [])
         assert "authorization" not in request.headers
     with pytest.raises(RuntimeError, match="closed"):
-        alone(client, request)
+        send_without_hooks(client, request)
 
 
 def test_a_jar_s_policy_is_the_one_that_it_was_given():

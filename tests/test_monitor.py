@@ -7,8 +7,8 @@ import anyio
 import httpcore
 import pytest
 
-from statuspolicy.wire.monitor import Around
-from statuspolicy.wire.stream import AsyncStream, Stream, _Watched
+from statuspolicy.wire.monitor import Delegate
+from statuspolicy.wire.stream import AsyncStream, Stream, _SocketWatcher
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
 GARBAGE = b"\x16\x03\x01 this is no HTTP\r\n"
@@ -32,7 +32,7 @@ class Foreign:
 
 
 def test_what_is_not_said_of_a_stream_is_its_own():
-    assert Around(SimpleNamespace(color="blue")).color == "blue"
+    assert Delegate(SimpleNamespace(color="blue")).color == "blue"
 
 
 def test_garbage_that_was_heard_while_a_body_was_sent_is_an_error_when_it_is_asked_for():
@@ -70,7 +70,7 @@ def test_what_came_behind_an_answer_is_given_to_who_asks_for_more_than_the_answe
 def test_413_an_error_that_an_event_loop_took_from_the_socket_is_heard_all_the_same(monkeypatch):
     """A read that was given up goes on in asyncio; what it brought the socket shows no more."""
     shown = iter([(True, False), (False, False)])
-    monkeypatch.setattr(_Watched, "ready", lambda *_: next(shown))
+    monkeypatch.setattr(_SocketWatcher, "ready", lambda *_: next(shown))
     came = iter([httpcore.ReadTimeout(), b"HTTP/1.1 413 Content Too Large\r\n\r\n"])
 
     class Slow(Core):
@@ -91,6 +91,6 @@ def test_a_socket_that_is_closed_while_it_is_watched_keeps_nobody_waiting(deaf):
     """As asyncio closes one whose sending failed; the selector shows nothing of it any more."""
     here, there = socket.socketpair()
     stream = SimpleNamespace(get_extra_info={"socket": here}.get)
-    with there, _Watched(stream) as watched:
+    with there, _SocketWatcher(stream) as watched:
         here.close()
         assert watched.ready(0, deaf) == (True, True)

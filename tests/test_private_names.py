@@ -24,7 +24,7 @@ from statuspolicy.wire import (
     httpcore_internals,
     httpx_internals,
 )
-from statuspolicy.wire.flow_control import look_after
+from statuspolicy.wire.flow_control import give_windows_back
 from statuspolicy.wire.library import Library
 from statuspolicy.wire.supported import TESTED, Name, UnsupportedVersion, missing, require
 from tests.each import each
@@ -267,7 +267,7 @@ def test_a_first_connection_of_http2_says_that_a_name_is_gone(monkeypatch):
         httpcore.ConnectionPool() as pool,
         pytest.raises(UnsupportedVersion, match=r"has no HTTP2Connection\._response_closed, which"),
     ):
-        look_after(pool, object())
+        give_windows_back(pool, object())
 
 
 def test_a_library_of_other_names_is_refused_in_one_sentence(monkeypatch):
@@ -295,7 +295,7 @@ def test_under_respx_every_name_is_there(respx_mock):
 def test_an_http2_connection_of_another_library_or_pool_is_left_as_it_is():
     other = SimpleNamespace(_network_stream=object(), _h2_state=object())
     for pool in (None, SimpleNamespace(connections=[other]), httpcore.ConnectionPool()):
-        look_after(pool, object())
+        give_windows_back(pool, object())
     assert vars(other).keys() == {"_network_stream", "_h2_state"}
 
 

@@ -13,7 +13,7 @@ from statuspolicy.printable import given, quoted
 T = TypeVar("T")
 
 
-class _Shown:
+class _Signature:
     """A descriptor: the signature of a class, for `help` and `inspect.signature`."""
 
     def __get__(self, of: object | None, kind: type) -> Any:
@@ -31,7 +31,7 @@ class _Shown:
 
 
 class _Frozen:
-    __signature__ = _Shown()
+    __signature__ = _Signature()
 
     def __setattr__(self, name: str, value: object) -> None:
         cls = type(self).__name__
@@ -42,22 +42,22 @@ class _Frozen:
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen.")
 
-    def _given(self) -> dict[str, Any]:
+    def _arguments(self) -> dict[str, Any]:
         """The arguments of the instance, without lazy values."""
         return {name: vars(self)[name] for name in type(self).__annotations__}
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other._given() == self._given()
+        return type(other) is type(self) and other._arguments() == self._arguments()
 
     def __hash__(self) -> int:
-        return hash(tuple(self._given().values()))
+        return hash(tuple(self._arguments().values()))
 
     def __repr__(self) -> str:
         """Show only the arguments that are not the default: `retry(attempts=6)`."""
         cls = type(self)
         unset = object()
         changed = (
-            f"{n}={quoted(v)}" for n, v in self._given().items() if v != getattr(cls, n, unset)
+            f"{n}={quoted(v)}" for n, v in self._arguments().items() if v != getattr(cls, n, unset)
         )
         return f"{cls.__name__}({', '.join(changed)})"
 
@@ -65,10 +65,10 @@ class _Frozen:
 class lazy(Generic[T]):  # noqa: N801 - as functools.cached_property, but without its lock
     """An attribute that is computed at its first use, and then stored."""
 
-    def __init__(self, reckon: Callable[[Any], T]) -> None:
-        self._reckon = reckon
-        self._name = reckon.__name__
-        self.__doc__ = reckon.__doc__
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self._compute = compute
+        self._name = compute.__name__
+        self.__doc__ = compute.__doc__
 
     @overload
     def __get__(self, of: None, kind: type) -> Self: ...
@@ -77,7 +77,7 @@ class lazy(Generic[T]):  # noqa: N801 - as functools.cached_property, but withou
     def __get__(self, of: object | None, kind: type) -> Self | T:
         if of is None:
             return self
-        value = of.__dict__[self._name] = self._reckon(of)
+        value = of.__dict__[self._name] = self._compute(of)
         return value
 
 
@@ -107,17 +107,17 @@ class Record(_Frozen):
         return new
 
 
-class Reckoned(Record):
+class Computed(Record):
     """Base class of records with `lazy` values: `_replace` computes all of them anew.
 
     The values that `_of` gets may lack those that have their default.
     """
 
-    def _given(self) -> dict[str, Any]:
+    def _arguments(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in type(self).__annotations__}
 
     def _replace(self, **changes: Any) -> Self:
-        return type(self)(**self._given() | changes)
+        return type(self)(**self._arguments() | changes)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)

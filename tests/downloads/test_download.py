@@ -992,11 +992,11 @@ def test_a_thread_that_comes_late_does_not_end_the_next_round(path):
         under_way = download_state.DownloadState(
             client, "http://a.example/", path, 1, True, None, None, None
         )
-        (late,) = under_way.hear(client.send(under_way.lead()))
+        (late,) = under_way.begin_round(client.send(under_way.lead()))
         under_way.halt()
-        (job,) = under_way.hear(client.send(under_way.lead()))
+        (job,) = under_way.begin_round(client.send(under_way.lead()))
         with pytest.raises(Halted) as raised:
-            under_way.reading(late, answer)
+            under_way.writer_for(late, answer)
         under_way.failed(late, raised.value)
         assert not under_way.halted
         under_way.failed(job, ZeroDivisionError())

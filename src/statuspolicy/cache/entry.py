@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import TypeAlias
 
-from statuspolicy._value import Reckoned, lazy
+from statuspolicy._value import Computed, lazy
 from statuspolicy.cache import freshness
 from statuspolicy.cache.control import Control, control, named
 from statuspolicy.cache.flaws import flaw, undecodable
@@ -28,7 +28,7 @@ _CONTROL = re.compile("[\0\n\v\f\r]").search
 LONGEST_TAG = 2_000
 
 
-class Entry(Reckoned):
+class Entry(Computed):
     """A stored response, with the data of its request.
 
     status, headers, body: as they came (the body not decoded), without the fields that must not

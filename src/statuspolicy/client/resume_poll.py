@@ -15,7 +15,7 @@ from statuspolicy.policy.duties.polling.poll import poll
 from statuspolicy.policy.duties.polling.token import read_token, token_of
 from statuspolicy.policy.exchange import Exchange
 from statuspolicy.printable import given, quoted
-from statuspolicy.wire.httpx_internals import alone, chosen, request_of, written
+from statuspolicy.wire.httpx_internals import request_of, send_without_hooks, transport_for, written
 from statuspolicy.wire.library import ANY, LIBRARY_OF, meet, several
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def resume_poll(
         raise TypeError(f"{client!r}: give statuspolicy.wrap(client).")
     library = LIBRARY_OF[type(client)]
     home, found = _home(client, origin), read_token(token)
-    transport: Any = chosen(client, library.URL(found.url))
+    transport: Any = transport_for(client, library.URL(found.url))
     if not isinstance(transport, (PolicyTransport, AsyncPolicyTransport)):
         raise TypeError("This client is not wrapped: call statuspolicy.wrap(client) first.")
     why = ""
@@ -133,8 +133,8 @@ def resume_poll(
         ],
     )
     if isinstance(client, ANY.AsyncClient):
-        return _aread(alone(client, request))
-    return _read(alone(client, request))
+        return _aread(send_without_hooks(client, request))
+    return _read(send_without_hooks(client, request))
 
 
 def _read(response: Response) -> Response:

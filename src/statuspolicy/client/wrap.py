@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from statuspolicy.client.async_transport import AsyncPolicyTransport
 from statuspolicy.client.base_transport import client_cache_of
 from statuspolicy.client.transport import PolicyTransport
-from statuspolicy.client.wrapped_class import hear, over, unhear
-from statuspolicy.client.wrapping import OfClient, Wrapping, note, wrapping
+from statuspolicy.client.wrapped_class import over, use_own_class, use_wrapped_class
+from statuspolicy.client.wrapping import ClientReference, Wrapping, note, wrapping
 from statuspolicy.engine.clock import Clock
 from statuspolicy.engine.config import Observer
 from statuspolicy.memory.memory import Memory
@@ -86,7 +86,7 @@ def wrap(
     kind: Any = PolicyTransport if isinstance(client, ANY.Client) else AsyncPolicyTransport
     memory = Memory() if memory is None else memory
     client_cache: Any = None if cache is None else client_cache_of(cache, limits)
-    of = OfClient(changed)
+    of = ClientReference(changed)
 
     def policy(place: Any, inner: Any) -> Any:
         return kind(
@@ -109,7 +109,7 @@ def wrap(
     policies = {p: policy(p, t) for p, t in before.items() if t is not None}
     done = Wrapping(of, policies[None].config.clock, policies)
     put_transports(changed, before | policies)
-    hear(client)
+    use_wrapped_class(client)
     hasten(changed.cookies)
     if "send" in vars(client):
         send = vars(client)["send"]
@@ -149,7 +149,7 @@ def unwrap(client: ClientT) -> ClientT:
     if done.send is not None and vars(client).get("send") is done.send[1]:
         changed.send = done.send[0]
     note(client, None)
-    unhear(client)
+    use_own_class(client)
     undo(changed.cookies)
     return client
 

@@ -34,7 +34,7 @@ else:  # once there is something to do
 T = TypeVar("T")
 
 
-def _hears(kind: Any) -> Any:
+def _override_send(kind: Any) -> Any:
     """Give a class a `send` that notes the call, then calls that of the next class."""
     below = kind.send
 
@@ -42,7 +42,7 @@ def _hears(kind: Any) -> Any:
     def send(self: Any, *args: Any, **options: Any) -> Any:
         done = self.__dict__.get(NAME)
         if done is None:
-            return _unheard(kind, self).send(*args, **options)
+            return _next_send(kind, self).send(*args, **options)
         if done.of.client() is None:
             done.of.client = ref(self)  # a copy of a wrapped client that was freed
         return _sent(done, super(kind, self).send, *args, **options)
@@ -51,7 +51,7 @@ def _hears(kind: Any) -> Any:
     async def async_send(self: Any, *args: Any, **options: Any) -> Any:
         done = self.__dict__.get(NAME)
         if done is None:
-            return await _unheard(kind, self).send(*args, **options)
+            return await _next_send(kind, self).send(*args, **options)
         if done.of.client() is None:
             done.of.client = ref(self)
         return await _asent(done, super(kind, self).send, *args, **options)
@@ -60,7 +60,7 @@ def _hears(kind: Any) -> Any:
     return kind
 
 
-def _unheard(kind: Any, client: Any) -> Any:
+def _next_send(kind: Any, client: Any) -> Any:
     """The object with the next `send` for a client that isn't wrapped.
 
     It was unwrapped while the method was kept, or made by `type(wrapped)(...)`.
@@ -69,7 +69,7 @@ def _unheard(kind: Any, client: Any) -> Any:
 
 
 @cache
-def _ends(base: Any) -> tuple[Any, Any]:
+def _outer_bases(base: Any) -> tuple[Any, Any]:
     """Two bases of a wrapped client's class: one before its own class, and one after it.
 
     base: a library's Client or AsyncClient.
@@ -84,7 +84,7 @@ def _ends(base: Any) -> tuple[Any, Any]:
     class Beneath(base):  # type: ignore[misc]
         __slots__ = ()
 
-    return _hears(Above), _hears(Beneath)
+    return _override_send(Above), _override_send(Beneath)
 
 
 def over(client: Any, done: Wrapping, send: Any) -> Callable[..., Any]:
@@ -109,7 +109,7 @@ def _sent(done: Wrapping, send: Callable[..., T], *args: Any, **options: Any) ->
     except BaseException as error:
         if isinstance(error, ANY.RequestError):
             bound(error)
-        for response in _forsaken(error):
+        for response in _open_responses(error):
             driver.let_go(response)
         raise
 
@@ -123,12 +123,12 @@ async def _asent(
     except BaseException as error:
         if isinstance(error, ANY.RequestError):
             bound(error)
-        for response in _forsaken(error):
+        for response in _open_responses(error):
             await driver.alet_go(response)
         raise
 
 
-def _forsaken(error: BaseException) -> list[Response]:
+def _open_responses(error: BaseException) -> list[Response]:
     """The open responses in the client's frames when Ctrl-C or a cancellation came.
 
     A client closes its response when a hook or the body fails, but not when it is interrupted.
@@ -148,7 +148,7 @@ _CLASS = property(attrgetter("_unwrapped"), _become)
 
 
 @lru_cache(128)
-def hearing(kind: Any) -> Any:
+def wrapped_class(kind: Any) -> Any:
     """The class that a client of `kind` has while it is wrapped.
 
     It has the same name, and `client.__class__` is still the client's own class: a client that is
@@ -158,7 +158,7 @@ def hearing(kind: Any) -> Any:
         return kind  # `type(wrapped)(...)` made the client
     library = LIBRARY_OF[kind]
     base: Any = library.AsyncClient if issubclass(kind, library.AsyncClient) else library.Client
-    above, beneath = _ends(base)
+    above, beneath = _outer_bases(base)
     bases: Any = (above, kind, beneath)
     if kind is base:
         bases = (beneath,)
@@ -172,13 +172,13 @@ def hearing(kind: Any) -> Any:
     return new(metaclass, kind.__name__, bases, names)
 
 
-def hear(client: Any) -> None:
+def use_wrapped_class(client: Any) -> None:
     """Give a client the class for wrapped clients."""
     kind: Any = type(client)
-    _become(client, hearing(kind))
+    _become(client, wrapped_class(kind))
 
 
-def unhear(client: Any) -> None:
+def use_own_class(client: Any) -> None:
     """Give a client its own class back, unless it was changed since."""
     kind = type(client)
     if "_unwrapped" in vars(kind):

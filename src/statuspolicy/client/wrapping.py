@@ -9,7 +9,7 @@ from weakref import ref
 
 from statuspolicy.engine.clock import Clock
 from statuspolicy.wire.context import aduring, during
-from statuspolicy.wire.httpx_internals import POOL, chosen, transports
+from statuspolicy.wire.httpx_internals import POOL, transport_for, transports
 from statuspolicy.wire.library import BASE
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Wrapping:
 
     send: tuple[Any, Any] | None = None
 
-    def __init__(self, of: OfClient, clock: Clock, policies: dict[Any, Any]) -> None:
+    def __init__(self, of: ClientReference, clock: Clock, policies: dict[Any, Any]) -> None:
         self.of = of
         self.now = clock.monotonic
         self.policies = policies
@@ -53,7 +53,7 @@ def note(client: object, done: Wrapping | None) -> None:
         vars(client)[NAME] = done
 
 
-class OfClient:
+class ClientReference:
     """A client as its transports know it, by a weak reference. A call returns the cookie jar."""
 
     def __init__(self, client: Client | AsyncClient) -> None:
@@ -74,19 +74,19 @@ class OfClient:
         done = None if client is None else wrapping(client)
         if client is None or done is None:
             return inner
-        to = chosen(client, url)
+        to = transport_for(client, url)
         for policy in done.policies.values():
             if policy is to:
                 return policy._inner
         # Don't call a transport above the policy transport again: it may hold a lock.
         at_place = transports(client).get(place)
-        return inner if to is at_place else Through(to, self)
+        return inner if to is at_place else PassingTransport(to, self)
 
 
-class Through(BASE.BaseTransport, BASE.AsyncBaseTransport):
+class PassingTransport(BASE.BaseTransport, BASE.AsyncBaseTransport):
     """A transport that was added to the client later, such as another mount."""
 
-    def __init__(self, transport: Any, of: OfClient) -> None:
+    def __init__(self, transport: Any, of: ClientReference) -> None:
         setattr(self, POOL, getattr(transport, POOL, None))  # so that `install` finds its sockets
         self._transport = transport
         self._of = of

@@ -111,12 +111,12 @@ def _whole(fields: Fields, came_from: str, known: Journal | None) -> Source:
     )
     # A server without ranges, or with a changed file, sends the whole file. A server that is down,
     # or a network that wants a login, sends a page.
-    if known is not None and not same and (kinds := _kinds(known.fields, fields)):
-        raise NoFile(f"the media type was {kinds[0]} and is {kinds[1]} now")
+    if known is not None and not same and (types := _media_types(known.fields, fields)):
+        raise NoFile(f"the media type was {types[0]} and is {types[1]} now")
     return Source(0, ENDLESS if end == inf else int(end), not same, length)
 
 
-def _kinds(old: Fields, new: Fields) -> tuple[str, str] | None:
+def _media_types(old: Fields, new: Fields) -> tuple[str, str] | None:
     """The media types of both, if they differ."""
     before, now = (
         (fields.get("content-type") or "").partition(";")[0].strip().lower()[:80] or "none"

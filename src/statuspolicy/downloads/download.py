@@ -18,11 +18,11 @@ from statuspolicy.client.async_transport import AsyncPolicyTransport
 from statuspolicy.client.transport import PolicyTransport
 from statuspolicy.client.wrapping import wrapping
 from statuspolicy.downloads.download_state import MOST_SHOWN, DownloadState, Progress
-from statuspolicy.downloads.segment import Job, Reading
+from statuspolicy.downloads.segment import Job, SegmentWriter
 from statuspolicy.message.content import raw
 from statuspolicy.message.streams import ONE_READ
 from statuspolicy.printable import given
-from statuspolicy.wire.httpx_internals import alone, transports
+from statuspolicy.wire.httpx_internals import send_without_hooks, transports
 from statuspolicy.wire.library import ANY, meet
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def download(
 def _saved(client: Client, state: DownloadState) -> Path:
     while not state.complete:
         with closing(_send(client, state, state.lead())) as response:
-            jobs = state.hear(response)
-            state.tell()
+            jobs = state.begin_round(response)
+            state.report_progress()
             if jobs:
                 _round(client, state, jobs, response)
     return state.finish()
@@ -130,16 +130,16 @@ def _fetch(
         while job.missing:
             if response is None:
                 response = _send(client, state, state.ask(job), state.abroad)
-            with closing(response), state.reading(job, response) as reading:
+            with closing(response), state.writer_for(job, response) as writer:
                 for data in raw(response) or response.iter_raw():
-                    if reading.add(data):
-                        reading.write()
-                        state.tell()
-                    if reading.enough:
+                    if writer.add(data):
+                        writer.write()
+                        state.report_progress()
+                    if writer.enough:
                         break
                 else:
-                    reading.end()
-            state.tell()
+                    writer.end()
+            state.report_progress()
             response = None
     except BaseException as error:  # noqa: BLE001 - `weigh` looks at the failures of all jobs
         state.failed(job, error)
@@ -148,7 +148,11 @@ def _fetch(
 
 
 def _send(client: Client, state: DownloadState, request: Request, abroad: bool = False) -> Response:
-    send = partial(alone, client, request) if abroad else partial(client.send, request, stream=True)
+    send = (
+        partial(send_without_hooks, client, request)
+        if abroad
+        else partial(client.send, request, stream=True)
+    )
     # One expression, so that Ctrl-C can't come between the response and its place.
     response = state.held[get_ident()] = send()
     if response.status_code in (200, 206, 416):
@@ -192,8 +196,8 @@ async def adownload(
         while not state.complete:
             response = await _asend(client, state, state.lead())
             try:
-                jobs = await run_sync(state.hear, response)
-                state.tell()
+                jobs = await run_sync(state.begin_round, response)
+                state.report_progress()
                 if jobs:
                     await _around(client, state, jobs, response)
             finally:
@@ -232,19 +236,19 @@ async def _afetch(
             if response is None:
                 response = await _asend(client, state, state.ask(job), state.abroad)
             try:
-                with state.reading(job, response) as reading:
+                with state.writer_for(job, response) as writer:
 
-                    async def take(data: bytes, reading: Reading = reading) -> bool:
-                        if reading.add(data):
-                            await run_sync(reading.write)
-                            state.tell()
-                        return reading.enough
+                    async def take(data: bytes, writer: SegmentWriter = writer) -> bool:
+                        if writer.add(data):
+                            await run_sync(writer.write)
+                            state.report_progress()
+                        return writer.enough
 
                     if await _each(raw(response) or response.aiter_raw(), take):
-                        await run_sync(reading.end)
+                        await run_sync(writer.end)
             finally:
                 await _aclose(response)
-            state.tell()
+            state.report_progress()
             response = None
     except Exception as error:  # noqa: BLE001 - `weigh` looks at the failures of all jobs
         state.failed(job, error)
@@ -254,7 +258,7 @@ async def _asend(
     client: AsyncClient, state: DownloadState, request: Request, abroad: bool = False
 ) -> Response:
     if abroad:
-        response = await alone(client, request)
+        response = await send_without_hooks(client, request)
     else:
         response = await client.send(request, stream=True)
     if response.status_code in (200, 206, 416):

@@ -20,7 +20,7 @@ from statuspolicy.downloads.answers import Anew, NoFile, Source, judge
 from statuspolicy.downloads.destination import place
 from statuspolicy.downloads.device import Sink
 from statuspolicy.downloads.part_file import PartFile
-from statuspolicy.downloads.segment import Halted, Job, Reading
+from statuspolicy.downloads.segment import Halted, Job, SegmentWriter
 from statuspolicy.downloads.spans import ENDLESS, Span, shares, within
 from statuspolicy.engine.config import OVERRIDE, Unstored
 from statuspolicy.fields.section import Fields, members
@@ -102,7 +102,7 @@ class DownloadState:
         shared = shares(self.part.missing, self._segments if self._length else 1)
         return shared[0][0] if shared else (self._count, ENDLESS)
 
-    def hear(self, response: Response) -> list[Job]:
+    def begin_round(self, response: Response) -> list[Job]:
         """The jobs after the first response of a round; its own job comes first.
 
         Raises HTTPStatusError or DownloadError for a response that is not the file.
@@ -149,7 +149,7 @@ class DownloadState:
             request.extensions = {**request.extensions, "trace": job.heed}
         return request
 
-    def reading(self, job: Job, response: Response) -> Reading:
+    def writer_for(self, job: Job, response: Response) -> SegmentWriter:
         """A reader for the response to a job.
 
         Raises Anew, Halted, HTTPStatusError or DownloadError.
@@ -170,7 +170,7 @@ class DownloadState:
             # All parts would give the same warning.
             self._unverified = self._unverified or digests.unverified(said)
         job.response = response
-        return Reading(self.part, job, source, wanted)
+        return SegmentWriter(self.part, job, source, wanted)
 
     def failed(self, job: Job, error: BaseException) -> None:
         """Note that a job has failed; the other jobs go on where that is of use."""
@@ -232,7 +232,7 @@ class DownloadState:
         self._halted.set()
         self.part.close()
 
-    def tell(self) -> None:
+    def report_progress(self) -> None:
         """Call `progress`."""
         if self._progress is not None and not self.halted:
             self._tell()

@@ -1,4 +1,4 @@
-"""`Reading`: writes the bytes of one response to their positions in the file."""
+"""`SegmentWriter`: writes the bytes of one response to their positions in the file."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Job:
             raise Halted
 
 
-class Reading:
+class SegmentWriter:
     """Writes the wanted bytes of a response into the part file, in large pieces.
 
     wanted: the digests that the content of the response must have.

@@ -16,7 +16,7 @@ from statuspolicy.message import body
 from statuspolicy.message.expect_continue import Held, expects
 from statuspolicy.policy import failures
 from statuspolicy.policy.limits import Limits
-from statuspolicy.wire.context import HINTED, READING, WIRE, Seen, Wire
+from statuspolicy.wire.context import HINTED, TRACKER, WIRE, Seen, Wire
 from statuspolicy.wire.httpcore_internals import SENDING
 from statuspolicy.wire.library import ANY
 
@@ -144,7 +144,7 @@ def saw(watch: Watch | None, reply: Reply) -> Reply:
             reply.interim = interim
             HINTED.discard(outcome.extensions["network_stream"])
     elif isinstance(outcome, ANY.RemoteProtocolError) and failures.row_key(outcome) == 600:
-        reading = READING.get()
+        reading = TRACKER.get()
         reply.began = b"" if reading is None else reading.first
     if watch is not None:
         reply.reused, reply.unsent, reply.begun = watch.reused, watch.unsent, watch.begun

@@ -58,7 +58,7 @@ class Cooldown(Record):
         return self.seconds if self.seconds < room else (self.least + room) / 2
 
 
-class _Requested:
+class _RequestedCooldown:
     """A cooldown that the origin asked for."""
 
     __slots__ = ("seconds", "until")
@@ -79,7 +79,7 @@ class _Requested:
         return Cooldown(least + uniform(0.0, min(self.seconds / 2, _SPREAD)), least)  # noqa: S311
 
 
-class _Watched:
+class _CircuitBreaker:
     """A circuit breaker: failures open it, probes close it again."""
 
     __slots__ = ("cool", "forgotten", "free", "strikes", "until")
@@ -115,15 +115,15 @@ class _Watched:
 
 
 class _Origin:
-    __slots__ = ("requested", "watched")
+    __slots__ = ("breaker", "requested")
 
     def __init__(self) -> None:
-        self.requested = _Requested()
-        self.watched: _Watched | None = None
+        self.requested = _RequestedCooldown()
+        self.breaker: _CircuitBreaker | None = None
 
     def matters(self, now: float) -> bool:
-        watched = self.watched is not None and self.watched.forgotten > now
-        return watched or self.requested.until > now
+        counts = self.breaker is not None and self.breaker.forgotten > now
+        return counts or self.requested.until > now
 
 
 class Cooldowns(OrderedDict[str, _Origin]):
@@ -143,11 +143,11 @@ class Cooldowns(OrderedDict[str, _Origin]):
         if known is None or not known.matters(now):
             known = _Origin()
         self[origin] = known  # as the last one used
-        watch = cool.probe or cool.refuse or cool.after > 1
-        told, begins = cool.told if watch else cool.seconds, False
-        if watch:
-            known.watched = known.watched or _Watched(cool)
-            begins = known.watched.strike(cool, now)
+        breaks = cool.probe or cool.refuse or cool.after > 1
+        told, begins = cool.told if breaks else cool.seconds, False
+        if breaks:
+            known.breaker = known.breaker or _CircuitBreaker(cool)
+            begins = known.breaker.strike(cool, now)
         return known.requested.cool(told, now) if told else begins
 
     def approach(self, origin: str, now: float) -> Cooldown | None:
@@ -160,25 +160,25 @@ class Cooldowns(OrderedDict[str, _Origin]):
         if known is None or not known.matters(now):
             return None
         wait = known.requested.approach(now)
-        watched = known.watched
-        if watched is None or (wait and not watched.cool.refuse):
+        breaker = known.breaker
+        if breaker is None or (wait and not breaker.cool.refuse):
             return wait  # a request that waited asks again
-        return watched.approach(now) or wait
+        return breaker.approach(now) or wait
 
     def abandon(self, origin: str, sent: float) -> None:
         """Let the next probe be sent: the one from that time got no response."""
         known = self.get(origin)
-        watched = None if known is None else known.watched
-        if watched is not None and watched.free == sent + _LEASE:
-            watched.free = sent
+        breaker = None if known is None else known.breaker
+        if breaker is not None and breaker.free == sent + _LEASE:
+            breaker.free = sent
 
     def warm(self, origin: str, now: float) -> None:
         """Close the circuit breaker. A cooldown that the origin asked for still holds."""
         known = self.get(origin)
-        if known is not None and known.watched is not None:
-            until = known.watched.until
+        if known is not None and known.breaker is not None:
+            until = known.breaker.until
             if until is None or until <= now + _TICK:
-                known.watched = None
+                known.breaker = None
         self._sweep(now)
 
     def _sweep(self, now: float) -> None:

@@ -11,7 +11,7 @@ from statuspolicy.fields.section import Fields, members
 from statuspolicy.message import remade
 from statuspolicy.printable import PART, printable
 from statuspolicy.wire.context import PINS
-from statuspolicy.wire.httpx_internals import beside, extended, lines, same_place, written
+from statuspolicy.wire.httpx_internals import extended, lines, same_place, url_of_parts, written
 from statuspolicy.wire.httpx_internals import origin as origin  # noqa: PLC0414 - these are found here too
 from statuspolicy.wire.httpx_internals import target as target  # noqa: PLC0414
 from statuspolicy.wire.library import ANY, LIBRARY_OF, several
@@ -259,11 +259,13 @@ def plainly(base: URL, location: str) -> URL | None:
         return None
     scheme, host, port, path, query = found.groups()
     if scheme is None:
-        return beside(base, path, query)
+        return url_of_parts(base, path, query)
     number = None if port is None else int(port)
     if "xn--" in host or (number or 0) > _LAST_PORT:
         return None
-    return beside(base, path, query, (scheme, host, None if number == _USUAL[scheme] else number))
+    return url_of_parts(
+        base, path, query, (scheme, host, None if number == _USUAL[scheme] else number)
+    )
 
 
 def is_relative(location: URL | str) -> bool:

@@ -6,7 +6,7 @@ from math import inf
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Generic
 
-from statuspolicy._value import Reckoned, lazy
+from statuspolicy._value import Computed, lazy
 from statuspolicy.fields.methods import IDEMPOTENT, SAFE
 from statuspolicy.fields.retry_after import told
 from statuspolicy.fields.section import Fields
@@ -47,7 +47,7 @@ else:
         __class_getitem__ = classmethod(GenericAlias)
 
 
-class Exchange(Reckoned, _OfALibrary[RequestT, ResponseT, ErrorT]):
+class Exchange(Computed, _OfALibrary[RequestT, ResponseT, ErrorT]):
     """A response or failure and what led to it. Frozen: a duty changes nothing.
 
     To a type checker its request, response and error are httpx's; `statuspolicy.httpx2.Exchange`

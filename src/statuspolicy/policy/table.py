@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, TypeVar
 
-from statuspolicy._value import Reckoned, lazy
+from statuspolicy._value import Computed, lazy
 from statuspolicy.policy import failures
 from statuspolicy.policy.verdicts import Settle, Verdict
 from statuspolicy.printable import given, quoted
@@ -51,7 +51,7 @@ def resume(exchange: Exchange[Any, Any, Any]) -> Verdict:
     return Settle(resume=True)
 
 
-class Row(Reckoned):
+class Row(Computed):
     """One row of a table.
 
     key: a status code, a class ("4xx"), or the name of a failure ("ConnectError"), which stands for

@@ -19,7 +19,7 @@ from statuspolicy.wire.httpcore_internals import (
     sends_to_proxy,
 )
 from statuspolicy.wire.httpx_internals import POOL, check_transport
-from statuspolicy.wire.monitor import Around
+from statuspolicy.wire.monitor import Delegate
 from statuspolicy.wire.stream import AsyncStream, Stream
 
 
@@ -33,7 +33,7 @@ def install(transport: object) -> bool:
     """
     pool: Any = getattr(transport, POOL, None)
     backend = getattr(pool, BACKEND, None)
-    if isinstance(backend, Around):
+    if isinstance(backend, Delegate):
         return True
     kind: Any = type(transport)
     check_transport(kind)
@@ -53,7 +53,7 @@ def remove(transport: object) -> None:
     """Undo `install`, for the connections that are opened from now on."""
     pool: Any = getattr(transport, POOL, None)
     backend = getattr(pool, BACKEND, None)
-    if isinstance(backend, Around):
+    if isinstance(backend, Delegate):
         put_backend(pool, backend._inner)
 
 
@@ -62,7 +62,7 @@ def is_proxy(transport: object) -> bool:
     return sends_to_proxy(getattr(transport, POOL, None))
 
 
-class _Backend(Around):
+class _Backend(Delegate):
     """Base class of the backends. pool: returns the pool of the connections, while there is one."""
 
     def __init__(self, inner: Any, pool: Callable[[], Any] = lambda: None) -> None:

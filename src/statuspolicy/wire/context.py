@@ -70,8 +70,8 @@ class Wire:
         self.left, self.pins, self.seen = left, pins, seen
 
 
-# The current or last response, as a `statuspolicy.wire.http1.Reading`.
-READING: ContextVar[Any] = ContextVar("statuspolicy.wire.http1", default=None)
+# The current or last response, as a `statuspolicy.wire.http1.ResponseTracker`.
+TRACKER: ContextVar[Any] = ContextVar("statuspolicy.wire.http1", default=None)
 
 # The connections with interim responses before their current response.
 HINTED: set[object] = set()

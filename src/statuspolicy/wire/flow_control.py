@@ -32,7 +32,7 @@ _CANCEL = 8  # RFC 9113 §7
 _AT_ONCE = SimpleNamespace(extensions={"timeout": {"write": 1.0}})
 
 
-def look_after(pool: Any, stream: object) -> None:
+def give_windows_back(pool: Any, stream: object) -> None:
     """Make the HTTP/2 connection over a stream of bytes give windows back.
 
     To be called when the connection begins to write. Raises UnsupportedVersion where the library

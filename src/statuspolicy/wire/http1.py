@@ -1,4 +1,4 @@
-"""`Reading`: follows an HTTP/1.1 response: its interim responses, its status, and its end.
+"""`ResponseTracker`: follows an HTTP/1.1 response: its interim responses, its status, and its end.
 
 The parser of httpcore drops interim responses, and uses bytes after a response for the next request
 on the connection. So the bytes are read here before the parser gets them, unchanged: the parser
@@ -24,7 +24,7 @@ _FRAMING = re.compile(rb"\n(content-length|transfer-encoding):[ \t]*([^\r\n]*)",
 _LINK = re.compile(rb"\nlink:([^\r\n]*)", re.IGNORECASE)
 
 
-class Reading:
+class ResponseTracker:
     """The response to one request.
 
     head: the header section of the request.

@@ -38,7 +38,7 @@ parts: Callable[[URL], tuple[str, str, str]] = attrgetter(
 )
 
 
-def beside(
+def url_of_parts(
     url: URL, path: str, query: str | None, place: tuple[str, str, int | None] | None = None
 ) -> URL:
     """A URL made of parts, in which nothing has to be quoted; it is not parsed.
@@ -109,10 +109,12 @@ def written(
 
 
 @overload
-def alone(client: Client, request: Request) -> Response: ...
+def send_without_hooks(client: Client, request: Request) -> Response: ...
 @overload
-def alone(client: AsyncClient, request: Request) -> Awaitable[Response]: ...
-def alone(client: Client | AsyncClient, request: Request) -> Response | Awaitable[Response]:
+def send_without_hooks(client: AsyncClient, request: Request) -> Awaitable[Response]: ...
+def send_without_hooks(
+    client: Client | AsyncClient, request: Request
+) -> Response | Awaitable[Response]:
     """Send a request without the client's auth and event hooks; its response is streamed.
 
     Auth and hooks are for the caller's own requests: a token that a hook writes into each request
@@ -135,7 +137,7 @@ def put_transports(client: Client | AsyncClient, transports: dict[Any, Any]) -> 
     changed._transport = transports[None]
 
 
-def chosen(client: Client | AsyncClient, url: URL) -> Any:
+def transport_for(client: Client | AsyncClient, url: URL) -> Any:
     """The transport that a client chooses for a URL."""
     return client._transport_for_url(url)
 

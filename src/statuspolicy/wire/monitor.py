@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from statuspolicy.fields.interim import Interim
-from statuspolicy.wire.context import HINTED, READING, WIRE, NotHTTP, Seen, Wire, left
+from statuspolicy.wire.context import HINTED, TRACKER, WIRE, NotHTTP, Seen, Wire, left
 from statuspolicy.wire.delivery import Proof
-from statuspolicy.wire.flow_control import look_after
-from statuspolicy.wire.http1 import Reading, length_of
+from statuspolicy.wire.flow_control import give_windows_back
+from statuspolicy.wire.http1 import ResponseTracker, length_of
 
 PIECE = 16 * 1024  # bytes: a TLS record (RFC 8446 §5.1), and as much as a writable socket accepts
 
 
-class Around:
+class Delegate:
     """A proxy for an object of httpcore: other attributes are those of the object."""
 
     def __init__(self, inner: Any) -> None:
@@ -31,7 +31,7 @@ class Around:
         return getattr(self._inner, name)
 
 
-class Listener(Around):
+class Listener(Delegate):
     """Base class of the streams for threads and tasks. Each call reads WIRE.
 
     pool: returns the pool of the connection, while there is one.
@@ -53,7 +53,7 @@ class Listener(Around):
         self._cut = False  # whether the rest of it will not be sent
         self._proof: Proof | None = None  # once a request was watched
         # Of the response:
-        self._reading: Reading | None = None
+        self._tracker: ResponseTracker | None = None
         self._back = b""  # bytes that came before httpcore read
         self._stray = b""  # bytes that came after it
         self._broken: NotHTTP | None = None
@@ -61,7 +61,7 @@ class Listener(Around):
     @property
     def interim(self) -> tuple[Interim, ...]:
         """The interim responses before the current response."""
-        return () if self._reading is None else tuple(self._reading.interim)
+        return () if self._tracker is None else tuple(self._tracker.interim)
 
     def get_extra_info(self, info: str) -> Any:
         """As in httpcore. With "is_readable" it sends no other request here."""
@@ -71,7 +71,7 @@ class Listener(Around):
 
     @property
     def _spoiled(self) -> bool:
-        doubtful = self._reading is not None and self._reading.doubtful
+        doubtful = self._tracker is not None and self._tracker.doubtful
         return self._cut or doubtful or bool(self._back or self._stray)
 
     # ── sending ───────────────────────────────────────────────────────────────────────
@@ -86,17 +86,17 @@ class Listener(Around):
                 self._begin(buffer, wire)
             elif buffer.startswith(b"PRI "):
                 self._begins = False  # RFC 9113 §3.4: from now on it is HTTP/2
-                look_after(self._pool(), self)
+                give_windows_back(self._pool(), self)
             return False
         self._still_there()
         self._sent += len(buffer)
         # No response can come before the header section is sent.
-        return self._reading is not None and self._sent > PIECE and not self._deaf
+        return self._tracker is not None and self._sent > PIECE and not self._deaf
 
     def _begin(self, head: bytes, wire: Wire | None) -> None:
         HINTED.discard(self)
-        self._reading = Reading(head)
-        READING.set(self._reading)
+        self._tracker = ResponseTracker(head)
+        TRACKER.set(self._tracker)
         self._begins, self._deaf = False, self._core is None
         self._head, self._sent = head, 0
         seen = None if wire is None else wire.seen
@@ -143,9 +143,9 @@ class Listener(Around):
         if (data or self._closed) and wire is not None and wire.seen is not None:
             wire.seen.heard = True
 
-    def _given(self, data: bytes) -> bytes:
+    def _passed_on(self, data: bytes) -> bytes:
         """The bytes that httpcore gets now: no more than those of the response."""
-        reading = self._reading
+        reading = self._tracker
         if reading is None:
             return data
         try:
@@ -160,7 +160,7 @@ class Listener(Around):
         self._stray = data[ours:]
         return data[:ours]
 
-    def _kept(self, most: int) -> bytes:
+    def _earlier(self, most: int) -> bytes:
         """The bytes that came before httpcore read; then those after the response.
 
         httpcore decides where a response ends.
@@ -176,36 +176,36 @@ class Listener(Around):
 
     def _turn(self) -> None:
         """Note that the next write begins a request, if this is HTTP."""
-        self._begins = self._reading is not None and not self._reading.switches
+        self._begins = self._tracker is not None and not self._tracker.switches
         if not self._begins:
-            self._reading = None
+            self._tracker = None
 
     def _overhear(self, data: bytes) -> None:
         """Keep bytes that came before httpcore reads."""
-        assert self._reading is not None
+        assert self._tracker is not None
         self._heard(WIRE.get(), data)
         self._deaf = not data
         if self._deaf and self._proof is not None:
             self._proof.looks()
         try:
-            ours = self._reading.consume(data)
+            ours = self._tracker.consume(data)
         except NotHTTP as why:
             self._broken = why
             return
-        if self._reading.interim:
+        if self._tracker.interim:
             HINTED.add(self)
         self._back += data[:ours]
         self._stray += data[ours:]
 
     def _waits(self) -> bool:
         """Whether a body that waits for a 100 has to wait longer."""
-        assert self._reading is not None
-        heard = self._broken or self._reading.final or self._reading.goes_ahead
+        assert self._tracker is not None
+        heard = self._broken or self._tracker.final or self._tracker.goes_ahead
         return not (heard or self._deaf)
 
     def _after_the_wait(self) -> None:
-        assert self._reading is not None
-        if self._broken or self._reading.final or not self._reading.goes_ahead:
+        assert self._tracker is not None
+        if self._broken or self._tracker.final or not self._tracker.goes_ahead:
             raise self._refusal()
 
     def _stops(self) -> bool:
@@ -213,10 +213,10 @@ class Listener(Around):
 
         Raises the library's WriteError if more bytes would follow (RFC 9112 §9.5).
         """
-        assert self._reading is not None
+        assert self._tracker is not None
         if self._broken is None:
-            self._deaf = self._deaf or self._reading.final
-            if not self._reading.final or self._reading.code < 400:
+            self._deaf = self._deaf or self._tracker.final
+            if not self._tracker.final or self._tracker.code < 400:
                 return False
         self._cut = True
         length = length_of(self._head)

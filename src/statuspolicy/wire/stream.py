@@ -22,7 +22,7 @@ class Stream(Listener):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._back or self._stray or self._broken:
-            return self._kept(max_bytes)
+            return self._earlier(max_bytes)
         data: bytes = b""
         try:
             data = self._reads(max_bytes, self._in_time(timeout))
@@ -31,7 +31,7 @@ class Stream(Listener):
         if not data:  # httpcore closes the socket at once
             for seconds in self._settling(timeout):
                 sleep(seconds)
-        return self._given(data)
+        return self._passed_on(data)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if not buffer:
@@ -84,7 +84,7 @@ class Stream(Listener):
         self._after_the_wait()
 
     def _write_and_listen(self, buffer: bytes, timeout: float | None) -> None:
-        with _Watched(self._inner) as socket:
+        with _SocketWatcher(self._inner) as socket:
             for start in range(0, len(buffer), PIECE):
                 readable, writable = True, False
                 while readable and not writable:
@@ -116,7 +116,7 @@ class AsyncStream(Listener):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as httpcore calls it
         if self._back or self._stray or self._broken:
-            return self._kept(max_bytes)
+            return self._earlier(max_bytes)
         data: bytes = b""
         try:
             data = await self._reads(max_bytes, timeout)
@@ -127,7 +127,7 @@ class AsyncStream(Listener):
 
             for seconds in self._settling(timeout):
                 await anyio.sleep(seconds)
-        return self._given(data)
+        return self._passed_on(data)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as httpcore calls it
         if not buffer:
@@ -185,7 +185,7 @@ class AsyncStream(Listener):
     async def _write_and_listen(self, buffer: bytes, timeout: float | None) -> None:  # noqa: ASYNC109 - as httpcore calls it
         import anyio
 
-        with _Watched(self._inner) as socket:
+        with _SocketWatcher(self._inner) as socket:
             for start in range(0, len(buffer), PIECE):
                 began, slept = monotonic(), 0.0
                 pause, longest = _PAUSES
@@ -214,7 +214,7 @@ class AsyncStream(Listener):
         return self._stops()
 
 
-class _Watched:
+class _SocketWatcher:
     """Watches whether a socket is readable or writable."""
 
     def __init__(self, stream: Any) -> None:
