@@ -49,7 +49,7 @@ def test_a_cookie_field_is_taken_apart(field, pairs):
     assert jar.pairs(field) == pairs
 
 
-# ── given, own ─────────────────────────────────────────────────────────────────────────
+# ── pairs_for, own ─────────────────────────────────────────────────────────────────────────
 
 
 @each(
@@ -62,17 +62,17 @@ def test_a_cookie_field_is_taken_apart(field, pairs):
     ],
 )
 def test_the_jar_gives_what_applies_to_the_url(url, pairs):
-    assert jar.given(cookies(("a", "1"), ("b", "2")), request(url=url)) == pairs
+    assert jar.pairs_for(cookies(("a", "1"), ("b", "2")), request(url=url)) == pairs
 
 
 def test_the_jar_s_pairs_do_not_depend_on_what_the_request_carries_and_it_stays_as_it_is():
     asked = request("x=9")
-    assert jar.given(cookies(("a", "1")), asked) == ["a=1"]
+    assert jar.pairs_for(cookies(("a", "1")), asked) == ["a=1"]
     assert asked.headers["cookie"] == "x=9"
 
 
 def test_an_empty_jar_gives_nothing():
-    assert jar.given(httpx.Cookies(), request()) == []
+    assert jar.pairs_for(httpx.Cookies(), request()) == []
 
 
 @each(
@@ -110,8 +110,8 @@ def test_set_cookie_cookies_are_filed_under_the_host_that_set_them(status):
         ("a", "1", "far.example"),
         ("b", "2", "far.example"),
     }
-    assert jar.given(held, request(url="http://far.example/")) == ["a=1", "b=2"]
-    assert jar.given(held, request()) == []
+    assert jar.pairs_for(held, request(url="http://far.example/")) == ["a=1", "b=2"]
+    assert jar.pairs_for(held, request()) == []
 
 
 def test_a_response_that_was_asked_by_another_request_is_filed_under_the_one_that_is_named():
@@ -137,9 +137,9 @@ def test_511_set_cookie_a_captive_portal_s_cookies_are_never_taken():
 def test_a_cookie_that_the_server_takes_back_is_gone():
     held = cookies(("a", "1"))
     jar.extract(held, answer("b=1"), request())
-    assert jar.given(held, request()) == ["a=1", "b=1"]
+    assert jar.pairs_for(held, request()) == ["a=1", "b=1"]
     jar.extract(held, answer("b=; Max-Age=0"), request())
-    assert jar.given(held, request()) == ["a=1"]
+    assert jar.pairs_for(held, request()) == ["a=1"]
 
 
 # ── dress ──────────────────────────────────────────────────────────────────────────────
@@ -206,7 +206,7 @@ def test_a_cookie_that_is_no_ascii_does_not_raise(pair, raw):
 @pytest.mark.parametrize("value", ["caf\xe9", "\u2603"])
 def test_a_cookie_that_is_no_ascii_comes_out_of_the_jar(value):
     held = cookies(("a", value))
-    assert jar.given(held, request()) == [f"a={value}"]
+    assert jar.pairs_for(held, request()) == [f"a={value}"]
     jar.dress(held, bare := request(), ())
     assert "cookie" in bare.headers
 
@@ -285,9 +285,9 @@ def test_a_cookie_without_a_domain_that_the_jar_s_own_policy_keeps_back_takes_no
     held.set("b", "2")
     held.set("c", "3")
     held.jar.set_policy(DefaultCookiePolicy(blocked_domains=[""]))
-    assert sorted(jar.given(held, request())) == ["a=1", "b=2"]
+    assert sorted(jar.pairs_for(held, request())) == ["a=1", "b=2"]
     held.jar.set_policy(DefaultCookiePolicy())
-    assert sorted(jar.given(held, request())) == ["a=1", "b=2"]
+    assert sorted(jar.pairs_for(held, request())) == ["a=1", "b=2"]
     assert len(held.jar) == 4
 
 
@@ -302,15 +302,15 @@ def test_a_cookie_that_a_host_set_for_itself_alone_goes_to_no_host_below_it():
         asked = request(url=f"https://{host}/")
         jar.extract(held, answer("own=1; Path=/", "all=2; Path=/; Secure"), asked)
         jar.extract(held, answer(f"wide=3; Path=/; Domain={host}"), asked)
-        assert {"own=1", "all=2"} <= set(jar.given(held, asked))
-        given = jar.given(held, request(url=below))
+        assert {"own=1", "all=2"} <= set(jar.pairs_for(held, asked))
+        given = jar.pairs_for(held, request(url=below))
         assert set(given) <= {"wide=3"}, below
         assert jar.own(held, request("own=1; wide=3", url=below))[:1] == ("own=1",)
-    assert jar.given(held, request(url="http://localhost/")) == ["own=1"]
+    assert jar.pairs_for(held, request(url="http://localhost/")) == ["own=1"]
     for literal in ("http://127.0.0.1:8000/", "http://[::1]:8000/a", "http://[::1]/", HOME.upper()):
         held = httpx.Cookies()
         jar.extract(held, answer("own=1; Path=/"), request(url=literal))
-        assert jar.given(held, request(url=literal)) == ["own=1"], literal
+        assert jar.pairs_for(held, request(url=literal)) == ["own=1"], literal
 
 
 # ── what is read from a usual jar ──────────────────────────────────────────────────────
@@ -359,7 +359,7 @@ def test_a_usual_jar_takes_and_gives_what_one_does_that_is_asked(told, owned, ur
         for name, value in owned:  # of no domain: the caller's own
             held.set(name, value)
     assert [*map(vars, usual.jar)] == [*map(vars, own.jar)]
-    assert jar.given(usual, request(url=url)) == jar.given(own, request(url=url))
+    assert jar.pairs_for(usual, request(url=url)) == jar.pairs_for(own, request(url=url))
 
 
 def test_cookies_that_nobody_may_take_in_are_left_out_of_a_usual_jar_too():
@@ -383,7 +383,7 @@ def test_a_policy_that_was_told_otherwise_is_asked(name, value):
     full.set_policy(policy)
     usual, own = both(full)
     for url in (HOME, "http://api.home.example/"):
-        assert jar.given(usual, request(url=url)) == jar.given(own, request(url=url))
+        assert jar.pairs_for(usual, request(url=url)) == jar.pairs_for(own, request(url=url))
 
 
 def test_a_cookie_that_is_over_is_not_given_and_leaves_the_jar():
@@ -391,7 +391,7 @@ def test_a_cookie_that_is_over_is_not_given_and_leaves_the_jar():
     for name in "ab":
         held.set(name, "1" if name == "a" else "2", domain="home.example")
     next(iter(held.jar)).expires = int(time.time()) - 1
-    assert jar.given(held, request()) == ["b=2"]
+    assert jar.pairs_for(held, request()) == ["b=2"]
     assert [cookie.name for cookie in held.jar] == ["b"]
 
 
@@ -399,14 +399,14 @@ def test_a_usual_jar_is_read_and_not_asked(monkeypatch):
     held = httpx.Cookies(CookieJar())
     held.set("a", "1", domain=".home.example")
     monkeypatch.delattr(CookieJar, "add_cookie_header")
-    assert jar.given(held, request()) == ["a=1"]
+    assert jar.pairs_for(held, request()) == ["a=1"]
 
 
 def test_reading_a_jar_leaves_it_unlocked_whatever_is_in_it():
     held = cookies(("a", "1"))
     held.jar._cookies["home.example"] = None
     with pytest.raises(AttributeError):
-        jar.given(held, request())
+        jar.pairs_for(held, request())
     assert not held.jar._cookies_lock._is_owned()
 
 
@@ -419,7 +419,7 @@ def test_what_a_jar_decides_by_more_than_its_cookies_is_asked(url):
     own = httpx.Cookies(Own())
     for cookie in held.jar:
         own.jar.set_cookie(copy.copy(cookie))
-    assert jar.given(held, request(url=url)) == jar.given(own, request(url=url))
+    assert jar.pairs_for(held, request(url=url)) == jar.pairs_for(own, request(url=url))
 
 
 @each(
@@ -431,4 +431,4 @@ def test_cookie_a_path_ends_where_a_name_ends(path, sent):
     held = httpx.Cookies(CookieJar())
     held.set("a", "1", domain="home.example", path="/a")
     there = request(url=f"http://home.example{path}")
-    assert jar.given(held, there) == (["a=1"] if sent else [])
+    assert jar.pairs_for(held, there) == (["a=1"] if sent else [])

@@ -85,10 +85,10 @@ class lazy(Generic[T]):  # noqa: N801 - as functools.cached_property, but withou
 class Record(_Frozen):
     """Base class of values that are made often: each annotation is an argument, in order."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
+    def __init__(self, *values: Any, **named: Any) -> None:
         cls = type(self)
         cls.__init__ = _compiled(cls)  # type: ignore[method-assign]
-        cls.__init__(self, *given, **named)
+        cls.__init__(self, *values, **named)
 
     def _replace(self, **changes: Any) -> Self:
         """A copy in which some values are changed."""

@@ -6,11 +6,11 @@ from threading import Event, Thread
 import pytest
 
 from statuspolicy.cache.storage import external
-from statuspolicy.cache.storage.external import Outside
+from statuspolicy.cache.storage.external import ExternalStorage
 from tests.cache.places import URL, entry
 
 
-class Flaky(Outside):
+class Flaky(ExternalStorage):
     """A dict that can be away."""
 
     _failures = (OSError,)

@@ -28,16 +28,16 @@ def control(fields: Fields) -> Control:
     said: Control = {}
     for member in members(value):
         name, equals, argument = member.partition("=")
-        given = _unquoted(argument) if equals else None
+        content = _unquoted(argument) if equals else None
         if name[-1:] in (" ", "\t"):
             # §5.2 allows no white space around "=": the directive counts, its argument does not.
-            name, given = name.rstrip(" \t"), ""
+            name, content = name.rstrip(" \t"), ""
         name = name.lower()
         if name in _QUALIFIED and name in said:
             before = said[name]
-            said[name] = f"{before},{given}" if before and given else None
+            said[name] = f"{before},{content}" if before and content else None
         else:
-            said.setdefault(name, given)
+            said.setdefault(name, content)
     return said
 
 

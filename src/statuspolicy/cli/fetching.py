@@ -61,7 +61,7 @@ def saved(
     with progress.Progress(*columns, console=Console(stderr=True)) as bar:
         tasks: list[progress.TaskID] = []
 
-        def tell(done: int, total: int | None) -> None:
+        def show(done: int, total: int | None) -> None:
             if not tasks:  # bytes from an earlier run don't count for the speed
                 tasks.append(bar.add_task("", total=total, completed=done))
             bar.update(tasks[0], total=total, completed=done)
@@ -74,7 +74,7 @@ def saved(
                     path,
                     segments=segments,
                     resume=resume,
-                    progress=tell,
+                    progress=show,
                     sha256=sha256,
                     headers=dict(headers),
                 )

@@ -6,7 +6,7 @@ from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy.fields.retry_after import told
+from statuspolicy.fields.retry_after import seconds_to_wait
 from statuspolicy.fields.section import Fields
 from statuspolicy.message.steps import Step, Trace
 from statuspolicy.policy.standard import STANDARD
@@ -47,7 +47,7 @@ def trace(result: AnyResponse | BaseException) -> Trace:
     if isinstance(result, ANY.Response):
         row = STANDARD.match(result)
         code, words = result.status_code, phrase(result)
-        wait = told(code, Fields(result.headers.raw), time())
+        wait = seconds_to_wait(code, Fields(result.headers.raw), time())
     elif isinstance(result, BaseException):
         row = STANDARD.match(result) if isinstance(result, ANY.TransportError) else NOTHING
         code, words = type(result).__name__, printable(result)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from statuspolicy.client.async_transport import AsyncPolicyTransport
 from statuspolicy.client.base_transport import client_cache_of
 from statuspolicy.client.transport import PolicyTransport
-from statuspolicy.client.wrapped_class import over, use_own_class, use_wrapped_class
+from statuspolicy.client.wrapped_class import use_own_class, use_wrapped_class, wrap_send
 from statuspolicy.client.wrapping import ClientReference, Wrapping, note, wrapping
 from statuspolicy.engine.clock import Clock
 from statuspolicy.engine.config import Observer
@@ -113,8 +113,8 @@ def wrap(
     hasten(changed.cookies)
     if "send" in vars(client):
         send = vars(client)["send"]
-        changed.send = heard = over(client, done, send)
-        done.send = (send, heard)
+        changed.send = wrapper = wrap_send(client, done, send)
+        done.send = (send, wrapper)
     note(client, done)
     return client
 

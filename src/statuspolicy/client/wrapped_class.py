@@ -87,7 +87,7 @@ def _outer_bases(base: Any) -> tuple[Any, Any]:
     return _override_send(Above), _override_send(Beneath)
 
 
-def over(client: Any, done: Wrapping, send: Any) -> Callable[..., Any]:
+def wrap_send(client: Any, done: Wrapping, send: Any) -> Callable[..., Any]:
     """Wrap a `send` that was set on the client itself."""
 
     @wraps(send)

@@ -235,10 +235,10 @@ class DownloadState:
     def report_progress(self) -> None:
         """Call `progress`."""
         if self._progress is not None and not self.halted:
-            self._tell()
+            self._call_progress()
 
     @alone
-    def _tell(self) -> None:
+    def _call_progress(self) -> None:
         assert self._progress is not None
         self._progress(self.part.count, self._length)
 
@@ -323,9 +323,9 @@ def _request(
     client: Client | AsyncClient, url: URL | str, headers: Mapping[str, str] | None
 ) -> Request:
     extensions = {OVERRIDE: Unstored()}  # not cached, and resumed if the body breaks
-    given = {name.lower(): value for name, value in (headers or {}).items()}
-    given = {"accept-encoding": "identity", **given}
-    request = client.build_request("GET", url, headers=given, extensions=extensions)
+    fields = {name.lower(): value for name, value in (headers or {}).items()}
+    fields = {"accept-encoding": "identity", **fields}
+    request = client.build_request("GET", url, headers=fields, extensions=extensions)
     for name in _OURS:
         if name in request.headers:
             raise ValueError(f"headers has {name!r}, which download writes itself: leave it out.")

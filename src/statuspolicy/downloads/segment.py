@@ -42,7 +42,7 @@ class Job:
         self.failure: BaseException | None = None
 
     @alone
-    def put_away(self) -> None:
+    def release_response(self) -> None:
         """Note that the response is no longer read."""
         self.response = None
 
@@ -129,5 +129,5 @@ class SegmentWriter:
         traceback: TracebackType | None,
     ) -> None:
         """Write the bytes that came, even after an error."""
-        self._job.put_away()
+        self._job.release_response()
         self.write()

@@ -12,13 +12,13 @@ def retry_after(fields: Fields, now: float) -> float | None:
     A date is compared with the response's own Date, so that a wrong clock doesn't matter.
     `retry-after-ms`, which some vendors send beside it, is more exact.
     """
-    told = _retry_after(fields, now)
+    seconds = _retry_after(fields, now)
     finer = digits(fields.one("retry-after-ms"))
     if finer is None:
-        return told
+        return seconds
     finer /= 1000
     # If the two contradict each other, the later one counts.
-    return finer if told is None or finer > told - 1 else told
+    return finer if seconds is None or finer > seconds - 1 else seconds
 
 
 def _retry_after(fields: Fields, now: float) -> float | None:
@@ -36,7 +36,7 @@ def _sent(fields: Fields, now: float) -> float:
     return now if sent is None else sent
 
 
-def told(status: int | None, fields: Fields, now: float) -> float | None:
+def seconds_to_wait(status: int | None, fields: Fields, now: float) -> float | None:
     """The seconds that a response asks to wait, by the fields that count for its status code."""
     if status not in (429, 503) and not {"retry-after", "retry-after-ms"} & fields._lines.keys():
         return None
@@ -53,9 +53,9 @@ def rate_limit_reset(fields: Fields, now: float) -> float | None:
     where they say that no request is left, since servers send them with other responses too.
     """
     waits = [_item_reset(item) for item in (fields.get("ratelimit") or "").split(",")]
-    told = max((wait for wait in waits if wait is not None), default=None)
-    if told is not None:
-        return told
+    seconds = max((wait for wait in waits if wait is not None), default=None)
+    if seconds is not None:
+        return seconds
     for prefix in ("ratelimit-", "x-ratelimit-"):
         if digits(fields.one(prefix + "remaining")) == 0:
             reset = digits(fields.one(prefix + "reset"))

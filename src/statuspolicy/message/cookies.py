@@ -70,7 +70,7 @@ def holds_any(cookies: Cookies | None) -> bool:
     return cookies is not None and any(True for _ in cookies.jar)
 
 
-def given(cookies: Cookies, request: Request) -> list[str]:
+def pairs_for(cookies: Cookies, request: Request) -> list[str]:
     """The pairs of the jar's cookies for a request, without two kinds that a jar sends too widely.
 
     Cookies without a domain, as from `Client(cookies={...})`: a jar sends these to every host, so
@@ -109,7 +109,7 @@ def _is_usual(held: CookieJar, policy: Any) -> bool:
 
 
 def _read(held: CookieJar, url: URL) -> list[str] | None:
-    """As `given`, read from the fields of a usual jar; None where that is not enough.
+    """As `pairs_for`, read from the fields of a usual jar; None where that is not enough.
 
     A call of the jar takes 40 µs, mostly since it parses the URL once more.
     """
@@ -178,7 +178,7 @@ def own(cookies: Cookies | None, request: Request) -> tuple[str, ...]:
     """
     for _, name, _ in lines(request.headers):
         if name == b"cookie":
-            from_jar = given(cookies, request) if cookies is not None else []
+            from_jar = pairs_for(cookies, request) if cookies is not None else []
             sent = pairs(request.headers["cookie"])
             return tuple(pair for pair in sent if pair not in from_jar)
     return ()
@@ -240,7 +240,7 @@ def _plain(url: URL) -> URL:
 
 def dress(cookies: Cookies | None, request: Request, own_pairs: tuple[str, ...]) -> None:
     """Write the Cookie field: the jar's cookies for the URL, then the caller's own."""
-    from_jar = [] if cookies is None else given(cookies, request)
+    from_jar = [] if cookies is None else pairs_for(cookies, request)
     names = {pair.partition("=")[0] for pair in from_jar}
     # A cookie from a server replaces the caller's old value.
     kept = [pair for pair in own_pairs if pair.partition("=")[0] not in names]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from statuspolicy._value import Computed, lazy
 from statuspolicy.fields.methods import IDEMPOTENT, SAFE
-from statuspolicy.fields.retry_after import told
+from statuspolicy.fields.retry_after import seconds_to_wait
 from statuspolicy.fields.section import Fields
 from statuspolicy.message.steps import Step
 from statuspolicy.message.streams import content_of
@@ -156,7 +156,7 @@ class Exchange(Computed, _OfALibrary[RequestT, ResponseT, ErrorT]):
     @lazy
     def told(self) -> float | None:
         """Seconds that the server asks to wait; None where it names no valid time."""
-        return told(self.status, self.fields, self.now)
+        return seconds_to_wait(self.status, self.fields, self.now)
 
     @property
     def unacted(self) -> bool:

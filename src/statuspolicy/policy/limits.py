@@ -10,18 +10,18 @@ from statuspolicy._value import Value
 from statuspolicy.fields.credentials import SENSITIVE_HEADERS, is_credential
 
 
-def _names(given: object) -> tuple[str, ...]:
-    names = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [None]
+def _names(value: object) -> tuple[str, ...]:
+    names = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [None]
     if not all(isinstance(name, str) for name in names):
-        example = given if isinstance(given, str) else "x-my-key"
+        example = value if isinstance(value, str) else "x-my-key"
         raise TypeError(
-            f"Limits(sensitive_headers={given!r}): write a tuple of names, ({example!r},), instead."
+            f"Limits(sensitive_headers={value!r}): write a tuple of names, ({example!r},), instead."
         )
     return tuple(sorted(str(name).lower() for name in names))
 
 
-def _is_number(given: object) -> bool:
-    return isinstance(given, (int, float)) and not isinstance(given, bool)
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _at_least_zero(value: Value) -> None:
@@ -119,10 +119,10 @@ class Limits(Value):
         if self.attempts < 1:
             raise ValueError("Limits(attempts=0): the first send counts too, write 1 or more.")
         for name, words in _WORDS.items():
-            if (given := getattr(self, name)) not in words:
+            if (value := getattr(self, name)) not in words:
                 first, second, third = (f'"{word}"' for word in words)
                 raise ValueError(
-                    f"Limits({name}={given!r}): write {first}, {second} or {third} instead."
+                    f"Limits({name}={value!r}): write {first}, {second} or {third} instead."
                 )
         total = self.total
         if total is not None and (not _is_number(total) or not total > 0):

@@ -261,8 +261,8 @@ def _bytes(method: str, answer: Answer) -> bytes:
 
 
 def _fields(answer: Answer) -> list[tuple[str, str]]:
-    given = answer.headers
-    return [*given.items()] if isinstance(given, Mapping) else [*given]
+    headers = answer.headers
+    return [*headers.items()] if isinstance(headers, Mapping) else [*headers]
 
 
 def _framing(answer: Answer) -> dict[str, str]:

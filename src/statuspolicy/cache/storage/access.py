@@ -63,22 +63,22 @@ def change(storage: Storage, changes: Iterable[Change], sent: Sent | None = None
         is not stored, and a URL that can't be deleted is owed.
     """
     steps = _Steps(storage, changes, sent)
-    for method, given in steps.all:
+    for method, arguments in steps.all:
         try:
-            getattr(storage, method)(*given)
+            getattr(storage, method)(*arguments)
         except BaseException as error:
-            if not steps.go_on_after(error, method, given[0]):
+            if not steps.go_on_after(error, method, arguments[0]):
                 raise
 
 
 async def achange(storage: Storage, changes: Iterable[Change], sent: Sent | None = None) -> None:
     """As `change`."""
     steps = _Steps(storage, changes, sent)
-    for method, given in steps.all:
+    for method, arguments in steps.all:
         try:
-            await getattr(storage, f"a{method}")(*given)
+            await getattr(storage, f"a{method}")(*arguments)
         except BaseException as error:
-            if not steps.go_on_after(error, method, given[0]):
+            if not steps.go_on_after(error, method, arguments[0]):
                 raise
 
 
@@ -125,10 +125,10 @@ class _Steps:
                 log.error(_FAILED, exc_info=error)
             self._said = True
         else:  # cancelled or interrupted: the other changes are not done
-            for following, given in self.all:
+            for following, arguments in self.all:
                 if following == "drop":
                     self._failed = True
-                    self._sent.owed.add(given[0])
+                    self._sent.owed.add(arguments[0])
         return fails
 
 

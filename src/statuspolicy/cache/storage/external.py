@@ -26,7 +26,7 @@ _OWED = 10_000  # URLs
 _THREADS = 16  # at the same time, for each event loop
 
 
-class Outside(Storage):
+class ExternalStorage(Storage):
     """A storage outside this process. While it fails, requests go on without it.
 
     A failure is logged once, and the storage is not used for the next 5 seconds. Deletions that

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.sealed import DIGEST
-from statuspolicy.cache.storage.external import Outside
+from statuspolicy.cache.storage.external import ExternalStorage
 from statuspolicy.cache.storage.memory import VARIANTS
 from statuspolicy.printable import given, log, printable, quoted
 
@@ -25,7 +25,7 @@ _TOKEN = 16  # bytes
 _BODY = slice(_TOKEN + DIGEST, _TOKEN + 2 * DIGEST)  # where the digest of the body is
 
 
-class RedisStorage(Outside):
+class RedisStorage(ExternalStorage):
     """A storage in Redis or Valkey, which several machines share.
 
     redis: the URL of the server (`redis://`, `rediss://`, `unix://`), or a `redis.Redis` with

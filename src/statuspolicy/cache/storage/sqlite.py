@@ -14,7 +14,7 @@ from weakref import WeakSet
 from statuspolicy.cache.entry import Entry
 from statuspolicy.cache.invalidation_log import Owed
 from statuspolicy.cache.sealed import DIGEST
-from statuspolicy.cache.storage.external import Outside
+from statuspolicy.cache.storage.external import ExternalStorage
 from statuspolicy.cache.storage.memory import VARIANTS
 from statuspolicy.cache.storage.sqlite_file import (
     MAGIC,
@@ -45,7 +45,7 @@ _TOO_MANY = f"""
 _EVICT = "DELETE FROM entry WHERE n = (SELECT n FROM entry ORDER BY used, n LIMIT 1)"
 
 
-class SQLiteStorage(Outside):
+class SQLiteStorage(ExternalStorage):
     """A storage in a SQLite file, which several processes may use at the same time.
 
     path: the file. It is created if it is missing, readable for its owner alone. Files with the

@@ -47,7 +47,7 @@ def gone(on_gone: Callable[[Request, Response], object]) -> Callable[[Exchange],
 
 class _Moved:
     def __init__(self, on_moved: Callable[[Request, Request], object], duty: Duty | None) -> None:
-        self._tell = on_moved
+        self._hook = on_moved
         self._duty = duty
 
     def __repr__(self) -> str:
@@ -59,7 +59,7 @@ class _Moved:
         decided: Verdict | Awaitable[Verdict] = then(
             (self._duty or standard)(exchange),
             lambda verdict: (
-                verdict._replace(tell=self._tell)
+                verdict._replace(tell=self._hook)
                 if isinstance(verdict, Follow) and permanent
                 else verdict
             ),
@@ -69,13 +69,13 @@ class _Moved:
 
 class _Gone:
     def __init__(self, on_gone: Callable[[Request, Response], object]) -> None:
-        self._tell = on_gone
+        self._hook = on_gone
 
     def __repr__(self) -> str:
         return "gone"
 
     def __call__(self, _: Exchange) -> Verdict:
-        return Settle(tell=self._tell)
+        return Settle(tell=self._hook)
 
 
 def _callable(name: str, call: object) -> None:

@@ -63,15 +63,15 @@ def reset(on_reset: Callable[[Request, Response], object] | None = None) -> _Res
 
 
 class _Reset:
-    def __init__(self, tell: Callable[[Request, Response], object] | None) -> None:
-        self._tell = tell
+    def __init__(self, hook: Callable[[Request, Response], object] | None) -> None:
+        self._hook = hook
 
     def __call__(self, exchange: Exchange) -> Verdict:
         framed = "content-length" in exchange.fields or "transfer-encoding" in exchange.fields
         # RFC 9110 §15.3.6: no content in a 205. RFC 9112 §6.3 would read to the close, and hang.
         if framed:
-            return Settle(tell=self._tell)
-        return Settle("a 205 has no body: none is read", tell=self._tell, empty=True)
+            return Settle(tell=self._hook)
+        return Settle("a 205 has no body: none is read", tell=self._hook, empty=True)
 
     def __repr__(self) -> str:
         return "reset"

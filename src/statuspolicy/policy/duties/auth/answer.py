@@ -31,7 +31,7 @@ def carried(exchange: Exchange) -> str | None:
 def answered(exchange: Exchange, challenge: Challenge) -> set[str]:
     """How a challenge was answered before, if the request still has the credentials.
 
-    "kept" credentials were known before; "asked" and "stale" ones were made for the challenge.
+    "kept" credentials were known before; "made" and "stale" ones were made for the challenge.
     """
     if carried(exchange) is None:
         return set()  # another request, after a hop
@@ -42,8 +42,8 @@ def answered(exchange: Exchange, challenge: Challenge) -> set[str]:
 def next_answer(exchange: Exchange, challenge: Challenge) -> str:
     """How a challenge may be answered now; "" where it was answered already."""
     before = answered(exchange, challenge)
-    if "asked" not in before:
-        return "asked"
+    if "made" not in before:
+        return "made"
     # The nonce of Digest may be too old although the password is right (RFC 7616 §3.3).
     stale = challenge.scheme == "digest" and challenge.stale and "stale" not in before
     return "stale" if stale else ""

@@ -141,7 +141,7 @@ class _Run:
         if self._shown:
             return next_answer(self._exchange, challenge)
         before = answered(self._exchange, challenge)
-        return "" if before & {self._kept, "asked"} else self._kept
+        return "" if before & {self._kept, "made"} else self._kept
 
     def _answer(self, request: Request, how: str) -> Again:
         challenge = self._which(request)

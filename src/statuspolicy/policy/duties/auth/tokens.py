@@ -59,7 +59,7 @@ class Tokens:
         for n, challenge in enumerate(offered):
             how, key = next_answer(exchange, challenge), key_of(challenge)
             known = self._known.get(key)
-            if how == "asked" and known is not None and known != sent:
+            if how == "made" and known is not None and known != sent:
                 return again(exchange, challenge, with_field(exchange, known), "kept")
             if how:
                 made = partial(self._fetched, exchange, offered[n:], which, how)

@@ -58,24 +58,24 @@ class PollStep(Record):
             most = max(_LONGEST, self.how.interval)
             wait = float(min(self.how.interval * 2.0 ** min(self.looks, 60), most))
         assert self.request is not None
-        asked = self._replace(answers=(), hops=0, looks=self.looks + 1)
-        return asked._send(self.request, wait, "", tell=self._tell(exchange, wait))
+        step = self._replace(answers=(), hops=0, looks=self.looks + 1)
+        return step._send(self.request, wait, "", tell=self._hook(exchange, wait))
 
     def _send(self, request: Any, after: float, why: str, **more: Any) -> Aside:
         how = self.how
         within = self.began + how.within
         return Aside(request, self.seen, within, how.times, after, not self.ends, why, **more)
 
-    def _tell(self, exchange: Exchange, after: float) -> Any:
+    def _hook(self, exchange: Exchange, after: float) -> Any:
         progress = self.how.progress
         if progress is None:
             return None
 
-        def tell(request: Request, response: Response) -> object:
+        def hook(request: Request, response: Response) -> object:
             elapsed = exchange.elapsed - self.began
             return progress(Progress(self.looks, elapsed, after, response, self.token.text))
 
-        return tell
+        return hook
 
     def seen(self, exchange: Exchange) -> Any:
         """Decide about a side response."""
@@ -83,10 +83,10 @@ class PollStep(Record):
             return self._succeeded(exchange)
         return self._by(exchange.duty, exchange, exchange)
 
-    def _by(self, duty: Any, asked: Exchange, answer: Exchange) -> Any:
+    def _by(self, duty: Any, outer: Exchange, answer: Exchange) -> Any:
         """Call a duty with a side response, and do its verdict with side requests."""
         counted = answer._replace(answers=self.answers, hops=self.hops)
-        return then(duty(counted), partial(self._by_its_row, asked))
+        return then(duty(counted), partial(self._by_its_row, outer))
 
     def _succeeded(self, exchange: Exchange) -> Any:
         response = exchange.response
@@ -105,10 +105,10 @@ class PollStep(Record):
             kept = {
                 k: v for k, v in exchange.request.extensions.items() if k != redirected.ANSWERED
             }
-            asked = body.copy(exchange.request, extensions=kept) if not self.hops else self.request
-            assert asked is not None
+            last = body.copy(exchange.request, extensions=kept) if not self.hops else self.request
+            assert last is not None
             again = redirected.request_to(
-                asked.url, "GET", asked, sensitive=exchange.limits.sensitive, keep_host=True
+                last.url, "GET", last, sensitive=exchange.limits.sensitive, keep_host=True
             )
             return self._replace(request=again)._look(exchange)
         if self.how.done is None and state.lower() in _FAILED:
