@@ -73,7 +73,7 @@ class Memory:
     def is_watched(self, origin: str) -> bool:
         """Whether a circuit breaker counts the failures of an origin."""
         known = self.cooling.get(origin if len(origin) <= _LONGEST else short(origin))
-        return known is not None and known.watched is not None
+        return known is not None and known.breaker is not None
 
     @alone
     def recall(self, url: str, now: float) -> Move | None:
