@@ -235,7 +235,7 @@ def test_the_addresses_that_were_checked_are_noted_once_each_and_in_order(kind, 
     ("url", "host"),
     [("https://BÜCHER.example/", "xn--bcher-kva.example"), ("https://Next.example./", None)],
 )
-def test_they_are_noted_for_the_host_as_it_is_asked_for(url, host, names):
+def test_checked_addresses_are_noted_for_the_host_as_the_url_has_it(url, host, names):
     host = host or "next.example."
     names[host] = ["8.8.8.8"]
     next_request = asked(url)

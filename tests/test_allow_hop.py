@@ -69,14 +69,14 @@ def remembering() -> sp.Memory:
         ([to(FAR), 401, 200, 200], [(HOME, FAR), (FAR, TOKEN)]),
     ],
 )
-def test_it_is_asked_for_each_hop_and_aside_and_for_nothing_else(script, asked):
+def test_allow_hop_is_called_for_each_hop_and_side_request_and_for_nothing_else(script, asked):
     gate = Gate()
     story = replay(get(), script, allow_hop=gate, table=ASIDE)
     assert gate.asked == asked
     assert story.response.status_code == 200
 
 
-def test_it_is_asked_for_a_remembered_move_too():
+def test_allow_hop_is_called_for_a_remembered_move_too():
     gate = Gate()
     story = replay(get(), [200], allow_hop=gate, memory=remembering())
     assert gate.asked == [(HOME, FAR)]
@@ -91,7 +91,7 @@ def test_a_duty_that_sends_another_request_in_its_place_is_asked_about():
     assert story.response.status_code == 500
 
 
-def test_it_sees_the_request_that_would_go_out_without_the_credentials():
+def test_allow_hop_sees_the_request_as_it_would_be_sent_without_the_credentials():
     seen = []
     replay(
         get(headers={"Authorization": "Bearer x", "X-Plain": "1"}),
@@ -400,7 +400,9 @@ def test_503_public_addresses_only_and_in_a_repeat_after_the_hop(
     assert network.connected == ["127.0.0.1", PUBLIC, PUBLIC]
 
 
-def test_and_where_prepare_makes_the_request_ready(guarded, network, status_server, public):
+def test_public_addresses_only_pins_hold_where_prepare_changes_the_request(
+    guarded, network, status_server, public
+):
     network.answers[NAME] = [PUBLIC, "127.0.0.1"]
     public.script("/secret", Answer(200, body=b"public"))
     url = leading(status_server, f"http://{NAME}:{status_server.port}/secret")

@@ -157,7 +157,7 @@ def test_what_is_over_is_dropped_when_another_origin_begins_to_rest():
 
 
 @pytest.mark.parametrize("entries", [1, 3, 100])
-def test_it_holds_no_more_origins_than_it_was_told(entries):
+def test_a_memory_holds_no_more_origins_than_entries(entries):
     memory = Memory(entries=entries)
     for n in range(250):
         memory.cool(f"https://h{n}.example", REST, 0.0)
@@ -232,7 +232,7 @@ def test_half_open_is_forgotten_when_nobody_has_come_for_a_lease_and_a_rest():
 # ── strikes ────────────────────────────────────────────────────────────────────────────
 
 
-def test_so_many_in_a_row_begin_a_rest_and_fewer_do_not():
+def test_so_many_failures_in_a_row_start_a_cooldown_and_fewer_do_not():
     steps = [(0.0, THREE), (1.0, THREE), (1.0, ASK), (2.0, THREE), (2.0, ASK), (12.0, ASK)]
     assert play(*steps) == [False, False, None, True, 10.0, None]
 
@@ -243,7 +243,7 @@ def test_any_other_answer_begins_the_count_anew():
     assert play(*steps, memory=memory) == [False, False, None, False, False, True]
 
 
-def test_a_strike_is_dropped_by_an_answer_of_another_kind():
+def test_a_response_of_another_row_resets_the_count_of_failures():
     memory = Memory()
     play((0.0, THREE), memory=memory)
     assert memory.cooling

@@ -156,7 +156,7 @@ def test_a_thread_is_let_go_in_time_by_a_server_that_never_ends(what):
         opened.get(f"http://127.0.0.1:{port}/")
 
 
-def test_and_where_the_timeouts_are_off():
+def test_a_thread_ends_in_time_without_timeouts():
     with raw(DRIPS["no answer"]) as port, client() as opened, let_go_in_time():
         opened.get(f"http://127.0.0.1:{port}/", timeout=None)
 
@@ -169,12 +169,12 @@ def test_and_over_tls(what, tls):
             opened.get(f"https://127.0.0.1:{port}/")
 
 
-def test_and_by_one_that_never_answers_a_tls_handshake():
+def test_a_thread_ends_in_time_where_a_server_never_answers_a_tls_handshake():
     with raw(DRIPS["no answer"]) as port, client() as opened, let_go_in_time():
         opened.get(f"https://127.0.0.1:{port}/")
 
 
-def test_and_in_a_proxy_s_tunnel(tls):
+def test_a_thread_ends_in_time_in_the_tunnel_of_a_proxy(tls):
     server, trust = tls
 
     def tunnel(connection: socket.socket) -> None:
@@ -187,7 +187,7 @@ def test_and_in_a_proxy_s_tunnel(tls):
             opened.get(f"https://{NAME}/")
 
 
-def test_and_by_one_that_takes_the_request_slowly():
+def test_a_thread_ends_in_time_where_a_server_reads_the_request_slowly():
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     small = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)]  # so that it notices
@@ -195,7 +195,7 @@ def test_and_by_one_that_takes_the_request_slowly():
         opened.post(f"http://127.0.0.1:{port}/", content=bytes(4_000_000))
 
 
-def test_and_by_one_behind_a_unix_socket(tmp_path):
+def test_a_thread_ends_in_time_on_a_unix_socket(tmp_path):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path := str(tmp_path / "socket"))
     listener.listen()
@@ -282,7 +282,7 @@ def test_a_call_gets_the_lesser_of_its_timeout_and_what_is_left(left, timeout, e
     assert inner.calls == [(7, expected)]
 
 
-def test_and_so_does_the_connecting_to_a_unix_socket():
+def test_connecting_to_a_unix_socket_ends_in_time():
     inner = Inner()
     with holding(Wire(left=lambda: 3)):
         Backend(inner).connect_unix_socket("/socket", 5)
@@ -454,12 +454,12 @@ def test_a_proxy_is_asked_for_the_name(kind):
         None,
     ],
 )
-def test_it_is_not_installed_under_what_has_no_such_pool(transport):
+def test_the_backend_is_not_installed_in_a_transport_without_a_pool(transport):
     assert install(transport) is False
 
 
 @pytest.mark.parametrize("make", [httpx.HTTPTransport, httpx.AsyncHTTPTransport])
-def test_it_is_installed_once(make):
+def test_the_backend_is_installed_once(make):
     transport = make()
     assert install(transport)
     first = transport._pool._network_backend

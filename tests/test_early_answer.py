@@ -153,9 +153,7 @@ def test_413_an_answer_to_a_body_that_the_socket_does_not_take_is_read_once_and_
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_413_one_that_resets_the_connection_behind_its_answer_was_still_heard(
-    shape, kind, open_session
-):
+def test_413_is_read_where_the_server_resets_the_connection_after_it(shape, kind, open_session):
     def serve(peer: Peer) -> None:
         peer.head()
         peer.exactly(PART)
@@ -255,7 +253,7 @@ def test_a_server_that_half_closes_and_reads_on_gets_it_all(kind, open_session):
         assert server.peers[0].got.endswith(bytes(MUCH))
 
 
-def test_one_that_half_closes_without_an_answer_is_read_to_the_end_of_the_body(kind, open_session):
+def test_a_server_that_half_closes_without_a_response_gets_the_whole_body(kind, open_session):
     def serve(peer: Peer) -> None:
         peer.head()
         peer.connection.shutdown(socket.SHUT_WR)

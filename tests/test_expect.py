@@ -105,7 +105,7 @@ def test_413_expect_on_a_connection_that_is_reused_too(scheme, open_session):
     assert heads == [(1, b"GET"), (1, b"POST"), (2, b"GET")]
 
 
-def test_it_goes_out_when_the_wait_is_over_and_the_server_said_nothing(scheme, open_session):
+def test_expect_the_body_is_sent_after_expect_wait_without_a_100(scheme, open_session):
     def serve(peer: Peer) -> None:
         peer.head()
         assert peer.exactly(len(BODY)) == BODY
@@ -257,7 +257,7 @@ def test_one_whose_header_section_was_read_before_it_ended_may_have_been_acted_o
     assert [head.split()[0] for head in heads] == [b"GET"] + [method.encode()] * times
 
 
-def test_one_that_is_reset_instead_is_no_answer(open_session):
+def test_a_connection_that_is_reset_in_place_of_a_100_is_a_failure(open_session):
     def serve(peer: Peer) -> None:
         peer.head()
         linger = struct.pack("ii", 1, 0)

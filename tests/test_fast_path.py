@@ -152,7 +152,7 @@ def tell(
     still = sum(not stream.closed for stream in server.streams)
     budgets = dict(remembered._buckets)
     cooling = [
-        (of, known.requested.until, known.watched and known.watched.strikes)
+        (of, known.requested.until, known.breaker and known.breaker.strikes)
         for of, known in remembered.cooling.items()
     ]
     held = sorted((cookie.name, cookie.value) for cookie in jar.jar)
@@ -634,7 +634,7 @@ limits = st.builds(
     st.sampled_from([True, True, False]),
     st.sampled_from([*DRIVERS]),
 )
-def test_it_is_the_same_story_with_and_without_glances(
+def test_the_trace_is_the_same_with_and_without_the_fast_path(
     script, request_, table, limits, jar, follow, driver
 ):  # fmt: skip
     options = {"table": table, "limits": limits, "jar": jar, "follow": follow}

@@ -16,7 +16,7 @@ def codes(response):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_they_are_counted_in_the_trace_and_the_links_of_103_are_parsed(method, open_session):
+def test_1xx_are_counted_in_the_trace_and_the_links_of_103_are_parsed(method, open_session):
     with StatusServer() as server:
         url = server.script("/a", Answer(200, body=b"ok", interim=(102, 102, 103)))
         response = open_session(CLIENT).request(method, url, content=b"x")
@@ -55,7 +55,7 @@ def test_102_each_answer_has_its_own_interim_responses(open_session):
     assert not HINTED
 
 
-def test_102_103_they_come_before_a_redirect_and_before_what_is_not_looked_at(open_session):
+def test_102_103_may_come_before_a_redirect_and_before_a_code_without_a_decision(open_session):
     with StatusServer() as server:
         url = server.script("/a", Answer(302, {"Location": "/b"}, interim=(103,)))
         server.script("/b", Answer(404, interim=(102,)))

@@ -516,7 +516,7 @@ with sp.wrap(library.Client(), clock=FakeClock(), cache=sp.Cache()) as client:
 
 
 @each(("library", "missing"), [("httpx", "httpx2"), ("httpx2", "httpx")])
-def test_it_works_where_only_one_of_both_is_installed(library, missing, status_server):
+def test_it_works_where_only_one_of_both_libraries_is_installed(library, missing, status_server):
     status_server.script("/loop", LOOP)
     program = ALONE.format(library=library, missing=missing, url=status_server.url)
     assert run(program) == "1"

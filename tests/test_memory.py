@@ -71,7 +71,7 @@ def test_remembering_anew_is_a_use():
 
 
 @pytest.mark.parametrize("entries", [1, 3, 100])
-def test_it_holds_no_more_moves_and_origins_than_it_was_told(entries):
+def test_a_memory_holds_no_more_moves_and_origins_than_entries(entries):
     memory, budget = Memory(entries=entries), RetryBudget()
     for n in range(250):
         memory.remember(f"https://h.example/{n}", (301, "x"), 10, now=0.0)

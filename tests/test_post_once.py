@@ -241,13 +241,13 @@ def test_a_post_that_was_read_before_its_connection_ended_is_sent_once(session, 
 
 
 @pytest.mark.timeout(300)  # 150 runs in CI, which take 45 seconds on a quiet machine
-def test_and_so_on_a_new_connection_and_over_tls(session, tls):
+def test_a_post_that_was_not_read_is_repeated_on_a_new_connection_and_over_tls(session, tls):
     for form in ("little", "much"):
         sent_once(session, READ, form, fresh=True)
         sent_once(session, READ, form, tls=tls)
 
 
-def test_and_so_where_only_the_end_of_tls_is_told_and_the_server_reads_on(session, tls):
+def test_a_post_is_not_repeated_where_only_tls_ended_and_the_server_reads_on(session, tls):
     def says_goodbye(shop: Shop, peer: Peer) -> None:
         assert isinstance(peer.connection, ssl.SSLSocket)
         shop.go.wait(10)
@@ -311,7 +311,7 @@ def test_a_post_into_a_connection_that_was_closed_before_is_sent_on_another(sess
         sent_again(session, [closes, resets], form, fresh=True)
 
 
-def test_and_so_where_nothing_tells_of_tcp(session, tls, monkeypatch):
+def test_a_post_is_not_repeated_where_the_state_of_tcp_is_not_known(session, tls, monkeypatch):
     """On other systems a connection that has something to be read is not written to."""
     monkeypatch.setattr(tcp, "is_counted", lambda sock: False)
     for form in FORMS:
@@ -321,7 +321,7 @@ def test_and_so_where_nothing_tells_of_tcp(session, tls, monkeypatch):
     sent_once(session, READ, "little", tls=tls)
 
 
-def test_and_so_to_a_proxy(kind, tls):
+def test_a_post_to_a_proxy_as_to_a_server(kind, tls):
     """It is the proxy's connection that ends."""
     url = "http://shop.example/"
     for case in (reads_it, reads_it_and_resets, reads_the_head, closes, resets):
@@ -340,7 +340,7 @@ def test_and_so_to_a_proxy(kind, tls):
             assert shop.orders == 1, case
 
 
-def test_and_so_in_a_tunnel(kind, tls):
+def test_a_post_in_a_tunnel_as_to_a_server(kind, tls):
     def reached(session: Session) -> bool:
         """Whether the end has come through the proxy."""
         (mount,) = session.client._mounts.values()

@@ -69,7 +69,9 @@ def with_token(answer: sp.Exchange) -> sp.Verdict:
         ([BUSY, to("/b"), BUSY, 200], [("/a", 1), ("/a", 2), ("/b", 1), ("/b", 2)]),
     ],
 )
-def test_it_is_called_before_every_send_and_attempts_count_from_1_for_each_request(script, asked):
+def test_prepare_is_called_before_every_send_and_attempts_count_from_1_for_each_request(
+    script, asked
+):
     signer = Signer()
     story = replay(get(), script, prepare=signer)
     assert signer.asked == asked
@@ -104,7 +106,7 @@ def test_what_waits_for_a_cooling_origin_is_prepared_after_the_wait():
     assert when[0] >= 1
 
 
-def test_it_is_called_for_a_plain_200_too(session_with, status_server):
+def test_prepare_is_called_for_a_plain_200_too(session_with, status_server):
     signer = Signer()
     session_with(signer).get(status_server.url + "/200")
     assert signer.asked == [("/200", 1)]
@@ -128,7 +130,7 @@ def test_the_callers_request_is_never_changed():
     assert (request.headers.raw, request.extensions) == before
 
 
-def test_it_sees_the_request_as_it_would_go_out_its_body_too():
+def test_prepare_sees_the_request_as_it_would_be_sent_with_its_body():
     seen = []
     request = httpx.Request("PUT", HOME, json={"a": 1}, headers={"Cookie": "mine=1"})
     replay(
@@ -226,7 +228,7 @@ def test_a_clients_next_request_starts_without_it(session_with, status_server):
 
 
 @pytest.mark.parametrize("kind", ["asyncio", "trio"])
-def test_it_may_be_async_in_an_async_client(kind, open_session, status_server):
+def test_prepare_may_be_async_in_an_async_client(kind, open_session, status_server):
     signer = Signer()
 
     async def prepare(request, attempt):
@@ -258,7 +260,7 @@ def test_what_cannot_be_called_is_refused_at_once(wrong, kind):
         sp.wrap(client, prepare=wrong)
 
 
-def test_it_may_return_the_request_that_it_was_given():
+def test_prepare_may_return_the_request_that_it_got():
     def prepare(request, attempt):
         request.headers["x-a"] = "1"
         return request
@@ -293,7 +295,7 @@ async def _later(request):
 
 @each("change", [_method, _url, _stream, _another, _flag, _later])
 @each("script", [[], [BUSY], [to("/b")]])
-def test_it_changes_fields_and_extensions_and_nothing_else(change, script):
+def test_prepare_may_change_fields_and_extensions_and_nothing_else(change, script):
     sent = []
 
     def prepare(request, attempt):

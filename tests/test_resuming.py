@@ -581,7 +581,7 @@ def test_a_request_for_the_rest_that_fails_is_told_with_the_first_error(reader, 
 
 
 @pytest.mark.parametrize("attempts", [0, 1, 3])
-def test_one_byte_is_asked_for_a_bounded_number_of_times(reader, status_server, attempts):
+def test_the_same_byte_is_requested_a_bounded_number_of_times(reader, status_server, attempts):
     reader.attempts = attempts
     with pytest.raises(httpx.RemoteProtocolError) as broken:
         reader(status_server.script("/x", cut_at(*[5] * 9)))

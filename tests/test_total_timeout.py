@@ -109,7 +109,7 @@ def test_202_a_wait_before_a_request_on_the_side_that_would_end_after_it_is_not_
     assert waits or f"Limits.total={total} would be over" in story.trace.reason
 
 
-def test_it_begins_with_the_first_send_and_is_not_begun_anew():
+def test_limits_total_begins_with_the_first_send_and_does_not_begin_again():
     """Unlike `deadline`, which begins with the first answer; and each hop counts."""
     clock = FakeClock()
     script = [
@@ -189,7 +189,9 @@ def test_no_timeout_of_an_attempt_is_longer_than_what_is_left(open_session):
     assert request.extensions["timeout"] == response.request.extensions["timeout"] == own
 
 
-def test_it_begins_with_the_call_so_what_the_clients_hooks_take_counts(open_session, kind):
+def test_limits_total_begins_with_the_call_so_the_time_of_the_clients_hooks_counts(
+    open_session, kind
+):
     clock, noted = FakeClock(), Noted(200)
 
     def hook(request):
@@ -508,7 +510,7 @@ def test_the_wait_for_a_connection_of_the_pool_is_left_in_time(timed, status_ser
     well(session, status_server)
 
 
-def test_one_request_may_have_a_total_of_its_own(open_session, status_server):
+def test_a_request_may_have_a_limits_total_of_its_own(open_session, status_server):
     session = open_session(dict(ONE), clock=sp.SystemClock())
     url = status_server.script("/silent", SILENT)
     overrides = sp.Overrides(limits=sp.Limits(total=0.05))

@@ -534,7 +534,7 @@ def test_respx_entered_later_is_seen():
             assert len(client.get("http://a.example/").history) == 1
 
 
-def test_one_prebuilt_response_handed_out_twice_is_not_spoiled():
+def test_a_prebuilt_response_of_a_mock_may_be_returned_twice():
     prebuilt = {"/a": httpx.Response(302, headers={"location": "/b"}), "/b": httpx.Response(200)}
     transport = httpx.MockTransport(lambda request: prebuilt[request.url.path])
     with sp.wrap(httpx.Client(transport=transport)) as client:

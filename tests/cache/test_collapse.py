@@ -296,7 +296,7 @@ def test_nothing_is_kept_of_those_who_asked(opened):
 # ── flights ────────────────────────────────────────────────────────────────────────────
 
 
-def test_one_that_asks_twice_itself_does_not_wait_for_itself():
+def test_a_request_inside_its_own_validation_does_not_wait_for_itself():
     collapsed_requests = CollapsedRequests()
     first, second = (collapsed_requests.collapsed_request("a", None) for _ in range(2))
     assert first.acquire(1e9)

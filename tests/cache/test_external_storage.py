@@ -92,7 +92,7 @@ def test_when_it_is_back_it_is_used_again(flaky, now):
     assert flaky.load(URL, "ann") == [entry()]
 
 
-def test_that_it_works_is_said_once_it_did_for_a_minute(flaky, now, caplog):
+def test_works_again_is_logged_after_a_minute_without_a_failure(flaky, now, caplog):
     """Where it comes and goes, that is no news each time."""
     for _ in range(20):
         flaky.away = True
@@ -149,7 +149,7 @@ def test_what_is_to_be_forgotten_is_bounded(flaky, now, monkeypatch):
     assert [url for name, url in flaky.calls if name == "drop"] == [f"{URL}{n}" for n in (2, 3, 4)]
 
 
-def test_one_tries_it_and_the_others_go_on_without_it(flaky, now):
+def test_one_request_tries_a_failed_storage_and_the_others_go_on_without_it(flaky, now):
     flaky.away = True
     flaky.load(URL, "ann")
     flaky.away = False

@@ -84,7 +84,7 @@ def test_what_is_no_redis_is_refused(wrong):
         sp.RedisStorage(wrong)
 
 
-def test_one_that_decodes_is_refused():
+def test_a_redis_client_that_decodes_responses_is_refused():
     with pytest.raises(ValueError, match="without decode_responses=True"):
         sp.RedisStorage(redis.Redis(decode_responses=True))
 
@@ -193,7 +193,7 @@ def test_where_there_is_none_requests_go_on_and_it_is_said_once(my_redis, said, 
     storage.close()
 
 
-def test_one_that_was_started_again_is_noticed_by_no_request(my_redis, said):
+def test_no_request_notices_that_redis_was_restarted(my_redis, said):
     storage = sp.RedisStorage(my_redis.url)
     storage.save(URL, entry(), False)
     my_redis.stop()
@@ -205,7 +205,9 @@ def test_one_that_was_started_again_is_noticed_by_no_request(my_redis, said):
     storage.close()
 
 
-def test_one_that_does_not_answer_keeps_nobody_waiting_and_forgets_later(my_redis, said, now):
+def test_no_request_waits_for_a_redis_that_does_not_answer_and_deletions_are_done_later(
+    my_redis, said, now
+):
     client = redis.Redis(port=my_redis.port, socket_timeout=0.05, retry=None)
     storage = sp.RedisStorage(client)
     storage.save(URL, entry(), False)
@@ -230,7 +232,7 @@ def test_the_default_waits_are_short(redis_server):
     assert options["retry"]._retries == 1
 
 
-def test_one_that_is_full_is_said_once_and_can_still_be_read(my_redis, said, now):
+def test_a_full_redis_is_logged_once_and_can_still_be_read(my_redis, said, now):
     storage = sp.RedisStorage(my_redis.url)
     storage.save(URL, entry(), False)
     with redis.Redis(port=my_redis.port) as client:

@@ -123,7 +123,7 @@ def test_only_its_owner_can_read_it(path, open_storage):
     )
 
 
-def test_it_holds_no_more_than_it_may(path, open_storage):
+def test_a_storage_holds_no_more_than_max_bytes(path, open_storage):
     storage = open_storage(max_bytes=600_000)
     for number in range(200):
         storage.save(f"{URL}/{number}", entry(b"%d" % number * 9000), False)
@@ -174,7 +174,7 @@ def test_to_freshen_a_header_section_writes_no_body(path, open_storage):
     assert wal.stat().st_size - before < 50_000
 
 
-def test_it_is_opened_anew_where_somebody_removed_the_file(path, open_storage):
+def test_sqlite_the_file_is_opened_again_where_another_program_removed_it(path, open_storage):
     storage = open_storage()
     storage.save(URL, entry(), False)
     for file in path.parent.glob("cache.db*"):

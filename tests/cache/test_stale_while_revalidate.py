@@ -15,7 +15,7 @@ def fails():
     raise ValueError("it failed")
 
 
-def test_one_thread_a_key_and_a_few_at_a_time():
+def test_background_validations_use_one_thread_for_each_key_and_a_few_at_a_time():
     validations, gate, ran = Validations(), Event(), []
 
     def run():

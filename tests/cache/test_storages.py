@@ -162,7 +162,7 @@ def test_two_of_them_in_one_place_see_the_same(make, storage, portal):
 
 
 @shared_places
-def test_it_outlives_whoever_made_it(make, storage, portal):
+def test_a_part_outlives_the_process_that_began_it(make, storage, portal):
     storage.save(entry())
     storage.close()
     assert Driven(make(), portal).load() == values([entry()])
@@ -213,7 +213,7 @@ def test_threads_use_it_at_the_same_time(make, portal):
 
 @shared_places
 @pytest.mark.parametrize("kind", ["asyncio", "trio"])
-def test_it_does_not_wait_for_a_program_that_keeps_all_its_threads(make, portal, kind):
+def test_a_storage_does_not_wait_for_a_program_that_uses_all_threads(make, portal, kind):
     """Where each thread of a program waits for a request, the request gets one all the same."""
     from anyio import fail_after, from_thread, to_thread
 

@@ -801,12 +801,12 @@ def test_a_304_that_says_nothing_new_leaves_all_but_its_time(headers):
 
 
 @each("headers", SAID)
-def test_304_one_that_says_more_is_settled_as_any_other(headers):
+def test_304_with_other_changes_than_its_date_takes_the_usual_way(headers):
     assert quick(entry(TAGGED), heard(headers, 304, dated=False))[0] is None
 
 
 @pytest.mark.parametrize(("headers", "status"), [(FRESH.items(), 200), (TAGGED, 404)])
-def test_304_one_that_nobody_asked_for_confirms_nothing(headers, status):
+def test_304_without_a_condition_confirms_nothing(headers, status):
     """Without a validator, and of what no 304 is ever about."""
     new, full = quick(entry(headers, status), heard((), 304))
     assert new is None

@@ -331,7 +331,9 @@ def test_404_an_error_in_place_of_the_rest_leaves_the_part(session, status_serve
     assert beside(path) == PARTS[1:]
 
 
-def test_one_that_broke_before_its_first_byte_begins_without_a_range(session, status_server, path):
+def test_a_download_that_broke_before_its_first_byte_begins_without_a_range(
+    session, status_server, path
+):
     url = interrupted(session, status_server, path, at=0)
     assert beside(path) == []
     status_server.script("/file", Ranged())
@@ -922,7 +924,7 @@ def test_a_directory_is_no_file(session, tmp_path):
 # ── the part file ──────────────────────────────────────────────────────────────────────
 
 
-def test_it_is_recorded_now_and_then(session, status_server, path, monkeypatch):
+def test_the_journal_is_written_now_and_then(session, status_server, path, monkeypatch):
     monkeypatch.setattr(partfile, "EVERY", 0.0)
     side, told = path.with_name("file.part.json"), []
 
@@ -938,7 +940,7 @@ def test_it_is_recorded_now_and_then(session, status_server, path, monkeypatch):
     assert all(recorded == done for done, recorded in told)
 
 
-def test_one_that_was_renamed_while_it_was_waited_for_is_not_taken(path, monkeypatch):
+def test_a_part_that_was_renamed_while_its_lock_was_awaited_is_not_used(path, monkeypatch):
     lock, times = partfile._lock, []
 
     def renamed_meanwhile(file):

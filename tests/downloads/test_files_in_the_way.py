@@ -65,7 +65,7 @@ def test_a_part_that_is_not_a_download_s_is_left_alone_whatever_comes(session, s
             own.unlink()
 
 
-def test_it_is_resumed_beside_a_part_that_is_not_its_own(session, status_server, path):
+def test_a_download_is_resumed_beside_a_part_of_another_program(session, status_server, path):
     path.with_name("file.part").write_bytes(MINE)
     url = interrupted(session, status_server, path)
     assert beside(path) == ["file.1.part", "file.1.part.json", "file.part"]

@@ -87,7 +87,7 @@ class Server:
 
 @pytest.mark.timeout(600)  # for CI's many examples, each with threads of its own
 @given(TURNS, st.integers(1, 4), st.lists(st.booleans(), min_size=1, max_size=4))
-def test_it_is_one_version_whole_or_it_is_not_there(turns, segments, resumes):
+def test_a_download_is_one_version_and_complete_or_not_there(turns, segments, resumes):
     """Several downloads of the same URL, each of which may go on with what the last one left."""
     spans = import_module("statuspolicy.downloads.spans")
     server = Server(turns)

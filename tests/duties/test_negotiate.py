@@ -183,11 +183,11 @@ def test_410_drops_every_remembered_move_that_leads_there():
 
 @each("duty", [choose, moved, gone])
 @each("given", [None, 5, dict])
-def test_what_can_not_be_called_is_said_at_once(duty, given):
+def test_an_object_that_can_not_be_called_raises_at_once(duty, given):
     with pytest.raises(TypeError, match="write a callable"):
         duty(given)
 
 
-def test_300_301_410_they_are_named_in_their_rows():
+def test_300_301_410_the_names_of_the_callables_are_shown_in_their_rows():
     for code, duty in {300: choose, 301: moved, 410: gone}.items():
         assert f" {duty.__name__} " in str((STANDARD | {code: duty(print)}).row(code))

@@ -502,7 +502,7 @@ def test_in_a_row_for_failures_there_is_nothing_to_poll():
         ({"every": 1}, TypeError, "poll has no argument 'every'"),
     ],
 )
-def test_what_makes_no_sense_is_said_at_once(options, error, says):
+def test_an_argument_that_is_not_valid_raises_at_once(options, error, says):
     with pytest.raises(error, match=says):
         poll(**options)
 

@@ -164,12 +164,12 @@ def test_449_that_comes_again_or_asks_for_nothing_or_was_not_acted_on_is_handed_
 
 @each("duty", [resolve, extend, perform])
 @each("given", [None, 5, dict])
-def test_what_can_not_be_called_is_said_at_once(duty, given):
+def test_an_object_that_can_not_be_called_raises_at_once(duty, given):
     with pytest.raises(TypeError, match="write a callable that takes an Exchange"):
         duty(given)
 
 
-def test_409_449_510_they_are_named_in_their_rows():
+def test_409_449_510_the_names_of_the_callables_are_shown_in_their_rows():
     names = {409: resolve, 510: extend, 449: perform}
     for code, duty in names.items():
         row = (sp.STANDARD | {code: duty(print)}).row(code)
