@@ -161,22 +161,24 @@ class Configured(Generic[TransportT]):
         self.config = self.config._replace(closed=Event())
         ended.set()
 
-    def _config_for(self, request: Request, *, was_sent: bool = False) -> Config:
-        """The configuration of one request: with its overrides, and those of the client's call."""
+    def _config_for(self, request: Request) -> tuple[Config, float | None]:
+        """The configuration of one request: with its overrides, and those of the client's call.
+
+        The second value is when the first request of the call was sent, if it is this one.
+        """
         config = self.config
         if OVERRIDE in request.extensions:
             config = config.overridden(request.extensions[OVERRIDE])
         call = CALL.get()
         if call is None or call[0] is not config.cookies:
-            return config
+            return config, None
         jar, said, began, first = call
         CALL.set((jar, said, began, False))
         follow = said if isinstance(said, bool) else None
-        if follow is None and not was_sent and config.limits.total is None:
-            return config  # nobody asks when the call began
-        table = following(config.table) if follow else config.table
-        sent = began if first else None
-        return config._replace(table=table, follow=follow, began=began, sent=sent)
+        if follow is not None or config.limits.total is not None:
+            table = following(config.table) if follow else config.table
+            config = config._replace(table=table, follow=follow, began=began)
+        return config, began if first else None
 
     def _looked_up(self, request: Request) -> CacheLookup | None:
         """The lookup of a request in a storage that answers at once.
@@ -191,7 +193,7 @@ class Configured(Generic[TransportT]):
             or type(request.stream) not in BYTE_STREAMS
             or OVERRIDE in request.extensions
             or self._looks_first
-            or (config.memory.moves and config.memory.has_moved(target(request.url)))
+            or ((self._moves or self._cooling) and self._concerned(request.url))
         ):
             return None
         cookies = None if config.cookies is None else config.cookies()

@@ -213,7 +213,7 @@ def background_config(config: Config, user: str | None) -> Config:
     user: whose it is; that can't be asked any more once the caller has gone on.
     """
     values = {"validate": True, "table": Table(), "user": user}
-    return config._replace(resume=None, began=None, sent=None, **values)
+    return config._replace(resume=None, began=None, **values)
 
 
 def in_memory(response: Response) -> bool:

@@ -68,7 +68,7 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
         response: Response | None = None
         reply: Reply | None = None
         io: SyncIO | None = None
-        sent, watch = request, None
+        sent, watch, lookup = request, None, None
         try:
             if (
                 type(request.stream) not in BYTE_STREAMS
@@ -81,9 +81,11 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
                 lookup = None if self._client_cache is None else self._looked_up(request)
                 if lookup is not None and (stored := lookup.hit(self._quiet)) is not None:
                     return stored
-                return self._exchanged(self._config_for(request), request, lookup)
+                if lookup is None or not lookup.is_miss:
+                    return self._exchanged(self._config_for(request)[0], request, lookup)
+                sent = lookup.with_conditions(request)
             # (Most are a GET: to compare is cheaper than to look it up.)
-            if (
+            elif (
                 request.method != "GET"
                 and request.method not in WITHOUT_CONTENT
                 and PASSING.get() not in self._above
@@ -95,7 +97,11 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
                 response = self._inner.handle_request(sent)
                 if watch is not None:
                     watch.leave()
-                if response.status_code in self._quiet and not (HINTED and driver.hinted(response)):
+                if (
+                    response.status_code in self._quiet
+                    and lookup is None
+                    and not (HINTED and driver.hinted(response))
+                ):
                     return response
             except ANY.TransportError as error:
                 if watch is not None:
@@ -109,8 +115,9 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
                 reply = driver.Reply(response)
             if HINTED or watch is not None or response is None:
                 driver.saw(watch, reply)
-            config = self._config_for(request, was_sent=True)
-            io = self._io(config, request, None, sent, reply)
+            config, began = self._config_for(request)
+            io = self._io(config, request, lookup, sent, reply)
+            io.state.began = began
             flow = loop.exchange(io.state, reply)
             response = reply = None  # what waits holds no answer, nor a traceback an error
             return driver.run(flow, io)

@@ -107,42 +107,43 @@ def _same(failure: Any, request: Request) -> TransportError:
 
 
 def sent(state: ExchangeState, lookup: CacheLookup) -> Flow[Reply]:
-    """Send a request, and let the cache handle the response.
-
-    A stored response may be handed over in its place.
-    """
+    """Send a request, and let the cache handle the response."""
     client_cache = state.config.cache
     assert client_cache is not None
-    while True:
-        lookup.now = state.config.clock.time()  # it may have waited
-        send = state.send(lookup.with_conditions(state.went))
-        reply: Reply
-        if send.request.method in SAFE:
-            reply = yield send
-        else:
-            reply = yield from sending(client_cache, send)
-        answer = reply.outcome
-        if isinstance(answer, Exception):
-            lookup.tell_others(answer)
-            if state.in_turn:
-                yield from released(state)
-            return reply
-        response, changes = lookup.receive(answer, state.config.clock.time())
-        if client_cache.near:
-            if changes:
-                client_cache.change(changes, lookup.sent)
-        else:
-            yield StoreChanges(changes, lookup.sent)
-        lookup.tell_others()
+    lookup.now = state.config.clock.time()  # it may have waited
+    send = state.send(lookup.with_conditions(state.went))
+    reply: Reply
+    if send.request.method in SAFE:
+        reply = yield send
+    else:
+        reply = yield from sending(client_cache, send)
+    return (yield from received(state, lookup, reply))
+
+
+def received(state: ExchangeState, lookup: CacheLookup, reply: Reply) -> Flow[Reply]:
+    """Update the cache by a response; a stored response may be handed over in its place."""
+    answer, client_cache = reply.outcome, state.config.cache
+    assert client_cache is not None
+    if isinstance(answer, Exception):
+        lookup.tell_others(answer)
         if state.in_turn:
             yield from released(state)
-        if response is not None:
-            break
-        # It answers our conditions alone, of which none are left.
-        state.take_cookies(state.hear(reply))
-        yield Discard(answer, state.went)
+        return reply
+    response, changes = lookup.receive(answer, state.config.clock.time())
+    if client_cache.near:
+        if changes:
+            client_cache.change(changes, lookup.sent)
+    else:
+        yield StoreChanges(changes, lookup.sent)
+    lookup.tell_others()
+    if state.in_turn:
+        yield from released(state)
     if response is answer:
         return reply
+    if response is None:
+        state.take_cookies(state.hear(reply))
+        yield Discard(answer, state.went)
+        return (yield from sent(state, lookup))  # with no conditions of ours left
     yield Discard(answer, state.went)
     return Reply(response)
 

@@ -92,7 +92,6 @@ class Config(Record):
     user: the user of the call by the cache's `user`, "" for none; None where it was not called yet.
     validate: whether to validate a stored response even if it is fresh.
     began: when the call began, where that is known; `Limits.total` counts from then.
-    sent: when the first request was sent, where that is known.
     closed: set when the transport is closed; it ends the waits of the exchanges.
     is_async: whether the callables of the application may return awaitables.
     proxied: whether a URL is requested through a proxy.
@@ -116,7 +115,6 @@ class Config(Record):
     user: str | None = None
     validate: bool = False
     began: float | None = None
-    sent: float | None = None
     closed: Closed | None = None
     is_async: bool = False
     proxied: Callable[[URL], bool] | None = None

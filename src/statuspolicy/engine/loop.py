@@ -60,12 +60,12 @@ def exchange(state: ExchangeState, reply: Reply | None = None) -> Flow[Result]:
             if (plain or (state.fast and state.answers)) and state.config.cache is None:
                 sent: Reply = yield state.send()
                 reply = sent
-            elif plain and state.lookup is not None and state.lookup.is_miss:
-                reply = yield from caching.sent(state, state.lookup)
             else:
                 reply = yield from send(state)
                 if reply.refused:
                     return state.tell_the_end(reply.outcome)
+        elif state.lookup is not None:
+            reply = yield from caching.received(state, state.lookup, reply)
         answer = reply.outcome
         if state.fast and not isinstance(answer, Exception) and not reply.interim:
             seen = fast_path(state, answer)

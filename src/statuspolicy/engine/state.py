@@ -52,6 +52,7 @@ class ExchangeState(Narrator):
     hops = 0
     fresh = False
     over: BaseTransport | AsyncBaseTransport | None = None  # for the next send alone
+    began: float | None = None  # when the request was sent, on the monotonic clock
     until: float | None = None  # when all has to be over, on the monotonic clock
     first_heard: float | None = None
     # No sooner than that is it now: whoever waits and asks a clock that stands still (a
@@ -84,7 +85,6 @@ class ExchangeState(Narrator):
             None,
             target(request.url),
         )
-        self.began = config.sent
         self.user = config.user
         if lookup is not None:
             self.lookup, self.user = lookup, lookup.user
