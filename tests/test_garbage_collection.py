@@ -139,3 +139,80 @@ def test_a_method_that_is_kept_keeps_its_client(status_server, uncollected):
     assert CLOSED == []
     del get, send
     assert CLOSED == ["sync"] * 2
+
+
+# ── classes that are made in a function ────────────────────────────────────────────────
+
+
+def in_a_client(transport=httpx.MockTransport, response=httpx.Response, kind=httpx.Client):
+    """A GET, of which the first answer is discarded and the second handed over."""
+    answers = iter([(302, {"Location": "https://other.example/"}), (200, {})])
+
+    def answer(request):
+        status, headers = next(answers)
+        return response(status, headers=headers)
+
+    with sp.wrap(kind(transport=transport(answer))) as client:
+        assert client.get("https://example.org/").status_code == 200
+
+
+def a_client():
+    class Own(httpx.Client):
+        pass
+
+    in_a_client(kind=Own)
+    return Own
+
+
+def an_async_client():
+    class Own(httpx.AsyncClient):
+        pass
+
+    async def run():
+        async with sp.wrap(Own(transport=httpx.MockTransport(lambda _: httpx.Response(200)))) as c:
+            assert (await c.get("https://example.org/")).status_code == 200
+
+    asyncio.run(run())
+    return Own
+
+
+def a_transport():
+    class Own(httpx.HTTPTransport):
+        pass
+
+    sp.wrap(httpx.Client(transport=Own())).close()
+    return Own
+
+
+def a_response():
+    class Own(httpx.Response):
+        __slots__ = ("own",)
+
+    in_a_client(response=Own)
+    return Own
+
+
+def an_error():
+    class Own(httpx.ConnectError):
+        pass
+
+    def refuse(request):
+        if request.url.path == "/":
+            return httpx.Response(302, headers={"Location": "/gone"})
+        raise Own("no")
+
+    table = sp.STANDARD | {httpx.ConnectError: sp.surface}
+
+    with (
+        sp.wrap(httpx.Client(transport=httpx.MockTransport(refuse)), table=table) as client,
+        pytest.raises(Own),
+    ):
+        client.get("https://example.org/")
+    return Own
+
+
+@pytest.mark.parametrize("make", [a_client, an_async_client, a_transport, a_response, an_error])
+def test_a_class_of_an_application_is_freed_with_its_last_object(make):
+    own = weakref.ref(make())
+    gc.collect()
+    assert own() is None

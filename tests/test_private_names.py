@@ -33,18 +33,21 @@ SOURCE = Path(sp.__file__).parent
 LIBRARIES = (httpx, httpx2)
 CORES = (httpcore, httpcore2)
 CHECKS = (
-    httpx_internals._check, httpx_internals._check_pools, httpx_internals.check_transport,
-    httpcore_internals.check, httpcore_internals.check_http2, h11_internals.check,
-    cookiejar_internals.check,
+    httpx_internals._check, httpx_internals._check_pools, httpcore_internals.check,
+    httpcore_internals.check_http2, h11_internals.check, cookiejar_internals.check,
 )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def looked_for_anew() -> Iterator[None]:
     """As in a process of its own, before and after."""
-    for check in CHECKS:
-        check.cache_clear()
+    _forget()
     yield
+    _forget()
+
+
+def _forget() -> None:
+    httpx_internals._checked.clear()
     for check in CHECKS:
         check.cache_clear()
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABCMeta
 from collections.abc import Awaitable, Callable
-from functools import cache, lru_cache, wraps
+from functools import cache, wraps
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
@@ -22,7 +22,7 @@ from statuspolicy.client.wrapping import NAME, Wrapping
 from statuspolicy.message.redact import bound
 from statuspolicy.policy.lazy_import import LazyModule
 from statuspolicy.wire.context import aduring, during
-from statuspolicy.wire.library import ANY, LIBRARY_OF, several
+from statuspolicy.wire.library import ANY, LIBRARY_OF, MadeClasses, several
 
 if TYPE_CHECKING:
     from httpx import Response
@@ -147,8 +147,7 @@ _become: Any = vars(object)["__class__"].__set__
 _CLASS = property(attrgetter("_unwrapped"), _become)
 
 
-@lru_cache(128)
-def wrapped_class(kind: Any) -> Any:
+def _made(kind: Any) -> Any:
     """The class that a client of `kind` has while it is wrapped.
 
     It has the same name, and `client.__class__` is still the client's own class: a client that is
@@ -170,6 +169,9 @@ def wrapped_class(kind: Any) -> Any:
     # The metaclass is not called: it may register each class.
     new: Any = ABCMeta.__new__ if issubclass(metaclass, ABCMeta) else type.__new__
     return new(metaclass, kind.__name__, bases, names)
+
+
+wrapped_class = MadeClasses(_made)
 
 
 def use_wrapped_class(client: Any) -> None:

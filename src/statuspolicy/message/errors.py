@@ -6,12 +6,11 @@ would set the first request of the exchange.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from statuspolicy.printable import printable
 from statuspolicy.wire.httpx_internals import REQUEST
-from statuspolicy.wire.library import BASE, look_around
+from statuspolicy.wire.library import BASE, MadeClasses, look_around
 
 if TYPE_CHECKING:
     from httpx import Request, TransportError
@@ -51,11 +50,13 @@ def about(error: TransportError, request: Request) -> None:
         vars(error)[REQUEST] = request
 
 
-@cache
-def _kind(kind: Any) -> Any:
+def _made(kind: Any) -> Any:
     """A subclass of an exception of the library, with the same name, that keeps its request."""
     named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__reduce__": _plain}
     return type(kind.__name__, (_AboutItsRequest, kind), named)
+
+
+_kind = MadeClasses(_made)
 
 
 def _plain(error: TransportError) -> tuple[Any, ...]:

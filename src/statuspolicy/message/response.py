@@ -20,7 +20,16 @@ from statuspolicy.message.steps import Step, Trace
 from statuspolicy.message.streams import content_of
 from statuspolicy.printable import PART, printable
 from statuspolicy.wire.httpx_internals import CONTENT, REQUEST
-from statuspolicy.wire.library import ANY, LIBRARY_OF, Library, either, remember, several
+from statuspolicy.wire.library import (
+    ANY,
+    LIBRARY_OF,
+    Library,
+    MadeClasses,
+    either,
+    is_lasting,
+    remember,
+    several,
+)
 
 if TYPE_CHECKING:
     from httpx import Headers, Request, Response
@@ -227,11 +236,12 @@ def adopt(
     passed: whether it goes into a history, and is closed.
     """
     base: Any = type(response)
-    kind = _KINDS.get(base) or _kind(base)
+    kind: type[PolicyResponse] = _KINDS.lasting.get(base) or _kind(base)
     new = kind.__new__(kind)
-    for member in _slots(base):
-        with suppress(AttributeError):
-            member.__set__(new, member.__get__(response))
+    if base not in LIBRARY_OF:  # an application's class, which may have slots
+        for member in _slots(base):
+            with suppress(AttributeError):
+                member.__set__(new, member.__get__(response))
     # A copy that is changed item by item is the fastest way to make such a dictionary.
     inside, trace = vars(response).copy(), Trace(steps)
     inside["extensions"] = {**response.extensions, "statuspolicy": trace}
@@ -252,25 +262,26 @@ def adopt(
     return new
 
 
-@cache
 def _slots(kind: Any) -> list[MemberDescriptorType]:
     """The slots of a subclass; their values are not in its __dict__."""
     members = (member for base in kind.__mro__ for member in vars(base).values())
     return [member for member in members if isinstance(member, MemberDescriptorType)]
 
 
-_KINDS: dict[type[Response], type[PolicyResponse]] = {}
-
-
 def _kind(base: type[Response]) -> type[PolicyResponse]:
     """A class that derives from PolicyResponse and from the class of a transport's response."""
-    if issubclass(base, PolicyResponse):
-        return base
-    if base not in _KINDS:
-        kind: Any = type(base.__name__, (PolicyResponse, base), {"__module__": __name__})
+    kind: type[PolicyResponse] = base if issubclass(base, PolicyResponse) else _KINDS(base)
+    return kind
+
+
+def _made(base: type[Response]) -> type[PolicyResponse]:
+    kind: Any = type(base.__name__, (PolicyResponse, base), {"__module__": __name__})
+    if is_lasting(base):
         remember(kind, LIBRARY_OF[base])
-        _KINDS[base] = kind
-    return _KINDS[base]
+    return kind  # type: ignore[no-any-return]
+
+
+_KINDS = MadeClasses(_made)
 
 
 def _revive(base: type[Response], state: dict[str, Any]) -> Response:

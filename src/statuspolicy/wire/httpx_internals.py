@@ -8,10 +8,11 @@ client's transports, and for the content of a request before it is encoded, ther
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from functools import cache, lru_cache
+from functools import cache
 from operator import attrgetter
 from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from typing import TYPE_CHECKING, Any, overload
+from weakref import WeakSet
 
 from statuspolicy.wire.library import LIBRARY_OF, NAMES, Library, known, named
 from statuspolicy.wire.supported import SOCKETS, Name, require
@@ -167,17 +168,22 @@ def _check(library: Library) -> None:
     require(library.name, names(library))
 
 
-@lru_cache(128)
+_checked: WeakSet[type] = WeakSet()
+
+
 def check_transport(kind: type) -> None:
     """Raise UnsupportedVersion if the transports of a library no longer have a pool.
 
     kind: the class of a transport. Only the library's own classes are checked: a subclass may have
         no pool, and so may any other transport.
     """
+    if kind in _checked:
+        return
     for base in kind.__mro__:
         library = base.__module__.partition(".")[0]
         if library in NAMES and base.__name__ in ("HTTPTransport", "AsyncHTTPTransport"):
             _check_pools(named(library))
+    _checked.add(kind)
 
 
 @cache

@@ -20,11 +20,12 @@ import sys
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
 
 from statuspolicy.wire.supported import Name, require
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import ModuleType
 
     import httpx
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 NAMES = ("httpx", "httpx2")
 
 __all__ = [
-    "ANY", "BASE", "BYTE_STREAMS", "LIBRARY_OF", "NAMES", "RESPONSES", "Library", "Stream",
-    "either", "known", "look_around", "meet", "named", "of_another", "remember", "several",
+    "ANY", "BASE", "BYTE_STREAMS", "LIBRARY_OF", "NAMES", "RESPONSES", "Library", "MadeClasses",
+    "Stream", "either", "is_lasting", "known", "look_around", "meet", "named", "of_another",
+    "remember", "several",
 ]  # fmt: skip
 
 _CLASSES = (
@@ -189,6 +191,38 @@ def remember(kind: type, library: Library) -> None:
 
 
 _LIBRARY: Any = LIBRARY_OF
+
+
+class MadeClasses:
+    """A class for each class, made on first use. No application's class is kept alive.
+
+    make: makes one.
+    lasting: those for classes of the libraries, which live as long as the process.
+    """
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self._make = make
+        self.lasting: dict[type, Any] = {}
+        # A class that was made knows the application's: both live as long as an object of either.
+        self._others: WeakKeyDictionary[type, ref[Any]] = WeakKeyDictionary()
+
+    def __call__(self, kind: type) -> Any:
+        """The class for a class."""
+        found = self.lasting.get(kind)
+        if found is None and kind in self._others:
+            found = self._others[kind]()
+        if found is None:
+            found = self._make(kind)
+            if is_lasting(kind):
+                self.lasting[kind] = found
+            else:
+                self._others[kind] = ref(found)
+        return found
+
+
+def is_lasting(kind: type) -> bool:
+    """Whether a class is a library's or this package's: it lives as long as the process."""
+    return kind.__module__ in NAMES or kind in LIBRARY_OF
 
 
 def of_another(transport: object, library: Library) -> Library | None:
