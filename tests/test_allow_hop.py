@@ -400,7 +400,7 @@ def test_503_public_addresses_only_and_in_a_repeat_after_the_hop(
     assert network.connected == ["127.0.0.1", PUBLIC, PUBLIC]
 
 
-def test_public_addresses_only_pins_hold_where_prepare_changes_the_request(
+def test_pinned_addresses_hold_where_prepare_changes_the_request(
     guarded, network, status_server, public
 ):
     network.answers[NAME] = [PUBLIC, "127.0.0.1"]

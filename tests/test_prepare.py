@@ -69,9 +69,7 @@ def with_token(answer: sp.Exchange) -> sp.Verdict:
         ([BUSY, to("/b"), BUSY, 200], [("/a", 1), ("/a", 2), ("/b", 1), ("/b", 2)]),
     ],
 )
-def test_prepare_is_called_before_every_send_and_attempts_count_from_1_for_each_request(
-    script, asked
-):
+def test_prepare_is_called_before_every_send_with_attempts_from_1(script, asked):
     signer = Signer()
     story = replay(get(), script, prepare=signer)
     assert signer.asked == asked

@@ -189,9 +189,7 @@ def test_no_timeout_of_an_attempt_is_longer_than_what_is_left(open_session):
     assert request.extensions["timeout"] == response.request.extensions["timeout"] == own
 
 
-def test_limits_total_begins_with_the_call_so_the_time_of_the_clients_hooks_counts(
-    open_session, kind
-):
+def test_limits_total_counts_the_time_of_the_clients_hooks(open_session, kind):
     clock, noted = FakeClock(), Noted(200)
 
     def hook(request):

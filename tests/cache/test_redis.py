@@ -205,9 +205,7 @@ def test_no_request_notices_that_redis_was_restarted(my_redis, said):
     storage.close()
 
 
-def test_no_request_waits_for_a_redis_that_does_not_answer_and_deletions_are_done_later(
-    my_redis, said, now
-):
+def test_no_request_waits_for_a_redis_that_does_not_answer(my_redis, said, now):
     client = redis.Redis(port=my_redis.port, socket_timeout=0.05, retry=None)
     storage = sp.RedisStorage(client)
     storage.save(URL, entry(), False)

@@ -331,9 +331,7 @@ def test_404_an_error_in_place_of_the_rest_leaves_the_part(session, status_serve
     assert beside(path) == PARTS[1:]
 
 
-def test_a_download_that_broke_before_its_first_byte_begins_without_a_range(
-    session, status_server, path
-):
+def test_a_download_without_a_byte_begins_without_a_range(session, status_server, path):
     url = interrupted(session, status_server, path, at=0)
     assert beside(path) == []
     status_server.script("/file", Ranged())
