@@ -28,10 +28,10 @@ LIMITS = sp.Limits(retry_budget=sp.RetryBudget(tokens=1e9))
 # Functions of the package that are entered, generators that are taken up again among them, and
 # the most bytes at once. Python versions differ a little in the bytes.
 MOST = {
-    "sync": {"200": (1, 200), "503": (43, 4_000), "redirect": (61, 6_000),
-             "wait": (70, 4_000), "abroad": (114, 7_500)},
-    "async": {"200": (1, 900), "503": (43, 4_500), "redirect": (61, 6_300),
-              "wait": (70, 4_000), "abroad": (114, 7_500)},
+    "sync": {"200": (1, 200), "503": (40, 4_000), "redirect": (61, 6_000),
+             "wait": (66, 4_000), "abroad": (65, 6_500)},
+    "async": {"200": (1, 900), "503": (40, 4_500), "redirect": (61, 6_300),
+              "wait": (66, 4_000), "abroad": (65, 6_500)},
 }  # fmt: skip
 # Bytes of a request that waits, beyond those of a transport that waits itself; where frames of
 # Python are larger (3.13), it is some 100 more than in 3.11.

@@ -180,6 +180,8 @@ def asking(*given: Any, **more: Any) -> Callable[[], httpx.Request]:
 
 
 BUSY = Line(503, (("Retry-After", "0"),))
+SETS = Line(302, (("Location", "/c"), ("Set-Cookie", "a=1")))
+UNKEPT = (("Location", "/b"), ("Cache-Control", "no-store"))
 AFTER = Line(503, (("Retry-After", "2"),))
 DOWN = Line(503)
 FINE = Line(200)
@@ -262,6 +264,37 @@ PLAIN: dict[str, Any] = {
     "a wait after one before it was sent": ([AFTER, FINE], {"memory": lambda: resting(seconds=1)}),
     "its origin cools down": ([to("/b"), FINE], {"memory": resting}),
     "a code without a row": ([Line(599, BUSY.headers), FINE], table("5xx", sp.retry(wait=0))),
+    "another origin": ([BUSY, to("http://other.example/"), FINE], {}),
+    "another scheme": ([to("https://home.example/"), FINE], {"request": BASIC}),
+    "another port": ([to(f"{HOME}:8080/"), FINE], {"request": BASIC}),
+    "another Host": ([to(f"{HOME}/b"), FINE], {"request": with_field("Host", "own.example")}),
+    "the URI that it came from, in its own": ([to(f"/b?next={HOME}/a"), FINE], {"request": AT_A}),
+    "a cookie wall": (
+        [to("/b"), Line(302, (("Location", "/a"), ("Set-Cookie", "a=1"))), FINE],
+        {"request": AT_A},
+    ),
+    "a jar": ([to("/b"), FINE], {"jar": {"a": "1"}}),
+    "a cookie of its own": ([to("/b"), FINE], {"request": with_field("Cookie", "a=1")}),
+    "credentials": ([to("/b"), FINE], {"request": BASIC}),
+    "a target": ([to("/b"), FINE], {"request": asking("GET", HOME, extensions={"target": b"/t"})}),
+    "no Host": ([to("/b"), FINE], {"request": lambda: without_host(asking("GET", HOME)())}),
+    "content that stays behind": ([to("/b", 303), FINE], {"request": asking("GET", HOME, json=1)}),
+    "what speaks of content": (
+        [to("/b", 303), FINE], {"request": with_field("Content-Type", "text/plain")},
+    ),
+    "a Host that isn't first": (
+        [to("/b", 303), FINE],
+        {"request": asking("GET", HOME, headers=[("X", "1"), ("Host", "own.example")])},
+    ),
+    "another origin with a jar": ([to("http://other.example/"), FINE], {"jar": {"a": "1"}}),
+    "cookies on the way": (
+        [to("/b"), SETS, SETS._replace(headers=(("Location", "/d"), *SETS.headers[1:])), FINE],
+        {"jar": {"b": "2"}},
+    ),
+    "cookies of another origin": (
+        [to("http://other.example/"), SETS, to(f"{HOME}/d"), FINE], {"request": AT_A},
+    ),
+    "what says that it isn't remembered": ([Line(301, UNKEPT), FINE], {"request": SURE}),
 }  # fmt: skip
 
 
@@ -306,12 +339,7 @@ OTHERS: dict[str, Any] = {
     "a farewell": ([BUSY, Line(200, (("Sunset", "Fri, 31 Dec 9999 23:59:59 GMT"),))], {}),
     "told at last": ([BUSY, Line(200, (("Retry-After", "3"),))], {}),
     "a repeat that is refunded": ([Line(404), Line(404), Line(410)], {}),
-    "another origin": ([BUSY, to("http://other.example/"), FINE], {}),
     "another origin with secrets": ([to("//other.example/"), FINE], {"request": BASIC}),
-    "another scheme": ([to("https://home.example/"), FINE], {"request": BASIC}),
-    "another port": ([to(f"{HOME}:8080/"), FINE], {"request": BASIC}),
-    "another Host": ([to(f"{HOME}/b"), FINE], {"request": with_field("Host", "own.example")}),
-    "the URI that it came from, in its own": ([to(f"/b?next={HOME}/a"), FINE], {"request": AT_A}),
     "dots": ([to("/b"), to("../c"), FINE], {}),
     "no Location": ([BUSY, Line(302)], {}),
     "two Locations": ([Line(302, (("Location", "/b"), ("Location", "/b"))), FINE], {}),
@@ -320,27 +348,10 @@ OTHERS: dict[str, Any] = {
     "a loop": ([to("/b"), to("/c"), to("/b"), FINE], {}),
     "a loop back": ([to("/b"), to("/a"), FINE], {"request": AT_A}),
     "itself": ([to("/a"), FINE], {"request": AT_A}),
-    "a cookie wall": (
-        [to("/b"), Line(302, (("Location", "/a"), ("Set-Cookie", "a=1"))), FINE],
-        {"request": AT_A},
-    ),
     "the cap": ([to(f"/{n}") for n in range(9)], {}),
     "a long one": ([to("/b"), to("/" + "x" * 99), FINE], {"limits": sp.Limits(uri_length=99)}),
     "a fragment": ([to("/b"), FINE], {"request": asking("GET", f"{HOME}/a#f")}),
     "what may be remembered": ([to("/b"), to("/c", 301), FINE], {"request": SURE}),
-    "a jar": ([to("/b"), FINE], {"jar": {"a": "1"}}),
-    "a cookie of its own": ([to("/b"), FINE], {"request": with_field("Cookie", "a=1")}),
-    "credentials": ([to("/b"), FINE], {"request": BASIC}),
-    "a target": ([to("/b"), FINE], {"request": asking("GET", HOME, extensions={"target": b"/t"})}),
-    "no Host": ([to("/b"), FINE], {"request": lambda: without_host(asking("GET", HOME)())}),
-    "content that stays behind": ([to("/b", 303), FINE], {"request": asking("GET", HOME, json=1)}),
-    "what speaks of content": (
-        [to("/b", 303), FINE], {"request": with_field("Content-Type", "text/plain")},
-    ),
-    "a Host that isn't first": (
-        [to("/b", 303), FINE],
-        {"request": asking("GET", HOME, headers=[("X", "1"), ("Host", "own.example")])},
-    ),
     "a redirect that a call does not follow": ([BUSY, to("/b"), FINE], {"follow": False}),
     "a redirect that would be repeated": (
         [Line(302), FINE], {"follow": False} | table(302, sp.retry(wait=0)),
@@ -572,12 +583,29 @@ headers = st.lists(
         [("Retry-After", "0"), ("Retry-After", "0"), ("Retry-After", "1"), ("Set-Cookie", "a=1"),
          ("Location", "/a"), ("Location", "/b"), ("Location", "/c?d"), ("Location", "/d/"),
          ("Location", "//other.example/"), ("Location", f"{HOME}/e"), ("X-Else", "1"),
+         ("Location", "https://home.example/s"), ("Location", "http://www.home.example/"),
+         ("Location", "https://home.example:444/"), ("Location", f"{HOME}/b?{HOME}/a"),
+         ("Cache-Control", "no-store"), ("Cache-Control", "max-age=9"),
+         ("Set-Cookie", "b=; Max-Age=0"),
          ("Deprecation", "@0"), ("RateLimit", '"d";r=0;t=0')]
     ),
     max_size=2,
 ).map(tuple)  # fmt: skip
 plain = st.sampled_from(
-    [BUSY, AFTER, DOWN, DOWN, to("/b"), to("/c"), to("/d", 307), to("/e", 301), to("/f", 303)]
+    [
+        BUSY,
+        AFTER,
+        DOWN,
+        DOWN,
+        SETS,
+        to("https://home.example/t"),
+        to("//o.example/"),
+        to("/b"),
+        to("/c"),
+        to("/d", 307),
+        to("/e", 301),
+        to("/f", 303),
+    ]
 )
 answers = (
     plain

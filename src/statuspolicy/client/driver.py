@@ -52,9 +52,11 @@ def run(flow: Flow[Result], io: SyncIO) -> Response:
             io.still_open()
         else:
             value = io.perform(effect)
-    io.release_lock()
+    if io.turns:
+        io.release_lock()
     io.ended = True
-    io.trace = kept_trace(value)
+    if io.state.until is not None:
+        io.trace = kept_trace(value)
     if isinstance(value, ANY.Response):
         return value
     try:
@@ -82,9 +84,11 @@ async def arun(flow: Flow[Result], io: AsyncIO) -> Response:
             io.still_open()
         else:
             value = await io.perform(effect)
-    io.release_lock()
+    if io.turns:
+        io.release_lock()
     io.ended = True
-    io.trace = kept_trace(value)
+    if io.state.until is not None:
+        io.trace = kept_trace(value)
     if isinstance(value, ANY.Response):
         return value
     try:

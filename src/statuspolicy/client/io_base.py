@@ -12,7 +12,6 @@ from statuspolicy.engine.effects import Discard, Reply, Resume, Send
 from statuspolicy.engine.evidence import Watch, saw, watched
 from statuspolicy.engine.state import ExchangeState
 from statuspolicy.fields.methods import SAFE
-from statuspolicy.fields.section import digits
 from statuspolicy.memory.locks import ExchangeLock
 from statuspolicy.message import body
 from statuspolicy.message.errors import TotalTimeout
@@ -198,9 +197,11 @@ class IO(Generic[TransportT]):
             return False
         if effect.request.method == "HEAD" or effect.response.status_code in (204, 304):
             return True  # a length would be of what it would have been
-        said = [value for _, name, value in lines(effect.response.headers) if name == _LENGTH]
-        length = digits(said[0].decode("latin-1")) if len(said) == 1 else None
-        return (length or 0) <= self.config.limits.drain_bytes or in_memory(effect.response)
+        length = 0.0
+        for _, name, value in lines(effect.response.headers):
+            if name == _LENGTH and value.isdigit():
+                length = float(value)
+        return length <= self.config.limits.drain_bytes or in_memory(effect.response)
 
     def put_away(self, response: Response) -> bytes | None:
         """The raw body of a response that is in memory."""

@@ -103,27 +103,33 @@ class SyncIO(IO["BaseTransport"]):
         self.before = WIRE.get()
         try:
             if self.drains(effect):
-                self._hurry(self.sent or effect.request)
-                end = self.config.clock.monotonic() + self.config.limits.drain_seconds
-                # A server can go on without end and bring no part of a body (trailer fields, say):
-                # each read of the socket gets what is left.
-                WIRE.set(sooner(lambda: self.left(end)))
-                kept = self._drained(response.stream, end)
+                kept = self._drained(response.stream, self.sent or effect.request)
         except Exception:  # noqa: BLE001, S110 - whatever it is, nobody wants the rest
             pass
         finally:
             # No context managers: each costs as much as all else here.
             WIRE.set(self.before)
-            self._unhurry()
+            if self._hurried is not None:
+                self._unhurry()
             self.drop()
         return kept
 
-    def _drained(self, stream: Any, end: float) -> bytes | None:
-        most, parts, length = self.config.limits.drain_bytes, [], 0
+    def _drained(self, stream: Any, request: Request) -> bytes | None:
+        limits, monotonic = self.config.limits, self.config.clock.monotonic
+        end = monotonic() + limits.drain_seconds
+        self._hurry(request)
+        # A server can go on without end and bring no part of a body (trailer fields, say): each
+        # read of the socket gets what is left.
+        WIRE.set(sooner(lambda: end - monotonic()))
+        parts: list[bytes] = []
+        most, length = limits.drain_bytes, 0
         for part in stream:
+            # (The first part may be all of it.)
+            if parts and monotonic() > end:
+                return None
             parts.append(part)
             length += len(part)
-            if length > most or self.left(end) < 0:
+            if length > most:
                 return None
         return b"".join(parts)
 
@@ -137,9 +143,9 @@ class SyncIO(IO["BaseTransport"]):
         before = extensions.get("timeout")
         if isinstance(before, _Lowered):
             before = before.before  # another thread drains a response to the same request
-        read, seconds = (before or {}).get("read"), self.config.limits.drain_seconds
-        hurried = seconds if read is None else min(read, seconds)
-        lowered = _Lowered({**(before or {}), "read": hurried})
+        lowered = _Lowered(before or ())
+        read, seconds = lowered.get("read"), self.config.limits.drain_seconds
+        lowered["read"] = seconds if read is None else min(read, seconds)
         lowered.before = before
         self._hurried = extensions, before
         extensions["timeout"] = lowered

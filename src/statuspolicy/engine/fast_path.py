@@ -1,32 +1,30 @@
-"""The fast path: a plain repeat, a plain redirect on its origin, and the last response.
+"""The fast path: a plain repeat, a plain redirect, and the last response.
 
-Such an answer leaves nothing to ask: its duty says itself what it does (`policy/fast_path.py`),
-and what the guard looks at is seen in the header section. No Exchange is
-made of it, no verdict and no permit. Whatever is not as plain as that is decided, and the next
-answer may be plain again. Both tell the same story: `tests/test_fast_path.py` lets random servers
-tell it on the fast path and without it.
+Such an answer leaves nothing to ask: its duty says itself what it does (`policy/fast_path.py`), so
+no Exchange and no verdict are made of it. The request to another URL is the guard's here too.
+Whatever is not as plain as that is decided, and the next answer may be plain again. Both tell the
+same story: `tests/test_fast_path.py` lets random servers tell it on the fast path and without it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from statuspolicy.engine import guard, redirect_loops
-from statuspolicy.engine.path import Path
+from statuspolicy.engine import guard
 from statuspolicy.engine.state import ExchangeState
 from statuspolicy.fields.methods import SAFE, WITHOUT_CONTENT
 from statuspolicy.memory.cooldowns import Cool
-from statuspolicy.message import body, cookies, redirected
-from statuspolicy.message.response import adopt
-from statuspolicy.policy.fast_path import FastPath, fast_path_of
+from statuspolicy.message import redirected
+from statuspolicy.message.response import adopt, phrase
+from statuspolicy.policy.fast_path import FastPath
 from statuspolicy.policy.table import REDIRECTS, Row, surface
-from statuspolicy.wire.httpx_internals import lines, same_place, target
+from statuspolicy.wire.httpx_internals import lines
 from statuspolicy.wire.library import BYTE_STREAMS
 
 if TYPE_CHECKING:
     from httpx import Request, Response
 
-# What an answer may say that has to be thought about; the first two are read here.
+# What an answer may say that has to be thought about; three of them are read here.
 _SAYS = frozenset(
     {
         b"retry-after", b"location", b"ratelimit", b"ratelimit-remaining", b"ratelimit-reset",
@@ -43,22 +41,24 @@ _SEEN_TO = guard.ASKS_FOR_ANOTHER | {421}
 def fast_path(state: ExchangeState, answer: Response) -> Response | Request | None:
     """What comes of an answer: what is handed over, the next request, or None to decide it."""
     config, status = state.config, answer.status_code
-    row = config.table.row(status) if 200 <= status < 600 else None
-    if row is None:
+    if not 200 <= status < 600:
         return None
+    row = config.table.row(status)
     if config.cache is not None:
         return _from_the_cache(state, answer)
     if status < 400 and row.duty is surface and status not in REDIRECTS:
         return _handed_over(state, answer, row)
-    seen = fast_path_of(row.duty)
+    seen: FastPath | None = getattr(row.duty, "fast_path", None)
     if (
         seen is None
+        or seen.of is not row.duty
         or status < 300
         or status in _SEEN_TO
         or (status < 400 and config.follow is False)
     ):
         return None
     told = location = None
+    sets_cookies = False
     for _, name, value in lines(answer.headers):
         if name not in _SAYS:
             continue
@@ -66,6 +66,8 @@ def fast_path(state: ExchangeState, answer: Response) -> Response | Request | No
             told = float(value)
         elif name == b"location" and location is None:
             location = value
+        elif name == b"set-cookie" and not seen.repeats:
+            sets_cookies = True
         else:
             return None
     if state.sent.method not in WITHOUT_CONTENT or type(state.sent.stream) not in BYTE_STREAMS:
@@ -78,7 +80,7 @@ def fast_path(state: ExchangeState, answer: Response) -> Response | Request | No
     if seen.repeats:
         following = _repeated(state, answer, seen, told)
     elif location is not None and status in REDIRECTS:
-        following = _followed(state, answer, seen, told, location)
+        following = _followed(state, answer, seen, told, location, sets_cookies)
     else:
         return None
     if following is not None:
@@ -108,7 +110,8 @@ def _handed_over(state: ExchangeState, answer: Response, row: Row) -> Response |
     state.row = row
     if state.config.memory.cooling:
         _warm(state)
-    state.note_fast(answer, "settle", "")
+    said = state.sent.method, state.path.target, answer.status_code, phrase(answer)
+    state.step(said, "settle", "")
     return adopt(answer, state.sent, state.past, state.steps)
 
 
@@ -135,7 +138,8 @@ def _repeated(
         if left is None:
             return None
     why = "the server asks to wait" if told else "at once"
-    state.note_fast(answer, "repeat", why, told or 0.0, told, left)
+    said = sent.method, state.path.target, answer.status_code, phrase(answer)
+    state.step(said, "repeat", why, told or 0.0, told, left)
     return sent
 
 
@@ -156,44 +160,51 @@ def _warm(state: ExchangeState) -> None:
 
 
 def _followed(
-    state: ExchangeState, answer: Response, seen: FastPath, told: float | None, location: bytes
+    state: ExchangeState,
+    answer: Response,
+    seen: FastPath,
+    told: float | None,
+    location: bytes,
+    sets_cookies: bool,
 ) -> Request | None:
     sent, path, limits = state.sent, state.path, state.config.limits
-    url = sent.url
-    if sent.method not in ("GET", "HEAD") or state.hops >= limits.redirects:
+    if told or sent.method not in ("GET", "HEAD"):
         return None
-    if told or path.abroad or path.holes or path.cookies:
+    url = redirected.plainly(sent.url, location.decode("latin-1"))
+    if url is None or (answer.status_code in (301, 308) and _may_be_remembered(sent, answer)):
         return None
-    if not redirected.OF_ONE_URL.isdisjoint(sent.extensions):
-        return None
-    if answer.status_code in (301, 308) and url.scheme == "https":
-        return None  # it may be remembered
-    if (seen.bodiless and _has_content(sent)) or cookies.holds_any(state.cookies):
-        return None
-    there = redirected.plainly(url, location.decode("latin-1"))
-    if there is None or not same_place(url, there):
-        return None
-    if not redirected.holds_for(there, sent, keep_host=location[:1] == b"/"):
-        return None
-    leads_to = target(there)
-    # (A URI that holds the one that it came from may be a hole.)
-    if (
-        len(leads_to) > limits.uri_length
-        or path.target in leads_to[1:]
-        or "%3a" in leads_to.lower()
-    ):
-        return None
-    following = body.copy(sent, url=there)
-    states = redirect_loops.led(path, sent, following, leads_to)
-    if states[-1] in states[:-1]:
+    if sets_cookies:
+        state.store_cookies(answer, sent)
+    permit = guard.follow(
+        sent,
+        path,
+        limits,
+        state.hops,
+        state.cookies,
+        url,
+        sent.method if seen.bodiless else None,
+        location[:1] == b"/",
+    )
+    if permit is None:
         return None
     if state.spent is not None:
         state.refund(answer.status_code)
     if state.config.memory.cooling:
         _warm(state)
-    state.note_fast(answer, "follow", f"to {leads_to}", 0.0, told)
-    state.path = Path(path.home, states, False, 0, (), following, leads_to)
-    return following
+    said = sent.method, path.target, answer.status_code, phrase(answer)
+    state.step(said, "follow", f"to {permit.path.target}", 0.0, told)
+    state.path = permit.path
+    return permit.request
+
+
+def _may_be_remembered(request: Request, answer: Response) -> bool:
+    """Whether a permanent redirect may be one that is remembered, which its duty decides."""
+    if request.url.scheme != "https":
+        return False
+    for _, name, value in lines(answer.headers):
+        if name == b"cache-control" and value.lower() in (b"no-store", b"no-cache"):
+            return False
+    return True
 
 
 def went_on(
@@ -214,11 +225,3 @@ def went_on(
     state.hops += 1
     state.answers = ()
     return 0.0
-
-
-def _has_content(request: Request) -> bool:
-    """Whether anything of a request stays behind where its content does."""
-    first, *rest = [name for _, name, _ in lines(request.headers)] or [b""]
-    speaks_of_it = any(name[:8] == b"content-" or name in redirected.OF_THE_BODY for name in rest)
-    # The header section that is made without it begins with Host.
-    return first != b"host" or speaks_of_it or bool(body.known(request))

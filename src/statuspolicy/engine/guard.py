@@ -17,14 +17,15 @@ from statuspolicy.message import cookies as jar
 from statuspolicy.policy.repeatable import not_repeatable
 from statuspolicy.policy.verdicts import Again, Aside, Follow, Refuse, Settle
 from statuspolicy.printable import PART, printable
-from statuspolicy.wire.httpx_internals import lines
-from statuspolicy.wire.library import ANY
+from statuspolicy.wire.httpx_internals import lines, same_place
+from statuspolicy.wire.library import ANY, BYTE_STREAMS, several
 
 if TYPE_CHECKING:
     from httpx import URL, Cookies, Request
 
     from statuspolicy.message.protocols import AnyRequest
     from statuspolicy.policy.exchange import Exchange
+    from statuspolicy.policy.limits import Limits
 
 
 class NotPermitted(Exception):
@@ -42,7 +43,7 @@ def permit(
             return _repeat(exchange, path, verdict, cookies)
         leads_to = verdict.url if isinstance(verdict, Follow) else verdict.request.url
         url = redirected.resolve(exchange.request.url, leads_to)
-        return _hop(exchange, path, verdict, url, cookies)
+        return _decided_hop(exchange, path, verdict, url, cookies)
     except (NotPermitted, redirected.Unusable) as reason:
         return Settle(why=str(reason))
     except ANY.TooManyRedirects as error:
@@ -119,22 +120,71 @@ def _same_target(sent: Request, request: AnyRequest) -> bool:
 # ── a hop ──────────────────────────────────────────────────────────────────────────────
 
 
-def _hop(
+def follow(
+    sent: Request,
+    path: Path,
+    limits: Limits,
+    hops: int,
+    cookies: Cookies | None,
+    url: URL,
+    method: str | None,
+    keep_host: bool,
+) -> Permit | None:
+    """The request to where a response to `sent` redirects it at once; None where there is none."""
+    try:
+        return _hop(sent, path, limits, hops, cookies, sent, url, method, keep_host=keep_host)
+    except several(NotPermitted, ANY.TooManyRedirects):
+        return None
+
+
+def _decided_hop(
     exchange: Exchange, path: Path, verdict: Follow | Again, url: URL, cookies: Cookies | None
 ) -> Permit:
-    sent, limits = exchange.request, exchange.limits
+    sent, limits, hops = exchange.request, exchange.limits, exchange.hops
+    sure = exchange.error is None or (isinstance(verdict, Again) and verdict.unacted)
+    why = not_repeatable(exchange, sure or exchange.unacted)
+    if isinstance(verdict, Again):
+        again = _with_extensions(sent, verdict.request)
+        return _hop(sent, path, limits, hops, cookies, again, url, None, why)
+    keep_host, polls = redirected.is_relative(verdict.url), bool(verdict.after)
+    return _hop(sent, path, limits, hops, cookies, sent, url, verdict.method, why, keep_host, polls)
+
+
+def _hop(
+    sent: Request,
+    path: Path,
+    limits: Limits,
+    hops: int,
+    cookies: Cookies | None,
+    wanted: Request,
+    url: URL,
+    method: str | None,
+    not_twice: str = "",
+    keep_host: bool = False,
+    polls: bool = False,
+) -> Permit:
+    """The request to another URL.
+
+    sent: the request before it. wanted: the one that goes there, which is `sent` if it is followed.
+    method: the method that drops the body; None keeps both.
+    not_twice: why `sent` may not be sent again, there neither.
+    polls: whether the server wanted it to wait.
+    """
     came_from, leads_to = path.target or redirected.target(sent.url), redirected.target(url)
     if (length := len(leads_to)) > (most := limits.uri_length):
         raise NotPermitted(
             f"its Location leads to a URI of {length} bytes, above Limits.uri_length={most}"
         )
-    _no_downgrade(sent.url, url)
-    abroad = path.abroad or not redirected.same_origin(path.home, url)
+    if leads_to[:5] == "http:":
+        _no_downgrade(sent.url, url)
+    abroad = path.abroad or not (
+        same_place(path.home, url) or redirected.same_origin(path.home, url)
+    )
     if abroad and not path.abroad and limits.cross_origin == "stop":
         raise NotPermitted(
             f"it leads to another origin ({printable(leads_to, PART)}; Limits.cross_origin)"
         )
-    if exchange.hops >= limits.redirects:
+    if hops >= limits.redirects:
         raise errors.RedirectCapExceeded(
             f"{limits.redirects} redirects were followed from "
             f"{printable(redirected.target(path.home), PART)} and the next leads to "
@@ -143,35 +193,28 @@ def _hop(
         )
     holes = holes_of(sent, path.holes, came_from, leads_to)
 
-    drop = drops(limits, abroad)
-    if isinstance(verdict, Follow):
-        request = redirected.request_to(
-            url,
-            verdict.method or sent.method,
-            sent,
-            sensitive=limits.sensitive,
-            bodiless=verdict.method in ("GET", "HEAD"),
-            abroad=drop,
-            keep_host=redirected.is_relative(verdict.url),
-        )
-    else:
-        again = _with_extensions(sent, verdict.request)
-        request = redirected.request_to(
-            url, again.method, again, sensitive=limits.sensitive, abroad=drop
-        )
-    sure = exchange.error is None or (isinstance(verdict, Again) and verdict.unacted)
-    why = not_repeatable(exchange, sure or exchange.unacted)
-    if why and (request.method, body.known(request)) == (sent.method, body.known(sent)):
-        raise NotPermitted(why)  # to another URL, it is sent twice too
-    request = body.carry(request, limits.replay_bytes)
-    if not body.replayable(request):
-        raise NotPermitted(_USED_UP)
+    drop = abroad and drops(limits, abroad)
+    request = redirected.request_to(
+        url,
+        method or wanted.method,
+        wanted,
+        sensitive=limits.sensitive,
+        bodiless=method is not None and method in ("GET", "HEAD"),
+        abroad=drop,
+        keep_host=keep_host,
+    )
+    if not_twice and (request.method, body.known(request)) == (sent.method, body.known(sent)):
+        raise NotPermitted(not_twice)  # to another URL, it is sent twice too
+    if type(request.stream) not in BYTE_STREAMS or body.FACTORY in request.extensions:
+        request = body.carry(request, limits.replay_bytes)
+        if not body.replayable(request):
+            raise NotPermitted(_USED_UP)
     own = () if drop else path.cookies
-    if own or jar.holds_any(cookies):
+    if own or (cookies is not None and jar.holds_any(cookies)):
         jar.dress(cookies, request, own)
     states = led(path, sent, request, leads_to)
     # A redirect to the same request, after a wait that the server wanted for, is polling.
-    if states[-1] in states[:-1] and not (isinstance(verdict, Follow) and verdict.after):
+    if states[-1] in states[:-1] and not polls:
         raise redirect_loop(states, sent)
     path = Path(path.home, states, abroad, holes, path.cookies, request, leads_to)
     return Permit(request, path, True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from statuspolicy.engine.cache_lookup import CacheLookup
     from statuspolicy.engine.config import Config
+    from statuspolicy.fields.interim import Interim
 
 Result: TypeAlias = "Response | Exception"
 
@@ -48,54 +49,51 @@ class Narrator:
 
     def note(self, kind: str, verdict: Verdict, why: str, budget: float | None = None) -> None:
         """One step of the trace, about what was heard last, and its line in the log."""
-        row, heard, self.noted = self.row, self.heard, True
+        heard = self.heard
         assert heard is not None
         resumed = self.config.answered is not None and not self.steps
         words = phrase(heard.response) if heard.response is not None else str(heard.error or "")
         request = heard.request
         aside = request is not self.sent
         why = joined(why, _MAYBE) if heard.maybe_acted_on else why
-        # What a server wrote is in both; most of it is short and plain, which is told at once.
-        if len(why) > PART or "@" in why or not f"{words}{why}".isprintable():
-            words, why = printable(words), printable(why)
         url = target(request.url) if aside else self.path.target
         code = REMEMBERED if resumed else heard.code or REMEMBERED
         wait, told = getattr(verdict, "after", 0.0), heard.told
         cache = "" if self.lookup is None or aside else str(self.lookup.status)
-        # What its own `__new__` does, at a third of the price.
-        step: Step = tuple.__new__(
-            Step,
-            (request.method, url, code, words, row.name, row.citation, kind, wait, why, told,
-             budget, cache, heard.interim),
-        )  # fmt: skip
-        self.add(step)
+        said = request.method, url, code, words
+        self.step(said, kind, why, wait, told, budget, cache, heard.interim)
 
-    def note_fast(
+    def step(
         self,
-        answer: Response,
+        said: tuple[str, str, int | str, str],
         kind: str,
         why: str,
         wait: float = 0.0,
         told: float | None = None,
         budget: float | None = None,
+        cache: str = "",
+        interim: tuple[Interim, ...] = (),
     ) -> None:
-        """The same of an answer on the fast path, of which there is no Exchange."""
-        row, words, self.noted = self.row, phrase(answer), True
-        if len(why) > PART or "@" in why or not why.isprintable():
-            why = printable(why)
-        sent, url, status = self.sent, self.path.target, answer.status_code
-        step: Step = tuple.__new__(  # as above
-            Step,
-            (sent.method, url, status, words, row.name, row.citation, kind, wait, why, told, budget,
-             "", ()),
-        )  # fmt: skip
-        self.steps = (*self.steps, step)
-        logged(step)
+        """The same, where there is no Exchange.
+
+        said: the method and the URL, the code and the phrase.
+        """
+        row, words, self.noted = self.row, said[3], True
+        # What a server wrote is in both; most of it is short and plain, which is told at once.
+        if len(why) > PART or "@" in why or not f"{words}{why}".isprintable():
+            said, why = (*said[:3], printable(words)), printable(why)
+        # What its own `__new__` does, at a third of the price.
+        step: Step = tuple.__new__(
+            Step, (*said, row.name, row.citation, kind, wait, why, told, budget, cache, interim)
+        )
+        self.add(step)
 
     def add(self, step: Step) -> None:
         """A step of the trace."""
         self.steps = (*self.steps, step)
-        logged(step)
+        level = logging.DEBUG if step.verdict in ("settle", "use") else logging.INFO
+        if log.isEnabledFor(level):
+            log.log(level, "%s", step)
         if self.config.observer is not None:
             self.tell(Decision, step)
 
@@ -136,10 +134,3 @@ class Narrator:
         else:
             self.note("raise", Settle(), why)
         vars(error)[TRACE] = Trace(self.steps)
-
-
-def logged(step: Step) -> None:
-    """A step's line in the log."""
-    level = logging.DEBUG if step.verdict in ("settle", "use") else logging.INFO
-    if log.isEnabledFor(level):
-        log.log(level, "%s", step)

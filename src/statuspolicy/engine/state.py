@@ -185,9 +185,13 @@ class ExchangeState(Narrator):
     def take_cookies(self, exchange: Exchange) -> None:
         """Into the jar, before anything is decided by it."""
         if exchange.response is not None and "set-cookie" in exchange.fields:
-            if self.cookies is None:
-                self.cookies = LIBRARY_OF[type(exchange.request)].Cookies()
-            cookies.extract(self.cookies, exchange.response, exchange.request)
+            self.store_cookies(exchange.response, exchange.request)
+
+    def store_cookies(self, response: Response, request: Request) -> None:
+        """Store the cookies that a response to this request sets."""
+        if self.cookies is None:
+            self.cookies = LIBRARY_OF[type(request)].Cookies()
+        cookies.extract(self.cookies, response, request)
 
     def passed(self, answer: Response, request: Request, kept: bytes | None) -> None:
         """An answer goes into the history. kept: its raw body, where it was read."""

@@ -14,7 +14,7 @@ from statuspolicy.wire.context import PINS
 from statuspolicy.wire.httpx_internals import extended, lines, same_place, url_of_parts, written
 from statuspolicy.wire.httpx_internals import origin as origin  # noqa: PLC0414 - these are found here too
 from statuspolicy.wire.httpx_internals import target as target  # noqa: PLC0414
-from statuspolicy.wire.library import ANY, LIBRARY_OF, several
+from statuspolicy.wire.library import ANY, BYTE_STREAMS, LIBRARY_OF, several
 
 if TYPE_CHECKING:
     from httpx import URL, Request
@@ -38,6 +38,8 @@ _USUAL_PORT = {"http": b":80", "https": b":443"}
 _USUAL, _LAST_PORT = {"http": 80, "https": 443}, 65_535
 # In a request's `extensions`: the challenges that were answered before it.
 ANSWERED = "statuspolicy.answered"
+# Extensions that each request to another URL keeps.
+_ANYWHERE = frozenset({"timeout", "trace", "statuspolicy"})
 # Extensions that are kept for another origin.
 PORTABLE = frozenset({"timeout", "trace", "statuspolicy", remade.FACTORY})
 
@@ -123,6 +125,7 @@ def request_to(
     abroad: whether to drop the credentials.
     keep_host: whether to keep the caller's own Host field (a relative Location has no host).
     """
+    bodiless = bodiless and _has_content(previous)
     if bodiless or abroad or not holds_for(url, previous, keep_host):
         headers = written(
             LIBRARY_OF[type(previous)],
@@ -130,15 +133,17 @@ def request_to(
         )
     else:
         headers = extended(previous.headers)
-    extensions = {
-        name: value
-        for name, value in previous.extensions.items()
-        # `sni_hostname` would check the new host's certificate against the old one's name.
-        if name not in OF_ONE_URL
-        and (name != "sni_hostname" or url.host == previous.url.host)
-        and (not abroad or name in PORTABLE)
-        and not (bodiless and name == remade.FACTORY)
-    }
+    extensions = dict(previous.extensions)
+    if not _ANYWHERE.issuperset(extensions):
+        for name in previous.extensions:
+            # `sni_hostname` would check the new host's certificate against the old one's name.
+            if (
+                name in OF_ONE_URL
+                or (name == "sni_hostname" and url.host != previous.url.host)
+                or (abroad and name not in PORTABLE)
+                or (bodiless and name == remade.FACTORY)
+            ):
+                del extensions[name]
     stream = LIBRARY_OF[type(previous)].ByteStream(b"") if bodiless else previous.stream
     return remade.copy(
         previous,
@@ -147,6 +152,18 @@ def request_to(
         headers=headers,
         stream=stream,
         extensions=extensions,
+    )
+
+
+def _has_content(request: Request) -> bool:
+    """Whether anything of a request stays behind where its content does."""
+    first, *rest = [name for _, name, _ in lines(request.headers)] or [b""]
+    if first != b"host":
+        return True  # the header section that is made without it begins with Host
+    if type(request.stream) not in BYTE_STREAMS or remade.FACTORY in request.extensions:
+        return True
+    return any(name[:8] == b"content-" or name in OF_THE_BODY for name in rest) or any(
+        request.stream  # type: ignore[arg-type]
     )
 
 
@@ -212,8 +229,7 @@ def _headers_for(
     url: URL, previous: Request, sensitive: Sensitive, bodiless: bool, abroad: bool, keep_host: bool
 ) -> list[tuple[bytes, bytes]]:
     headers = [(b"Host", url.netloc)]
-    for name, value in previous.headers.raw:
-        key = name.lower()
+    for name, key, value in lines(previous.headers):
         if key == b"host":
             if keep_host and value not in (b"", previous.url.netloc):
                 headers[0] = (b"Host", value)

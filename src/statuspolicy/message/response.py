@@ -95,12 +95,14 @@ class PolicyResponse(_Response):
     @property
     def content(self) -> bytes:
         """The decoded body. The body of an intermediate response is decoded at its first use."""
-        self._unpack()
+        if self._kept is not None:
+            self._unpack()
         return super().content
 
     def _unpack(self) -> None:
-        if self._kept is None or CONTENT in vars(self):
+        if CONTENT in vars(self):
             return
+        assert self._kept is not None
         if self._most is None:
             request = vars(self)[REQUEST]  # which an error names
             kept = LIBRARY_OF[type(self)].Response(
@@ -140,12 +142,14 @@ class PolicyResponse(_Response):
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """The decoded body in pieces."""
-        self._unpack()
+        if self._kept is not None:
+            self._unpack()
         return super().iter_bytes(chunk_size)
 
     def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         """The decoded body in pieces."""
-        self._unpack()
+        if self._kept is not None:
+            self._unpack()
         return super().aiter_bytes(chunk_size)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -39,9 +39,3 @@ def leads_bodiless(duty: DutyT) -> DutyT:
     marked: Any = duty
     marked.fast_path = FastPath(duty, bodiless=True)
     return duty
-
-
-def fast_path_of(duty: Any) -> FastPath | None:
-    """The fast path of a duty; None where it has to see the Exchange."""
-    found: FastPath | None = getattr(duty, "fast_path", None)
-    return found if found is not None and found.of is duty else None

@@ -95,7 +95,9 @@ def extended(headers: Headers, more: Iterable[tuple[bytes, bytes]] = ()) -> Head
     # Without `__init__`, which would check and convert each line again.
     new = object.__new__(LIBRARY_OF[type(headers)].Headers)
     new._encoding = None if encoding == "ascii" else encoding
-    new._list = [*headers._list, *((name, name.lower(), value) for name, value in more)]
+    new._list = [*headers._list]
+    for name, value in more:
+        new._list.append((name, name.lower(), value))
     return new
 
 
