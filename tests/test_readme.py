@@ -103,9 +103,9 @@ def test_the_example_of_a_cache_works(status_server, capsys):
     assert len(status_server.received) == 1
 
 
-def test_the_example_of_rows_that_need_a_word_works(status_server, capsys):
+def test_the_example_of_rows_that_need_a_decision_works(status_server, capsys):
     names: dict[str, object] = {"sp": sp, "httpx": httpx}
-    exec(example("## Rows that need your word"), names)
+    exec(example("## Rows that need your decision"), names)
     challenge = '/401?www-authenticate=Bearer realm="a"&then=200'
     with contextlib.closing(names["client"]) as client:
         client._transport.config.clock.sleep = lambda seconds: None
