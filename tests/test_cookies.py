@@ -3,6 +3,8 @@
 import copy
 import time
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib import import_module
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -21,7 +23,7 @@ def request(cookie: str | None = None, url: str = HOME) -> httpx.Request:
 
 
 def cookies(*pairs: tuple[str, str], domain: str = "home.example") -> httpx.Cookies:
-    """In a jar of the standard library's own class. (httpx2 has another, which is asked.)"""
+    """In a jar of the standard library's own class. (httpx2 makes another.)"""
     held = httpx.Cookies(CookieJar())
     for name, value in pairs:
         held.set(name, value, domain=domain)
@@ -316,8 +318,16 @@ def test_a_cookie_that_a_host_set_for_itself_alone_goes_to_no_host_below_it():
 # ── what is read from a usual jar ──────────────────────────────────────────────────────
 
 
+# The jar that httpx2 makes: it looks up the domains of a host in an order of its own.
+INDEXED: type[CookieJar] = type(import_module("httpx2").Cookies().jar)
+
+
 class Own(CookieJar):
     """A jar of somebody's own, which changes nothing: so it is asked, as the library asks."""
+
+
+class OwnIndexed(INDEXED):
+    """The same, of httpx2's."""
 
 
 def both(jar_of_library: CookieJar) -> tuple[httpx.Cookies, httpx.Cookies]:
@@ -348,13 +358,16 @@ SET = st.builds(
     st.lists(st.tuples(st.sampled_from(PLACES), st.lists(SET, min_size=1, max_size=3)), max_size=5),
     st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("12")), max_size=2),
     st.sampled_from(PLACES),
+    st.sampled_from([(CookieJar, Own), (INDEXED, OwnIndexed)]),
 )
-def test_a_usual_jar_takes_and_gives_what_one_does_that_is_asked(told, owned, url):
-    usual, own = httpx.Cookies(CookieJar()), httpx.Cookies(Own())
-    for place, lines in told:
-        response = httpx.Response(200, headers=[("Set-Cookie", e.encode()) for e in lines])
-        for held in (usual, own):
-            jar.extract(held, response, request(url=place))
+def test_a_usual_jar_takes_and_gives_what_one_does_that_is_asked(told, owned, url, kinds):
+    usual, own = (httpx.Cookies(kind()) for kind in kinds)
+    now = time.time()
+    with patch("time.time", lambda: now):  # or a second could pass between the two
+        for place, lines in told:
+            response = httpx.Response(200, headers=[("Set-Cookie", e.encode()) for e in lines])
+            for held in (usual, own):
+                jar.extract(held, response, request(url=place))
     for held in (usual, own):
         for name, value in owned:  # of no domain: the caller's own
             held.set(name, value)
@@ -395,11 +408,24 @@ def test_a_cookie_that_is_over_is_not_given_and_leaves_the_jar():
     assert [cookie.name for cookie in held.jar] == ["b"]
 
 
-def test_a_usual_jar_is_read_and_not_asked(monkeypatch):
-    held = httpx.Cookies(CookieJar())
+@each("kind", [CookieJar, INDEXED])
+def test_a_usual_jar_is_read_and_not_asked(kind, monkeypatch):
+    held = httpx.Cookies(kind())
     held.set("a", "1", domain=".home.example")
-    monkeypatch.delattr(CookieJar, "add_cookie_header")
-    assert jar.pairs_for(held, request()) == ["a=1"]
+    held.set("b", "2", domain=".home.example", path="/a")
+    monkeypatch.setattr(CookieJar, "add_cookie_header", None)
+    assert jar.pairs_for(held, request()) == ["b=2", "a=1"]
+    assert jar.pairs_for(held, request(url="http://home.example/")) == ["a=1"]
+
+
+def test_cookies_of_several_domains_come_in_the_order_of_the_jar():
+    for kind, own in ((CookieJar, Own), (INDEXED, OwnIndexed)):
+        usual, asked = httpx.Cookies(kind()), httpx.Cookies(own())
+        for held in (usual, asked):
+            for domain in ("home.example", ".home.example", ".example"):
+                held.set(domain.strip("."), domain, domain=domain)
+        assert len(jar.pairs_for(usual, request())) == 3
+        assert jar.pairs_for(usual, request()) == jar.pairs_for(asked, request())
 
 
 def test_reading_a_jar_leaves_it_unlocked_whatever_is_in_it():

@@ -10,7 +10,7 @@ from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy.wire.cookiejar_internals import cookies_lock, cookies_of, policy_of
+from statuspolicy.wire.cookiejar_internals import cookies_lock, cookies_of, is_indexed, policy_of
 from statuspolicy.wire.httpx_internals import extended, field_names, lines, parts, written
 from statuspolicy.wire.library import ANY, LIBRARY_OF, Library, remember, several
 
@@ -101,11 +101,12 @@ def pairs_for(cookies: Cookies, request: Request) -> list[str]:
 
 
 def _is_usual(held: CookieJar, policy: Any) -> bool:
-    """Whether a jar has the standard library's class and default policy."""
-    if type(held) is not CookieJar or type(policy) is not DefaultCookiePolicy:
+    """Whether a jar has the standard library's class, or httpx2's, and the default policy."""
+    kind = type(held)
+    if not (kind is CookieJar or is_indexed(kind)) or type(policy) is not DefaultCookiePolicy:
         return False
     said = vars(policy)
-    return said == _USUAL or {name: said.get(name) for name in _USUAL} == _USUAL
+    return said == _USUAL or said | _USUAL == said  # (it notes the time too, once it was asked)
 
 
 def _read(held: CookieJar, url: URL) -> list[str] | None:
@@ -122,6 +123,7 @@ def _read(held: CookieJar, url: URL) -> list[str] | None:
         return None
     host, path, now = _named(place), path or "/", time.time()
     found, others, dotted = [], set(), f".{host}"
+    domains = set()
     for domain, by_path in cookies_of(held).items():
         if not dotted.endswith(domain if domain[:1] in ("", ".") else f".{domain}"):
             continue
@@ -142,8 +144,11 @@ def _read(held: CookieJar, url: URL) -> list[str] | None:
                     return None
                 if domain and (cookie.domain_specified or domain == host):
                     found.append((-len(above), pair))
+                    domains.add(domain)
                 else:
                     others.add(pair)
+    if len(domains) > 1 and type(held) is not CookieJar:
+        return None  # httpx2's goes through them in another order
     found.sort(key=_depth)
     said = [pair for _, pair in found]
     # Of two equal pairs, one may be the caller's own: then the jar has to decide.

@@ -9,6 +9,7 @@ from http.cookiejar import Cookie, CookieJar, CookiePolicy, DefaultCookiePolicy
 from operator import attrgetter
 from typing import Any
 
+from statuspolicy.wire.library import NAMES
 from statuspolicy.wire.supported import Name, require
 
 # The policy of a jar, which decides what the jar accepts and sends. An application may set its own.
@@ -17,6 +18,14 @@ policy_of: Callable[[CookieJar], CookiePolicy] = attrgetter("_policy")
 # The cookies of a jar, by domain, path and name; and its lock, to be held while they are read.
 cookies_of: Callable[[CookieJar], dict[str, dict[str, dict[str, Cookie]]]] = attrgetter("_cookies")
 cookies_lock: Callable[[CookieJar], AbstractContextManager[Any]] = attrgetter("_cookies_lock")
+
+
+def is_indexed(kind: type[CookieJar]) -> bool:
+    """Whether a jar is httpx2's own: the standard library's, which looks up the domains of a host.
+
+    What it sends is the same, but for the order of cookies of different domains.
+    """
+    return kind.__name__ == "IndexedCookieJar" and kind.__module__.partition(".")[0] in NAMES
 
 
 def names() -> tuple[Name, ...]:
