@@ -9,6 +9,7 @@ from statuspolicy.cache.decision import Forward
 from statuspolicy.cache.reuse import reuse
 from statuspolicy.cache.storage.memory import VARIANTS
 from statuspolicy.cache.storage.redis import response_time_of
+from statuspolicy.engine.cache_lookup import look_up
 from statuspolicy.engine.client_cache import ClientCache
 from statuspolicy.wire.library import LIBRARY_OF
 from tests.cache.places import URL, Driven, entry
@@ -165,7 +166,7 @@ def held(headers, content=b"", url="/{}", who="", sent=""):
     def get(number, now):
         asking = asked({"X-A": f"{number}{sent}"}, url=url.format(number), who=f"{who}{number}")
         stored = client_cache.look(asking.url, asking.who)
-        lookup = client_cache.lookup(LIBRARY_OF[httpx.Request], asking, stored, now)
+        lookup = look_up(client_cache, LIBRARY_OF[httpx.Request], asking, stored, now)
         if lookup.served() is None:
             status = 304 if lookup.decision.lines else 200
             body = bytes(bytearray(content if status == 200 else b""))

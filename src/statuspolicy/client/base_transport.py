@@ -14,6 +14,7 @@ from statuspolicy.engine.clock import Clock, SystemClock
 from statuspolicy.engine.config import OVERRIDE, AllowHop, Config, Confirm, Observer, Prepare
 from statuspolicy.memory.memory import Memory
 from statuspolicy.message.redirected import origin, target
+from statuspolicy.policy.lazy_import import LazyModule
 from statuspolicy.policy.limits import Limits
 from statuspolicy.policy.standard import STANDARD, following
 from statuspolicy.policy.table import Table
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
     from httpx import URL, AsyncBaseTransport, BaseTransport, Cookies, Request
 
     from statuspolicy.cache.config import Cache
+    from statuspolicy.engine import cache_lookup
     from statuspolicy.engine.cache_lookup import CacheLookup
     from statuspolicy.engine.client_cache import ClientCache
+else:  # once there is a cache
+    cache_lookup = LazyModule("statuspolicy.engine.cache_lookup")
 
 
 TransportT = TypeVar("TransportT", bound="BaseTransport | AsyncBaseTransport")
@@ -197,7 +201,7 @@ class Configured(Generic[TransportT]):
         ):
             return None
         cookies = None if config.cookies is None else config.cookies()
-        return client_cache.looked_up(request, cookies, config.clock.time())
+        return cache_lookup.look_up_at_once(client_cache, request, cookies, config.clock.time())
 
     def retire(self) -> None:
         """Pass all requests through: the transport is still beneath another one."""

@@ -14,19 +14,21 @@ from statuspolicy.cache.decision import Decision, Forward, Missing, Serve
 from statuspolicy.cache.entry import Entry, Span
 from statuspolicy.cache.invalidation_log import Invalidations, Sent
 from statuspolicy.cache.request import Asked
+from statuspolicy.cache.reuse import reuse
 from statuspolicy.cache.status import CacheStatus, Forwarded
 from statuspolicy.cache.update import Update, complete, confirmed, receive
 from statuspolicy.engine.cached_response import completed, response_of, validated_span
+from statuspolicy.engine.client_cache import ClientCache, normal
 from statuspolicy.fields.section import digits
 from statuspolicy.message import body
 from statuspolicy.message.recording import Recording
 from statuspolicy.message.response import CACHED, stored_response
 from statuspolicy.policy.failures import key_of, line
-from statuspolicy.wire.httpx_internals import extended, target
-from statuspolicy.wire.library import ANY, Library
+from statuspolicy.wire.httpx_internals import extended
+from statuspolicy.wire.library import ANY, LIBRARY_OF, Library
 
 if TYPE_CHECKING:
-    from httpx import Request, Response
+    from httpx import Cookies, Request, Response
 
 # RFC 9111 §4.2.4: stale responses are for a cache that is "disconnected".
 _GONE = {
@@ -286,15 +288,28 @@ class CacheLookup:
         return ()
 
 
-def normal(library: Library, asked: Asked, changes: Sequence[Change]) -> Sequence[Change]:
-    """The changes, with the URLs of header fields as the library writes them."""
-    return [c if c.url == asked.url else c._replace(url=_normal(library, c.url)) for c in changes]
+def look_up(
+    client_cache: ClientCache,
+    library: Library,
+    asked: Asked,
+    stored: Sequence[Entry],
+    now: float,
+    validate: bool = False,
+    since: float = inf,
+) -> CacheLookup:
+    """Look a request up. validate, since: as in the cache's `reuse`."""
+    decision = reuse(asked, stored, now, validate, since)
+    cache, invalidations = client_cache.cache, client_cache.invalidations
+    return CacheLookup(library, cache, invalidations, asked, decision, now)
 
 
-def _normal(library: Library, url: str) -> str:
-    host = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
-    try:
-        plain = target(library.URL(url))
-    except ANY.InvalidURL:
-        return url
-    return plain.replace("://", f"://{host}@", 1) if host else plain
+def look_up_at_once(
+    client_cache: ClientCache, request: Request, cookies: Cookies | None, now: float
+) -> CacheLookup:
+    """Look a request up in a storage that answers at once."""
+    user = client_cache.user(request)
+    asked = client_cache.asked(request, cookies, user)
+    stored = client_cache.look(asked.url, asked.who)
+    lookup = look_up(client_cache, LIBRARY_OF[type(request)], asked, stored, now)
+    lookup.user = user
+    return lookup

@@ -13,6 +13,7 @@ from statuspolicy.engine.unknown_outcome import sending
 from statuspolicy.fields.methods import SAFE
 from statuspolicy.message import redirected
 from statuspolicy.policy.exchange import Exchange
+from statuspolicy.policy.lazy_import import LazyModule
 from statuspolicy.policy.verdicts import Again, Follow, Refuse, Settle, Use
 from statuspolicy.wire.library import LIBRARY_OF
 
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from httpx import Request, TransportError
 
     from statuspolicy.cache.request import Asked
+    from statuspolicy.engine import cache_lookup
     from statuspolicy.engine.cache_lookup import CacheLookup
     from statuspolicy.engine.client_cache import ClientCache
+else:  # once there is a cache
+    cache_lookup = LazyModule("statuspolicy.engine.cache_lookup")
 
 Final: TypeAlias = Settle | Use | Refuse
 
@@ -89,7 +93,7 @@ def _looked_up(
     else:
         stored = yield Look(asked.url, asked.who)
     library, now = LIBRARY_OF[type(state.sent)], state.config.clock.time()
-    return client_cache.lookup(library, asked, stored, now, validate, since)
+    return cache_lookup.look_up(client_cache, library, asked, stored, now, validate, since)
 
 
 def _patience(timeouts: Any) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
 from os import urandom
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +15,16 @@ from statuspolicy.cache.entry import Entry, Lines
 from statuspolicy.cache.invalidation import invalidated
 from statuspolicy.cache.invalidation_log import Sent
 from statuspolicy.cache.request import Asked
-from statuspolicy.cache.reuse import reuse
 from statuspolicy.cache.storage.access import achange, alook, change, look
 from statuspolicy.cache.storage.memory import MemoryStorage
-from statuspolicy.engine.cache_lookup import CacheLookup, normal
 from statuspolicy.fields.section import Fields
 from statuspolicy.message import cookies as jar
-from statuspolicy.message.redirected import key
+from statuspolicy.message.redirected import key, target
 from statuspolicy.policy.awaitable import close
 from statuspolicy.policy.limits import Limits
 from statuspolicy.printable import given
 from statuspolicy.wire.httpx_internals import field_names, words
-from statuspolicy.wire.library import LIBRARY_OF, Library
+from statuspolicy.wire.library import ANY, LIBRARY_OF, Library
 
 if TYPE_CHECKING:
     from httpx import Cookies, Request, Response
@@ -45,8 +42,8 @@ class ClientCache:
         self.cache = cache
         self.storage = cache.kept
         self.near = isinstance(self.storage, MemoryStorage)  # it answers at once
-        self._invalidations = invalidation_log.of(self.storage)
-        self._owed = self._invalidations.owed
+        self.invalidations = invalidation_log.of(self.storage)
+        self._owed = self.invalidations.owed
         self.validations = Validations()
         self.collapsed_requests = CollapsedRequests()
         self._limits = limits
@@ -94,28 +91,6 @@ class ClientCache:
                 self._known.clear()
             self._known[said] = asked
         return asked
-
-    def looked_up(self, request: Request, cookies: Cookies | None, now: float) -> CacheLookup:
-        """Look a request up in a storage that answers at once."""
-        user = self.user(request)
-        asked = self.asked(request, cookies, user)
-        stored = self.look(asked.url, asked.who)
-        lookup = self.lookup(LIBRARY_OF[type(request)], asked, stored, now)
-        lookup.user = user
-        return lookup
-
-    def lookup(
-        self,
-        library: Library,
-        asked: Asked,
-        stored: Sequence[Entry],
-        now: float,
-        validate: bool = False,
-        since: float = inf,
-    ) -> CacheLookup:
-        """Look a request up. validate, since: as in the cache's `reuse`."""
-        decision = reuse(asked, stored, now, validate, since)
-        return CacheLookup(library, self.cache, self._invalidations, asked, decision, now)
 
     def close(self, seconds: float) -> None:
         """End the background validations, and close the storage."""
@@ -183,3 +158,17 @@ class ClientCache:
         from hashlib import sha256  # here, where there is something to be kept apart
 
         return "+" + sha256("\n".join(secrets).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def normal(library: Library, asked: Asked, changes: Sequence[Change]) -> Sequence[Change]:
+    """The changes, with the URLs of header fields as the library writes them."""
+    return [c if c.url == asked.url else c._replace(url=_normal(library, c.url)) for c in changes]
+
+
+def _normal(library: Library, url: str) -> str:
+    host = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    try:
+        plain = target(library.URL(url))
+    except ANY.InvalidURL:
+        return url
+    return plain.replace("://", f"://{host}@", 1) if host else plain

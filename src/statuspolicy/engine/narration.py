@@ -20,8 +20,6 @@ from statuspolicy.wire.library import ANY
 if TYPE_CHECKING:
     from httpx import Request, Response
 
-    from statuspolicy.engine.cache_lookup import CacheLookup
-    from statuspolicy.engine.config import Config
     from statuspolicy.fields.interim import Interim
 
 Result: TypeAlias = "Response | Exception"
@@ -37,15 +35,16 @@ class Narrator:
     noted: whether there is a step of it; None before an answer.
     """
 
-    config: Config
     sent: Request
     went: Request
     path: Path
     steps: tuple[Step, ...] = ()
     row = NOTHING
     heard: Exchange | None = None
-    lookup: CacheLookup | None = None
     noted: bool | None = None
+    # The state gives their types; of either, no more is read here than stands beside it.
+    config: Any  # answered, observer
+    lookup: Any  # status
 
     def note(self, kind: str, verdict: Verdict, why: str, budget: float | None = None) -> None:
         """One step of the trace, about what was heard last, and its line in the log."""

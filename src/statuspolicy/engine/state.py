@@ -47,6 +47,8 @@ class ExchangeState(Narrator):
     What begins alike in all of them stands in the class.
     """
 
+    config: Config
+    lookup: CacheLookup | None = None
     past: tuple[Response, ...] = ()  # what another request answered: response.history
     answers: tuple[int | str, ...] = ()  # to the request that is being sent
     hops = 0

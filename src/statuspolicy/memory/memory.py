@@ -12,7 +12,7 @@ from statuspolicy.memory.locks import alone
 __all__ = ["Memory"]
 
 # A status code, 301 or 308, and its target.
-Move: TypeAlias = "tuple[int, str]"
+Move: TypeAlias = tuple[int, str]
 
 
 _LONGEST_MOVE, _LONGEST = 4_096, 300  # characters of a remembered redirect, of an origin
@@ -32,10 +32,12 @@ class Bucket(Protocol):
     @property
     def tokens(self) -> float:
         """The size of the bucket."""
+        ...
 
     @property
     def per_second(self) -> float:
         """How many tokens are added each second."""
+        ...
 
 
 class Memory:
