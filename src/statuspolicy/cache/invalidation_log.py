@@ -17,7 +17,7 @@ _OWED, _CHARACTERS = 10_000, 4_000_000  # URLs that still have to be deleted, an
 
 
 class Owed:
-    """URLs that a storage could not delete: it has to, before it serves any of them."""
+    """URLs that a storage could not delete: it has to do so before it serves any of them."""
 
     def __init__(self) -> None:
         self._urls: OrderedDict[str, None] = OrderedDict()

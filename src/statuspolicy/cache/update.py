@@ -29,7 +29,7 @@ from statuspolicy.fields.section import digits
 
 
 class Update(Record):
-    """What the cache does with a response.
+    """The changes of the cache after a response, and the response to hand over.
 
     changes: the changes of the storage that are made at once.
     serve: a stored response to hand over in its place.

@@ -1,4 +1,4 @@
-"""What a task does for the loop: as `client/sync_io.py`, in any event loop that anyio knows."""
+"""`AsyncIO`: as `client/sync_io.py`, in a task, in any event loop that anyio knows."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class AsyncIO(IO["AsyncBaseTransport"]):
         raise self.late(effect.request)
 
     async def perform(self, effect: Rare) -> object:
-        """Any effect but a Send, a Discard and a Wait."""
+        """Perform any effect but a Send, a Discard and a Wait."""
         match effect:
             case Read():
                 return await self.read(effect)
@@ -110,7 +110,7 @@ class AsyncIO(IO["AsyncBaseTransport"]):
             seconds = self.config.limits.drain_seconds
             if isinstance(stream, Bounded):  # or Ctrl-C could come between the ends of two scopes
                 stream, seconds = stream.inner, min(seconds, stream.left())
-            # One scope for both: a second one would cost as much as all else here.
+            # One scope for both: a second one would take as long as everything else here.
             with anyio.move_on_after(seconds) as scope:
                 kept = await self._drained(stream, scope.cancel)
                 if not scope.cancel_called:
@@ -127,8 +127,8 @@ class AsyncIO(IO["AsyncBaseTransport"]):
                 parts.append(part)
                 length += len(part)
                 if length > most:
-                    # The next read ends it. To leave the loop would leave generators behind
-                    # that nobody closes; only a stream that never reads is left so.
+                    # The next read ends it. Leaving the loop would leave generators open; that
+                    # happens only to a stream that never reads.
                     cancel()
                     if length > most + ONE_READ:
                         break

@@ -1,4 +1,4 @@
-"""The transport of tasks: as `client/transport.py`, with `await`."""
+"""`AsyncPolicyTransport`: as `client/transport.py`, with `await`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class AsyncPolicyTransport(Configured[BASE.AsyncBaseTransport], BASE.AsyncBaseTr
     _default = "AsyncHTTPTransport"
 
     async def handle_async_request(self, request: Request) -> Response:
-        """Send a request and see its exchange through."""
+        """Send a request, and run its exchange to the end."""
         response: Response | None = None
         reply: Reply | None = None
         io: AsyncIO | None = None
@@ -104,7 +104,7 @@ class AsyncPolicyTransport(Configured[BASE.AsyncBaseTransport], BASE.AsyncBaseTr
     async def _exchanged(
         self, config: Config, request: Request, lookup: CacheLookup | None = None
     ) -> Response:
-        """What comes of an exchange that begins with its first send."""
+        """The result of an exchange, given its first send."""
         io = self._io(config, request, lookup)
         try:
             return await driver.arun(loop.exchange(io.state), io)

@@ -46,7 +46,7 @@ CALL: ContextVar[Call | None] = ContextVar("statuspolicy.call", default=None)
 
 
 class Configured(Generic[TransportT]):
-    """Base class of both transports: all but the sending."""
+    """Base class of both transports: everything but the sending."""
 
     _sends: str
     _is_async: bool
@@ -142,7 +142,7 @@ class Configured(Generic[TransportT]):
         )
         # Hops of these clients pass through: a transport above handles them.
         self._above: Container[object] = (self.config.cookies,)
-        # What each request asks: a table and limits never change, and memory empties in place.
+        # Read at each request. (Tables and limits never change, a memory keeps its dictionaries.)
         self._quiet = table.quiet
         self._looks_first = self.config.looks_first
         self._ahead = self._looks_first or self._client_cache is not None

@@ -1,4 +1,4 @@
-"""The two trampolines. They differ by `async` and `await` alone."""
+"""The drivers: two functions that run the loop and perform its effects; they differ by `await`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from statuspolicy.wire.library import ANY
 if TYPE_CHECKING:
     from httpx import Response
 
-# What a transport needs to see an exchange through.
+# The names that a transport uses to run an exchange.
 __all__ = [
     "AsyncIO",
     "AsyncWatch",

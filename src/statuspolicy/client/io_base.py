@@ -1,4 +1,4 @@
-"""What sync and async I/O share: how a request is made ready, and what is made of the answer."""
+"""`IO`, the base class of sync and async I/O: it prepares a request, and makes the Reply."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ TransportT = TypeVar("TransportT", bound="BaseTransport | AsyncBaseTransport")
 
 
 class IO(Generic[TransportT]):
-    """Base of both kinds of I/O: it owns the one response that is open, and what is else held.
+    """Base class of both kinds of I/O: it owns the open response, and the locks that are held.
 
-    state: of the exchange; what that took of the memory is given back if it is broken off.
-    route: the transport for a URL.
-    again: sees a request through in an exchange of its own.
-    sent, reply: of the first send, where it was made already.
+    state: the state of the exchange; its token and probe are given back if it is cancelled.
+    route: returns the transport for a URL.
+    again: runs another exchange for a request.
+    sent, reply: the request and the result of the first send, if it was made already.
     """
 
     watch: type[Watch]
     ended = False  # by itself
     # A transport that was made for one send, until the response has it.
     own: TransportT | None = None
-    trace: Trace | None = None  # of what was handed over
-    turns: tuple[ExchangeLock, ...] = ()  # what this exchange is alone at
+    trace: Trace | None = None  # of the response that was handed over
+    turns: tuple[ExchangeLock, ...] = ()  # the locks that this exchange holds
     held: Response | None = None
 
     def __init__(
@@ -71,7 +71,7 @@ class IO(Generic[TransportT]):
             self.held = reply.outcome
 
     def transport(self, effect: Send) -> TransportT:
-        # A leak would show here, in every test.
+        # Every test would show here that a response was left open.
         assert self.held is None, "a response is still open"
         if effect.over is not None:
             self.own = effect.over  # type: ignore[assignment]
@@ -83,7 +83,7 @@ class IO(Generic[TransportT]):
         return transport  # type: ignore[no-any-return]
 
     def watched(self, effect: Send) -> tuple[Request, Watch | None]:
-        """The request as the transport gets it, watched and its timeouts capped; the watch."""
+        """The request as the transport gets it, with its timeouts capped, and its Watch."""
         request, watch = watched(effect.request, self.watch, self.config.limits)
         if effect.until is not None:
             request = _capped(request, self.left(effect.until))
@@ -91,11 +91,11 @@ class IO(Generic[TransportT]):
         return request, watch
 
     def wire(self, effect: Send, transport: TransportT, watch: Watch | None) -> Wire | None:
-        """What the sockets below have to heed while it is sent."""
+        """The options for the sockets while the request is sent."""
         pins, until = effect.request.extensions.get(PINS), effect.until
         if until is not None and self.left(until) <= 0:
             raise self.late(effect.request)
-        # A transport that a route gives listens too, whatever else is asked of it.
+        # A transport that `route` returned listens too, even without a limit or addresses.
         if not backend.install(transport) or not (until or pins or watch):
             return None
         left = None if until is None else (lambda: self.left(until))
@@ -103,21 +103,21 @@ class IO(Generic[TransportT]):
 
     @property
     def client_cache(self) -> ClientCache:
-        """The cache, where its effects come from."""
+        """The cache; only a cache yields the effects that need it."""
         assert self.config.cache is not None
         return self.config.cache
 
     def still_open(self) -> None:
-        """Raise RuntimeError, as the client does, where it was closed during a wait."""
+        """Raise RuntimeError, as a closed client does, if it was closed during a wait."""
         if self.config.closed is not None and self.config.closed.is_set():
             raise RuntimeError("The client was closed while a request waited to be sent.")
 
     def left(self, until: float) -> float:
-        """Seconds until then."""
+        """Seconds until `until`."""
         return until - self.config.clock.monotonic()
 
     def late(self, request: Request) -> TotalTimeout:
-        """The error that says that `Limits.total` is over."""
+        """The TotalTimeout of this exchange."""
         error = TotalTimeout(
             f"{request.method} {target(request.url)} did not finish, with its body read, within "
             f"Limits.total={self.config.limits.total:g} s.",
@@ -128,7 +128,7 @@ class IO(Generic[TransportT]):
         return error
 
     def reply(self, effect: Send, watch: Watch | None) -> Reply:
-        """What a send brought: the response that is held."""
+        """The Reply of a send that got a response, which is held from now on."""
         if watch is not None:
             watch.leave()
         until, request, response = effect.until, effect.request, self.held
@@ -143,7 +143,7 @@ class IO(Generic[TransportT]):
         return saw(watch, Reply(response))
 
     def failed(self, error: TransportError, effect: Send, watch: Watch | None) -> Reply:
-        """What a send brought that failed."""
+        """The Reply of a send that failed."""
         over = effect.until is not None and self.left(effect.until) <= 0
         if over and not isinstance(error, TotalTimeout):
             late = self.late(effect.request)
@@ -152,7 +152,7 @@ class IO(Generic[TransportT]):
         return saw(watch, Reply(error))
 
     def resume(self, effect: Resume) -> str:
-        """Let a response's body go on where it breaks; one that is in memory can't."""
+        """Make the body of a response resume where it breaks; returns why it can't, or ""."""
         if in_memory(effect.response):
             return ""
         why = resumable(effect.response, effect.request)
@@ -162,7 +162,7 @@ class IO(Generic[TransportT]):
             why = "its Digest credentials are for one request (nc)"
         if not why:
             total, until = self.config.limits.total, effect.until
-            # The rest has to be over when the whole has to.
+            # The rest has the same time limit as the whole.
             began = None if until is None or total is None else until - total
             config = self.config._replace(resume=None, began=began, user=effect.user)
             effect.response.stream = Resuming(
@@ -174,7 +174,7 @@ class IO(Generic[TransportT]):
         return why
 
     def give_back(self) -> None:
-        """What was taken for a send that will not be answered any more."""
+        """Give back the token and the probe of a send that gets no response any more."""
         if self.ended:
             return
         self.state.give_back()
@@ -183,7 +183,7 @@ class IO(Generic[TransportT]):
             cache.owe(sent)  # what it changed may not have been dropped yet
 
     def is_done_with(self, effect: Discard) -> bool:
-        """Whether a response was discarded before, or came read and closed, as a mock's does."""
+        """Whether a response was discarded before, or came read and closed, as a mock's."""
         response = effect.response
         if response is self.held:
             if effect.hard or not (response.is_closed and in_memory(response)):
@@ -192,7 +192,7 @@ class IO(Generic[TransportT]):
         return True
 
     def drains(self, effect: Discard) -> bool:
-        """Whether reading the rest is worth it: the connection lives on if it ends in bounds."""
+        """Whether to read the rest: if it ends within bounds, the connection can be reused."""
         if effect.hard or effect.response.is_closed:
             return False
         if effect.request.method == "HEAD" or effect.response.status_code in (204, 304):
@@ -211,7 +211,7 @@ class IO(Generic[TransportT]):
 def background_config(config: Config, user: str | None) -> Config:
     """The configuration of a background validation: the server is asked, once.
 
-    user: whose it is; that can't be asked any more once the caller has gone on.
+    user: the user of the stored response; `Cache(user=)` can't be called in the caller's context.
     """
     values = {"validate": True, "table": Table(), "user": user}
     return config._replace(resume=None, began=None, **values)
@@ -222,7 +222,7 @@ def in_memory(response: Response) -> bool:
 
 
 def _capped(request: Request, seconds: float) -> Request:
-    """A copy of a request none of whose timeouts is longer than that."""
+    """A copy of a request in which no timeout is longer than `seconds`."""
     given = request.extensions.get("timeout") or {}
     kinds = ("connect", "read", "write", "pool")
     # A number is not None, whatever the library makes of 0.

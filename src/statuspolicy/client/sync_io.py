@@ -1,6 +1,6 @@
-"""What a thread does for the loop: the I/O, and it owns the one response that is open.
+"""`SyncIO`: performs the I/O of an exchange in a thread, and owns the open response.
 
-A stalled body is ended by a lowered read timeout; a task has a cancel scope for that.
+A stalled body is ended by a lower read timeout; a task has a cancel scope for that.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class SyncIO(IO["BaseTransport"]):
     """The I/O of a thread."""
 
     watch = Watch
-    before: Any = _UNTOUCHED  # what the sockets heeded before an answer was drained
+    before: Any = _UNTOUCHED  # the options of the sockets before the drain
     _hurried: tuple[dict[str, Any], Any] | None = None  # lowered timeouts, and what they were
 
     def send(self, effect: Send) -> Reply:
@@ -73,7 +73,7 @@ class SyncIO(IO["BaseTransport"]):
         self.held = transport.handle_request(request)
 
     def perform(self, effect: Rare) -> object:
-        """Any effect but a Send, a Discard and a Wait."""
+        """Perform any effect but a Send, a Discard and a Wait."""
         match effect:
             case Read():
                 return self.read(effect)
@@ -107,7 +107,7 @@ class SyncIO(IO["BaseTransport"]):
         except Exception:  # noqa: BLE001, S110 - whatever it is, nobody wants the rest
             pass
         finally:
-            # No context managers: each costs as much as all else here.
+            # Without context managers: each takes as long as everything else here.
             WIRE.set(self.before)
             if self._hurried is not None:
                 self._unhurry()
@@ -232,7 +232,7 @@ class SyncIO(IO["BaseTransport"]):
             self.own = None
 
     def release(self) -> None:
-        """Give back all that is held, wherever it was that an exception ended the exchange."""
+        """Close and release everything that is held, wherever an exception ended the exchange."""
         if self.before is not _UNTOUCHED:
             WIRE.set(self.before)
         self.release_lock()
@@ -243,7 +243,7 @@ class SyncIO(IO["BaseTransport"]):
 
 
 def _read_on(response: Response) -> None:
-    """Read a body to its end, for whoever records it; nothing of it is held, nor decoded."""
+    """Read a body to its end, for a recording of it; it is neither kept nor decoded."""
     assert isinstance(response.stream, ANY.SyncByteStream)
     try:
         for _ in response.stream:
@@ -253,13 +253,13 @@ def _read_on(response: Response) -> None:
 
 
 class _Lowered(dict[str, Any]):
-    """Timeouts for the time of a drain, which know what was there before."""
+    """The timeouts during a drain, with those from before it."""
 
     before: Any
 
 
 def let_go(held: Response | Reply | None) -> None:
-    """Close a response that nobody will have, also where closing it was interrupted before."""
+    """Close a response that no caller gets, also if closing it was interrupted before."""
     response = held.outcome if isinstance(held, Reply) else held
     if not isinstance(response, ANY.Response):
         return

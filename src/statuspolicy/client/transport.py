@@ -1,7 +1,7 @@
-"""The transport of threads: where there is nothing to do it costs next to nothing.
+"""`PolicyTransport`: the transport for threads.
 
-An answer that asks for nothing goes back at once, and so does a stored response that needs no
-validation; all else is the loop's (`engine/loop.py`).
+It returns a response without a decision at once, and so a stored response that needs no validation.
+Everything else is done by the loop (`engine/loop.py`).
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
     """An httpx transport that handles each response as its status code asks.
 
     inner: the transport that sends; None for `httpx.HTTPTransport()`.
-    table: what each code gets; `statuspolicy.STANDARD | {503: statuspolicy.surface}`.
-    limits: what no exchange may exceed.
-    cookies: the jar, or a callable that returns it; None for one an exchange. Give
+    table: the duty for each code, such as `statuspolicy.STANDARD | {503: statuspolicy.surface}`.
+    limits: the bounds of each exchange.
+    cookies: the jar, or a callable that returns it; None for a new jar in each exchange. Give
         `lambda: client.cookies` to share a client's (`wrap` does). Cookies without a domain are the
-        caller's own: they go no further than his request's Cookie field does.
+        caller's own: they are sent only where the Cookie field of the caller's request is sent.
     route: the transport for a URL, so that each hop goes through its own proxy or mount.
     cache: `statuspolicy.Cache()`: responses are stored and used again (RFC 9111).
-    memory: what is remembered between exchanges; None for one of its own.
-    confirm: `confirm(request, next_request, response) -> bool`, asked before a method that
-        is not safe is sent elsewhere.
-    allow_hop: `allow_hop(request, next_request) -> bool`, asked before every redirect and every
-        request on the side, such as `statuspolicy.public_addresses_only`.
+    memory: the `Memory` that exchanges share; None for one of its own.
+    confirm: `confirm(request, next_request, response) -> bool`, called before a request with a
+        method that is not safe is redirected.
+    allow_hop: `allow_hop(request, next_request) -> bool`, called before every redirect and every
+        side request, such as `statuspolicy.public_addresses_only`.
     prepare: `prepare(request, attempt)`, called before every send with a request to change in
         place, its header fields and extensions (a signature, a token). It sees requests to
         other origins too: look at `request.url` before a secret is written.
-    fresh: makes a transport with connections of its own, for an answer over HTTP/2 that
-        asks for another connection.
-    observer: is told each event (`statuspolicy.events`) as it happens.
-    clock: where time comes from; `statuspolicy.testing.FakeClock()` in tests.
+    fresh: makes a transport with connections of its own, for a repeat over HTTP/2 that needs
+        another connection.
+    observer: called with each event (`statuspolicy.events`) when it happens.
+    clock: the source of time and of waits; `statuspolicy.testing.FakeClock()` in tests.
 
     Raises TypeError for an argument of the wrong kind.
     """
@@ -63,8 +63,8 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
     _default = "HTTPTransport"
 
     def handle_request(self, request: Request) -> Response:
-        """Send a request and see its exchange through."""
-        # Whichever of them has what is open; before it is, so that Ctrl-C anywhere closes it.
+        """Send a request, and run its exchange to the end."""
+        # One of these holds the open response; before it is open, so that Ctrl-C closes it.
         response: Response | None = None
         reply: Reply | None = None
         io: SyncIO | None = None
@@ -119,7 +119,7 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
             io = self._io(config, request, lookup, sent, reply)
             io.state.began = began
             flow = loop.exchange(io.state, reply)
-            response = reply = None  # what waits holds no answer, nor a traceback an error
+            response = reply = None  # don't keep it alive while waiting
             return driver.run(flow, io)
         except BaseException:
             if watch is not None:
@@ -133,7 +133,7 @@ class PolicyTransport(Configured[BASE.BaseTransport], BASE.BaseTransport):
     def _exchanged(
         self, config: Config, request: Request, lookup: CacheLookup | None = None
     ) -> Response:
-        """What comes of an exchange that begins with its first send."""
+        """The result of an exchange, given its first send."""
         io = self._io(config, request, lookup)
         try:
             return driver.run(loop.exchange(io.state), io)

@@ -1,4 +1,4 @@
-"""What comes before each send: the cooldown of its origin, then `prepare`."""
+"""The steps before each send: the cooldown of its origin, then `prepare`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statuspolicy.message.errors import CoolingDown
 
 
 def before_send(state: ExchangeState) -> Flow[CoolingDown | None]:
-    """See to all that comes before the next send; an error in its place where there is one."""
+    """Do the steps before the next send; returns the error if the request is refused."""
     config = state.config
     if config.memory.cooling and not state.answers:
         refused = yield from held_back(state, state.sent)

@@ -73,7 +73,7 @@ class CacheLookup:
 
     @property
     def status(self) -> CacheStatus:
-        """The Cache-Status so far."""
+        """The Cache-Status of the request so far."""
         if self._status is None:
             self._status = CacheStatus(
                 self.decision.why if isinstance(self.decision, Forward) else None,

@@ -39,7 +39,7 @@ def recalled(state: ExchangeState, client_cache: ClientCache) -> Flow[Reply | No
     request, clock, lookup = state.sent, state.config.clock, state.lookup
     if lookup is None:  # else the transport looked already
         if state.config.prepare is not None:
-            # What it writes may say whose the answer is, and select it.
+            # The fields that it sets may name the user of the response, and select it.
             request = yield from prepared(state, request, len(state.answers) + 1)
         if state.user is None:
             state.user = client_cache.user(request)

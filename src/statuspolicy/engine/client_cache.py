@@ -66,7 +66,7 @@ class ClientCache:
         return who
 
     def asked(self, request: Request, cookies: Cookies | None, user: str | None = None) -> Asked:
-        """A request as the rules see it. user: as `user()` returned it."""
+        """A request as the rules of the cache see it. user: as `user()` returned it."""
         elsewhere = "target" in request.extensions
         said = words(request), user
         known = None if elsewhere else self._known.get(said)
@@ -117,7 +117,7 @@ class ClientCache:
         return normal(LIBRARY_OF[type(request)], asked, invalidated(asked, answer))
 
     def owe(self, request: Request) -> None:
-        """Owe the invalidations of a request with an unknown outcome."""
+        """Note the invalidations of a request with an unknown outcome, to be made later."""
         for one in self.invalidated(request, None):
             self._owed.add(one.url)
 
@@ -155,7 +155,7 @@ class ClientCache:
             secrets += jar.own(cookies, request)  # those of the client's jar are the client's
         if not secrets:
             return ""
-        from hashlib import sha256  # here, where there is something to be kept apart
+        from hashlib import sha256  # here, where there are users to tell apart
 
         return "+" + sha256("\n".join(secrets).encode("utf-8", "surrogateescape")).hexdigest()
 

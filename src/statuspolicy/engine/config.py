@@ -128,14 +128,14 @@ class Config(Record):
     @property
     def looks_first(self) -> bool:
         """Whether anything has to be done before the first request is sent."""
-        # (Not by their truth: an observer may be a list of what it was told, empty at first.)
+        # (By `is not None`: an observer may be false, such as an empty list of events.)
         return (
             self.prepare is not None or self.observer is not None or self.limits.total is not None
         )
 
     @property
     def fast(self) -> bool:
-        """Whether an answer may take the fast path: no callable is asked, no observer told."""
+        """Whether an answer may take the fast path: no callable or observer has to be called."""
         return (
             self.confirm is None
             and self.allow_hop is None

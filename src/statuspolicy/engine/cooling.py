@@ -1,4 +1,4 @@
-"""Cooldown (docs/rules.md#cooldown): what an answer starts, and what the next request meets."""
+"""Cooldowns (docs/rules.md#cooldown): a response starts one, and the next requests wait for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Decided: TypeAlias = Settle | Follow | Again | Use | Refuse
 
 
 def noted(state: ExchangeState, exchange: Exchange, verdict: Verdict) -> bool:
-    """Tell the memory what an answer means for its origin; whether a rest begins with it."""
+    """Note a response in the memory of its origin; returns whether a cooldown begins."""
     memory, clock = state.config.memory, state.config.clock
     cool = verdict.cool if isinstance(verdict, (Settle, Again, Aside, Refuse)) else None
     if cool is not None:
@@ -32,10 +32,10 @@ def noted(state: ExchangeState, exchange: Exchange, verdict: Verdict) -> bool:
 
 
 def heeded(state: ExchangeState, exchange: Exchange, verdict: Decided) -> Decided:
-    """A verdict that heeds the rest of the origin that it repeats a request to.
+    """The verdict of a repeat, with the wait of its origin's cooldown.
 
-    Whose answer began the rest waits as long as it was told; all others come after that, and
-    not all at once.
+    The exchange whose response started the cooldown waits as long as the server asked; all others
+    wait longer, and not all for the same time.
     """
     begins = noted(state, exchange, verdict)
     if not isinstance(verdict, Again) or not state.config.memory.cooling:
@@ -44,7 +44,7 @@ def heeded(state: ExchangeState, exchange: Exchange, verdict: Decided) -> Decide
     if begins and not state.config.memory.is_watched(origin):
         return verdict
     if redirected.origin(verdict.request.url) != origin:
-        return verdict  # it goes elsewhere, and is held back there
+        return verdict  # it goes to another origin, whose cooldown counts there
     met = state.approach(origin)
     if met is None:
         return verdict
@@ -56,15 +56,15 @@ def heeded(state: ExchangeState, exchange: Exchange, verdict: Decided) -> Decide
         return Settle(f"{origin} is cooling down for {met.least:.3g} s more")
     now = state.as_of_now(exchange)
     room = min(limits.retry_after, limits.deadline - now.elapsed, now.left)
-    # Where there is no room, the guard says so.
+    # If the limits allow no such wait, the guard refuses it.
     after = max(verdict.after, met.within(room) or met.least)
     return verdict._replace(after=after, why=f"{verdict.why}; {origin} is cooling down")
 
 
 def held_back(state: ExchangeState, request: Request) -> Flow[CoolingDown | None]:
-    """Hold back the first send of a request to a cooling origin; an error where it is refused.
+    """Wait before the first send of a request to a cooling origin; the error if it is refused.
 
-    How long it may wait, and what comes then: docs/rules.md#cooldown.
+    How long it waits, and what happens then: docs/rules.md#cooldown.
     """
     limits = state.config.limits
     since = state.now() if state.first_heard is None else state.first_heard
@@ -94,7 +94,7 @@ def held_back(state: ExchangeState, request: Request) -> Flow[CoolingDown | None
 
 
 def _note(state: ExchangeState, request: Request, verdict: str, seconds: float, why: str) -> None:
-    """A step of the trace about a request that is held back."""
+    """Add a step about a request that waits for its origin to the trace."""
     step = Step(
         method=request.method,
         url=redirected.target(request.url),

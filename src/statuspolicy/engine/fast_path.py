@@ -1,9 +1,9 @@
 """The fast path: a plain repeat, a plain redirect, and the last response.
 
-Such an answer leaves nothing to ask: its duty says itself what it does (`policy/fast_path.py`), so
-no Exchange and no verdict are made of it. The request to another URL is the guard's here too.
-Whatever is not as plain as that is decided, and the next answer may be plain again. Both tell the
-same story: `tests/test_fast_path.py` lets random servers tell it on the fast path and without it.
+For such a response the effect of the duty is known as plain values (`policy/fast_path.py`), so no
+Exchange and no verdict are made. The guard makes the request to another URL here too. All other
+responses are decided in the loop, and the next one may take the fast path again. The trace is the
+same: `tests/test_fast_path.py` compares both, with random servers.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from statuspolicy.wire.library import BYTE_STREAMS
 if TYPE_CHECKING:
     from httpx import Request, Response
 
-# What an answer may say that has to be thought about; three of them are read here.
+# Fields with which a response can't take the fast path; three of them are read here.
 _SAYS = frozenset(
     {
         b"retry-after", b"location", b"ratelimit", b"ratelimit-remaining", b"ratelimit-reset",
         b"retry-after-ms", b"set-cookie", b"x-ratelimit-remaining", b"x-ratelimit-reset",
     }
 )  # fmt: skip
-# The same of one that is handed over.
+# The same for a response that is handed over.
 _SAYS_AT_LAST = frozenset({b"deprecation", b"retry-after", b"retry-after-ms", b"sunset"})
-_LONG = 10  # digits of a time that no limit allows
-# What each of these asks for is looked at by itself: another request, or another connection.
+_LONG = 10  # digits: no limit allows a time with more
+# These codes ask for a changed request or another connection, which the loop decides.
 _SEEN_TO = guard.ASKS_FOR_ANOTHER | {421}
 
 
 def fast_path(state: ExchangeState, answer: Response) -> Response | Request | None:
-    """What comes of an answer: what is handed over, the next request, or None to decide it."""
+    """The response to hand over, or the next request; None for a response that the loop decides."""
     config, status = state.config, answer.status_code
     if not 200 <= status < 600:
         return None
@@ -91,7 +91,7 @@ def fast_path(state: ExchangeState, answer: Response) -> Response | Request | No
 
 
 def _from_the_cache(state: ExchangeState, answer: Response) -> Response | None:
-    """What the cache answered, or stored, if it asks for nothing and nothing came before it."""
+    """A response from the cache, if nothing else has to be done and nothing came before it."""
     config = state.config
     happened = state.steps or config.memory.cooling
     quiet = not happened and answer.status_code in config.table.quiet
@@ -144,7 +144,7 @@ def _repeated(
 
 
 def _cools(state: ExchangeState, answer: Response, seen: FastPath, told: float | None) -> bool:
-    """Whether a repeat waits only as long as this answer asks; the origin's cooldown begins."""
+    """Start the origin's cooldown; returns whether the repeat waits only as long as it."""
     memory, origin = state.config.memory, redirected.origin(state.sent.url)
     if not (told and answer.status_code in seen.cools):
         return not memory.is_cooling(origin)
@@ -154,7 +154,7 @@ def _cools(state: ExchangeState, answer: Response, seen: FastPath, told: float |
 
 
 def _warm(state: ExchangeState) -> None:
-    """Note an answer by which no cooldown begins."""
+    """Note a response that starts no cooldown."""
     origin, config = redirected.origin(state.sent.url), state.config
     config.memory.warm(origin, config.clock.monotonic())
 
@@ -198,7 +198,7 @@ def _followed(
 
 
 def _may_be_remembered(request: Request, answer: Response) -> bool:
-    """Whether a permanent redirect may be one that is remembered, which its duty decides."""
+    """Whether a permanent redirect may have to be remembered: then its duty decides."""
     if request.url.scheme != "https":
         return False
     for _, name, value in lines(answer.headers):
@@ -210,9 +210,9 @@ def _may_be_remembered(request: Request, answer: Response) -> bool:
 def went_on(
     state: ExchangeState, answer: Response, following: Request, kept: bytes | None
 ) -> float:
-    """The answer was discarded, and the next request is about to be sent: the seconds to wait.
+    """Note that the response was discarded, and take the next request; returns the seconds to wait.
 
-    kept: the answer's raw body, where it was read.
+    kept: the raw body of the response, if it was read.
     """
     sent, state.noted = state.sent, None
     if state.fresh:

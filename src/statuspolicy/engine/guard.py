@@ -35,7 +35,7 @@ class NotPermitted(Exception):
 def permit(
     exchange: Exchange, path: Path, verdict: Follow | Again, cookies: Cookies | None
 ) -> Permit | Settle | Refuse:
-    """The one request that a verdict may lead to, or the verdict in its place."""
+    """The request that a verdict leads to, as a Permit; or the verdict in its place."""
     if why := too_late(exchange, verdict.after):
         return Settle(why)
     try:
@@ -130,7 +130,7 @@ def follow(
     method: str | None,
     keep_host: bool,
 ) -> Permit | None:
-    """The request to where a response to `sent` redirects it at once; None where there is none."""
+    """The request that follows a redirect of `sent` at once; None if the loop has to decide."""
     try:
         return _hop(sent, path, limits, hops, cookies, sent, url, method, keep_host=keep_host)
     except several(NotPermitted, ANY.TooManyRedirects):
@@ -165,10 +165,10 @@ def _hop(
 ) -> Permit:
     """The request to another URL.
 
-    sent: the request before it. wanted: the one that goes there, which is `sent` if it is followed.
+    sent: the request before it. wanted: the request to send there; for a redirect, `sent` itself.
     method: the method that drops the body; None keeps both.
-    not_twice: why `sent` may not be sent again, there neither.
-    polls: whether the server wanted it to wait.
+    not_twice: why `sent` must not be sent again, to the other URL neither; "" if it may be.
+    polls: whether the server asked to wait.
     """
     came_from, leads_to = path.target or redirected.target(sent.url), redirected.target(url)
     if (length := len(leads_to)) > (most := limits.uri_length):
@@ -213,7 +213,7 @@ def _hop(
     if own or (cookies is not None and jar.holds_any(cookies)):
         jar.dress(cookies, request, own)
     states = led(path, sent, request, leads_to)
-    # A redirect to the same request, after a wait that the server wanted for, is polling.
+    # A redirect to the same request, after a wait that the server asked for, is polling.
     if states[-1] in states[:-1] and not polls:
         raise redirect_loop(states, sent)
     path = Path(path.home, states, abroad, holes, path.cookies, request, leads_to)
@@ -259,7 +259,7 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
         before = jar.pairs(sent.headers.get("cookie"))
         added = [p for p in jar.pairs(request.headers.get("cookie")) if p not in before]
         jar.dress(cookies, request, () if drop else (*added, *path.cookies))
-    # A repeat at the time that the server named, or of a changed request that it wanted for, does
+    # A repeat at the time that the server named, or of a changed request that it asked for, does
     # not make an outage worse.
     told = exchange.told
     invited = told is not None and told <= verdict.after

@@ -1,4 +1,4 @@
-"""One exchange, from the caller's request to what is handed over: the only generator that decides.
+"""One exchange, from the caller's request to the response or error: the generator that decides.
 
 An exchange is everything that one call of the client causes.
 
@@ -42,15 +42,15 @@ from statuspolicy.policy.verdicts import Again, Aside, Follow, Inspect, Refuse, 
 from statuspolicy.printable import log
 from statuspolicy.wire.library import ANY
 
-# What is left to act on, once everything is asked and read.
+# The verdicts on which the loop acts: an Inspect or Aside has led to one of these.
 Decided: TypeAlias = Settle | Follow | Again | Use | Refuse
 Final: TypeAlias = Settle | Use | Refuse
 
 
 def exchange(state: ExchangeState, reply: Reply | None = None) -> Flow[Result]:
-    """One exchange: what is handed over, or the error that is raised.
+    """Run one exchange; returns the response, or the error that is raised.
 
-    reply: what the first send brought, where it was made already.
+    reply: the result of the first send, if the transport has made it already.
     """
     while True:
         if reply is None:
@@ -91,7 +91,7 @@ def exchange(state: ExchangeState, reply: Reply | None = None) -> Flow[Result]:
             if last is not None:
                 return state.tell_the_end(last)
             after = 0.0
-        # Many may wait at once, and none keeps an answer alive meanwhile.
+        # Many exchanges may wait at once: none of them keeps a response alive meanwhile.
         del heard, verdict, permitted
         if after:
             state.earliest += after
@@ -99,7 +99,7 @@ def exchange(state: ExchangeState, reply: Reply | None = None) -> Flow[Result]:
 
 
 def send(state: ExchangeState) -> Flow[Reply]:
-    """What comes of sending, after all that comes before it."""
+    """Send the next request, after the steps that come before a send."""
     config = state.config
     if config.answered is not None and not state.steps:
         return Reply(config.answered)
@@ -122,7 +122,7 @@ def send(state: ExchangeState) -> Flow[Reply]:
 
 
 def decide(state: ExchangeState, reply: Reply) -> Flow[tuple[Exchange, Decided]]:
-    """What the duty of an answer's row wants, and the answer that it is about."""
+    """The verdict of the row's duty, and the exchange that it is about."""
     exchange = state.hear(reply)
     del reply
     state.refund(exchange.status)
@@ -145,7 +145,7 @@ def decide(state: ExchangeState, reply: Reply) -> Flow[tuple[Exchange, Decided]]
 
 
 def permit(state: ExchangeState, exchange: Exchange, verdict: Decided) -> Flow[Permit | Final]:
-    """What the guard says, and after it those who have to be asked; or how it is over."""
+    """Ask the guard, then the application and the budget: the permit, or how the exchange ends."""
     if not isinstance(verdict, (Follow, Again)):
         return verdict
     state.take_cookies(exchange)
@@ -164,7 +164,7 @@ def permit(state: ExchangeState, exchange: Exchange, verdict: Decided) -> Flow[P
         if not (yield from state.call("confirm", confirm, request, permit.request, response)):
             return Settle("the application did not confirm the redirect")
     if confirm is not None or allow is not None:
-        late = too_late(state.as_of_now(exchange), verdict.after)  # they may have thought long
+        late = too_late(state.as_of_now(exchange), verdict.after)  # they may have taken long
         if late:
             return Settle(late)
     budget = exchange.limits.retry_budget
@@ -180,7 +180,7 @@ def permit(state: ExchangeState, exchange: Exchange, verdict: Decided) -> Flow[P
 def advance(
     state: ExchangeState, exchange: Exchange, verdict: Follow | Again, permit: Permit
 ) -> Flow[float]:
-    """To the next request: discard this answer and take the step; the seconds to wait."""
+    """Go on to the next request: discard this response; returns the seconds to wait."""
     if permit.is_hop:
         state.note("follow", verdict, verdict.why or f"to {permit.path.target}", permit.tokens)
     else:
@@ -214,7 +214,7 @@ def advance(
 def finish(
     state: ExchangeState, exchange: Exchange, verdict: Final, declined: bool
 ) -> Flow[Result | None]:
-    """What is handed over, or raised; None where the first URL is asked after all.
+    """The response to hand over, or the error; None if the first URL has to be requested after all.
 
     declined: whether the guard declined to follow a redirect.
     """
@@ -245,7 +245,7 @@ def _ended(state: ExchangeState, exchange: Exchange, verdict: Final) -> Flow[Res
         if response is not None:
             kept = yield Discard(response, state.went)
             read = adopt(response, state.went, state.past, state.steps, declined=True, kept=kept)
-            vars(verdict.error)["response"] = read  # nothing that was received is lost
+            vars(verdict.error)["response"] = read  # so that the received bytes can be read
         keep_trace(verdict.error, state.steps)
         return verdict.error
     if isinstance(verdict, Use):
@@ -281,7 +281,7 @@ def _ended(state: ExchangeState, exchange: Exchange, verdict: Final) -> Flow[Res
 
 
 def _with_notes(state: ExchangeState, exchange: Exchange, verdict: Final) -> str:
-    """Why, with what the answer that is handed over says besides."""
+    """The reason, with the notes of the response that is handed over."""
     fields, url, status = exchange.fields, exchange.request.url, exchange.status
     if status is None or not isinstance(verdict, Settle):
         return verdict.why

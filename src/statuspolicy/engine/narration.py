@@ -1,4 +1,4 @@
-"""What an exchange tells of itself: the steps of its trace, its log lines and its events."""
+"""The narration of an exchange: the steps of its trace, its log lines and its events."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _MAYBE = "an earlier send of the request may have been acted on"
 
 
 class Narrator:
-    """What the state of an exchange tells; the state itself is a subclass.
+    """Base class of ExchangeState: writes the trace and the log, and calls the observer.
 
-    steps: the trace until now.
-    row, heard: of the answer heard last.
-    noted: whether there is a step of it; None before an answer.
+    steps: the trace so far.
+    row, heard: the row and the Exchange of the last answer.
+    noted: whether the last answer has a step; None before the first answer.
     """
 
     sent: Request
@@ -47,7 +47,7 @@ class Narrator:
     lookup: Any  # status
 
     def note(self, kind: str, verdict: Verdict, why: str, budget: float | None = None) -> None:
-        """One step of the trace, about what was heard last, and its line in the log."""
+        """Add a step about the last answer to the trace, and a line to the log."""
         heard = self.heard
         assert heard is not None
         resumed = self.config.answered is not None and not self.steps
@@ -73,22 +73,22 @@ class Narrator:
         cache: str = "",
         interim: tuple[Interim, ...] = (),
     ) -> None:
-        """The same, where there is no Exchange.
+        """As `note`, on the fast path, where there is no Exchange.
 
         said: the method and the URL, the code and the phrase.
         """
         row, words, self.noted = self.row, said[3], True
-        # What a server wrote is in both; most of it is short and plain, which is told at once.
+        # Text of a server is in both; most of it is short and printable, which is quickly checked.
         if len(why) > PART or "@" in why or not f"{words}{why}".isprintable():
             said, why = (*said[:3], printable(words)), printable(why)
-        # What its own `__new__` does, at a third of the price.
+        # As its own `__new__`, three times faster.
         step: Step = tuple.__new__(
             Step, (*said, row.name, row.citation, kind, wait, why, told, budget, cache, interim)
         )
         self.add(step)
 
     def add(self, step: Step) -> None:
-        """A step of the trace."""
+        """Add a step to the trace."""
         self.steps = (*self.steps, step)
         level = logging.DEBUG if step.verdict in ("settle", "use") else logging.INFO
         if log.isEnabledFor(level):
@@ -97,7 +97,7 @@ class Narrator:
             self.tell(Decision, step)
 
     def tell(self, event: type[Event], *values: Any) -> None:
-        """Tell the observer; what it raises is its own affair."""
+        """Call the observer with an event; an exception of it is logged and changes nothing."""
         if self.config.observer is None:
             return
         try:
@@ -106,7 +106,7 @@ class Narrator:
             log.exception("The observer failed, and the exchange goes on.")
 
     def tell_the_end(self, result: Result) -> Result:
-        """Tell the observer what is handed over or raised."""
+        """Call the observer with the end of the exchange."""
         if self.config.observer is None:
             return result
         response, error = (result, None) if isinstance(result, ANY.Response) else (None, result)
@@ -114,14 +114,14 @@ class Narrator:
         return result
 
     def raised(self, what: str, call: Any, error: Exception) -> None:
-        """Put the trace on what a callable of the application raised; its last step names that.
+        """Put the trace on an exception of the application's callable; its last step names that.
 
-        What came out of an exchange of its own has one.
+        An exception that came from another exchange has a trace already.
         """
         if isinstance(error, ANY.RequestError) and kept_trace(error) is not None:
             return
         if what == "the duty" and self.heard is not None and self.heard.main is None:
-            call = self.row.duty  # what it wants done once the body was read has no name
+            call = self.row.duty  # a duty that is called with the body has no name of its own
         of = f" of row {self.row.name}" if what == "the duty" else ""
         why = f"{what}{of}, {name_of(call)}, raised {type(error).__name__}"
         if self.noted is None:

@@ -1,4 +1,4 @@
-"""Permanent moves (301, 308): they are remembered, taken before a send, and undone if they fail.
+"""Permanent moves (301, 308): they are remembered, used before a send, and forgotten if they fail.
 
 Otherwise a redirect that is remembered for a day would be an error for a day, if it was reversed or
 its target is gone.
@@ -25,13 +25,13 @@ _NOT_HERE = frozenset({400, 403, 404, 405, 410, 421, 451})
 
 
 def remember(state: ExchangeState, exchange: Exchange, verdict: Follow, permit: Permit) -> None:
-    """Remember a permanent move, if it is valid for whoever asks."""
+    """Remember a permanent move, if it is valid for all users."""
     kept_else = state.lookup is not None and state.lookup.keeps
     sensitive = exchange.limits.sensitive
     anybody = redirected.holds_for_anybody(state.went, exchange.fields, sensitive)
     if not exchange.status or kept_else or not anybody:
         return
-    # As the server wrote it: the fragment is each caller's own.
+    # As the server wrote it: each caller has a fragment of its own.
     leads_to = str(permit.request.url)
     if "#" not in str(verdict.url):
         leads_to = leads_to.partition("#")[0]
@@ -44,16 +44,16 @@ def remember(state: ExchangeState, exchange: Exchange, verdict: Follow, permit: 
 
 
 def take(state: ExchangeState) -> Flow[None]:
-    """Take the remembered moves of the URL that is requested next, one after the other."""
+    """Use the remembered moves of the URL that is requested next, one after the other."""
     while state.config.memory.moves and not state.answers and not state.straight:
         if not (yield from _take_one(state)):
             return
 
 
 def _take_one(state: ExchangeState) -> Flow[bool]:
-    """Take a remembered move where its row's duty would follow it now; whether there was one.
+    """Use a remembered move if its row's duty would follow it now; returns whether it did.
 
-    It passes the guard as its hop would.
+    The guard checks it as it would check the hop.
     """
     config = state.config
     if state.sent.method not in ("GET", "HEAD") or config.follow is False:
@@ -105,7 +105,7 @@ def _take_one(state: ExchangeState) -> Flow[bool]:
 
 
 def unreachable(state: ExchangeState, exchange: Exchange) -> bool:
-    """Whether the target of a remembered move fails: the best repeat asks the first URL then.
+    """Whether the target of a remembered move fails, so that the first URL is requested instead.
 
     (Unless a stale response can be used in its place, after the repeats.)
     """

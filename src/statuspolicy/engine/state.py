@@ -1,4 +1,4 @@
-"""All that one exchange knows while it is under way, and the smallest steps with it."""
+"""The state of one exchange, and the smallest steps that change it."""
 
 from __future__ import annotations
 
@@ -44,33 +44,33 @@ Flow: TypeAlias = Generator[Effect, Any, T]
 class ExchangeState(Narrator):
     """The state of one exchange; nothing of it outlives the exchange but the trace.
 
-    What begins alike in all of them stands in the class.
+    Attributes with the same first value in each exchange are set in the class.
     """
 
     config: Config
     lookup: CacheLookup | None = None
-    past: tuple[Response, ...] = ()  # what another request answered: response.history
-    answers: tuple[int | str, ...] = ()  # to the request that is being sent
+    past: tuple[Response, ...] = ()  # the responses before this one: response.history
+    answers: tuple[int | str, ...] = ()  # to the current request, as codes
     hops = 0
     fresh = False
-    over: BaseTransport | AsyncBaseTransport | None = None  # for the next send alone
+    over: BaseTransport | AsyncBaseTransport | None = None  # only for the next send
     began: float | None = None  # when the request was sent, on the monotonic clock
-    until: float | None = None  # when all has to be over, on the monotonic clock
+    until: float | None = None  # when the exchange has to end, on the monotonic clock
     first_heard: float | None = None
-    # No sooner than that is it now: whoever waits and asks a clock that stands still (a
-    # frozen one in a test) how long to wait on would wait for ever.
+    # The earliest value of `now`: with a clock that stands still (a frozen one in a test), a wait
+    # would otherwise never end.
     earliest = -inf
-    # Redirects that were remembered or taken from what is: their URLs, also as the cache's key.
+    # The permanent redirects that were remembered or used: their URLs, and their keys in the cache.
     shortcuts: tuple[tuple[str, str], ...] = ()
-    # What was to be sent before the first remembered move was taken, its path and so on.
+    # The request before the first remembered move, with the path and so on, to go back to it.
     fork: tuple[Request, Path, int, int, bool] | None = None
-    straight = False  # whether no remembered move is taken any more
-    # Where the last repeat took a token from a budget, and how a way to a cooling origin was asked
-    # for: an exchange that is broken off gives both back, so they are noted before they are taken.
+    straight = False  # whether no more remembered moves are used
+    # The budget of the last token, and the origin that this exchange may probe. A cancelled
+    # exchange gives both back, so they are noted before they are taken.
     spent: tuple[str, RetryBudget] | None = None
     approached: tuple[str, float] | None = None
     doubt = False  # whether an earlier send may have been acted on
-    in_turn = False  # whether others wait for what this exchange is at
+    in_turn = False  # whether this exchange holds a lock
 
     def __init__(self, config: Config, request: Request, lookup: CacheLookup | None = None) -> None:
         self.config = config
@@ -103,19 +103,19 @@ class ExchangeState(Narrator):
         """
         self.began = self.config.clock.monotonic()
         sent = self.sent
-        # (What gives a body part by part may have to be left.)
+        # (An iterator of a body may have to be closed.)
         still = sent.method in WITHOUT_CONTENT and type(sent.stream) in BYTE_STREAMS
         plain = self.fast and not self.fresh and still
         return Send(conditional or self.went, self.fresh, self.until, self.over, plain)
 
     def now(self) -> float:
-        """The monotonic clock, what was waited included where that stands still."""
+        """The time on the monotonic clock; with one that stands still, the waits are added."""
         return max(self.config.clock.monotonic(), self.earliest)
 
     def hear(
         self, reply: Reply, request: Request | None = None, main: Exchange | None = None
     ) -> Exchange:
-        """What a duty is to see of an answer; `request` and `main` where it came on the side."""
+        """The Exchange for a response or failure; `request` and `main` for a side request."""
         config, outcome = self.config, reply.outcome
         response = outcome if isinstance(outcome, ANY.Response) else None
         if isinstance(outcome, Exception):
@@ -141,7 +141,7 @@ class ExchangeState(Narrator):
             "can_await": config.is_async,
             "duty": self.row.duty,
         }
-        # What has its default is left out: most of it has.
+        # Most values are the default, and left out.
         if main is not None:
             values["main"] = main
         if config.confirm is not None:
@@ -165,7 +165,7 @@ class ExchangeState(Narrator):
         return self.heard
 
     def _abroad(self, aside: Request | None) -> bool:
-        """Whether what was asked is not at home, so that the guard lets no credentials go there."""
+        """Whether the request was cross-origin, so that the guard sends no credentials with it."""
         away = self.path.abroad
         if aside is not None:
             away = away or not redirected.same_origin(self.path.home, aside.url)
@@ -176,7 +176,7 @@ class ExchangeState(Narrator):
         return asked is not None and asked(request.url)
 
     def as_of_now(self, exchange: Exchange) -> Exchange:
-        """An exchange that knows how long it was asked and awaited since it was heard."""
+        """A copy of an exchange with the time that has passed since its response."""
         now = self.config.clock.monotonic()
         now = max(now, self.earliest)
         if now - (self.first_heard or 0.0) - exchange.elapsed < _A_MOMENT:
@@ -185,7 +185,7 @@ class ExchangeState(Narrator):
         return exchange._replace(elapsed=now - (self.first_heard or 0.0), left=left)
 
     def take_cookies(self, exchange: Exchange) -> None:
-        """Into the jar, before anything is decided by it."""
+        """Store the cookies of a response, before a duty decides about it."""
         if exchange.response is not None and "set-cookie" in exchange.fields:
             self.store_cookies(exchange.response, exchange.request)
 
@@ -196,31 +196,31 @@ class ExchangeState(Narrator):
         cookies.extract(self.cookies, response, request)
 
     def passed(self, answer: Response, request: Request, kept: bytes | None) -> None:
-        """An answer goes into the history. kept: its raw body, where it was read."""
+        """Add a response to the history. kept: its raw body, if it was read."""
         past = adopt(answer, request, self.past, self.steps, kept=kept, passed=True)
         if self.began is not None:
             past.elapsed = timedelta(seconds=self.config.clock.monotonic() - self.began)
         self.past = (*self.past, past)
 
     def take(self, permit: Permit, answers: tuple[int | str, ...]) -> None:
-        """From now on this request is the one that is sent."""
+        """Make a request the current one."""
         self.sent = self.went = permit.request
         self.path, self.lookup, self.noted = permit.path, None, None
         self.hops += permit.is_hop
         self.answers = () if permit.is_hop else answers
 
-    # ── what is remembered between exchanges ──────────────────────────────────────────
+    # ── the memory ────────────────────────────────────────────────────────────────────
 
     def spend(self, origin: str, budget: RetryBudget) -> float | None:
         """Take a token from a retry budget; returns how many are left, None for an empty one."""
-        self.spent = origin, budget  # before it is taken: who is broken off gives it back
+        self.spent = origin, budget  # before it is taken: a cancelled exchange gives it back
         left = self.config.memory.spend(origin, budget, self.config.clock.monotonic())
         if left is None:
             self.spent = None
         return left
 
     def refund(self, status: int | None) -> None:
-        """A repeat that was answered well gives back what it took from an origin's budget."""
+        """Give the token of a repeat that succeeded back to the origin's budget."""
         if self.spent is not None:
             if gives_back(status):
                 self.config.memory.refund(*self.spent)
@@ -229,14 +229,14 @@ class ExchangeState(Narrator):
     def approach(self, origin: str) -> Cooldown | None:
         """The wait of the next request to an origin; None where it may be sent now."""
         now = self.now()
-        self.approached = origin, now  # before it is: as above
+        self.approached = origin, now  # before the call: as above
         met = self.config.memory.approach(origin, now)
         if met is not None:
             self.approached = None
         return met
 
     def give_back(self) -> None:
-        """Give back what was taken for a send that will not be answered any more."""
+        """Give back the token and the probe of a send that gets no response any more."""
         memory, spent, approached = self.config.memory, self.spent, self.approached
         if spent is not None:
             memory.refund(*spent)
@@ -244,10 +244,10 @@ class ExchangeState(Narrator):
             memory.abandon(*approached)
         self.spent = self.approached = None
 
-    # ── what an application is asked ──────────────────────────────────────────────────
+    # ── callables of the application ──────────────────────────────────────────────────
 
     def decide(self, duty: Duty, exchange: Exchange) -> Flow[Verdict]:
-        """What a duty answers, once it is sure that it is a verdict."""
+        """The verdict of a duty; raises TypeError if it returned something else."""
         if self.config.follow is False and exchange.redirected:
             return Settle()  # the call said follow_redirects=False
         if exchange.request.method == "CONNECT" and 200 <= (exchange.status or 0) < 300:
@@ -276,7 +276,7 @@ class ExchangeState(Narrator):
         return verdict  # type: ignore[no-any-return]
 
     def call(self, what: str, call: Callable[..., Any], *given: Any) -> Flow[Any]:
-        """What a callable of the application answers; what it raises gets the trace."""
+        """The result of a callable of the application; an exception of it gets the trace."""
         raised = partial(self.raised, what, call)
         try:
             answer = call(*given)
@@ -286,19 +286,19 @@ class ExchangeState(Narrator):
         return (yield from self._answer(answer, raised))
 
     def _answer(self, answer: Any, raised: Callable[[Exception], object]) -> Flow[Any]:
-        """An application's answer, waited for where it has to be."""
+        """The result of a callable, awaited if it is an awaitable."""
         if isawaitable(answer):
             answer = yield Ask(answer, raised)
         return answer
 
 
 def released(state: ExchangeState) -> Flow[None]:
-    """Let the next exchange have its turn, where this one has it."""
+    """Release the lock, if this exchange holds one."""
     if state.in_turn:
         state.in_turn = False
         yield Release()
 
 
 def is_http2(response: Response | None) -> bool:
-    """Whether closing a response unread leaves its connection as it is."""
+    """Whether a response came over HTTP/2, so that closing it unread keeps its connection open."""
     return response is not None and response.extensions.get("http_version") == b"HTTP/2"
