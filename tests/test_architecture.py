@@ -167,7 +167,7 @@ FAR = {"Location": "https://other.example/", "Set-Cookie": "a=1"}
 IN_2001 = {"Retry-After": "Tue, 02 Jan 2001 00:00:00 GMT"}
 OLD = (200, {"Cache-Control": "max-age=0, stale-if-error=60"})
 DECISIONS = {
-    "a 303 becomes a GET": Decision([(303, NEAR), OK], (POST,)),
+    "a 303 becomes a GET": Decision([(303, {"Location": "b"}), OK], (POST,)),
     "a redirect is followed, or not": Decision([(302, FAR), OK]),
     "an answer takes the fast path": Decision([(302, NEAR), OK]),
     "a redirect loop is found": Decision([(302, {"Location": "/"})]),

@@ -295,6 +295,19 @@ PLAIN: dict[str, Any] = {
         [to("http://other.example/"), SETS, to(f"{HOME}/d"), FINE], {"request": AT_A},
     ),
     "what says that it isn't remembered": ([Line(301, UNKEPT), FINE], {"request": SURE}),
+    "a POST": ([to("/b"), FINE], {"request": asking("POST", HOME)}),
+    "OPTIONS elsewhere": ([BUSY, to("/b"), FINE], {"request": asking("OPTIONS", HOME)}),
+    "content of other methods": (
+        [to("/b", 307), to("http://c.example/", 308), to("http://c.example/d"), FINE],
+        {"request": asking("PUT", HOME, json=1)},
+    ),
+    "content of a POST": (
+        [to("/b", 307), to("https://home.example/c", 301), to("/d", 307), FINE],
+        {"request": asking("POST", HOME, json=1)},
+    ),
+    "a PUT that is answered elsewhere": (
+        [to("/b", 303), FINE], {"request": asking("PUT", HOME, json=1)},
+    ),
 }  # fmt: skip
 
 
@@ -343,8 +356,6 @@ OTHERS: dict[str, Any] = {
     "dots": ([to("/b"), to("../c"), FINE], {}),
     "no Location": ([BUSY, Line(302)], {}),
     "two Locations": ([Line(302, (("Location", "/b"), ("Location", "/b"))), FINE], {}),
-    "a POST": ([to("/b"), FINE], {"request": asking("POST", HOME)}),
-    "OPTIONS elsewhere": ([BUSY, to("/b"), FINE], {"request": asking("OPTIONS", HOME)}),
     "a loop": ([to("/b"), to("/c"), to("/b"), FINE], {}),
     "a loop back": ([to("/b"), to("/a"), FINE], {"request": AT_A}),
     "itself": ([to("/a"), FINE], {"request": AT_A}),
@@ -367,6 +378,16 @@ OTHERS: dict[str, Any] = {
     "who prepares": ([to("/b"), FINE], {"prepare": lambda *_: None}),
     "a total": ([to("/b"), FINE], {"limits": sp.Limits(total=9)}),
     "a move": ([BUSY, to("/elsewhere"), FINE], {"memory": moved}),
+    "what STRICT confirms": (
+        [to("/b", 307), FINE], {"request": asking("PUT", HOME, json=1), "table": sp.STRICT},
+    ),
+    "OPTIONS that STRICT confirms": (
+        [to("/b"), FINE], {"request": asking("OPTIONS", HOME), "table": sp.STRICT},
+    ),
+    "a PUT that may have been acted on": (
+        [Line(500), to("/b"), FINE],
+        {"request": asking("PUT", HOME, json=1)} | table(500, sp.retry(wait=0)),
+    ),
 }  # fmt: skip
 
 

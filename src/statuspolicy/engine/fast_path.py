@@ -70,7 +70,7 @@ def fast_path(state: ExchangeState, answer: Response) -> Response | Request | No
             sets_cookies = True
         else:
             return None
-    if state.sent.method not in WITHOUT_CONTENT or type(state.sent.stream) not in BYTE_STREAMS:
+    if type(state.sent.stream) not in BYTE_STREAMS:
         return None
     now = state.now()
     elapsed = 0.0 if state.first_heard is None else now - state.first_heard
@@ -119,6 +119,8 @@ def _repeated(
     state: ExchangeState, answer: Response, seen: FastPath, told: float | None
 ) -> Request | None:
     limits, sent = state.config.limits, state.sent
+    if sent.method not in WITHOUT_CONTENT:
+        return None
     if len(state.answers) + 1 >= (seen.attempts or limits.attempts):
         return None
     if told is None and not seen.untold:
@@ -168,10 +170,18 @@ def _followed(
     sets_cookies: bool,
 ) -> Request | None:
     sent, path, limits = state.sent, state.path, state.config.limits
-    if told or sent.method not in ("GET", "HEAD"):
+    method, new = sent.method, None
+    gets = method in ("GET", "HEAD")
+    if told or (seen.confirms and not gets) or (state.doubt and method not in SAFE):
         return None
+    if seen.bodiless:
+        new = method if gets else "GET"
+    elif method in seen.to_get:
+        new = "GET"
     url = redirected.plainly(sent.url, location.decode("latin-1"))
-    if url is None or (answer.status_code in (301, 308) and _may_be_remembered(sent, answer)):
+    if url is None or (
+        gets and answer.status_code in (301, 308) and _may_be_remembered(sent, answer)
+    ):
         return None
     if sets_cookies:
         state.store_cookies(answer, sent)
@@ -182,7 +192,7 @@ def _followed(
         state.hops,
         state.cookies,
         url,
-        sent.method if seen.bodiless else None,
+        new,
         location[:1] == b"/",
     )
     if permit is None:
@@ -191,7 +201,7 @@ def _followed(
         state.refund(answer.status_code)
     if state.config.memory.cooling:
         _warm(state)
-    said = sent.method, path.target, answer.status_code, phrase(answer)
+    said = method, path.target, answer.status_code, phrase(answer)
     state.step(said, "follow", f"to {permit.path.target}", 0.0, told)
     state.path = permit.path
     return permit.request

@@ -9,14 +9,14 @@ from __future__ import annotations
 from statuspolicy.fields.methods import SAFE
 from statuspolicy.message.redirected import holds_for_anybody
 from statuspolicy.policy.exchange import Exchange
-from statuspolicy.policy.fast_path import leads, leads_bodiless
+from statuspolicy.policy.fast_path import follows
 from statuspolicy.policy.verdicts import Follow, Settle, Verdict
 
 _DAY = 86_400.0
 _GET_OR_HEAD = ("GET", "HEAD")
 
 
-@leads
+@follows(to_get=["POST"])
 def moved(exchange: Exchange) -> Verdict:
     """301, 302: follow safe methods, and POST as GET; other methods are kept and confirmed."""
     # RFC 9110 §15.4.2: "For historical reasons, a user agent MAY change the request method
@@ -26,26 +26,26 @@ def moved(exchange: Exchange) -> Verdict:
     return _follow(exchange, confirm=not exchange.safe and exchange.can_ask)
 
 
-@leads_bodiless
+@follows(bodiless=True)
 def see_other(exchange: Exchange) -> Verdict:
     """303: GET the other URI; HEAD stays HEAD."""
     return _follow(exchange, method="HEAD" if exchange.request.method == "HEAD" else "GET")
 
 
-@leads_bodiless
+@follows(bodiless=True)
 def see_other_strict(exchange: Exchange) -> Verdict:
     """303: GET the other URI; the 303 itself is never stored (RFC 2616 §10.3.4)."""
     verdict = see_other(exchange)
     return verdict._replace(unstored=True) if isinstance(verdict, Follow) else verdict
 
 
-@leads
+@follows()
 def same_method(exchange: Exchange) -> Verdict:
     """307, 308: follow with the same method and body; unsafe methods are confirmed, if possible."""
     return _follow(exchange, confirm=not exchange.safe and exchange.can_ask)
 
 
-@leads
+@follows(confirms=True)
 def confirmed(exchange: Exchange) -> Verdict:
     """301, 302, 307, 308 to the letter of RFC 2616 §10.3: all but GET and HEAD are confirmed."""
     return _follow(exchange, confirm=exchange.request.method not in _GET_OR_HEAD)
