@@ -135,10 +135,10 @@ def tell(
     asked = request()
     # As a wrapped client says it, where the call doesn't follow.
     token = CALL.set(None if follow else (held_by_client, False, 0.0, True))
-    heard, hear = [], ExchangeState.hear
+    heard, hear = [], ExchangeState.snapshot
     try:
         with (
-            patch.object(ExchangeState, "hear", lambda *given: heard.append(1) or hear(*given)),
+            patch.object(ExchangeState, "snapshot", lambda *given: heard.append(1) or hear(*given)),
             nullcontext() if fast else patch.object(Config, "fast", False),
         ):
             response = send(transport, asked)
@@ -424,12 +424,12 @@ class Learning(Server):
 
 def heard(script: list[Line], learnt: Callable[[], sp.Memory]) -> tuple[bool, sp.Memory]:
     """Whether an answer was decided about, and what is remembered in the end."""
-    inner, hear = Learning(script, FakeClock()), ExchangeState.hear
+    inner, hear = Learning(script, FakeClock()), ExchangeState.snapshot
     inner.learnt, inner.memory = learnt, sp.Memory()
     transport = sp.PolicyTransport(
         inner, memory=inner.memory, clock=inner.clock, limits=sp.Limits(cooling="send")
     )
-    with patch.object(ExchangeState, "hear", autospec=True, side_effect=hear) as decided:
+    with patch.object(ExchangeState, "snapshot", autospec=True, side_effect=hear) as decided:
         assert transport.handle_request(get()).status_code == 200
     return decided.called, inner.memory
 

@@ -283,6 +283,18 @@ def test_a_504_of_the_cache_is_made_once(cached, status_server):
     assert session.clock.waits == []
 
 
+def test_200_through_a_cache_resets_the_count_for_a_cooldown_of_its_origin(cached, status_server):
+    memory, twice = sp.Memory(), sp.Cool(60, after=2)
+    session = cached(wrap={"memory": memory})
+    url = status_server.script("/a", Answer(200, {"Cache-Control": "no-store"}, b"body"))
+    counted = [memory.cool(status_server.url, twice, session.clock.monotonic())]
+    for _ in range(2):
+        session.get(url)
+        counted.append(memory.cool(status_server.url, twice, session.clock.monotonic()))
+    assert counted == [False] * 3
+    assert memory.cool(status_server.url, twice, session.clock.monotonic())
+
+
 # ── whose a response is ────────────────────────────────────────────────────────────────
 
 WHO = [

@@ -145,7 +145,7 @@ def received(state: ExchangeState, lookup: CacheLookup, reply: Reply) -> Flow[Re
     if response is answer:
         return reply
     if response is None:
-        state.take_cookies(state.hear(reply))
+        state.take_cookies(state.snapshot(reply))
         yield Discard(answer, state.went)
         return (yield from sent(state, lookup))  # with no conditions of ours left
     yield Discard(answer, state.went)

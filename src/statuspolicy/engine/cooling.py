@@ -67,7 +67,7 @@ def held_back(state: ExchangeState, request: Request) -> Flow[CoolingDown | None
     How long it waits, and what happens then: docs/rules.md#cooldown.
     """
     limits = state.config.limits
-    since = state.now() if state.first_heard is None else state.first_heard
+    since = state.now() if state.first_response_time is None else state.first_response_time
     while state.config.memory.cooling:
         origin = redirected.origin(request.url)
         met = state.approach(origin)

@@ -43,9 +43,9 @@ def fast_path(state: ExchangeState, answer: Response) -> Response | Request | No
     config, status = state.config, answer.status_code
     if not 200 <= status < 600:
         return None
-    row = config.table.row(status)
     if config.cache is not None:
         return _from_the_cache(state, answer)
+    row = config.table.row(status)
     if status < 400 and row.duty is surface and status not in REDIRECTS:
         return _handed_over(state, answer, row)
     seen: FastPath | None = getattr(row.duty, "fast_path", None)
@@ -73,7 +73,7 @@ def fast_path(state: ExchangeState, answer: Response) -> Response | Request | No
     if type(state.sent.stream) not in BYTE_STREAMS:
         return None
     now = state.now()
-    elapsed = 0.0 if state.first_heard is None else now - state.first_heard
+    elapsed = 0.0 if state.first_response_time is None else now - state.first_response_time
     if elapsed + (told or 0.0) > config.limits.deadline:
         return None
     state.row = row
@@ -85,18 +85,20 @@ def fast_path(state: ExchangeState, answer: Response) -> Response | Request | No
         return None
     if following is not None:
         state.earliest = now
-        if state.first_heard is None:
-            state.first_heard = now
+        if state.first_response_time is None:
+            state.first_response_time = now
     return following
 
 
 def _from_the_cache(state: ExchangeState, answer: Response) -> Response | None:
     """A response from the cache, if nothing else has to be done and nothing came before it."""
     config = state.config
-    happened = state.steps or config.memory.cooling
-    quiet = not happened and answer.status_code in config.table.quiet
+    if state.steps or answer.status_code not in config.table.quiet:
+        return None
+    if config.memory.cooling and config.memory.is_cooling(redirected.origin(state.sent.url)):
+        return None
     assert state.lookup is not None
-    return answer if quiet and not state.lookup.may_stand_in(answer) else None
+    return None if state.lookup.may_stand_in(answer) else answer
 
 
 def _handed_over(state: ExchangeState, answer: Response, row: Row) -> Response | None:

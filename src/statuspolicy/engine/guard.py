@@ -57,11 +57,11 @@ def permit_aside(
     verdict: Aside,
     cookies: Cookies | None,
     looks: int,
-    heard: Exchange | None = None,
+    before: Exchange | None = None,
 ) -> Request | Settle:
     """The side request that may be sent, or the verdict in its place.
 
-    heard: the side response before it, if there was one.
+    before: the side response before it, if there was one.
     """
     limits, request = exchange.limits, verdict.request
     if looks > verdict.times:
@@ -83,8 +83,8 @@ def permit_aside(
             url, request.method, request, sensitive=limits.sensitive, abroad=drop
         ),
     )
-    if drop and heard is not None and _same_target(heard.request, wanted):
-        request = _for_the_proxy(heard, wanted, request)
+    if drop and before is not None and _same_target(before.request, wanted):
+        request = _for_the_proxy(before, wanted, request)
     request = body.carry(request, limits.replay_bytes)
     if not body.replayable(request):
         return Settle(_USED_UP)

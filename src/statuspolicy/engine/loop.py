@@ -80,19 +80,19 @@ def exchange(state: ExchangeState, reply: Reply | None = None) -> Flow[Result]:
                     yield Wait(after)
                 continue
         del answer
-        heard, verdict = yield from decide(state, reply)
+        current, verdict = yield from decide(state, reply)
         reply = None
-        permitted = yield from permit(state, heard, verdict)
+        permitted = yield from permit(state, current, verdict)
         if isinstance(permitted, Permit):
             assert isinstance(verdict, (Follow, Again))
-            after = yield from advance(state, heard, verdict, permitted)
+            after = yield from advance(state, current, verdict, permitted)
         else:
-            last = yield from finish(state, heard, permitted, isinstance(verdict, Follow))
+            last = yield from finish(state, current, permitted, isinstance(verdict, Follow))
             if last is not None:
                 return state.tell_the_end(last)
             after = 0.0
         # Many exchanges may wait at once: none of them keeps a response alive meanwhile.
-        del heard, verdict, permitted
+        del current, verdict, permitted
         if after:
             state.earliest += after
             yield Wait(after)
@@ -123,7 +123,7 @@ def send(state: ExchangeState) -> Flow[Reply]:
 
 def decide(state: ExchangeState, reply: Reply) -> Flow[tuple[Exchange, Decided]]:
     """The verdict of the row's duty, and the exchange that it is about."""
-    exchange = state.hear(reply)
+    exchange = state.snapshot(reply)
     del reply
     state.refund(exchange.status)
     verdict = yield from state.decide(state.row.duty, exchange)
@@ -205,7 +205,7 @@ def advance(
     if state.sent.method not in SAFE:
         state.doubt = state.doubt or exchange.leaves_doubt
     state.take(permit, (*state.answers, exchange.code))
-    state.heard = None
+    state.exchange = None
     if verdict.after:
         state.tell(Waiting, verdict.after, exchange.request)
     return float(verdict.after)
@@ -238,7 +238,7 @@ def _ended(state: ExchangeState, exchange: Exchange, verdict: Final) -> Flow[Res
         verdict = verdict._replace(why=verdict.why or why)
     why = _with_notes(state, exchange, verdict)
     state.note(type(verdict).__name__.lower(), verdict, why)
-    heard, state.heard = state.heard, None
+    last, state.exchange = state.exchange, None
     if exchange.status == 410:
         config.memory.forget_moves_to(redirected.target(exchange.request.url))
     if isinstance(verdict, Refuse):
@@ -252,8 +252,8 @@ def _ended(state: ExchangeState, exchange: Exchange, verdict: Final) -> Flow[Res
         used: Any = verdict.response
         if response is not None and response is not used and not is_kept(response):
             yield Discard(response, state.went)
-        aside = heard is not None and heard.response is used
-        answers = heard.request if heard is not None and aside else state.went
+        aside = last is not None and last.response is used
+        answers = last.request if last is not None and aside else state.went
         if is_kept(used):
             answers = used.request
         return adopt(used, answers, state.past, state.steps)

@@ -31,7 +31,7 @@ class Narrator:
     """Base class of ExchangeState: writes the trace and the log, and calls the observer.
 
     steps: the trace so far.
-    row, heard: the row and the Exchange of the last answer.
+    row, exchange: the row and the Exchange of the last answer.
     noted: whether the last answer has a step; None before the first answer.
     """
 
@@ -40,7 +40,7 @@ class Narrator:
     path: Path
     steps: tuple[Step, ...] = ()
     row = NOTHING
-    heard: Exchange | None = None
+    exchange: Exchange | None = None
     noted: bool | None = None
     # The state gives their types; of either, no more is read here than stands beside it.
     config: Any  # answered, observer
@@ -48,19 +48,20 @@ class Narrator:
 
     def note(self, kind: str, verdict: Verdict, why: str, budget: float | None = None) -> None:
         """Add a step about the last answer to the trace, and a line to the log."""
-        heard = self.heard
-        assert heard is not None
+        exchange = self.exchange
+        assert exchange is not None
         resumed = self.config.answered is not None and not self.steps
-        words = phrase(heard.response) if heard.response is not None else str(heard.error or "")
-        request = heard.request
+        response = exchange.response
+        words = phrase(response) if response is not None else str(exchange.error or "")
+        request = exchange.request
         aside = request is not self.sent
-        why = joined(why, _MAYBE) if heard.maybe_acted_on else why
+        why = joined(why, _MAYBE) if exchange.maybe_acted_on else why
         url = target(request.url) if aside else self.path.target
-        code = REMEMBERED if resumed else heard.code or REMEMBERED
-        wait, told = getattr(verdict, "after", 0.0), heard.told
+        code = REMEMBERED if resumed else exchange.code or REMEMBERED
+        wait, told = getattr(verdict, "after", 0.0), exchange.told
         cache = "" if self.lookup is None or aside else str(self.lookup.status)
         said = request.method, url, code, words
-        self.step(said, kind, why, wait, told, budget, cache, heard.interim)
+        self.step(said, kind, why, wait, told, budget, cache, exchange.interim)
 
     def step(
         self,
@@ -120,7 +121,7 @@ class Narrator:
         """
         if isinstance(error, ANY.RequestError) and kept_trace(error) is not None:
             return
-        if what == "the duty" and self.heard is not None and self.heard.main is None:
+        if what == "the duty" and self.exchange is not None and self.exchange.main is None:
             call = self.row.duty  # a duty that is called with the body has no name of its own
         of = f" of row {self.row.name}" if what == "the duty" else ""
         why = f"{what}{of}, {name_of(call)}, raised {type(error).__name__}"

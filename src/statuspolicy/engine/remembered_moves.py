@@ -82,7 +82,7 @@ def _take_one(state: ExchangeState) -> Flow[bool]:
         config.clock.time(),
         hops=state.hops,
     )
-    state.row, state.heard = config.table.row(code), exchange._replace(response=None)
+    state.row, state.exchange = config.table.row(code), exchange._replace(response=None)
     verdict = yield from state.decide(state.row.duty, exchange)
     if not isinstance(verdict, Follow):
         return False
@@ -148,7 +148,7 @@ def undo(state: ExchangeState, exchange: Exchange, verdict: Decided, declined: b
         away = drops(state.config.limits, path.abroad)
         cookies.dress(state.cookies, request, () if away else path.cookies)
     state.sent = state.went = request
-    state.path, state.hops, state.answers, state.lookup, state.heard = path, hops, (), None, None
+    state.path, state.hops, state.answers, state.lookup, state.exchange = path, hops, (), None, None
     state.fresh, state.over, state.fork, state.straight = False, None, None, True
     state.past = state.past[:past]
     return True

@@ -55,22 +55,22 @@ def step_aside(
         yield from released(state)
     state.take_cookies(exchange)
     now = state.as_of_now(exchange)
-    request = guard.permit_aside(now, state.path, verdict, state.cookies, looks, state.heard)
+    request = guard.permit_aside(now, state.path, verdict, state.cookies, looks, state.exchange)
     if isinstance(request, Settle):
         return exchange, request
     if why := (yield from forbidden(state, request)):
         return exchange, Settle(why)
     exchange = yield from _put_away(state, exchange)
     if looks == 1:
-        state.heard = exchange
+        state.exchange = exchange
     if exchange.response is not None and not is_kept(exchange.response):
         return exchange, Settle(
             "its body is longer than Limits.drain_bytes: no side request is sent"
         )
     state.note("aside", verdict, verdict.why)
-    heard = state.heard
-    if verdict.tell is not None and heard is not None and heard.response is not None:
-        yield from state.call("a hook", verdict.tell, heard.request, heard.response)
+    last = state.exchange
+    if verdict.tell is not None and last is not None and last.response is not None:
+        yield from state.call("a hook", verdict.tell, last.request, last.response)
     if verdict.after:
         state.tell(Waiting, verdict.after, exchange.request)
         state.earliest += verdict.after
@@ -80,17 +80,17 @@ def step_aside(
     went = yield from outgoing(state, request, 1, aside=True)
     cache, send = state.config.cache, Send(went, until=state.until)
     reply: Reply = (yield send) if cache is None else (yield from sending(cache, send))
-    answer = state.hear(reply, request, exchange)
+    answer = state.snapshot(reply, request, exchange)
     state.take_cookies(answer)
     if cache is not None and answer.response is not None:
         # RFC 9111 §4.4 holds for side requests too.
         yield StoreChanges(cache.invalidated(went, answer.response))
     if verdict.read:
-        answer = state.heard = yield from _put_away(state, answer)
+        answer = state.exchange = yield from _put_away(state, answer)
     decided = yield from state.decide(verdict.then, answer)
     if isinstance(decided, Inspect):
         answer, decided = yield from considered(state, decided, answer)
-    state.heard = answer
+    state.exchange = answer
     noted(state, answer, decided)  # the cooldown of the side request's origin
     if isinstance(decided, (Settle, Again, Aside, Refuse)):
         decided = decided._replace(cool=None)

@@ -56,7 +56,7 @@ class ExchangeState(Narrator):
     over: BaseTransport | AsyncBaseTransport | None = None  # only for the next send
     began: float | None = None  # when the request was sent, on the monotonic clock
     until: float | None = None  # when the exchange has to end, on the monotonic clock
-    first_heard: float | None = None
+    first_response_time: float | None = None
     # The earliest value of `now`: with a clock that stands still (a frozen one in a test), a wait
     # would otherwise never end.
     earliest = -inf
@@ -112,7 +112,7 @@ class ExchangeState(Narrator):
         """The time on the monotonic clock; with one that stands still, the waits are added."""
         return max(self.config.clock.monotonic(), self.earliest)
 
-    def hear(
+    def snapshot(
         self, reply: Reply, request: Request | None = None, main: Exchange | None = None
     ) -> Exchange:
         """The Exchange for a response or failure; `request` and `main` for a side request."""
@@ -120,11 +120,11 @@ class ExchangeState(Narrator):
         response = outcome if isinstance(outcome, ANY.Response) else None
         if isinstance(outcome, Exception):
             redact(outcome, request or self.went, config.limits.sensitive)
-        heard = config.clock.monotonic()
-        heard = max(heard, self.earliest)
-        self.earliest = heard
-        if self.first_heard is None:
-            self.first_heard = heard
+        response_time = config.clock.monotonic()
+        response_time = max(response_time, self.earliest)
+        self.earliest = response_time
+        if self.first_response_time is None:
+            self.first_response_time = response_time
         self.row, self.noted = config.table.match(outcome), False
         values: dict[str, Any] = {
             "request": self.sent if request is None else request,
@@ -134,7 +134,7 @@ class ExchangeState(Narrator):
             "steps": self.steps,
             "limits": config.limits,
             "now": config.clock.time(),
-            "elapsed": heard - self.first_heard,
+            "elapsed": response_time - self.first_response_time,
             "answers": self.answers,
             "hops": self.hops,
             "can_renew": config.fresh is not None or not is_http2(response),
@@ -154,15 +154,15 @@ class ExchangeState(Narrator):
         if reply.interim or reply.began:
             values["interim"], values["began"] = reply.interim, reply.began
         if self.until is not None:
-            values["left"] = self.until - heard
+            values["left"] = self.until - response_time
         if request is not None or self.path.abroad:
             values["abroad"] = self._abroad(request)
         if response is not None and response.status_code in (305, 407):
             values["proxied"] = self._proxied(request or self.sent)
         if self.doubt and request is None and self.sent.method not in SAFE:
             values["maybe_acted_on"] = True
-        self.heard = Exchange._of(values)
-        return self.heard
+        self.exchange = Exchange._of(values)
+        return self.exchange
 
     def _abroad(self, aside: Request | None) -> bool:
         """Whether the request was cross-origin, so that the guard sends no credentials with it."""
@@ -179,10 +179,10 @@ class ExchangeState(Narrator):
         """A copy of an exchange with the time that has passed since its response."""
         now = self.config.clock.monotonic()
         now = max(now, self.earliest)
-        if now - (self.first_heard or 0.0) - exchange.elapsed < _A_MOMENT:
+        if now - (self.first_response_time or 0.0) - exchange.elapsed < _A_MOMENT:
             return exchange
         left = inf if self.until is None else self.until - now
-        return exchange._replace(elapsed=now - (self.first_heard or 0.0), left=left)
+        return exchange._replace(elapsed=now - (self.first_response_time or 0.0), left=left)
 
     def take_cookies(self, exchange: Exchange) -> None:
         """Store the cookies of a response, before a duty decides about it."""
