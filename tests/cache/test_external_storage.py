@@ -138,7 +138,7 @@ def test_what_could_not_be_forgotten_once_more_stays_to_be(flaky, now):
 
 
 def test_what_is_to_be_forgotten_is_bounded(flaky, now, monkeypatch):
-    monkeypatch.setattr(external, "_OWED", 3)
+    monkeypatch.setattr(external, "_UNDELETED", 3)
     flaky.away = True
     for number in range(5):
         flaky.drop(f"{URL}{number}", None)

@@ -10,7 +10,7 @@ import pytest
 
 from statuspolicy.cache import invalidation_log
 from statuspolicy.cache.changes import Drop, Save
-from statuspolicy.cache.invalidation_log import Invalidations, Owed, Sent
+from statuspolicy.cache.invalidation_log import Invalidations, Sent, UndeletedUrls
 from statuspolicy.cache.storage import sqlite
 from statuspolicy.cache.storage.access import achange, change, look
 from statuspolicy.cache.storage.memory import MemoryStorage
@@ -470,19 +470,19 @@ def test_storages_that_can_not_be_known_have_invalidations_of_each_clients_own()
 
 def test_what_is_owed_is_bounded_in_count_and_in_length(monkeypatch):
     monkeypatch.setattr(invalidation_log, "_CHARACTERS", 100)
-    owed = Owed()
+    undeleted = UndeletedUrls()
     for number in range(9):
-        owed.add(f"{number}" * 40)
-    assert [url[0] for url in owed] == ["7", "8"]
-    owed.add("7" * 40)
-    assert [url[0] for url in owed] == ["8", "7"]
-    owed.add("x" * 200)
-    assert [*owed] == ["x" * 200], "the last one is kept, however long"
-    owed.remove("x" * 200)
-    owed.remove("nothing")
+        undeleted.add(f"{number}" * 40)
+    assert [url[0] for url in undeleted] == ["7", "8"]
+    undeleted.add("7" * 40)
+    assert [url[0] for url in undeleted] == ["8", "7"]
+    undeleted.add("x" * 200)
+    assert [*undeleted] == ["x" * 200], "the last one is kept, however long"
+    undeleted.remove("x" * 200)
+    undeleted.remove("nothing")
     for number in range(9):
-        owed.add(f"{number}", 3)
-    assert [*owed] == ["6", "7", "8"]
+        undeleted.add(f"{number}", 3)
+    assert [*undeleted] == ["6", "7", "8"]
 
 
 def test_what_is_saved_while_its_url_is_invalidated_is_dropped_again():
@@ -549,7 +549,7 @@ def test_where_one_change_fails_the_others_are_made(caplog):
     change(storage, [Drop("/a"), Drop("/b"), Drop("/a"), Save("/d", entry())])
     assert [bool(look(storage, url, "")) for url in ("/a", "/b", "/d")] == [True, False, True]
     assert len(caplog.messages) == 1
-    assert [*invalidation_log.of(storage).owed] == ["/a"]
+    assert [*invalidation_log.of(storage).undeleted] == ["/a"]
 
 
 def test_an_interrupted_invalidation_is_owed_with_all_that_were_to_follow():
@@ -557,7 +557,7 @@ def test_an_interrupted_invalidation_is_owed_with_all_that_were_to_follow():
     storage.error = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         change(storage, [Drop("/a"), Save("/c", entry()), Drop("/b")])
-    assert [*invalidation_log.of(storage).owed] == ["/a", "/b"]
+    assert [*invalidation_log.of(storage).undeleted] == ["/a", "/b"]
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -573,7 +573,7 @@ def test_an_invalidation_that_is_cancelled_is_owed_with_all_that_were_to_follow(
             await achange(storage, [Drop("/a"), Save("/c", entry()), Drop("/b")])
 
     anyio.run(program, backend=backend)
-    assert [*invalidation_log.of(storage).owed] == ["/a", "/b"]
+    assert [*invalidation_log.of(storage).undeleted] == ["/a", "/b"]
 
 
 def test_an_invalidation_while_a_sqlite_file_is_busy_is_made_at_close(

@@ -3,7 +3,7 @@
 from email.utils import formatdate
 
 from statuspolicy.cache.entry import Entry
-from statuspolicy.cache.request import Asked
+from statuspolicy.cache.request import CacheRequest
 from statuspolicy.cache.vary import selecting
 from statuspolicy.fields.section import Fields
 
@@ -23,7 +23,7 @@ def pairs(headers):
 
 
 def asked(headers=(), method="GET", url=URL, **more):
-    return Asked(method, url, pairs(headers), **more)
+    return CacheRequest(method, url, pairs(headers), **more)
 
 
 def entry(headers=(), status=200, body=b"0123456789", at=NOW, dated=True, **more):

@@ -9,7 +9,7 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
-from statuspolicy.memory.locks import alone
+from statuspolicy.memory.locks import synchronized
 from statuspolicy.printable import log
 
 _MOST = 8  # at the same time; others are validated at their next request
@@ -57,7 +57,7 @@ class Validations:
 
         self._begin(key, (scope, over), lambda: _spawn(validate))
 
-    @alone  # `close` must not wait for a thread that has not started
+    @synchronized  # `close` must not wait for a thread that has not started
     def _begin(self, key: str, handle: object, start: Callable[[], object]) -> None:
         if key in self._running or len(self._running) >= _MOST:
             return
@@ -74,7 +74,7 @@ class Validations:
         for thread in self._all():
             thread.join(max(0.0, end - monotonic()))
 
-    @alone
+    @synchronized
     def _all(self) -> list[Any]:
         return [*self._running.values()]
 

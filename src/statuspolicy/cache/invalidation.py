@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statuspolicy.cache.changes import Change, Drop
 from statuspolicy.cache.entry import Entry
-from statuspolicy.cache.request import Asked, named, of_the_origin
+from statuspolicy.cache.request import CacheRequest, named, of_the_origin
 from statuspolicy.fields.methods import SAFE
 
 # A gateway does not say whether the server behind it acted on the request.
@@ -13,7 +13,7 @@ _UNKNOWN = frozenset({502, 504})
 _CONDITIONS = frozenset({b"if", b"if-match", b"if-none-match", b"if-unmodified-since"})
 
 
-def invalidated(asked: Asked, answer: Entry | None) -> list[Change]:
+def invalidated(request: CacheRequest, answer: Entry | None) -> list[Change]:
     """The invalidations after an unsafe request.
 
     §4.4: "A cache MUST invalidate the target URI […] when it receives a non-error status code
@@ -24,25 +24,27 @@ def invalidated(asked: Asked, answer: Entry | None) -> list[Change]:
     answer: the response; None where none came.
     """
     if answer is None:
-        return [] if asked.method in SAFE else [*map(Drop, _targets(asked))]
-    if answer.status in (409, 412) and not asked.names.isdisjoint(_CONDITIONS):
-        return [*map(Drop, _targets(asked))]
-    if asked.method in SAFE:
+        return [] if request.method in SAFE else [*map(Drop, _targets(request))]
+    if answer.status in (409, 412) and not request.names.isdisjoint(_CONDITIONS):
+        return [*map(Drop, _targets(request))]
+    if request.method in SAFE:
         return []
     if answer.status >= 400:
-        return [*map(Drop, _targets(asked))] if answer.status in _UNKNOWN else []
-    urls = _targets(asked)
+        return [*map(Drop, _targets(request))] if answer.status in _UNKNOWN else []
+    urls = _targets(request)
     for name in ("location", "content-location"):
         location = answer.fields.one(name)
-        url = None if location is None else of_the_origin(asked.url, location)
+        url = None if location is None else of_the_origin(request.url, location)
         urls += [] if url is None else [url]
     return [*map(Drop, dict.fromkeys(urls))]
 
 
-def _targets(asked: Asked) -> list[str]:
+def _targets(request: CacheRequest) -> list[str]:
     """The URLs that a method changes: its target, and the Destination of COPY and MOVE."""
-    destination = asked.fields.one("destination") if asked.method in ("COPY", "MOVE") else None
+    destination = request.fields.one("destination") if request.method in ("COPY", "MOVE") else None
     try:
-        return [asked.url] if destination is None else [asked.url, named(asked.url, destination)]
+        return (
+            [request.url] if destination is None else [request.url, named(request.url, destination)]
+        )
     except ValueError:  # it is no URL
-        return [asked.url]
+        return [request.url]

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from threading import Lock
 from weakref import WeakKeyDictionary
 
-from statuspolicy.memory.locks import alone
+from statuspolicy.memory.locks import synchronized
 
 _URLS = 4096  # URLs with a known last invalidation
-_OWED, _CHARACTERS = 10_000, 4_000_000  # URLs that still have to be deleted, and their length
+_UNDELETED, _CHARACTERS = 10_000, 4_000_000  # URLs that still have to be deleted, and their length
 
 
-class Owed:
+class UndeletedUrls:
     """URLs that a storage could not delete: it has to do so before it serves any of them."""
 
     def __init__(self) -> None:
@@ -24,8 +24,8 @@ class Owed:
         self._characters = 0
         self._lock = Lock()
 
-    @alone
-    def add(self, url: str, most: int = _OWED) -> None:
+    @synchronized
+    def add(self, url: str, most: int = _UNDELETED) -> None:
         """Add a URL; of more than `most`, the oldest is forgotten."""
         self._remove(url)
         self._urls[url] = None
@@ -33,7 +33,7 @@ class Owed:
         while len(self._urls) > most or self._characters > max(_CHARACTERS, len(url)):
             self._remove(next(iter(self._urls)))
 
-    @alone
+    @synchronized
     def remove(self, url: str) -> None:
         """Remove a URL that was deleted from the storage."""
         self._remove(url)
@@ -62,13 +62,13 @@ class Invalidations:
     been; never the other way round.
 
     now: the number of invalidations.
-    owed: the URLs that could not be deleted from the storage.
+    undeleted: the URLs that could not be deleted from the storage.
     saving: the URLs that are being stored now, by request.
     """
 
     def __init__(self) -> None:
         self.now = 0
-        self.owed = Owed()
+        self.undeleted = UndeletedUrls()
         self.saving: dict[Sent, str] = {}
         self._lock = Lock()
         self._last: OrderedDict[int, int] = OrderedDict()
@@ -78,7 +78,7 @@ class Invalidations:
         """The number of the last invalidation of a URL, or of one that may have been of it."""
         return self._last.get(hash(url), self._forgotten)
 
-    @alone
+    @synchronized
     def add(self, url: str, since: int) -> int:
         """Invalidate a URL; returns its number, or `since` where another one came after that."""
         first = self.last(url) <= since
@@ -101,9 +101,9 @@ class Sent:
         self._then = invalidations.now
 
     @property
-    def owed(self) -> Owed:
+    def undeleted(self) -> UndeletedUrls:
         """The URLs that could not be deleted from the storage."""
-        return self._invalidations.owed
+        return self._invalidations.undeleted
 
     @property
     def saving(self) -> dict[Sent, str]:
@@ -123,11 +123,11 @@ class Sent:
             self._then = then
 
     def dropped(self, url: str) -> None:
-        """Note that a URL was deleted; it is owed again where it is being stored at this moment."""
+        """Note that a URL was deleted; it has to be deleted again if it is being stored now."""
         if url in [*self.saving.values()]:
-            self.owed.add(url)
-        elif url in self.owed:
-            self.owed.remove(url)
+            self.undeleted.add(url)
+        elif url in self.undeleted:
+            self.undeleted.remove(url)
 
 
 _KNOWN: WeakKeyDictionary[object, Invalidations] = WeakKeyDictionary()

@@ -20,7 +20,7 @@ _SAYS = frozenset(
 _PORTS = {"http": 80, "https": 443}
 
 
-class Asked(Record):
+class CacheRequest(Record):
     """The parts of a request that the rules of the cache read.
 
     url: without fragment. Where the request sends another Host than the URL's, that Host stands

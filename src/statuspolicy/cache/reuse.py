@@ -9,7 +9,7 @@ from statuspolicy.cache import partial
 from statuspolicy.cache.control import Control, seconds
 from statuspolicy.cache.decision import Decision, Forward, Missing, Serve
 from statuspolicy.cache.entry import Entry
-from statuspolicy.cache.request import Asked
+from statuspolicy.cache.request import CacheRequest
 from statuspolicy.cache.validation import known_already, validating
 from statuspolicy.cache.vary import selects
 from statuspolicy.fields.methods import SAFE
@@ -19,7 +19,7 @@ _FOR_THE_SERVER = frozenset({b"if-match", b"if-unmodified-since"})
 
 
 def reuse(
-    asked: Asked,
+    request: CacheRequest,
     stored: Sequence[Entry],
     now: float,
     validate: bool = False,
@@ -31,22 +31,25 @@ def reuse(
     since: a response that another request validated after this time counts as validated for
         this request too (§4: "collapse requests").
     """
-    decision = _reuse(asked, stored, now, validate, since)
-    if asked.plain:
+    decision = _reuse(request, stored, now, validate, since)
+    if request.plain:
         return decision
-    only = isinstance(decision, Forward) and "only-if-cached" in asked.control
+    only = isinstance(decision, Forward) and "only-if-cached" in request.control
     # §5.2.1.7; but §4: "MUST write through requests with methods that are unsafe".
-    return Missing() if only and asked.method in SAFE else decision
+    return Missing() if only and request.method in SAFE else decision
 
 
 def _reuse(
-    asked: Asked, stored: Sequence[Entry], now: float, validate: bool, since: float
+    request: CacheRequest, stored: Sequence[Entry], now: float, validate: bool, since: float
 ) -> Decision:
-    if asked.method not in ("GET", "HEAD"):
+    if request.method not in ("GET", "HEAD"):
         return Forward("method")
-    wanted = asked.control
-    if not asked.plain and (
-        asked.elsewhere or "no-store" in wanted or asked.has_body or asked.names & _FOR_THE_SERVER
+    wanted = request.control
+    if not request.plain and (
+        request.elsewhere
+        or "no-store" in wanted
+        or request.has_body
+        or request.names & _FOR_THE_SERVER
     ):
         return Forward("bypass")
     if not stored:
@@ -54,20 +57,20 @@ def _reuse(
     if len(stored) == 1 and not stored[0].vary:
         selected = stored
     else:
-        selected = [e for e in stored if not e.vary or selects(e.vary, asked.fields)]
+        selected = [e for e in stored if not e.vary or selects(e.vary, request.fields)]
     if not selected:
         # §4.3.1: entity tags of "all stored responses", of which a 304 picks one.
         others = [e for e in stored if e.etag and e.part is None and e.confirmable]
-        if b"range" in asked.names or not _may_validate(asked):
+        if b"range" in request.names or not _may_validate(request):
             return Forward("vary-miss")
         others.sort(key=_preference, reverse=True)
         return Forward("vary-miss", *validating(others))
     if len(selected) > 1:
         selected = sorted(selected, key=_preference, reverse=True)
     entry = selected[0]
-    serve = _serve(asked, entry)
+    serve = _serve(request, entry)
     if serve is None:
-        return _complete(asked, entry, selected)
+        return _complete(request, entry, selected)
     age = entry.age(now)
     if entry.request_time > since:
         return serve
@@ -77,7 +80,7 @@ def _reuse(
         if "stale-while-revalidate" in entry.control and _in_the_window(wanted, entry, age):
             return serve._replace(revalidate="only-if-cached" not in wanted)
     spare = None if entry.bound or _refuses_age(wanted, age) else serve
-    ours = asked.plain or _may_validate(asked)
+    ours = request.plain or _may_validate(request)
     return Forward(
         "stale" if age >= entry.lifetime else "request",
         entry.conditions if ours else (),
@@ -96,26 +99,26 @@ def _preference(entry: Entry) -> tuple[bool, float, float]:
     return bool(entry.vary), entry.date, entry.response_time
 
 
-def _serve(asked: Asked, entry: Entry) -> Serve | None:
+def _serve(request: CacheRequest, entry: Entry) -> Serve | None:
     """How a stored response would answer a request; None where it can't."""
-    if asked.plain:
+    if request.plain:
         return Serve(entry) if entry.part is None else None
     if entry.status not in (200, 206):
         return Serve(entry)  # RFC 9110 §13.2.1, §14.2: conditions and ranges are for a 200
-    serve = _ranged(asked, entry)
+    serve = _ranged(request, entry)
     # RFC 9110 §13.2.2: first the condition is evaluated; the range counts if it is false.
     fits = entry.part is None or serve is not None
-    if fits and asked.conditional and known_already(asked, entry):
+    if fits and request.conditional and known_already(request, entry):
         return Serve(entry, unmodified=True)
     return serve
 
 
-def _ranged(asked: Asked, entry: Entry) -> Serve | None:
+def _ranged(request: CacheRequest, entry: Entry) -> Serve | None:
     """The range of a stored response that a GET asks for (RFC 9110 §14.2)."""
-    ranged = asked.method == "GET" and b"range" in asked.names
-    if not ranged or not partial.if_range(asked.fields, entry):
+    ranged = request.method == "GET" and b"range" in request.names
+    if not ranged or not partial.if_range(request.fields, entry):
         return Serve(entry) if entry.part is None else None
-    span = partial.span(asked.fields, entry)
+    span = partial.span(request.fields, entry)
     return None if span is None else Serve(entry, span)
 
 
@@ -161,19 +164,19 @@ def _stale_if_error(wanted: Control, entry: Entry, age: float) -> bool:
     return False
 
 
-def _may_validate(asked: Asked) -> bool:
+def _may_validate(request: CacheRequest) -> bool:
     """Whether the cache may set conditions.
 
     Conditions that the caller set are sent as they are, and a 304 to them is handed over. A HEAD
     is sent without conditions (§4.3.5).
     """
-    return asked.method == "GET" and not asked.conditional
+    return request.method == "GET" and not request.conditional
 
 
-def _complete(asked: Asked, entry: Entry, selected: Sequence[Entry]) -> Forward:
+def _complete(request: CacheRequest, entry: Entry, selected: Sequence[Entry]) -> Forward:
     """The Range request for the bytes after a stored beginning (§3.4), with If-Range."""
     begin = partial.missing(entry)
-    if begin is None or not _may_validate(asked) or b"range" in asked.names:
+    if begin is None or not _may_validate(request) or b"range" in request.names:
         return Forward("partial", selected=selected)
     validator = (entry.tag or b"") if entry.etag else (entry.modified or "").encode()
     if not validator:

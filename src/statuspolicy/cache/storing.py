@@ -9,7 +9,7 @@ from statuspolicy.cache.control import Control
 from statuspolicy.cache.entry import Entry, Headers
 from statuspolicy.cache.flaws import NEVER
 from statuspolicy.cache.freshness import HEURISTIC
-from statuspolicy.cache.request import Asked, of_the_origin
+from statuspolicy.cache.request import CacheRequest, of_the_origin
 from statuspolicy.fields.dates import http_date
 from statuspolicy.fields.ranges import flaw
 from statuspolicy.fields.section import Fields, members
@@ -28,21 +28,21 @@ _OF_THE_BODY = frozenset({"content-length", "content-encoding", "content-range"}
 _NOTHING_NEW = frozenset(name.encode() for name in _HOP_BY_HOP | _OF_THE_BODY)
 
 
-def unstorable(asked: Asked, entry: Entry) -> str:
+def unstorable(request: CacheRequest, entry: Entry) -> str:
     """Why a response is not stored; "" where it is."""
     said = entry.control
-    if asked.method != "GET" and not _stands_for_get(asked, entry):
-        return f"the request's method is {asked.method}"
-    if asked.method == "GET" and asked.has_body:
+    if request.method != "GET" and not _stands_for_get(request, entry):
+        return f"the request's method is {request.method}"
+    if request.method == "GET" and request.has_body:
         return "the request has a body"
     if entry.status < 200 or entry.status in NEVER:
         return f"a {entry.status} is never stored"
     if "must-understand" in said and entry.status not in _UNDERSTOOD:
         return "must-understand, and the status code is not known"
-    if why := forbidden(asked, entry):
+    if why := forbidden(request, entry):
         return why
     if entry.status == 206:
-        flawed = flaw(entry.fields) if "range" in asked.fields else "no range was requested"
+        flawed = flaw(entry.fields) if "range" in request.fields else "no range was requested"
         if flawed:
             return flawed
     if entry.etag is None and "*" in members(entry.fields.get("vary") or ""):
@@ -52,15 +52,15 @@ def unstorable(asked: Asked, entry: Entry) -> str:
     return _useless(entry)
 
 
-def forbidden(asked: Asked, entry: Entry) -> str:
+def forbidden(request: CacheRequest, entry: Entry) -> str:
     """Why request and response forbid to store the response; "" where they allow it."""
     said = entry.control
-    if asked.elsewhere:
+    if request.elsewhere:
         return "the request has a target of its own"
     # §5.2.2.3: a cache that understands must-understand "SHOULD ignore the no-store directive".
-    if "no-store" in asked.control or ("no-store" in said and "must-understand" not in said):
+    if "no-store" in request.control or ("no-store" in said and "must-understand" not in said):
         return "no-store"
-    if asked.anonymous and "private" in said:
+    if request.anonymous and "private" in said:
         return "it is private, and its user is not known (user=)"
     return ""
 
@@ -80,15 +80,15 @@ def _useless(entry: Entry) -> str:
     return "" if usable else "it has neither a freshness lifetime nor a validator"
 
 
-def _stands_for_get(asked: Asked, entry: Entry) -> bool:
+def _stands_for_get(request: CacheRequest, entry: Entry) -> bool:
     """Whether a response to POST is a representation of its URL, and fresh (RFC 9110 §9.3.3)."""
     location = entry.fields.one("content-location")
     return (
-        asked.method == "POST"
+        request.method == "POST"
         and entry.status == 200
         and bool(entry.explicit)
         and location is not None
-        and of_the_origin(asked.url, location) == asked.url
+        and of_the_origin(request.url, location) == request.url
     )
 
 

@@ -13,7 +13,7 @@ from statuspolicy.cache.changes import Change, Drop, Save
 from statuspolicy.cache.decision import Forward
 from statuspolicy.cache.entry import Entry, Headers, Line
 from statuspolicy.cache.invalidation import invalidated
-from statuspolicy.cache.request import Asked
+from statuspolicy.cache.request import CacheRequest
 from statuspolicy.cache.storing import (
     forbidden,
     only_the_time,
@@ -70,35 +70,35 @@ def confirmed(
     )
 
 
-def receive(asked: Asked, forward: Forward, answer: Entry) -> Update:
+def receive(request: CacheRequest, forward: Forward, answer: Entry) -> Update:
     """Decide what the cache does with a response, by the reason for which its request was sent.
 
     answer: the response, its body not read yet.
     """
     if forward.why == "partial" and forward.lines and answer.status in (206, 304, 416):
-        return _rest(asked, forward, answer)
-    if answer.status == 304 and asked.method in ("GET", "HEAD"):
-        return _not_modified(asked, forward, answer)
-    if asked.method == "HEAD":
-        return Update(_head(asked, forward, answer))
-    changes = invalidated(asked, answer)
+        return _rest(request, forward, answer)
+    if answer.status == 304 and request.method in ("GET", "HEAD"):
+        return _not_modified(request, forward, answer)
+    if request.method == "HEAD":
+        return Update(_head(request, forward, answer))
+    changes = invalidated(request, answer)
     ids = [entry.id for entry in forward.selected]
     if answer.status == 410:  # RFC 9110 §15.5.11: redirects to it are deleted
-        changes = [*changes, Drop(asked.url)]
-    why = unstorable(asked, answer)
+        changes = [*changes, Drop(request.url)]
+    why = unstorable(request, answer)
     if why:
         # It replaces them; an error or a part does not.
         says = answer.status in (404, 410) or (answer.status < 400 and answer.status != 206)
         if ids and says:
-            changes = [*changes, Drop(asked.url, ids)]
+            changes = [*changes, Drop(request.url, ids)]
         return Update(changes, why=why)
-    vary = selecting(answer.fields, asked.fields)
+    vary = selecting(answer.fields, request.fields)
     part = content_range(answer.fields) if answer.status == 206 else None
     return Update(changes, keep=_kept(answer)._replace(vary=vary, part=part))
 
 
 def complete(
-    asked: Asked, forward: Forward, keep: Entry, body: bytes, most: float = inf
+    request: CacheRequest, forward: Forward, keep: Entry, body: bytes, most: float = inf
 ) -> list[Change]:
     """The changes of the storage once a body was read to its end.
 
@@ -115,7 +115,7 @@ def complete(
         fits = (whole for whole in wholes if whole is not None and len(whole.body) <= most)
         entry = next(fits, entry)
     replaced = [old.id for old in forward.selected if old.id != entry.id]
-    return [*([Drop(asked.url, replaced)] if replaced else []), Save(asked.url, entry)]
+    return [*([Drop(request.url, replaced)] if replaced else []), Save(request.url, entry)]
 
 
 def _kept(answer: Entry) -> Entry:
@@ -146,50 +146,50 @@ def _date_line(seconds: int) -> bytes:
 # ── a validation ───────────────────────────────────────────────────────────────────────
 
 
-def _not_modified(asked: Asked, forward: Forward, answer: Entry) -> Update:
+def _not_modified(request: CacheRequest, forward: Forward, answer: Entry) -> Update:
     """A 304 freshens a stored response; a 304 to a condition of the caller is handed over."""
     ours = bool(forward.lines)
     picked = validated(forward.entries if ours else forward.selected, answer, ours)
     if ours and not picked:
         # The 304 confirms no stored response, so those are out of date: the row of 304 repeats
         # the request, then without conditions.
-        return Update([Drop(asked.url, [entry.id for entry in forward.entries])])
+        return Update([Drop(request.url, [entry.id for entry in forward.entries])])
     if ours:
         del picked[1:]  # the newest of the variants with the same entity tag
-    fresh = [_freshened(asked, old, answer) for old in picked]
+    fresh = [_freshened(request, old, answer) for old in picked]
     changes: list[Change] = []
     for old, new in zip(picked, fresh, strict=True):
-        changes += _stored(asked, old, new)
+        changes += _stored(request, old, new)
     return Update(changes, fresh[0] if ours else None)
 
 
-def _freshened(asked: Asked, old: Entry, answer: Entry) -> Entry:
+def _freshened(request: CacheRequest, old: Entry, answer: Entry) -> Entry:
     """A stored response, updated by a newer header section (§3.2, §4.3.4)."""
     headers = _dated(updated(old.headers, answer.headers, answer.fields), answer)
     entry = old._replace(
         headers=headers, request_time=answer.request_time, response_time=answer.response_time
     )
-    return entry._replace(vary=selecting(entry.fields, asked.fields))
+    return entry._replace(vary=selecting(entry.fields, request.fields))
 
 
-def _stored(asked: Asked, old: Entry, new: Entry) -> list[Change]:
+def _stored(request: CacheRequest, old: Entry, new: Entry) -> list[Change]:
     """The entries that replace a response that was freshened."""
-    if forbidden(asked, new):
-        return [Drop(asked.url, [old.id])]
+    if forbidden(request, new):
+        return [Drop(request.url, [old.id])]
     if new.id == old.id:
-        return [Save(asked.url, new, same=True)]
+        return [Save(request.url, new, same=True)]
     # This request doesn't select the entry; its entity tag matched. Whether it is still right for
     # the requests that select it, the 304 doesn't say: §4.3.4 updates those "that could have been
     # chosen".
-    gone = [Drop(asked.url, [old.id])] if selects(old.vary, asked.fields) else []
-    return [*gone, Save(asked.url, new)]
+    gone = [Drop(request.url, [old.id])] if selects(old.vary, request.fields) else []
+    return [*gone, Save(request.url, new)]
 
 
-def _head(asked: Asked, forward: Forward, answer: Entry) -> list[Change]:
+def _head(request: CacheRequest, forward: Forward, answer: Entry) -> list[Change]:
     """Update or invalidate stored responses by a response to HEAD (§4.3.5)."""
     selected = [entry for entry in forward.selected if entry.part is None]
     if answer.status in (404, 410):
-        return [Drop(asked.url, [entry.id for entry in selected])] if selected else []
+        return [Drop(request.url, [entry.id for entry in selected])] if selected else []
     if answer.status != 200:
         return []
     changes: list[Change] = []
@@ -201,19 +201,19 @@ def _head(asked: Asked, forward: Forward, answer: Entry) -> list[Change]:
             and answer.changed in (None, entry.changed)
             and length in (None, len(entry.body))
         )
-        fresh = _stored(asked, entry, _freshened(asked, entry, answer))
-        changes += fresh if alike else [Drop(asked.url, [entry.id])]
+        fresh = _stored(request, entry, _freshened(request, entry, answer))
+        changes += fresh if alike else [Drop(request.url, [entry.id])]
     return changes
 
 
-def _rest(asked: Asked, forward: Forward, answer: Entry) -> Update:
+def _rest(request: CacheRequest, forward: Forward, answer: Entry) -> Update:
     """A response to the Range request of the cache: the missing part, or another response."""
     old = forward.entries[0]
     part = content_range(answer.fields)
     begun = old.part[1] + 1 if old.part is not None else 0
     new = _kept(answer)._replace(vary=old.vary, part=part)
-    spoilt = answer.status != 206 or flaw(answer.fields) or forbidden(asked, answer)
+    spoilt = answer.status != 206 or flaw(answer.fields) or forbidden(request, answer)
     fits = part is not None and part[0] == begun and part[2] == part[1] + 1
     if spoilt or not fits or not partial.continues(old, new):
-        return Update([Drop(asked.url, [old.id])], unusable=True)
+        return Update([Drop(request.url, [old.id])], unusable=True)
     return Update(keep=new, begun=old)

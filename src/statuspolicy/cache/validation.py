@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from statuspolicy.cache.entry import LONGEST_TAG, Entry, Line
-from statuspolicy.cache.request import Asked
+from statuspolicy.cache.request import CacheRequest
 from statuspolicy.fields.dates import http_date
 from statuspolicy.fields.section import members
 
 _TAGS = 10  # entity tags in one request
 
 
-def known_already(asked: Asked, entry: Entry) -> bool:
+def known_already(request: CacheRequest, entry: Entry) -> bool:
     """Whether the caller has the stored response already, by the conditions (§4.3.2)."""
-    tags = asked.fields.get("if-none-match")
+    tags = request.fields.get("if-none-match")
     if tags is not None:  # RFC 9110 §13.1.3: then If-Modified-Since is ignored
         known = members(tags)
         etag = entry.etag
         return "*" in known or (etag is not None and _opaque(etag) in map(_opaque, known))
-    since = http_date(asked.fields.one("if-modified-since"), entry.response_time)
+    since = http_date(request.fields.one("if-modified-since"), entry.response_time)
     # §4.3.2: without Last-Modified "a cache SHOULD use the stored response's Date field value".
     changed = entry.date if entry.changed is None else entry.changed
     return since is not None and changed <= since

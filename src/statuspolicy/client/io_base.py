@@ -180,7 +180,7 @@ class IO(Generic[TransportT]):
         self.state.give_back()
         cache, sent = self.config.cache, self.sent
         if cache is not None and sent is not None and sent.method not in SAFE:
-            cache.owe(sent)  # what it changed may not have been dropped yet
+            cache.note_undeleted(sent)  # what it changed may not have been dropped yet
 
     def is_done_with(self, effect: Discard) -> bool:
         """Whether a response was discarded before, or came read and closed, as a mock's."""

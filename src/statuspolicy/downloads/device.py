@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from statuspolicy.downloads.part_file import PartFile
-from statuspolicy.memory.locks import alone
+from statuspolicy.memory.locks import synchronized
 
 _BLOCK = 256 * 1024
 
@@ -68,7 +68,7 @@ class Sink(PartFile):
         """Forget the file."""
         self.journal = None
 
-    @alone
+    @synchronized
     def close(self) -> None:
         """Close both."""
         self.journal = None

@@ -24,7 +24,7 @@ from statuspolicy.downloads.segment import Halted, Job, SegmentWriter
 from statuspolicy.downloads.spans import ENDLESS, Span, shares, within
 from statuspolicy.engine.config import OVERRIDE, Unstored
 from statuspolicy.fields.section import Fields, members
-from statuspolicy.memory.locks import alone
+from statuspolicy.memory.locks import synchronized
 from statuspolicy.message.body import copy
 from statuspolicy.message.errors import DigestMismatch, DownloadError
 from statuspolicy.message.redact import bound
@@ -237,7 +237,7 @@ class DownloadState:
         if self._progress is not None and not self.halted:
             self._call_progress()
 
-    @alone
+    @synchronized
     def _call_progress(self) -> None:
         assert self._progress is not None
         self._progress(self.part.count, self._length)

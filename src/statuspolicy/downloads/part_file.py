@@ -18,7 +18,7 @@ from statuspolicy.downloads.digests import Digest
 from statuspolicy.downloads.journal import Journal
 from statuspolicy.downloads.spans import ENDLESS, Span, gaps, with_span
 from statuspolicy.fields.section import Fields
-from statuspolicy.memory.locks import alone
+from statuspolicy.memory.locks import synchronized
 
 _MOST_NAMES = 10  # names that are tried for a part
 # A file of another user, a directory, a socket. (A symbolic link there is an error.)
@@ -136,7 +136,7 @@ class PartFile:
         """How many bytes are there."""
         return 0 if self.journal is None else self.journal.count
 
-    @alone
+    @synchronized
     def begin(self, came_from: str, fields: Fields) -> None:
         """Begin the file again, with a response that has these fields; the old bytes are lost."""
         self.epoch += 1
@@ -146,19 +146,19 @@ class PartFile:
         self._file.truncate(0)
         self.journal = journal.begun(self._url, came_from, fields)
 
-    @alone
+    @synchronized
     def forget(self) -> None:
         """Forget the part; its bytes are lost only when a new file begins."""
         self.epoch += 1
         self.journal = None
 
-    @alone
+    @synchronized
     def measured(self, length: int) -> None:
         """Set the length of the whole."""
         assert self.journal is not None
         self.journal = self.journal._replace(length=length)
 
-    @alone
+    @synchronized
     def write(self, first: int, data: bytes, epoch: int) -> None:
         """Write bytes, and sometimes the journal; bytes of an older epoch are ignored."""
         if self.journal is None or epoch != self.epoch:
@@ -251,7 +251,7 @@ class PartFile:
         self.side.unlink(missing_ok=True)
         self._drop_new()
 
-    @alone
+    @synchronized
     def close(self) -> None:
         """Close the part; one that can be resumed stays, with its journal."""
         with suppress(OSError):  # of a full disk: the last journal is still right

@@ -11,7 +11,7 @@ from statuspolicy.downloads.answers import Anew, Source
 from statuspolicy.downloads.digests import Digest, differing, hashing
 from statuspolicy.downloads.part_file import PartFile
 from statuspolicy.downloads.spans import Span, within, without
-from statuspolicy.memory.locks import alone
+from statuspolicy.memory.locks import synchronized
 
 ONE_WRITE = 256 * 1024  # bytes that are collected for one write
 
@@ -41,12 +41,12 @@ class Job:
         self.over = Event()
         self.failure: BaseException | None = None
 
-    @alone
+    @synchronized
     def release_response(self) -> None:
         """Note that the response is no longer read."""
         self.response = None
 
-    @alone
+    @synchronized
     def cut(self, how: Callable[[Any], object]) -> None:
         """Call `how` with the response that is read now."""
         if self.response is not None:

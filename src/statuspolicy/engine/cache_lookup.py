@@ -13,7 +13,7 @@ from statuspolicy.cache.config import Cache
 from statuspolicy.cache.decision import Decision, Forward, Missing, Serve
 from statuspolicy.cache.entry import Entry, Span
 from statuspolicy.cache.invalidation_log import Invalidations, Sent
-from statuspolicy.cache.request import Asked
+from statuspolicy.cache.request import CacheRequest
 from statuspolicy.cache.reuse import reuse
 from statuspolicy.cache.status import CacheStatus, Forwarded
 from statuspolicy.cache.update import Update, complete, confirmed, receive
@@ -23,7 +23,7 @@ from statuspolicy.fields.section import digits
 from statuspolicy.message import body
 from statuspolicy.message.recording import Recording
 from statuspolicy.message.response import CACHED, stored_response
-from statuspolicy.policy.failures import key_of, line
+from statuspolicy.policy.failures import key_of, keys_of
 from statuspolicy.wire.httpx_internals import extended
 from statuspolicy.wire.library import ANY, LIBRARY_OF, Library
 
@@ -56,7 +56,7 @@ class CacheLookup:
         library: Library,
         cache: Cache,
         invalidations: Invalidations,
-        asked: Asked,
+        asked: CacheRequest,
         decision: Decision,
         now: float,
     ) -> None:
@@ -206,7 +206,7 @@ class CacheLookup:
             fits, answer, detail = self.may_stand_in(outcome), outcome.status_code, ""
         else:
             fits, answer, detail = (
-                not _GONE.isdisjoint(line(type(outcome))),
+                not _GONE.isdisjoint(keys_of(type(outcome))),
                 None,
                 type(outcome).__name__,
             )
@@ -291,7 +291,7 @@ class CacheLookup:
 def look_up(
     client_cache: ClientCache,
     library: Library,
-    asked: Asked,
+    asked: CacheRequest,
     stored: Sequence[Entry],
     now: float,
     validate: bool = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from statuspolicy.cache import partial
 from statuspolicy.cache.entry import Entry, Line, Span
-from statuspolicy.cache.request import Asked
+from statuspolicy.cache.request import CacheRequest
 from statuspolicy.message.cookies import without_cookies
 from statuspolicy.message.response import stored_response
 from statuspolicy.wire.httpx_internals import written
@@ -24,7 +24,7 @@ _OF_A_304 = frozenset(
 
 def response_of(
     library: Library,
-    asked: Asked,
+    asked: CacheRequest,
     entry: Entry,
     age: float,
     span: Span | None,
@@ -57,7 +57,7 @@ def response_of(
     return stored_response(status, headers, content, entry.encoded)
 
 
-def validated_span(asked: Asked, entry: Entry) -> Span | None:
+def validated_span(asked: CacheRequest, entry: Entry) -> Span | None:
     """The requested range of a response that was just validated."""
     if asked.plain or b"range" not in asked.names or not partial.if_range(asked.fields, entry):
         return None

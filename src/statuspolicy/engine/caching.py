@@ -20,7 +20,7 @@ from statuspolicy.wire.library import LIBRARY_OF
 if TYPE_CHECKING:
     from httpx import Request, TransportError
 
-    from statuspolicy.cache.request import Asked
+    from statuspolicy.cache.request import CacheRequest
     from statuspolicy.engine import cache_lookup
     from statuspolicy.engine.cache_lookup import CacheLookup
     from statuspolicy.engine.client_cache import ClientCache
@@ -83,7 +83,7 @@ def recalled(state: ExchangeState, client_cache: ClientCache) -> Flow[Reply | No
 def _looked_up(
     state: ExchangeState,
     client_cache: ClientCache,
-    asked: Asked,
+    asked: CacheRequest,
     validate: bool,
     since: float = inf,
 ) -> Flow[CacheLookup]:
@@ -169,7 +169,7 @@ def passed(state: ExchangeState, client_cache: ClientCache, verdict: Follow | Ag
                 past = len(state.past) - 1  # it is the last of the history
                 state.fork = state.fork or (state.sent, state.path, state.hops, past, True)
         if verdict.unstored:
-            yield StoreChanges(client_cache.drops(key))
+            yield StoreChanges(client_cache.deletions(key))
 
 
 def stand_in(

@@ -14,7 +14,7 @@ from statuspolicy.cache.config import Cache
 from statuspolicy.cache.entry import Entry, Lines
 from statuspolicy.cache.invalidation import invalidated
 from statuspolicy.cache.invalidation_log import Sent
-from statuspolicy.cache.request import Asked
+from statuspolicy.cache.request import CacheRequest
 from statuspolicy.cache.storage.access import achange, alook, change, look
 from statuspolicy.cache.storage.memory import MemoryStorage
 from statuspolicy.fields.section import Fields
@@ -43,13 +43,13 @@ class ClientCache:
         self.storage = cache.kept
         self.near = isinstance(self.storage, MemoryStorage)  # it answers at once
         self.invalidations = invalidation_log.of(self.storage)
-        self._owed = self.invalidations.owed
+        self._undeleted = self.invalidations.undeleted
         self.validations = Validations()
         self.collapsed_requests = CollapsedRequests()
         self._limits = limits
         self._harmless = frozenset(n for n in _USUAL if not limits.sensitive(n.decode().lower()))
         self._client = urandom(8).hex()
-        self._known: dict[object, Asked] = {}
+        self._known: dict[object, CacheRequest] = {}
 
     def user(self, request: Request) -> str | None:
         """The user of a request by the cache's `user`: "" for none, None without that option.
@@ -65,7 +65,9 @@ class ClientCache:
             raise TypeError(f"Cache(user=...) returned {given(who)}: return a name, as a string.")
         return who
 
-    def asked(self, request: Request, cookies: Cookies | None, user: str | None = None) -> Asked:
+    def asked(
+        self, request: Request, cookies: Cookies | None, user: str | None = None
+    ) -> CacheRequest:
         """A request as the rules of the cache see it. user: as `user()` returned it."""
         elsewhere = "target" in request.extensions
         said = words(request), user
@@ -84,7 +86,7 @@ class ClientCache:
             who = client + self._secrets(request, lines, cookies)
         # With `user=` several people share a client: a response without a user may be anybody's.
         anonymous = not user and (user is not None or not who)
-        asked = Asked(request.method, key(request), lines, who, anonymous, elsewhere)
+        asked = CacheRequest(request.method, key(request), lines, who, anonymous, elsewhere)
         # The other fields are usual ones, and short.
         if usual and not elsewhere and len(asked.url) + len(who) < _LONG:
             if len(self._known) >= _KNOWN:
@@ -95,45 +97,45 @@ class ClientCache:
     def close(self, seconds: float) -> None:
         """End the background validations, and close the storage."""
         self.validations.close(seconds)
-        change(self.storage, self._owed_drops())
+        change(self.storage, self._undeleted_changes())
         self.storage.close()
 
     async def aclose(self) -> None:
         """As `close`."""
         await self.validations.aclose()
-        await achange(self.storage, self._owed_drops())
+        await achange(self.storage, self._undeleted_changes())
         await self.storage.aclose()
 
-    def drops(self, url: str) -> Sequence[Change]:
+    def deletions(self, url: str) -> Sequence[Change]:
         """The changes that delete a URL."""
         return [Drop(url)]
 
     def invalidated(self, request: Request, response: Response | None) -> Sequence[Change]:
         """The invalidations after a request and its response; None where none came."""
-        asked = Asked(request.method, key(request), tuple(request.headers.raw))
+        asked = CacheRequest(request.method, key(request), tuple(request.headers.raw))
         answer = None
         if response is not None:
             answer = Entry(response.status_code, tuple(response.headers.raw), b"", 0.0, 0.0)
         return normal(LIBRARY_OF[type(request)], asked, invalidated(asked, answer))
 
-    def owe(self, request: Request) -> None:
+    def note_undeleted(self, request: Request) -> None:
         """Note the invalidations of a request with an unknown outcome, to be made later."""
         for one in self.invalidated(request, None):
-            self._owed.add(one.url)
+            self._undeleted.add(one.url)
 
-    def _owed_drops(self) -> Sequence[Change]:
-        return [*map(Drop, self._owed)]
+    def _undeleted_changes(self) -> Sequence[Change]:
+        return [*map(Drop, self._undeleted)]
 
     def look(self, url: str, who: str) -> Sequence[Entry]:
-        """The stored responses of a URL for a user; none while a deletion of the URL is owed."""
-        if self._owed and url in self._owed:
+        """The stored responses of a URL for a user; none while the URL is still to be deleted."""
+        if self._undeleted and url in self._undeleted:
             change(self.storage, [Drop(url)])
             return ()
         return look(self.storage, url, who)
 
     async def alook(self, url: str, who: str) -> Sequence[Entry]:
         """As `look`."""
-        if self._owed and url in self._owed:
+        if self._undeleted and url in self._undeleted:
             await achange(self.storage, [Drop(url)])
             return ()
         return await alook(self.storage, url, who)
@@ -160,7 +162,7 @@ class ClientCache:
         return "+" + sha256("\n".join(secrets).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def normal(library: Library, asked: Asked, changes: Sequence[Change]) -> Sequence[Change]:
+def normal(library: Library, asked: CacheRequest, changes: Sequence[Change]) -> Sequence[Change]:
     """The changes, with the URLs of header fields as the library writes them."""
     return [c if c.url == asked.url else c._replace(url=_normal(library, c.url)) for c in changes]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from statuspolicy.engine.path import Path, Permit, drops
+from statuspolicy.engine.path import Path, Permit, drops_credentials
 from statuspolicy.engine.redirect_loops import holes_of, led, redirect_loop
 from statuspolicy.engine.time_limits import too_late, too_long_a_wait, total_is_over
 from statuspolicy.message import body, errors, redirected
@@ -75,7 +75,7 @@ def permit_aside(
         _no_downgrade(exchange.request.url, url)
     except (NotPermitted, redirected.Unusable) as reason:
         return Settle(f"the side request is not sent: {reason}")
-    drop = drops(limits, path.abroad or not redirected.same_origin(path.home, url))
+    drop = drops_credentials(limits, path.abroad or not redirected.same_origin(path.home, url))
     request = _with_extensions(exchange.request, request)
     wanted, request = (
         request,
@@ -193,7 +193,7 @@ def _hop(
         )
     holes = holes_of(sent, path.holes, came_from, leads_to)
 
-    drop = abroad and drops(limits, abroad)
+    drop = abroad and drops_credentials(limits, abroad)
     request = redirected.request_to(
         url,
         method or wanted.method,
@@ -231,7 +231,7 @@ def _repeat(exchange: Exchange, path: Path, verdict: Again, cookies: Cookies | N
     if exchange.attempt >= attempts:
         source = "attempts= of the row" if verdict.attempts else "Limits.attempts"
         raise NotPermitted(f"gave up after {exchange.attempt} attempts ({source})")
-    drop = drops(exchange.limits, path.abroad)
+    drop = drops_credentials(exchange.limits, path.abroad)
     amended, answered = request is not sent, "set-cookie" in exchange.fields
     if amended and drop:
         wanted = request

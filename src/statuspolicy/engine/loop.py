@@ -28,7 +28,7 @@ from statuspolicy.engine.events import Wait as Waiting
 from statuspolicy.engine.fast_path import fast_path, went_on
 from statuspolicy.engine.path import Permit
 from statuspolicy.engine.prepare import forbidden
-from statuspolicy.engine.side_request import considered, step_aside
+from statuspolicy.engine.side_request import read_and_decide, send_side_request
 from statuspolicy.engine.state import ExchangeState, Flow, Result, is_http2, released
 from statuspolicy.engine.time_limits import too_late
 from statuspolicy.fields.methods import SAFE
@@ -128,11 +128,11 @@ def decide(state: ExchangeState, reply: Reply) -> Flow[tuple[Exchange, Decided]]
     state.refund(exchange.status)
     verdict = yield from state.decide(state.row.duty, exchange)
     if isinstance(verdict, Inspect):
-        exchange, verdict = yield from considered(state, verdict, exchange)
+        exchange, verdict = yield from read_and_decide(state, verdict, exchange)
     looks = 0
     while isinstance(verdict, Aside):
         looks += 1
-        exchange, verdict = yield from step_aside(state, exchange, verdict, looks)
+        exchange, verdict = yield from send_side_request(state, exchange, verdict, looks)
     if state.in_turn:
         yield from released(state)
     if state.lookup is not None and not state.lookup.sends:

@@ -54,7 +54,7 @@ class Permit(Record):
     tokens: float | None = None
 
 
-def drops(limits: Limits, abroad: bool) -> bool:
+def drops_credentials(limits: Limits, abroad: bool) -> bool:
     """Whether credentials are dropped ("stop" allows no hop abroad, but side requests)."""
     return abroad and limits.cross_origin != "keep"
 

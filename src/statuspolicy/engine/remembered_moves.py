@@ -9,7 +9,7 @@ from __future__ import annotations
 from statuspolicy.engine import guard
 from statuspolicy.engine.cooling import Decided
 from statuspolicy.engine.effects import Discard, StoreChanges
-from statuspolicy.engine.path import Permit, drops
+from statuspolicy.engine.path import Permit, drops_credentials
 from statuspolicy.engine.prepare import forbidden, prepared
 from statuspolicy.engine.state import ExchangeState, Flow
 from statuspolicy.engine.time_limits import too_late
@@ -128,7 +128,7 @@ def undo(state: ExchangeState, exchange: Exchange, verdict: Decided, declined: b
     for url, key in state.shortcuts:
         state.config.memory.remember(url, None, 0.0, state.config.clock.time())
         if state.config.cache is not None:
-            yield StoreChanges(state.config.cache.drops(key))
+            yield StoreChanges(state.config.cache.deletions(key))
     state.shortcuts = ()
     if state.fork is None:
         return False
@@ -145,7 +145,7 @@ def undo(state: ExchangeState, exchange: Exchange, verdict: Decided, declined: b
         yield Discard(exchange.response, state.went)
     if cookies.holds_any(state.cookies):
         request = body.copy(request)
-        away = drops(state.config.limits, path.abroad)
+        away = drops_credentials(state.config.limits, path.abroad)
         cookies.dress(state.cookies, request, () if away else path.cookies)
     state.sent = state.went = request
     state.path, state.hops, state.answers, state.lookup, state.exchange = path, hops, (), None, None

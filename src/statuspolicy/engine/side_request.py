@@ -20,7 +20,7 @@ from statuspolicy.printable import given
 Decided: TypeAlias = Settle | Follow | Again | Aside | Use | Refuse
 
 
-def considered(
+def read_and_decide(
     state: ExchangeState, verdict: Inspect, exchange: Exchange
 ) -> Flow[tuple[Exchange, Decided]]:
     """Read the body and acquire the lock, then call the duty: the exchange with its verdict."""
@@ -43,7 +43,7 @@ def considered(
     return exchange, decided
 
 
-def step_aside(
+def send_side_request(
     state: ExchangeState, exchange: Exchange, verdict: Aside, looks: int
 ) -> Flow[tuple[Exchange, Decided]]:
     """Send the side request of a verdict, and decide with its response.
@@ -89,7 +89,7 @@ def step_aside(
         answer = state.exchange = yield from _put_away(state, answer)
     decided = yield from state.decide(verdict.then, answer)
     if isinstance(decided, Inspect):
-        answer, decided = yield from considered(state, decided, answer)
+        answer, decided = yield from read_and_decide(state, decided, answer)
     state.exchange = answer
     noted(state, answer, decided)  # the cooldown of the side request's origin
     if isinstance(decided, (Settle, Again, Aside, Refuse)):

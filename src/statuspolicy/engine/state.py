@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from statuspolicy.engine.effects import Ask, Effect, Release, Reply, Send
 from statuspolicy.engine.narration import Narrator, Result
-from statuspolicy.engine.path import ELSEWHERE, Path, Permit, drops, gives_back
+from statuspolicy.engine.path import ELSEWHERE, Path, Permit, drops_credentials, gives_back
 from statuspolicy.fields.methods import SAFE, WITHOUT_CONTENT
 from statuspolicy.fields.section import NO_FIELDS, Fields
 from statuspolicy.message import body, cookies, redirected
@@ -169,7 +169,7 @@ class ExchangeState(Narrator):
         away = self.path.abroad
         if aside is not None:
             away = away or not redirected.same_origin(self.path.home, aside.url)
-        return away and drops(self.config.limits, away)
+        return away and drops_credentials(self.config.limits, away)
 
     def _proxied(self, request: Request) -> bool:
         asked = self.config.proxied
@@ -256,7 +256,7 @@ class ExchangeState(Narrator):
             return Settle()
         try:
             verdict: Any = duty(exchange)
-            if type(verdict) not in verdicts.KINDS:
+            if type(verdict) not in verdicts.VERDICTS:
                 verdict = yield from self._answer(verdict, partial(self.raised, "the duty", duty))
             verdicts.check(
                 verdict,

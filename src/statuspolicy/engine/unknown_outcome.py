@@ -25,7 +25,7 @@ def sending(client_cache: ClientCache, send: Send) -> Flow[Reply]:
     try:
         reply = yield send
     except GeneratorExit:  # its task was cancelled, or its body raised
-        client_cache.owe(request)
+        client_cache.note_undeleted(request)
         raise
     error = reply.outcome
     if isinstance(error, ANY.TransportError) and _may_be_acted_on(error, reply, request):

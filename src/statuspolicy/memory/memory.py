@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Any, Protocol, TypeAlias
 
 from statuspolicy.memory.cooldowns import Cool, Cooldown, Cooldowns
-from statuspolicy.memory.locks import alone
+from statuspolicy.memory.locks import synchronized
 
 __all__ = ["Memory"]
 
@@ -77,7 +77,7 @@ class Memory:
         known = self.cooling.get(origin if len(origin) <= _LONGEST else short(origin))
         return known is not None and known.breaker is not None
 
-    @alone
+    @synchronized
     def recall(self, url: str, now: float) -> Move | None:
         """The permanent redirect of a URL: its code and target; None where there is none."""
         move, until = self.moves.get(url, (None, now))
@@ -87,7 +87,7 @@ class Memory:
         self.moves.move_to_end(url)
         return move
 
-    @alone
+    @synchronized
     def remember(self, url: str, move: Move | None, seconds: float, now: float) -> None:
         """Remember a permanent redirect for so many seconds; None forgets it."""
         self.moves.pop(url, None)
@@ -95,14 +95,14 @@ class Memory:
             self.moves[url] = (move, now + seconds)
             self._forget(self.moves)
 
-    @alone
+    @synchronized
     def forget_moves_to(self, url: str) -> None:
         """Forget the permanent redirects that lead to a URL, which is gone."""
         gone = [a for a, ((_, b), _) in self.moves.items() if b.partition("#")[0] == url]
         for moved in gone:
             del self.moves[moved]
 
-    @alone
+    @synchronized
     def spend(self, origin: str, budget: Bucket, now: float) -> float | None:
         """Take a token from a retry budget; returns how many are left, None for an empty one."""
         origin = origin if len(origin) <= _LONGEST else short(origin)
@@ -113,7 +113,7 @@ class Memory:
         self._forget(self._buckets)
         return tokens - 1 if granted else None
 
-    @alone
+    @synchronized
     def refund(self, origin: str, budget: Bucket) -> None:
         """Give a token back, since the repeat that took it succeeded."""
         origin = origin if len(origin) <= _LONGEST else short(origin)
@@ -121,7 +121,7 @@ class Memory:
             tokens, filled = self._buckets[origin]
             self._buckets[origin] = (min(budget.tokens, tokens + 1), filled)
 
-    @alone
+    @synchronized
     def notice(self, what: str) -> bool:
         """Whether a notice is new, so that it is logged only once."""
         what = short(what)
@@ -130,24 +130,24 @@ class Memory:
         self._forget(self._noticed)
         return new
 
-    @alone
+    @synchronized
     def cool(self, origin: str, cool: Cool, now: float) -> bool:
         """Start a cooldown of an origin; returns False where it was cooling down already."""
         begins = self.cooling.cool(origin if len(origin) <= _LONGEST else short(origin), cool, now)
         self._forget(self.cooling)
         return begins
 
-    @alone
+    @synchronized
     def approach(self, origin: str, now: float) -> Cooldown | None:
         """The wait of the next request to an origin; None where it may be sent now."""
         return self.cooling.approach(origin if len(origin) <= _LONGEST else short(origin), now)
 
-    @alone
+    @synchronized
     def abandon(self, origin: str, sent: float) -> None:
         """Let the next probe be sent: the one from that time got no response."""
         self.cooling.abandon(origin if len(origin) <= _LONGEST else short(origin), sent)
 
-    @alone
+    @synchronized
     def warm(self, origin: str, now: float) -> None:
         """Note a good response of an origin: its circuit breaker closes."""
         self.cooling.warm(origin if len(origin) <= _LONGEST else short(origin), now)

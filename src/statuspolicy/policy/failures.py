@@ -50,7 +50,7 @@ def key_of(kind: type) -> str | type:
 _NAMED = {*NAMES, BASE.TransportError.__module__}
 
 
-def line(key: str | type) -> list[str | type]:
+def keys_of(key: str | type) -> list[str | type]:
     """The key of an exception class, and the keys of its base classes."""
     if isinstance(key, type):
         return [key_of(base) for base in key.__mro__]
@@ -64,10 +64,10 @@ def line(key: str | type) -> list[str | type]:
 def row_key(error: Exception) -> int | type[Exception] | None:
     """The key of a failure's row; None for a failure that is never repeated."""
     if isinstance(error, ANY.RemoteProtocolError):
-        line = _not_parsed(error)
-        if line is None:
+        keys_of = _not_parsed(error)
+        if keys_of is None:
             return type(error)  # the connection was closed without a response
-        return 101 if says_switched(line) else 600
+        return 101 if says_switched(keys_of) else 600
     if any(map(_is_lasting, _chain(error))):
         return None
     if isinstance(error, ANY.ProxyError) and str(error).startswith("407"):

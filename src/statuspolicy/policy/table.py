@@ -115,7 +115,7 @@ class Table(Mapping[Key, Duty]):
         if key in rows:
             return rows[key]
         if isinstance(key, type) or key in failures.ABOVE:
-            return next((rows[one] for one in failures.line(key) if one in rows), NOTHING)
+            return next((rows[one] for one in failures.keys_of(key) if one in rows), NOTHING)
         if isinstance(key, int):
             # RFC 9110 §15: an unrecognized code is "equivalent to the x00 status code of
             # that class"; a code outside 100-599 is treated as a server error.
@@ -158,7 +158,9 @@ class Table(Mapping[Key, Duty]):
             rows[key] = Row(key, "any other", "RFC 9110 §15", "as the class", new[key])
         for key in sorted(new.keys() - _CLASSES.keys(), key=_generality):
             if _is_failure(key):
-                for kind in [one for one in rows if _is_failure(one) and key in failures.line(one)]:
+                for kind in [
+                    one for one in rows if _is_failure(one) and key in failures.keys_of(one)
+                ]:
                     rows[kind] = rows[kind]._replace(duty=new[key])
             rows[key] = self.row(key)._replace(key=key, duty=new[key])
         table = Table()
@@ -187,7 +189,7 @@ def _is_failure(key: Key) -> TypeGuard[str | type[Exception]]:
 
 def _generality(key: Key) -> tuple[bool, int]:
     """A sort key: general failures first, so that the more special ones win."""
-    return isinstance(key, type), len(failures.line(key)) if _is_failure(key) else 0
+    return isinstance(key, type), len(failures.keys_of(key)) if _is_failure(key) else 0
 
 
 def _order(item: tuple[Key, Row]) -> tuple[int, int, str]:
@@ -205,7 +207,7 @@ def _check(key: Any, duty: Any) -> Key:
     known = (
         (isinstance(key, int) and not isinstance(key, bool) and (100 <= key <= 600))
         or (isinstance(key, str) and (key in _CLASSES or key in failures.ABOVE))
-        or (isinstance(key, type) and "TransportError" in failures.line(key))
+        or (isinstance(key, type) and "TransportError" in failures.keys_of(key))
     )
     if not known:
         raise ValueError(

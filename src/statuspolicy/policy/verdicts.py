@@ -161,7 +161,7 @@ class Refuse(Record):
 
 
 Verdict: TypeAlias = Settle | Follow | Again | Aside | Inspect | Use | Refuse
-KINDS = frozenset({Settle, Follow, Again, Aside, Inspect, Use, Refuse})
+VERDICTS = frozenset({Settle, Follow, Again, Aside, Inspect, Use, Refuse})
 
 # The field that each verdict must have, and its types: a name is a class of the request's library.
 _PARTS: dict[type, tuple[str, tuple[Any, ...]]] = {
@@ -187,14 +187,14 @@ def check(answer: object, request: Request, who: Callable[[], str]) -> None:
             f"{who()} returned {given(answer)}: return a Verdict, such as "
             "statuspolicy.Settle() or statuspolicy.Again(exchange.request)."
         )
-    name, kinds = _PARTS[kind]
+    name, types = _PARTS[kind]
     part, library = getattr(answer, name), LIBRARY_OF[type(request)]
-    for one in kinds:
+    for one in types:
         if isinstance(part, getattr(library, one) if type(one) is str else one):
             if isinstance(answer, Again) and answer.over is not None:
                 _check_over(answer.over, library, who)
             return
-    wanted = " or ".join(map(_called, kinds))
+    wanted = " or ".join(map(_called, types))
     other = meet(part)
     of = "" if other is None or other is library else f" of {library}, as its request is"
     raise TypeError(f"{who()} returned {kind.__name__}({name}={quoted(part)}): give {wanted}{of}.")

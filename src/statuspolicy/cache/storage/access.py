@@ -60,7 +60,7 @@ def change(storage: Storage, changes: Iterable[Change], sent: Sent | None = None
     """Save and delete entries.
 
     sent: the request that led to the changes. A response to a request from before an invalidation
-        is not stored, and a URL that can't be deleted is owed.
+        is not stored, and a URL that can't be deleted is noted.
     """
     steps = _Steps(storage, changes, sent)
     for method, arguments in steps.all:
@@ -115,11 +115,11 @@ class _Steps:
                 saving.pop(sent, None)
 
     def go_on_after(self, error: BaseException, method: str, url: str) -> bool:
-        """Whether an error is a failure of the storage; a URL that was not deleted is owed."""
+        """Whether an error is a failure of the storage; a URL that was not deleted is noted."""
         fails = isinstance(error, Exception)
         self._failed = True
         if method == "drop" or self._sent.overtaken or not fails:
-            self._sent.owed.add(url)
+            self._sent.undeleted.add(url)
         if fails:
             if not self._said:
                 log.error(_FAILED, exc_info=error)
@@ -128,7 +128,7 @@ class _Steps:
             for following, arguments in self.all:
                 if following == "drop":
                     self._failed = True
-                    self._sent.owed.add(arguments[0])
+                    self._sent.undeleted.add(arguments[0])
         return fails
 
 

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from statuspolicy.cache.entry import Entry
-from statuspolicy.cache.invalidation_log import Owed
+from statuspolicy.cache.invalidation_log import UndeletedUrls
 from statuspolicy.cache.storage.memory import Storage
 from statuspolicy.printable import log
 
@@ -22,7 +22,7 @@ K = TypeVar("K")
 
 _REST = 5.0  # seconds between two tries of a storage that failed
 _QUIET = 60.0  # seconds without a failure until the next one is logged again
-_OWED = 10_000  # URLs
+_UNDELETED = 10_000  # URLs
 _THREADS = 16  # at the same time, for each event loop
 
 
@@ -39,7 +39,7 @@ class ExternalStorage(Storage):
     def __init__(self) -> None:
         self._until: float | None = None  # the time of the next try; None while it works
         self._failed: float | None = None  # the time of the last failure; None after "works again"
-        self._owed = Owed()
+        self._undeleted = UndeletedUrls()
 
     @staticmethod
     @abstractmethod
@@ -66,7 +66,7 @@ class ExternalStorage(Storage):
     def drop(self, url: str, ids: Sequence[str] | None) -> None:
         if not self._tried(lambda: self._drop(url, ids) is None):
             # RFC 9111 §4.4: it "MUST invalidate", if later.
-            self._owed.add(url, _OWED)
+            self._undeleted.add(url, _UNDELETED)
 
     async def aload(self, url: str, who: str) -> Sequence[Entry]:
         return await in_thread(self.load, url, who)
@@ -109,7 +109,7 @@ class ExternalStorage(Storage):
                 return None
             self._until = now + _REST  # one request tries it, the others go on without it
         try:
-            self._pay()
+            self._delete_now()
             done = work()
         except self._failures as error:
             if self._failed is None:
@@ -127,18 +127,18 @@ class ExternalStorage(Storage):
             log.info("%r works again.", self)
         return done
 
-    def _pay(self) -> None:
+    def _delete_now(self) -> None:
         """Do the deletions that failed before."""
-        for url in self._owed:
+        for url in self._undeleted:
             self._drop(url, None)
-            self._owed.remove(url)
+            self._undeleted.remove(url)
 
-    def _pay_at_last(self) -> bool:
+    def _delete_at_last(self) -> bool:
         """Do the deletions that failed before, as the last chance; returns whether all are done."""
-        if self._owed:
+        if self._undeleted:
             self._until = None  # try it now, even after a failure
             self._tried(lambda: None)
-        return not self._owed
+        return not self._undeleted
 
 
 async def in_thread(work: Callable[..., T], *args: Any) -> T:

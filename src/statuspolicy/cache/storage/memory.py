@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Protocol
 
 from statuspolicy.cache.entry import Entry
-from statuspolicy.memory.locks import alone
+from statuspolicy.memory.locks import synchronized
 
 VARIANTS = 32  # responses of a URL for one user; if there are more, the oldest is deleted
 _USUAL = 300  # characters of a URL and a user's name, which the size of an entry includes
@@ -83,7 +83,7 @@ class MemoryStorage(Storage):
         self._kept: OrderedDict[tuple[str, str], dict[str, tuple[Entry, int]]] = OrderedDict()
         self._users: dict[str, dict[str, None]] = {}
 
-    @alone
+    @synchronized
     def load(self, url: str, who: str) -> Sequence[Entry]:
         entries = self._kept.get((url, who))
         if entries is None:
@@ -91,7 +91,7 @@ class MemoryStorage(Storage):
         self._kept.move_to_end((url, who))
         return [entry for entry, _ in entries.values()]
 
-    @alone
+    @synchronized
     def save(self, url: str, entry: Entry, same: bool) -> None:  # noqa: ARG002 - it has the body
         place, one = (url, entry.who), entry.id
         entries = self._kept.get(place, {})
@@ -120,7 +120,7 @@ class MemoryStorage(Storage):
             entries.clear()
             self._tidy(place, entries)
 
-    @alone
+    @synchronized
     def drop(self, url: str, ids: Sequence[str] | None) -> None:
         for who in [*self._users.get(url, ())]:
             entries = self._kept.get((url, who), {})

@@ -151,8 +151,8 @@ class RedisStorage(ExternalStorage):
 
     def close(self) -> None:
         """Close the connections that it made itself; the next use opens them again."""
-        if not self._pay_at_last():
-            log.warning("%r: %d URLs could not be invalidated.", self, len(self._owed))
+        if not self._delete_at_last():
+            log.warning("%r: %d URLs could not be invalidated.", self, len(self._undeleted))
         if self._own:
             self._redis.close()
 

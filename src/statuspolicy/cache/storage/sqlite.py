@@ -12,7 +12,7 @@ from typing import TypeVar
 from weakref import WeakSet
 
 from statuspolicy.cache.entry import Entry
-from statuspolicy.cache.invalidation_log import Owed
+from statuspolicy.cache.invalidation_log import UndeletedUrls
 from statuspolicy.cache.sealed import DIGEST
 from statuspolicy.cache.storage.external import ExternalStorage
 from statuspolicy.cache.storage.memory import VARIANTS
@@ -25,7 +25,7 @@ from statuspolicy.cache.storage.sqlite_file import (
     transaction,
     which_file,
 )
-from statuspolicy.memory.locks import alone
+from statuspolicy.memory.locks import synchronized
 from statuspolicy.printable import given, log
 
 T = TypeVar("T")
@@ -150,18 +150,18 @@ class SQLiteStorage(ExternalStorage):
 
         Where invalidations could not be written to it, the file is deleted.
         """
-        paid = self._pay_at_last()
-        self._closed(paid)
+        all_deleted = self._delete_at_last()
+        self._closed(all_deleted)
 
-    @alone
-    def _closed(self, paid: bool) -> None:
+    @synchronized
+    def _closed(self, all_deleted: bool) -> None:
         self._let_go()
-        if not paid:
+        if not all_deleted:
             self._remove()
 
     # ── the file ──────────────────────────────────────────────────────────────────────
 
-    @alone
+    @synchronized
     def _use(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Call a function with the database; where the file is damaged, with a new one."""
         begun_anew = False
@@ -227,10 +227,12 @@ class SQLiteStorage(ExternalStorage):
                     with suppress(FileNotFoundError):
                         os.remove(f"{self._path}{end}")
         except self._failures as error:
-            log.warning("%r: %d URLs could not be invalidated: %s", self, len(self._owed), error)
+            log.warning(
+                "%r: %d URLs could not be invalidated: %s", self, len(self._undeleted), error
+            )
         else:
             log.warning("%r could not be written to: the file was deleted.", self)
-            self._owed = Owed()
+            self._undeleted = UndeletedUrls()
 
     def _let_go(self) -> None:
         # SQLite notices that a file was moved, and leaves the files of its successor alone.

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from statuspolicy.fields.challenges import Challenge, challenges
-from statuspolicy.memory.locks import alone
+from statuspolicy.memory.locks import synchronized
 from statuspolicy.memory.memory import short
 from statuspolicy.message import redirected
 from statuspolicy.policy.duties.auth.answer import FIELDS
@@ -103,7 +103,7 @@ class _Authenticate:
             key = (challenge.origin, short(challenge.realm))
         return self._kept(key)
 
-    @alone
+    @synchronized
     def _kept(self, key: tuple[str, ...]) -> Flows | Tokens:
         if key not in self._purses:
             is_auth = isinstance(self._credentials, ANY.Auth)
