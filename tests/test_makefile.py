@@ -15,7 +15,11 @@ def test_each_python_of_the_classifiers_is_tested_in_ci_and_no_other_is_claimed(
     others = re.search(r"^PYTHONS \?= (.*)$", MAKEFILE, re.MULTILINE)
     assert others
     assert claimed == {"3.11", *others[1].split()}
-    assert {"make coverage", "make test-pythons"} <= {*(HERE / ".ci/run").read_text().split("\n")}
+    ci = (HERE / ".ci/run").read_text()
+    assert "\nmake coverage\n" in ci
+    commands = re.findall(r"^(.*)make test-pythons PYTHONS='(.*)'$", ci, re.MULTILINE)
+    assert sorted(" ".join(versions for _, versions in commands).split()) == others[1].split()
+    assert {library for library, _ in commands} == {"", "STATUSPOLICY_LIBRARY=httpx2 "}
 
 
 def test_a_command_installs_what_it_needs_and_no_more():

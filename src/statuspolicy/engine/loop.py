@@ -21,13 +21,12 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from statuspolicy.engine import caching, guard, remembered_moves
-from statuspolicy.engine.before_send import before_send
-from statuspolicy.engine.cooling import heeded
+from statuspolicy.engine.cooling import heeded, held_back
 from statuspolicy.engine.effects import Discard, Reply, Resume, Wait
 from statuspolicy.engine.events import Wait as Waiting
 from statuspolicy.engine.fast_path import fast_path, went_on
 from statuspolicy.engine.path import Permit
-from statuspolicy.engine.prepare import forbidden
+from statuspolicy.engine.prepare import forbidden, outgoing
 from statuspolicy.engine.side_request import read_and_decide, send_side_request
 from statuspolicy.engine.state import ExchangeState, Flow, Result, is_http2, released
 from statuspolicy.engine.time_limits import too_late
@@ -109,12 +108,16 @@ def send(state: ExchangeState) -> Flow[Reply]:
         stored = yield from caching.recalled(state, config.cache)
         if stored is not None:
             return stored
-    refused = yield from before_send(state)
-    if refused is not None:
-        keep_trace(refused, state.steps)
-        reply = Reply(refused)
-        reply.refused = True
-        return reply
+    if config.memory.cooling and not state.answers:
+        refused = yield from held_back(state, state.sent)
+        if refused is not None:
+            keep_trace(refused, state.steps)
+            reply = Reply(refused)
+            reply.refused = True
+            return reply
+    state.went = state.sent
+    if config.prepare is not None or config.observer is not None:
+        state.went = yield from outgoing(state, state.sent, len(state.answers) + 1)
     if state.lookup is not None:
         return (yield from caching.sent(state, state.lookup))
     sent: Reply = yield state.send()

@@ -11,7 +11,6 @@ from statuspolicy.fields.notices import joined
 from statuspolicy.message.response import TRACE, kept_trace, phrase
 from statuspolicy.message.steps import NOT_SENT, REMEMBERED, Step, Trace
 from statuspolicy.policy.exchange import Exchange
-from statuspolicy.policy.table import NOTHING
 from statuspolicy.policy.verdicts import Settle, Verdict
 from statuspolicy.printable import PART, log, name_of, printable
 from statuspolicy.wire.httpx_internals import target
@@ -39,10 +38,10 @@ class Narrator:
     went: Request
     path: Path
     steps: tuple[Step, ...] = ()
-    row = NOTHING
     exchange: Exchange | None = None
     noted: bool | None = None
-    # The state gives their types; of either, no more is read here than stands beside it.
+    # The state gives their types; of each, no more is read here than stands beside it.
+    row: Any  # duty, name, citation
     config: Any  # answered, observer
     lookup: Any  # status
 

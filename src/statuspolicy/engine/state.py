@@ -19,7 +19,7 @@ from statuspolicy.message.redact import redact
 from statuspolicy.message.response import adopt
 from statuspolicy.policy import verdicts
 from statuspolicy.policy.exchange import Exchange
-from statuspolicy.policy.table import Duty
+from statuspolicy.policy.table import NOTHING, Duty, Row
 from statuspolicy.policy.verdicts import Settle, Verdict
 from statuspolicy.printable import given
 from statuspolicy.wire.httpx_internals import lines, request_of, target
@@ -49,6 +49,7 @@ class ExchangeState(Narrator):
 
     config: Config
     lookup: CacheLookup | None = None
+    row: Row = NOTHING
     past: tuple[Response, ...] = ()  # the responses before this one: response.history
     answers: tuple[int | str, ...] = ()  # to the current request, as codes
     hops = 0
