@@ -9,7 +9,8 @@ import anyio
 import pytest
 
 from statuspolicy import RedirectLoop, Step, Trace, trace
-from statuspolicy.message.response import PolicyResponse, adopt, keep_trace, phrase
+from statuspolicy.message.reason_phrase import phrase
+from statuspolicy.message.response import PolicyResponse, adopt, keep_trace
 from tests.each import each
 from tests.library import httpx
 

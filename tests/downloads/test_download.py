@@ -16,7 +16,7 @@ from importlib import import_module
 import anyio
 import pytest
 
-from statuspolicy.downloads import download_state
+from statuspolicy.downloads import download_state, segment
 from statuspolicy.downloads.part_file import PartFile
 from statuspolicy.downloads.segment import Halted
 from statuspolicy.testing import Answer, Received
@@ -870,7 +870,7 @@ def test_a_connection_that_others_share_is_not_cut():
             raise AssertionError(name)
 
     stream = {"http_version": b"HTTP/2", "network_stream": Shared()}
-    download_state._cut(httpx.Response(200, extensions=stream))
+    segment.cut(httpx.Response(200, extensions=stream))
 
 
 def test_a_client_that_is_not_wrapped_is_told_so(session, path):

@@ -34,8 +34,9 @@ def trace(result: AnyResponse | BaseException) -> Trace:
     Raises TypeError for something that is neither a response nor an error.
     """
     # Not needed before there is a response, and adds nothing to the import.
+    from statuspolicy.message.reason_phrase import phrase
     from statuspolicy.message.redirected import target
-    from statuspolicy.message.response import CACHED, kept_trace, phrase
+    from statuspolicy.message.response import CACHED, kept_trace
 
     meet(result)
     if isinstance(result, BaseException):

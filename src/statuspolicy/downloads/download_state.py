@@ -7,7 +7,6 @@ It does no I/O on the network: the two loops do. Requests for a part have Range 
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,16 +19,17 @@ from statuspolicy.downloads.answers import Anew, NoFile, Source, judge
 from statuspolicy.downloads.destination import place
 from statuspolicy.downloads.device import Sink
 from statuspolicy.downloads.part_file import PartFile
-from statuspolicy.downloads.segment import Halted, Job, SegmentWriter
+from statuspolicy.downloads.segment import Halted, Job, SegmentWriter, cut
 from statuspolicy.downloads.spans import ENDLESS, Span, shares, within
 from statuspolicy.engine.config import OVERRIDE, Unstored
 from statuspolicy.fields.section import Fields, members
 from statuspolicy.memory.locks import synchronized
 from statuspolicy.message.body import copy
 from statuspolicy.message.errors import DigestMismatch, DownloadError
+from statuspolicy.message.reason_phrase import phrase
 from statuspolicy.message.redact import bound
 from statuspolicy.message.redirected import origin, same_origin, target
-from statuspolicy.message.response import keep_trace, phrase
+from statuspolicy.message.response import keep_trace
 from statuspolicy.printable import log, printable
 from statuspolicy.wire.decoding import Undecodable, decoded
 from statuspolicy.wire.httpx_internals import CONTENT, written
@@ -192,7 +192,7 @@ class DownloadState:
         """End the round now."""
         self._halted.set()
         for job in self._jobs if self._in_thread else ():
-            job.cut(_cut)
+            job.cut(cut)
 
     def weigh(self) -> None:
         """End a round: note whether the file is complete. Raises a failure that ends all."""
@@ -341,11 +341,3 @@ def _digest(text: str) -> str:
     from hashlib import sha256
 
     return sha256(text.encode()).hexdigest()
-
-
-def _cut(response: Response) -> None:
-    """End the read of another thread; not over HTTP/2, where threads share the connection."""
-    if response.http_version != "HTTP/2":
-        with suppress(Exception):
-            stream = response.extensions["network_stream"]
-            stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)

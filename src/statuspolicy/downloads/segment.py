@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event, Lock
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from statuspolicy.downloads.answers import Anew, Source
 from statuspolicy.downloads.digests import Digest, differing, hashing
 from statuspolicy.downloads.part_file import PartFile
 from statuspolicy.downloads.spans import Span, within, without
 from statuspolicy.memory.locks import synchronized
+
+if TYPE_CHECKING:
+    from httpx import Response
 
 ONE_WRITE = 256 * 1024  # bytes that are collected for one write
 
@@ -131,3 +136,11 @@ class SegmentWriter:
         """Write the bytes that came, even after an error."""
         self._job.release_response()
         self.write()
+
+
+def cut(response: Response) -> None:
+    """End the read of another thread; not over HTTP/2, where threads share the connection."""
+    if response.http_version != "HTTP/2":
+        with suppress(Exception):
+            stream = response.extensions["network_stream"]
+            stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)

@@ -15,7 +15,8 @@ from statuspolicy.engine.state import ExchangeState
 from statuspolicy.fields.methods import SAFE, WITHOUT_CONTENT
 from statuspolicy.memory.cooldowns import Cool
 from statuspolicy.message import redirected
-from statuspolicy.message.response import adopt, phrase
+from statuspolicy.message.reason_phrase import phrase
+from statuspolicy.message.response import adopt
 from statuspolicy.policy.fast_path import FastPath
 from statuspolicy.policy.table import REDIRECTS, Row, surface
 from statuspolicy.wire.httpx_internals import lines

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from statuspolicy.engine.events import Decision, Event, Settled
 from statuspolicy.engine.path import Path
 from statuspolicy.fields.notices import joined
-from statuspolicy.message.response import TRACE, kept_trace, phrase
+from statuspolicy.message.reason_phrase import phrase
+from statuspolicy.message.response import TRACE, kept_trace
 from statuspolicy.message.steps import NOT_SENT, REMEMBERED, Step, Trace
 from statuspolicy.policy.exchange import Exchange
 from statuspolicy.policy.verdicts import Settle, Verdict

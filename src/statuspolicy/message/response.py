@@ -10,22 +10,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from functools import cache, lru_cache
-from http import HTTPStatus
+from functools import cache
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
 from statuspolicy.message.cookies import without_cookies
 from statuspolicy.message.steps import Step, Trace
 from statuspolicy.message.streams import content_of
-from statuspolicy.printable import PART, printable
 from statuspolicy.wire.httpx_internals import CONTENT, REQUEST
 from statuspolicy.wire.library import (
     ANY,
     LIBRARY_OF,
     Library,
     MadeClasses,
-    either,
     is_lasting,
     remember,
     several,
@@ -332,23 +329,3 @@ def body_if_read(response: Response) -> bytes | None:
 def is_kept(response: Response) -> bool:
     """Whether a response was read and closed before."""
     return vars(response).get("_kept") is not None
-
-
-def phrase(response: Response) -> str:
-    """The reason phrase: the server's, else the registry's."""
-    reason = response.extensions.get("reason_phrase")
-    return _shown(reason) if reason else registered(response.status_code)
-
-
-@lru_cache(maxsize=256)  # since it is asked of each answer
-def _shown(reason: bytes) -> str:
-    return printable(reason.decode("ascii", errors="ignore"), PART)
-
-
-@cache
-def registered(status: int) -> str:
-    """The registered reason phrase of a code; "" for other codes."""
-    try:
-        return either().Response(status).reason_phrase or HTTPStatus(status).phrase
-    except ValueError:
-        return ""
