@@ -522,7 +522,7 @@ def test_a_body_that_streams_is_not_read_off_the_script():
 def test_a_response_that_is_closed_hard_is_not_read():
     """A 408 asks for another connection."""
     story = replay(GET, [httpx.Response(408, text="late"), 200])
-    assert [e.hard for e in story.effects if isinstance(e, Discard)] == [True]
+    assert [e.unread for e in story.effects if isinstance(e, Discard)] == [True]
 
 
 def test_the_story_may_end_with_another_response():

@@ -186,14 +186,14 @@ class IO(Generic[TransportT]):
         """Whether a response was discarded before, or came read and closed, as a mock's."""
         response = effect.response
         if response is self.held:
-            if effect.hard or not (response.is_closed and in_memory(response)):
+            if effect.unread or not (response.is_closed and in_memory(response)):
                 return False
             self.held = None
         return True
 
     def drains(self, effect: Discard) -> bool:
         """Whether to read the rest: if it ends within bounds, the connection can be reused."""
-        if effect.hard or effect.response.is_closed:
+        if effect.unread or effect.response.is_closed:
             return False
         if effect.request.method == "HEAD" or effect.response.status_code in (204, 304):
             return True  # a length would be of what it would have been

@@ -54,9 +54,9 @@ def recalled(state: ExchangeState, client_cache: ClientCache) -> Flow[Reply | No
             f"{asked.url} {asked.who}", timeouts
         )
         left = inf if state.until is None else state.until - clock.monotonic()
-        state.in_turn = yield Acquire(collapsed_request, min(left, _patience(timeouts)))
+        state.holds_lock = yield Acquire(collapsed_request, min(left, _patience(timeouts)))
         lookup = yield from _looked_up(state, client_cache, asked, state.config.validate, began)
-        if state.in_turn:
+        if state.holds_lock:
             lookup.collapsed_request = collapsed_request
             break
         if lookup.sends and collapsed_request.failure is not None:
@@ -130,7 +130,7 @@ def received(state: ExchangeState, lookup: CacheLookup, reply: Reply) -> Flow[Re
     assert client_cache is not None
     if isinstance(answer, Exception):
         lookup.tell_others(answer)
-        if state.in_turn:
+        if state.holds_lock:
             yield from released(state)
         return reply
     response, changes = lookup.receive(answer, state.config.clock.time())
@@ -140,7 +140,7 @@ def received(state: ExchangeState, lookup: CacheLookup, reply: Reply) -> Flow[Re
     else:
         yield StoreChanges(changes, lookup.sent)
     lookup.tell_others()
-    if state.in_turn:
+    if state.holds_lock:
         yield from released(state)
     if response is answer:
         return reply
@@ -163,11 +163,17 @@ def passed(state: ExchangeState, client_cache: ClientCache, verdict: Follow | Ag
     """Note a redirect that was followed, if it is stored."""
     if isinstance(verdict, Follow):
         key, lookup = redirected.key(state.went), state.lookup
-        if lookup is not None and (lookup.keeps if state.straight else lookup.from_here):
-            state.shortcuts += ((redirected.target(state.sent.url), key),)
-            if not state.straight:
+        if lookup is not None and (lookup.keeps if state.ignores_moves else lookup.from_here):
+            state.moves_taken += ((redirected.target(state.sent.url), key),)
+            if not state.ignores_moves:
                 past = len(state.past) - 1  # it is the last of the history
-                state.fork = state.fork or (state.sent, state.path, state.hops, past, True)
+                state.before_moves = state.before_moves or (
+                    state.sent,
+                    state.path,
+                    state.hops,
+                    past,
+                    True,
+                )
         if verdict.unstored:
             yield StoreChanges(client_cache.deletions(key))
 

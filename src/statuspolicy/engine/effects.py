@@ -82,15 +82,15 @@ class Discard:
 
     The driver returns its raw body, or None if it wasn't read to its end.
 
-    hard: whether to close it unread, which ends an HTTP/1.1 connection.
+    unread: whether to close it without reading, which ends an HTTP/1.1 connection.
     """
 
-    __slots__ = __match_args__ = ("response", "request", "hard")
+    __slots__ = __match_args__ = ("response", "request", "unread")
 
-    def __init__(self, response: Response, request: Request, hard: bool = False) -> None:
+    def __init__(self, response: Response, request: Request, unread: bool = False) -> None:
         self.response = response
         self.request = request
-        self.hard = hard
+        self.unread = unread
 
 
 class Read:

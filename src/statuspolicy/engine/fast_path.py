@@ -103,7 +103,11 @@ def _from_the_cache(state: ExchangeState, answer: Response) -> Response | None:
 
 
 def _handed_over(state: ExchangeState, answer: Response, row: Row) -> Response | None:
-    if not state.steps or state.shortcuts or (state.doubt and state.sent.method not in SAFE):
+    if (
+        not state.steps
+        or state.moves_taken
+        or (state.maybe_acted_on and state.sent.method not in SAFE)
+    ):
         return None  # nothing happened to it, a move may have led astray, or it may be a success
     for _, name, _ in lines(answer.headers):
         if name in _SAYS_AT_LAST:
@@ -175,7 +179,7 @@ def _followed(
     sent, path, limits = state.sent, state.path, state.config.limits
     method, new = sent.method, None
     gets = method in ("GET", "HEAD")
-    if told or (seen.confirms and not gets) or (state.doubt and method not in SAFE):
+    if told or (seen.confirms and not gets) or (state.maybe_acted_on and method not in SAFE):
         return None
     if seen.bodiless:
         new = method if gets else "GET"

@@ -136,13 +136,17 @@ def decide(state: ExchangeState, reply: Reply) -> Flow[tuple[Exchange, Decided]]
     while isinstance(verdict, Aside):
         looks += 1
         exchange, verdict = yield from send_side_request(state, exchange, verdict, looks)
-    if state.in_turn:
+    if state.holds_lock:
         yield from released(state)
     if state.lookup is not None and not state.lookup.sends:
         verdict = caching.not_again(verdict, exchange)  # it says nothing of its origin now
     elif state.config.memory.cooling or getattr(verdict, "cool", None) is not None:
         verdict = heeded(state, exchange, verdict)
-    if state.fork and isinstance(verdict, Again) and remembered_moves.unreachable(state, exchange):
+    if (
+        state.before_moves
+        and isinstance(verdict, Again)
+        and remembered_moves.unreachable(state, exchange)
+    ):
         verdict = Settle()
     return exchange, verdict
 
@@ -188,9 +192,9 @@ def advance(
         state.note("follow", verdict, verdict.why or f"to {permit.path.target}", permit.tokens)
     else:
         state.note("repeat", verdict, verdict.why, permit.tokens)
-    hard = isinstance(verdict, Again) and verdict.fresh
+    unread = isinstance(verdict, Again) and verdict.fresh
     if exchange.response is not None:
-        kept = yield Discard(exchange.response, state.went, hard)
+        kept = yield Discard(exchange.response, state.went, unread)
         # The history holds "the responses that another request answered (redirects,
         # challenges)".
         if permit.is_hop or exchange.status in (401, 407):
@@ -202,11 +206,11 @@ def advance(
     if isinstance(verdict, Follow) and verdict.tell is not None:
         yield from state.call("a hook", verdict.tell, exchange.request, permit.request)
     over = verdict.over if isinstance(verdict, Again) else None
-    own = hard and state.config.fresh is not None and is_http2(exchange.response)
+    own = unread and state.config.fresh is not None and is_http2(exchange.response)
     if state.fresh or own or over is not None:
         state.over, state.fresh = over, own or over is not None
     if state.sent.method not in SAFE:
-        state.doubt = state.doubt or exchange.leaves_doubt
+        state.maybe_acted_on = state.maybe_acted_on or exchange.leaves_doubt
     state.take(permit, (*state.answers, exchange.code))
     state.exchange = None
     if verdict.after:
@@ -223,7 +227,7 @@ def finish(
     """
     if state.lookup is not None:
         verdict = caching.stand_in(state, state.lookup, exchange, verdict)
-    if state.shortcuts and (yield from remembered_moves.undo(state, exchange, verdict, declined)):
+    if state.moves_taken and (yield from remembered_moves.undo(state, exchange, verdict, declined)):
         return None
     return (yield from _ended(state, exchange, verdict))
 
@@ -269,7 +273,7 @@ def _ended(state: ExchangeState, exchange: Exchange, verdict: Final) -> Flow[Res
     if verdict.tell is not None:
         yield from state.call("a hook", verdict.tell, state.went, response)
     if verdict.empty:
-        yield Discard(response, state.went, hard=True)
+        yield Discard(response, state.went, unread=True)
     status = response.status_code
     declined = status in REDIRECTS and (
         config.follow is not False or not _client_can_read(exchange)

@@ -37,7 +37,7 @@ def remember(state: ExchangeState, exchange: Exchange, verdict: Follow, permit: 
         leads_to = leads_to.partition("#")[0]
     move, url = (exchange.status, leads_to), redirected.target(state.sent.url)
     state.config.memory.remember(url, move, verdict.remember, state.config.clock.time())
-    state.shortcuts += ((url, url),)
+    state.moves_taken += ((url, url),)
 
 
 # ── taken ──────────────────────────────────────────────────────────────────────────────
@@ -45,7 +45,7 @@ def remember(state: ExchangeState, exchange: Exchange, verdict: Follow, permit: 
 
 def take(state: ExchangeState) -> Flow[None]:
     """Use the remembered moves of the URL that is requested next, one after the other."""
-    while state.config.memory.moves and not state.answers and not state.straight:
+    while state.config.memory.moves and not state.answers and not state.ignores_moves:
         if not (yield from _take_one(state)):
             return
 
@@ -95,8 +95,14 @@ def _take_one(state: ExchangeState) -> Flow[bool]:
     state.note(
         "follow", Settle(), f"to {redirected.target(permit.request.url)}, remembered from a {code}"
     )
-    state.fork = state.fork or (state.sent, state.path, state.hops, len(state.past), False)
-    state.shortcuts += ((url, url),)
+    state.before_moves = state.before_moves or (
+        state.sent,
+        state.path,
+        state.hops,
+        len(state.past),
+        False,
+    )
+    state.moves_taken += ((url, url),)
     state.take(permit, ())
     return True
 
@@ -125,14 +131,14 @@ def undo(state: ExchangeState, exchange: Exchange, verdict: Decided, declined: b
     """
     if not _of_no_use(exchange, verdict, declined):
         return False
-    for url, key in state.shortcuts:
+    for url, key in state.moves_taken:
         state.config.memory.remember(url, None, 0.0, state.config.clock.time())
         if state.config.cache is not None:
             yield StoreChanges(state.config.cache.deletions(key))
-    state.shortcuts = ()
-    if state.fork is None:
+    state.moves_taken = ()
+    if state.before_moves is None:
         return False
-    request, path, hops, past, stored = state.fork
+    request, path, hops, past, stored = state.before_moves
     # A response behind a redirect from the cache is handed over, unless an error is raised: the
     # server said how long that redirect is fresh.
     answered = exchange.response is not None and not isinstance(verdict, Refuse)
@@ -149,7 +155,7 @@ def undo(state: ExchangeState, exchange: Exchange, verdict: Decided, declined: b
         cookies.dress(state.cookies, request, () if away else path.cookies)
     state.sent = state.went = request
     state.path, state.hops, state.answers, state.lookup, state.exchange = path, hops, (), None, None
-    state.fresh, state.over, state.fork, state.straight = False, None, None, True
+    state.fresh, state.over, state.before_moves, state.ignores_moves = False, None, None, True
     state.past = state.past[:past]
     return True
 

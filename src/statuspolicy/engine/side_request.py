@@ -29,8 +29,8 @@ def read_and_decide(
     if verdict.turn is not None:
         now = state.as_of_now(exchange)
         seconds = min(exchange.limits.deadline - now.elapsed, now.left)
-        state.in_turn = yield Acquire(verdict.turn, seconds)
-        if not state.in_turn:
+        state.holds_lock = yield Acquire(verdict.turn, seconds)
+        if not state.holds_lock:
             return exchange, Settle(f"another exchange kept the lock for {max(seconds, 0):.3g} s")
     decided = yield from state.decide(verdict.then, exchange)
     if isinstance(decided, Inspect):

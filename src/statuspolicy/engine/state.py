@@ -62,16 +62,16 @@ class ExchangeState(Narrator):
     # would otherwise never end.
     earliest = -inf
     # The permanent redirects that were remembered or used: their URLs, and their keys in the cache.
-    shortcuts: tuple[tuple[str, str], ...] = ()
+    moves_taken: tuple[tuple[str, str], ...] = ()
     # The request before the first remembered move, with the path and so on, to go back to it.
-    fork: tuple[Request, Path, int, int, bool] | None = None
-    straight = False  # whether no more remembered moves are used
+    before_moves: tuple[Request, Path, int, int, bool] | None = None
+    ignores_moves = False  # whether no more remembered moves are used
     # The budget of the last token, and the origin that this exchange may probe. A cancelled
     # exchange gives both back, so they are noted before they are taken.
     spent: tuple[str, RetryBudget] | None = None
     approached: tuple[str, float] | None = None
-    doubt = False  # whether an earlier send may have been acted on
-    in_turn = False  # whether this exchange holds a lock
+    maybe_acted_on = False  # whether an earlier send may have been acted on
+    holds_lock = False  # whether this exchange holds a lock
 
     def __init__(self, config: Config, request: Request, lookup: CacheLookup | None = None) -> None:
         self.config = config
@@ -160,7 +160,7 @@ class ExchangeState(Narrator):
             values["abroad"] = self._abroad(request)
         if response is not None and response.status_code in (305, 407):
             values["proxied"] = self._proxied(request or self.sent)
-        if self.doubt and request is None and self.sent.method not in SAFE:
+        if self.maybe_acted_on and request is None and self.sent.method not in SAFE:
             values["maybe_acted_on"] = True
         self.exchange = Exchange._of(values)
         return self.exchange
@@ -295,8 +295,8 @@ class ExchangeState(Narrator):
 
 def released(state: ExchangeState) -> Flow[None]:
     """Release the lock, if this exchange holds one."""
-    if state.in_turn:
-        state.in_turn = False
+    if state.holds_lock:
+        state.holds_lock = False
         yield Release()
 
 

@@ -197,7 +197,7 @@ def _outcome(lines: Iterator[Line], request: Request, n: int) -> Reply:
 
 def _discard(effect: Discard) -> bytes | None:
     stream = effect.response.stream
-    return b"".join(stream) if isinstance(stream, ANY.ByteStream) and not effect.hard else None
+    return b"".join(stream) if isinstance(stream, ANY.ByteStream) and not effect.unread else None
 
 
 def _answer(effect: Ask) -> object:
