@@ -169,9 +169,11 @@ def test_a_body_that_breaks_while_it_is_read(plain, retries, status_server):
 def test_a_server_that_drips_a_byte_at_a_time(retries, plain, dripping):
     """Each byte comes in time for every timeout; they are left after twenty of them."""
     for client in (plain, retries):
-        with client.stream("GET", dripping, timeout=0.2) as response:
+        with client.stream("GET", dripping, timeout=httpx.Timeout(30, read=0.2)) as response:
             assert sum(1 for _, byte in zip(range(20), response.iter_raw(1), strict=False)) == 20
-    with sp.wrap(httpx.Client(timeout=0.2), limits=sp.Limits(total=0.15)) as ours:
+    with sp.wrap(
+        httpx.Client(timeout=httpx.Timeout(30, read=0.2)), limits=sp.Limits(total=0.15)
+    ) as ours:
         with pytest.raises(sp.TotalTimeout, match=r"total=0\.15"):
             ours.get(dripping)
 

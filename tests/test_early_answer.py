@@ -275,7 +275,7 @@ def test_a_server_that_neither_reads_nor_answers_is_a_timeout_of_writing(scheme,
 
     server_options, client = scheme
     with serving(serve, **server_options) as server:
-        session = open_session({**client, "timeout": 0.2}, table=sp.STRICT)
+        session = open_session({**client, "timeout": httpx.Timeout(30, write=0.2)}, table=sp.STRICT)
         with pytest.raises(httpx.WriteTimeout):
             session.request("POST", server.url, content=bytes(SIZE))
         done.set()

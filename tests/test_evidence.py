@@ -523,7 +523,7 @@ def test_an_old_connection_that_is_silent_is_not_a_dead_one(open_session, status
     url = status_server.script("/stall", Answer(raw=b"", stall=True), 200)
     session.get(status_server.url + "/200")
     with pytest.raises(httpx.ReadTimeout):
-        session.request("POST", url, content=b"pay", timeout=0.05)
+        session.request("POST", url, content=b"pay", timeout=httpx.Timeout(30, read=0.05))
     assert seen(status_server) == [("GET", b"", 1), ("POST", b"pay", 1)]
 
 

@@ -243,7 +243,7 @@ def test_httpbin_ranges(session, httpbin, tmp_path):
 
 def test_httpbin_delays_are_given_up_and_asked_again(session, httpbin):
     with pytest.raises(httpx.ReadTimeout) as raised:
-        session.get(httpbin + "/delay/0.3", timeout=0.05)
+        session.get(httpbin + "/delay/0.3", timeout=httpx.Timeout(30, read=0.05))
     assert sp.trace(raised.value).requests == 4
     assert len(session.clock.waits) == 3
     assert session.get(httpbin + "/delay/0.1").status_code == 200
