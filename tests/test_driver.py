@@ -434,3 +434,57 @@ def test_a_side_answer_that_breaks_in_its_own_way_breaks_only_for_its_reader():
     with httpx.Client(transport=transport) as client:
         response = client.get("http://h/me")
     assert (response.status_code, response.text) == (401, "who?")
+
+
+class OwnResponse(httpx.Response):
+    """A response class of a transport, with a `close` of its own."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+        super().close()
+
+    async def aclose(self) -> None:
+        self.closed += 1
+        await super().aclose()
+
+
+class Unread(httpx.SyncByteStream, httpx.AsyncByteStream):
+    def __iter__(self):
+        raise AssertionError("a 408 is closed unread")
+
+    async def __aiter__(self):
+        raise AssertionError("a 408 is closed unread")
+        yield b""
+
+
+class AnswersLate(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    def __init__(self) -> None:
+        self.late = OwnResponse(408, stream=Unread())
+
+    def handle_request(self, request):
+        return httpx.Response(200) if self.late.closed else self.late
+
+    async def handle_async_request(self, request):
+        return self.handle_request(request)
+
+
+def test_408_a_response_of_a_transport_s_own_class_is_closed_by_its_own_method():
+    inner = AnswersLate()
+    response = sp.PolicyTransport(inner).handle_request(httpx.Request("GET", "http://h/"))
+    assert (response.status_code, inner.late.closed, inner.late.is_closed) == (200, 1, True)
+
+
+def test_408_in_a_task_a_response_of_a_transport_s_own_class_is_closed_by_its_own_method():
+    inner = AnswersLate()
+    send = sp.AsyncPolicyTransport(inner).handle_async_request
+    response = anyio.run(send, httpx.Request("GET", "http://h/"))
+    assert (response.status_code, inner.late.closed, inner.late.is_closed) == (200, 1, True)
+
+
+def test_total_holds_for_the_transport_that_a_policy_makes_itself(status_server):
+    url = status_server.script("/stall", Answer(raw=b"", stall=True))
+    with sp.PolicyTransport(limits=sp.Limits(total=0.1)) as transport:
+        with pytest.raises(sp.TotalTimeout, match=r"total=0\.1"):
+            transport.handle_request(httpx.Request("GET", url))

@@ -17,15 +17,17 @@ import pytest_statuspolicy
 from statuspolicy import (
     STANDARD,
     STRICT,
+    Cache,
     Limits,
     Memory,
     RedirectCapExceeded,
     RedirectLoop,
     Settle,
+    SQLiteStorage,
     Use,
     trace,
 )
-from statuspolicy.engine.effects import Ask, Discard, Send, Wait
+from statuspolicy.engine.effects import Ask, Discard, Look, Send, Wait
 from statuspolicy.testing import Answer, FakeClock, Received, StatusServer, replay
 from tests.each import each
 from tests.library import httpx
@@ -436,6 +438,14 @@ def test_a_pair_gives_its_header_fields():
 def test_a_callable_sees_the_request():
     made = replay(GET, [lambda request: httpx.Response(200, text=request.method)])
     assert made.response.text == "GET"
+
+
+def test_replay_looks_a_request_up_in_the_file_of_a_cache(tmp_path):
+    cache = Cache(storage=SQLiteStorage(tmp_path / "cache.db"))
+    story = replay(GET, [200], cache=cache)
+    assert [type(effect) for effect in story.effects[:2]] == [Look, Send]
+    assert story.response.status_code == 200
+    cache.storage.close()
 
 
 def test_a_script_may_be_any_iterable():
