@@ -10,6 +10,7 @@ import anyio
 import pytest
 import respx
 
+from statuspolicy.client import wrapped_class
 from statuspolicy.testing import Answer, FakeClock
 from tests.library import httpx, sp
 
@@ -227,7 +228,11 @@ def test_a_subclass_is_heard_as_it_calls_the_library_and_keeps_its_class():
     assert type(sp.unwrap(sp.wrap(httpx.AsyncClient()))) is httpx.AsyncClient
 
 
-def test_send_looks_as_the_library_s_own():
+def test_send_looks_as_the_library_s_own(monkeypatch):
+    """Its class is made here: one that was made while `send` was patched looks as the patch."""
+    made = wrapped_class._outer_bases.__wrapped__
+    monkeypatch.setattr(wrapped_class, "_outer_bases", made)
+    monkeypatch.setattr(wrapped_class.wrapped_class, "lasting", {})
     for client in (httpx.Client(), httpx.AsyncClient()):
         signature, is_async = inspect.signature(client.send), client.__class__.__name__[0] == "A"
         sp.wrap(client)
