@@ -688,3 +688,33 @@ def test_the_trace_is_the_same_with_and_without_the_fast_path(
 ):  # fmt: skip
     options = {"table": table, "limits": limits, "jar": jar, "follow": follow}
     both([*script, FINE], request_, driver, **options)
+
+
+def test_302_a_duty_with_an_attribute_of_that_name_is_a_duty():
+    def mine(exchange: sp.Exchange) -> sp.Verdict:
+        return sp.STANDARD.row(302).duty(exchange)
+
+    mine.fast_path = True
+    story = both([to("/b"), FINE], table=sp.STANDARD | {302: mine})
+    assert story.decided
+    assert [send[1] for send in story.sent][-1].endswith("/b")
+
+
+def test_301_several_lines_of_cache_control_are_read_as_one():
+    """A quotation mark that begins in one swallows the next: the move is remembered, or not."""
+    lines = (("Cache-Control", 'a="x'), ("Cache-Control", "no-store"), ("Cache-Control", '"'))
+    script = [Line(301, (("Location", "/b"), *lines)), FINE]
+    remembered = []
+    for fast in (True, False):
+        memory = sp.Memory()
+        tell("sync", script, asking("GET", "https://home.example/a"), fast, {}, lambda m=memory: m)
+        remembered.append(dict(memory.moves))
+    assert len(remembered[0]) == len(remembered[1]) == 1
+
+
+@each("driver", DRIVERS)
+def test_set_cookie_of_the_last_response_is_the_client_s_affair_with_a_cache_too(driver):
+    sets = Line(200, (("Set-Cookie", "a=1"),))
+    for cache in (None, sp.Cache()):
+        assert both([sets], driver=driver, cache=cache).cookies == []
+        assert both([BUSY, sets], driver=driver, cache=cache).cookies == []

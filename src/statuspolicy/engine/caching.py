@@ -186,9 +186,7 @@ def stand_in(
     if outcome is None or not isinstance(verdict, Settle):
         return verdict
     spare = lookup.stand_in(outcome, state.config.clock.time())
-    state.take_cookies(exchange)  # the stale response has none
-    return (
-        verdict
-        if spare is None
-        else Use(spare, f"a stale response is used in its place: {verdict.why}")
-    )
+    if spare is None:
+        return verdict
+    state.take_cookies(exchange)  # a client does it with what it gets: a stale response has none
+    return Use(spare, f"a stale response is used in its place: {verdict.why}")

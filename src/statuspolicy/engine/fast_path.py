@@ -49,9 +49,9 @@ def fast_path(state: ExchangeState, answer: Response) -> Response | Request | No
     row = config.table.row(status)
     if status < 400 and row.duty is surface and status not in REDIRECTS:
         return _handed_over(state, answer, row)
-    seen: FastPath | None = getattr(row.duty, "fast_path", None)
+    seen = getattr(row.duty, "fast_path", None)
     if (
-        seen is None
+        not isinstance(seen, FastPath)
         or seen.of is not row.duty
         or status < 300
         or status in _SEEN_TO
@@ -218,10 +218,9 @@ def _may_be_remembered(request: Request, answer: Response) -> bool:
     """Whether a permanent redirect may have to be remembered: then its duty decides."""
     if request.url.scheme != "https":
         return False
-    for _, name, value in lines(answer.headers):
-        if name == b"cache-control" and value.lower() in (b"no-store", b"no-cache"):
-            return False
-    return True
+    said = [value for _, name, value in lines(answer.headers) if name == b"cache-control"]
+    # (Several are read as one: a quotation mark in one may swallow what the next says.)
+    return len(said) != 1 or said[0].lower() not in (b"no-store", b"no-cache")
 
 
 def went_on(
