@@ -607,6 +607,16 @@ def test_what_is_new_is_stored_behind_the_callers_back(cached, status_server):
     assert len(status_server.received) == 2
 
 
+def test_set_cookie_of_a_background_validation_is_in_the_clients_jar(cached, status_server):
+    session = cached()
+    new = Answer(200, {**FRESH, "Set-Cookie": "a=1"}, b"new")
+    url = status_server.script("/a", Answer(200, SWR, b"old"), new)
+    session.get(url)
+    session.clock.now += 100
+    assert session.get(url).content == b"old"
+    until(lambda: session.client.cookies.get("a") == "1")
+
+
 def test_a_validation_that_fails_is_nobodys_error_and_is_tried_once(cached, status_server, caplog):
     caplog.set_level(logging.INFO, "statuspolicy")
     session = cached()

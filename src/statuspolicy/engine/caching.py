@@ -186,7 +186,11 @@ def stand_in(
     if outcome is None or not isinstance(verdict, Settle):
         return verdict
     spare = lookup.stand_in(outcome, state.config.clock.time())
+    if spare is None and not state.config.validate:
+        return verdict
+    # A client takes the cookies of the response that it gets: a stale one has none, and that of a
+    # background validation is handed to no client.
+    state.take_cookies(exchange)
     if spare is None:
         return verdict
-    state.take_cookies(exchange)  # a client does it with what it gets: a stale response has none
     return Use(spare, f"a stale response is used in its place: {verdict.why}")

@@ -144,6 +144,7 @@ class Config(Record):
             and self.prepare is None
             and self.observer is None
             and self.limits.total is None
+            and not self.validate  # its cookies have to be stored: no client gets the response
         )
 
     def overridden(self, override: object) -> Config:
