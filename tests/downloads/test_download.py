@@ -771,10 +771,21 @@ def test_ctrl_c_leaves_a_part_and_no_open_connection(status_server, path, lead_e
 def test_cancellation_leaves_a_part_and_no_open_connection(status_server, path, backend):
     url = status_server.script("/file", stalled)
 
+    part = path.with_name("file.part")
+
+    async def stopped(client, scope):
+        with scope:
+            await sp.adownload(client, url, path, segments=3)
+
     async def cancelled():
         async with sp.wrap(httpx.AsyncClient(timeout=30)) as client:
-            with anyio.move_on_after(0.3) as scope:
-                await sp.adownload(client, url, path, segments=3)
+            scope = anyio.CancelScope()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(stopped, client, scope)
+                while not part.exists():
+                    await anyio.sleep(0.01)
+                await anyio.sleep(0.3)  # until what the server sent before it stalled is there
+                scope.cancel()
             assert scope.cancelled_caught
             assert open_at(status_server) == 0
             status_server.received.clear()
